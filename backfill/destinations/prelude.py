@@ -1,0 +1,170 @@
+"""Prelude Watch: events and feedbacks, up to 100 a request.
+
+The two endpoints differ in path, body key and fields, and share the rest. The replies name
+bad items by path (`events.3.target.value`); the path's index counts and nothing else, since
+`code` and `param` are the same for both endpoints in the documented examples.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from backfill.destinations.base import Destination, Field, Kind, TargetAgrees
+from backfill.destinations.replies import (
+    body_text,
+    fault_verdict,
+    json_object,
+    reply_verdict,
+    status_flow,
+    text_of,
+)
+from backfill.model import Fault, Flow, Reply, Secret, Verdict
+
+__all__ = ["WatchEvents", "WatchFeedbacks"]
+
+_TARGET_TYPE = Field(
+    "target.type",
+    Kind.CHOICE,
+    required=True,
+    choices=("phone_number", "email_address"),
+    default="phone_number",
+    source="Target.type",
+)
+_TARGET_VALUE = Field("target.value", Kind.TARGET, required=True, source="Target.value")
+_AGREES = TargetAgrees(
+    type_field="target.type",
+    value_field="target.value",
+    phone_type="phone_number",
+    email_type="email_address",
+    source="Target",
+)
+_NO_TIMESTAMP = (
+    "Watch takes no timestamp: the server will read this history as happening now, in the order"
+    " of the source's times."
+)
+
+
+class _Watch(Destination):
+    base_url = "https://api.prelude.dev"
+    credential_env = "PRELUDE_API_TOKEN"
+    batch_size = 100
+    ordering_field = "target.value"
+    time_field = None
+    checks = (_AGREES,)
+    notes: tuple[str, ...] = (_NO_TIMESTAMP,)
+    endpoint: str
+    items_key: str
+
+    def path(self, population: str | None) -> str:
+        del population
+        return self.endpoint
+
+    def headers(self, credential: Secret) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {credential.reveal()}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+
+    def request_headers(self, record: str) -> dict[str, str]:
+        del record
+        return {}
+
+    def body(self, items: Sequence[bytes]) -> bytes:
+        return b'{"%s":[%s]}' % (self.items_key.encode(), b",".join(items))
+
+    def verdict(self, answer: Reply | Fault, size: int) -> Verdict:
+        if isinstance(answer, Fault):
+            return fault_verdict(answer)
+        content = json_object(answer.body)
+        request_id = _text(content, "request_id")
+        if answer.status == 200 and content is not None and content.get("status") == "success":
+            return reply_verdict(answer, Flow.DELIVERED, reason="", request_id=request_id)
+        flow = status_flow(
+            answer.status, invalid=Flow.ISOLATE, too_large=Flow.SPLIT, other_4xx=Flow.ISOLATE
+        )
+        if content is None:
+            reason = body_text(answer.body)
+        else:
+            reason = text_of(content.get("code"), content.get("message") or content.get("status"))
+        return reply_verdict(
+            answer,
+            flow,
+            reason=reason,
+            request_id=request_id,
+            bad=self._bad_items(content, size) if flow is Flow.ISOLATE else None,
+        )
+
+    def _bad_items(self, content: dict[str, Any] | None, size: int) -> dict[int, str]:
+        """The items that the server names, by their index in the request."""
+        details = content.get("details") if content else None
+        bad: dict[int, str] = {}
+        for detail in details if isinstance(details, list) else ():
+            if not isinstance(detail, dict):
+                continue
+            path = re.fullmatch(
+                rf"{self.items_key}(?:\.|\[)([0-9]{{1,4}})\]?(?:\.(.*))?",
+                str(detail.get("path", "")),
+            )
+            if path is None or int(path[1]) >= size:
+                continue
+            words = text_of(path[2], detail.get("message"))
+            index = int(path[1])
+            bad[index] = f"{bad[index]}; {words}" if index in bad else words
+        return bad
+
+
+def _text(content: dict[str, Any] | None, key: str) -> str | None:
+    value = content.get(key) if content else None
+    return value[:200] if isinstance(value, str) and value else None
+
+
+class WatchEvents(_Watch):
+    """`POST /v2/watch/event`: what an end user did, and how much it is trusted."""
+
+    name = "watch-events"
+    title = "Prelude Watch events"
+    endpoint = "/v2/watch/event"
+    items_key = "events"
+    fields = (
+        _TARGET_TYPE,
+        _TARGET_VALUE,
+        Field("label", Kind.TEXT, required=True, source="WatchEvent.label"),
+        Field(
+            "confidence",
+            Kind.CHOICE,
+            required=True,
+            choices=("maximum", "high", "neutral", "low", "minimum"),
+            source="WatchEvent.confidence",
+        ),
+    )
+
+
+class WatchFeedbacks(_Watch):
+    """`POST /v2/watch/feedback`: how a verification went on."""
+
+    name = "watch-feedbacks"
+    title = "Prelude Watch feedbacks"
+    endpoint = "/v2/watch/feedback"
+    items_key = "feedbacks"
+    fields = (
+        _TARGET_TYPE,
+        _TARGET_VALUE,
+        Field(
+            "type",
+            Kind.CHOICE,
+            required=True,
+            choices=("verification.started", "verification.completed"),
+            source="WatchFeedback.type",
+        ),
+        Field(
+            "metadata.correlation_id",
+            Kind.TEXT,
+            max_chars=80,
+            warn_chars=64,
+            source="WatchFeedback.metadata.correlation_id",
+        ),
+    )
+    tie_order = {"type": ("verification.started", "verification.completed")}  # noqa: RUF012

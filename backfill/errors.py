@@ -1,0 +1,80 @@
+"""Everything that can end a command, in one hierarchy.
+
+A bad record is never an exception: it is a row with the names of the rules that it broke.
+An exception here says what is wrong, where, and what to do now, and carries the exit code
+with which the command line ends.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BackfillError",
+    "BusyError",
+    "ChangedError",
+    "ConfigError",
+    "JobError",
+    "LedgerError",
+    "SourceError",
+    "did_you_mean",
+]
+
+
+class BackfillError(Exception):
+    """Something ended the command that is neither the user's configuration nor the destination."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.message = message
+        self.where = where
+        self.hint = hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
+class ConfigError(BackfillError):
+    """The command line or the configuration is wrong; nothing was sent."""
+
+    exit_code = 2
+
+
+class SourceError(ConfigError):
+    """A source file is missing, empty, not what its ending says, or lacks a column."""
+
+
+class JobError(ConfigError):
+    """The named directory is not a job, or the job cannot do what was asked of it."""
+
+
+class ChangedError(BackfillError):
+    """The source or the configuration is no longer what the job was planned from."""
+
+    exit_code = 10
+
+
+class BusyError(BackfillError):
+    """Another process works on this job."""
+
+    exit_code = 11
+
+
+class LedgerError(BackfillError):
+    """The ledger cannot be read or written: a full disk, a read-only directory, a damaged file."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return a sentence that offers the nearest of the known names, or lists them if few."""
+    names = sorted(known)
+    lowered = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {lowered[close[0]]!r}?"
+    if names and len(names) <= 12:
+        return "Known names: " + ", ".join(names) + "."
+    return None

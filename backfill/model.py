@@ -1,0 +1,285 @@
+"""The nouns of the domain: records and their states, batches, replies, verdicts, books.
+
+Plain frozen values without behaviour beyond their own arithmetic; every other room speaks in
+them. Positions count from 0 inside one bucket; rows count from 1 inside one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = [
+    "Batch",
+    "Books",
+    "Fault",
+    "Flow",
+    "Lane",
+    "Outcome",
+    "Range",
+    "Reply",
+    "RequestCounts",
+    "Secret",
+    "Settlement",
+    "State",
+    "Stop",
+    "StopKind",
+    "Tick",
+    "Verdict",
+]
+
+
+class State(StrEnum):
+    """Where a record stands. Each is in exactly one, at any moment."""
+
+    REJECTED = "rejected"  # broke a rule before anything was sent
+    DUPLICATE = "duplicate"  # the same record stands elsewhere, and the kept one is known
+    PENDING = "pending"  # not sent, or sent and known to have done nothing
+    DELIVERED = "delivered"
+    FAILED = "failed"  # the destination refused it for good
+    UNKNOWN = "unknown"  # sent, and nobody can say whether it arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """How many records are in each state; `input` is what was read from the events source."""
+
+    input: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+    pending: int = 0
+    delivered: int = 0
+    failed: int = 0
+    unknown: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        return self.input == sum(self.of(state) for state in State) and all(
+            self.of(state) >= 0 for state in State
+        )
+
+    def of(self, state: State) -> int:
+        count: int = getattr(self, state.value)
+        return count
+
+    def as_dict(self) -> dict[str, int]:
+        return {"input": self.input, **{state.value: self.of(state) for state in State}}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """Requests over all runs of a job: every attempt, those told to slow down, those repeated."""
+
+    sent: int = 0
+    throttled: int = 0
+    retried: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {"sent": self.sent, "throttled": self.throttled, "retried": self.retried}
+
+
+# --- positions -----------------------------------------------------------------------------
+
+Range = tuple[int, int]
+"""Positions `start` up to, not including, `stop`, inside one bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A contiguous range of one bucket, holding all ready records of a share of the keys.
+
+    Its records are delivered in order of position, one request after another.
+    """
+
+    bucket: int
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one request: ranges of one lane, ascending and disjoint."""
+
+    bucket: int
+    lane: int
+    ranges: tuple[Range, ...]
+
+    def __len__(self) -> int:
+        return sum(stop - start for start, stop in self.ranges)
+
+    def positions(self) -> list[int]:
+        return [position for start, stop in self.ranges for position in range(start, stop)]
+
+
+# --- what came back ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP response as plain data. Header names are lower case. `body` may be cut short."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Fault(StrEnum):
+    """Why no response came back.
+
+    The first five happen before a byte of the request can have been processed, so the server
+    did nothing. After the others the server may have acted.
+    """
+
+    REFUSED = "connection refused"
+    UNRESOLVED = "host name not found"
+    TLS = "TLS handshake failed"
+    CONNECT_TIMEOUT = "timed out while connecting"
+    UNREACHABLE = "network unreachable"
+    TIMEOUT = "timed out waiting for the reply"
+    DISCONNECTED = "disconnected before the reply"
+    BROKEN_REPLY = "the reply broke off or was not HTTP"
+
+    @property
+    def reached(self) -> bool:
+        """Whether the request may have reached the server."""
+        return self in (Fault.TIMEOUT, Fault.DISCONNECTED, Fault.BROKEN_REPLY)
+
+
+class Flow(StrEnum):
+    """What a reply means for the records of its request."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"  # every record of the request is refused for good
+    ISOLATE = "isolate"  # some are bad: fail the named ones, or halve until they stand alone
+    SPLIT = "split"  # too large: halve; a single record fails
+    AGAIN = "again"  # the server did nothing: always safe to send again, later
+    AMBIGUOUS = "ambiguous"  # may have been stored: the guarantee decides
+    UNKNOWN = "unknown"  # the server says yes in words that cannot be trusted
+    STOP = "stop"  # wrong credential or address: nothing else would fare better
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The reading of one reply or fault. Produced by a pure function of the destination.
+
+    `bad` maps an item's index in the request to the server's words about it. `retry_after` is
+    in seconds from now; `wait_until` in seconds since the epoch (from an HTTP date).
+    """
+
+    flow: Flow
+    reason: str = ""
+    http_status: int | None = None
+    request_id: str | None = None
+    bad: Mapping[int, str] = field(default_factory=dict)
+    retry_after: float | None = None
+    wait_until: float | None = None
+    throttled: bool = False
+
+
+# --- what is written down ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Records of a batch that came to rest: DELIVERED, FAILED or UNKNOWN, with the reason."""
+
+    ranges: tuple[Range, ...]
+    state: State
+    reason: str = ""
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of one request. Records of the batch in no outcome are pending again."""
+
+    batch: Batch
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What happened in one slice of time, for rates and pictures; counts add up over ticks.
+
+    `at` is the slice's start in seconds since the epoch. `latency` counts replies by duration:
+    slot i holds those that took at least 2**(i/2) ms and less than 2**((i+1)/2) ms.
+    """
+
+    at: int
+    sent: int = 0
+    throttled: int = 0
+    retried: int = 0
+    delivered: int = 0
+    failed: int = 0
+    unknown: int = 0
+    latency: Mapping[int, int] = field(default_factory=dict)
+
+
+# --- how a run ends ------------------------------------------------------------------------
+
+
+class StopKind(StrEnum):
+    """Why a run ended before everything was sent. The order is that of precedence."""
+
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    ERRORS = "errors"
+    INTERRUPTED = "interrupted"
+    TERMINATED = "terminated"
+    LIMIT = "limit"
+
+    @property
+    def exit_code(self) -> int:
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    StopKind.REFUSED: 6,
+    StopKind.UNAVAILABLE: 7,
+    StopKind.ERRORS: 4,
+    StopKind.INTERRUPTED: 130,
+    StopKind.TERMINATED: 143,
+    StopKind.LIMIT: 8,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A run's early end: why, in words for the user, and when it makes sense to come back."""
+
+    kind: StopKind
+    message: str
+    come_back_at: float | None = None
+
+
+class Secret:
+    """A credential. Its text is `***` wherever it is shown; `reveal` is called at the edge only."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return format("***", spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a credential is not written down")
