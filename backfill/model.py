@@ -6,7 +6,7 @@ them. Positions count from 0 inside one bucket; rows count from 1 inside one fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ __all__ = [
     "Flow",
     "Lane",
     "Outcome",
+    "Progress",
     "Range",
     "Reply",
     "RequestCounts",
@@ -253,6 +254,10 @@ class Stop:
     kind: StopKind
     message: str
     come_back_at: float | None = None
+
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a phase's name, the units done in it, and the units in all where they are known."""
 
 
 class Secret:

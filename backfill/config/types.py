@@ -146,8 +146,12 @@ def _field_spec(value: Any) -> FieldSpec:  # noqa: PLR0912 - one branch for each
 
 def _otherwise(value: Any) -> Literal["reject", "omit", "keep"] | Constant:
     match value:
-        case "reject" | "omit" | "keep":
-            return value
+        case "reject":
+            return "reject"
+        case "omit":
+            return "omit"
+        case "keep":
+            return "keep"
     if isinstance(value, dict) and set(value) == {"value"}:
         return Constant(_scalar(value["value"]))
     raise ValueError('`otherwise` is "reject", "omit", "keep" or { value = … }')

@@ -1,0 +1,157 @@
+"""The manifest: what a job was planned from, what the plan found, and where its buckets lie.
+
+It is written last, in one step, so a directory without one holds no job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backfill.errors import JobError
+from backfill.model import Books, Lane
+
+__all__ = ["FORMAT", "Bucket", "Example", "Facts", "Manifest", "SourceEntry"]
+
+FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
+
+_NAME = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SourceEntry(_Part):
+    """One source file: `name` as the user sees it, and what its content was when it was read.
+
+    `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
+    file is untouched; where they differ, `sha256` of its bytes decides.
+    """
+
+    name: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    sha256: str
+    rows: int
+
+
+class Bucket(_Part):
+    """One file under `ready/`: its rows, and how many of them each lane holds, in order."""
+
+    file: str
+    rows: int
+    lanes: tuple[int, ...]
+
+
+class Example(_Part):
+    """One row that broke a rule: where it stands and the value that broke it."""
+
+    file: str
+    row: int
+    value: str | None = None
+
+
+class Facts(_Part):
+    """What a plan tells before anything is sent. Times are ISO 8601 in UTC."""
+
+    first_time: str | None = None
+    last_time: str | None = None
+    keys: int = 0  # distinct ordering keys among the ready records
+    longest_lane: int = 0  # records
+    longest_key: int = 0  # records of the most frequent ordering key
+    requests: int = 0  # needed for the ready records in full batches of each lane
+    samples: tuple[str, ...] = ()  # encoded bodies of a few records
+    examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
+    unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
+    tables: Mapping[str, Mapping[str, str]] = {}  # field -> value table or constant
+    warnings: tuple[str, ...] = ()
+
+
+class Manifest(_Part):
+    """A planned job."""
+
+    format: int = FORMAT
+    backfill: str  # the version that planned it
+    polars: str
+    created: float  # seconds since the epoch
+    destination: str
+    population: str | None = None
+    shape: Mapping[str, Any]  # the part of the configuration that shaped the bodies, as JSON
+    shape_sha256: str
+    identity: tuple[str, ...]  # the fields that make two records the same one
+    events: tuple[SourceEntry, ...]
+    contacts: tuple[SourceEntry, ...] = ()
+    columns: tuple[str, ...]  # the events source's own columns, in order
+    input: int
+    rejected: int
+    duplicate: int
+    ready: int
+    reasons: Mapping[str, int] = {}  # `field|rule` -> records that broke it
+    dropped: Mapping[str, int] = {}  # `field|rule` -> optional values left out by drop_invalid
+    buckets: tuple[Bucket, ...] = ()
+    facts: Facts = Facts()
+
+    @property
+    def books(self) -> Books:
+        """The books before anything is sent."""
+        return Books(
+            input=self.input,
+            rejected=self.rejected,
+            duplicate=self.duplicate,
+            pending=self.ready,
+        )
+
+    def lanes(self) -> Iterator[Lane]:
+        """Every lane of every bucket, in order."""
+        for index, bucket in enumerate(self.buckets):
+            start = 0
+            for number, length in enumerate(bucket.lanes):
+                yield Lane(index, number, start, start + length)
+                start += length
+
+    def write(self, directory: Path) -> None:
+        """Write the manifest durably and in one step."""
+        path = directory / _NAME
+        draft = path.with_suffix(".draft")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(self.model_dump_json(indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """Read a job's manifest. Raises JobError where there is none that this version reads."""
+        path = directory / _NAME
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise JobError(
+                "there is no job here",
+                where=str(directory),
+                hint="`backfill plan CONFIG` makes one.",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise JobError(f"the manifest cannot be read: {error}", where=str(path)) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise JobError(
+                f"the job has format {found}, and this version of backfill reads format {FORMAT}",
+                where=str(path),
+                hint="Open it with the version that planned it; it is named in the manifest.",
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise JobError(f"the manifest is damaged: {error}", where=str(path)) from error
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        return (directory / _NAME).exists()
