@@ -1,0 +1,24 @@
+"""The three endpoints on this machine, to rehearse against.
+
+A separate witness: what is accepted here is decided from the API documents alone, by a
+validator of its own, and by nothing that `prepare` uses.
+"""
+
+from __future__ import annotations
+
+from backfill.sandbox.faults import KINDS, Arrival, Fault, parse_fault, parse_faults
+from backfill.sandbox.serve import serve
+from backfill.sandbox.server import Sandbox, running_sandbox
+from backfill.sandbox.witness import Accepted
+
+__all__ = [
+    "KINDS",
+    "Accepted",
+    "Arrival",
+    "Fault",
+    "Sandbox",
+    "parse_fault",
+    "parse_faults",
+    "running_sandbox",
+    "serve",
+]

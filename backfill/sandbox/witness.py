@@ -1,0 +1,143 @@
+"""What the sandbox saw: counts, records accepted, and promises that a client broke.
+
+The log is the record of truth: a line stands in it before the reply is on its way.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Accepted", "Tally", "Witness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A stored record: `index` is its place in the request, `fault` what spoilt the reply."""
+
+    at: float  # seconds since the epoch
+    destination: str
+    key: str
+    request: str
+    index: int
+    record: dict[str, Any]
+    fault: str | None = None
+
+    def line(self) -> bytes:
+        """The record's line in the log."""
+        content = {
+            "at": round(self.at, 6),
+            "destination": self.destination,
+            "key": self.key,
+            "request": self.request,
+            "index": self.index,
+            **({"fault": self.fault} if self.fault else {}),
+            "record": self.record,
+        }
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one destination.
+
+    `overlaps` counts requests that came while another with one of their keys was in flight,
+    `disorder` records whose time lies before that of an earlier one of the same contact.
+    """
+
+    requests: int = 0
+    accepted: int = 0  # records
+    overlaps: int = 0
+    disorder: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)  # replies by status
+    faults: Counter[str] = field(default_factory=Counter)  # requests by fault
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "requests": self.requests,
+            "accepted": self.accepted,
+            "overlaps": self.overlaps,
+            "disorder": self.disorder,
+            "statuses": dict(self.statuses),
+            "faults": dict(self.faults),
+        }
+
+
+class Witness:
+    """Counts and stores. `keep` also holds every accepted record in memory, for tests."""
+
+    def __init__(self, destinations: Sequence[str], log: Path | None, *, keep: bool) -> None:
+        self.tallies = {name: Tally() for name in destinations}
+        self.accepted: list[Accepted] = []
+        self.strays: Counter[str] = Counter()  # replies to other addresses, by status
+        self._keep = keep
+        self._in_flight: dict[str, Counter[str]] = {name: Counter() for name in destinations}
+        self._last: dict[str, datetime | None] = {}  # by contact
+        # Unbuffered: what a killed client left behind is compared with these lines.
+        self._log = log.open("ab", buffering=0) if log else None
+
+    @property
+    def contacts(self) -> Container[str]:
+        """The contacts that were reported."""
+        return self._last
+
+    @contextmanager
+    def flight(self, destination: str, keys: frozenset[str]) -> Iterator[None]:
+        """Hold the keys of a request while it is in flight."""
+        flying = self._in_flight[destination]
+        if not flying.keys().isdisjoint(keys):
+            self.tallies[destination].overlaps += 1
+        flying.update(keys)
+        try:
+            yield
+        finally:
+            for key in keys:
+                if flying[key] == 1:
+                    del flying[key]
+                else:
+                    flying[key] -= 1
+
+    def store(
+        self,
+        destination: str,
+        request: str,
+        items: Sequence[tuple[str, dict[str, Any]]],
+        fault: str | None,
+    ) -> None:
+        """Take the records (key, record) of one request, in order. Durable against our end."""
+        now = time.time()
+        tally = self.tallies[destination]
+        if self._log or self._keep:
+            records = [
+                Accepted(now, destination, key, request, index, record, fault)
+                for index, (key, record) in enumerate(items)
+            ]
+            if self._log:
+                self._log.write(b"".join(record.line() for record in records))
+            if self._keep:
+                self.accepted.extend(records)
+        tally.accepted += len(items)
+        if destination == "pristo-events":
+            for key, record in items:
+                tally.disorder += self._out_of_order(key, record.get("occurredAt"))
+
+    def _out_of_order(self, contact: str, text: str | None) -> bool:
+        last = self._last.get(contact)
+        try:
+            at = datetime.fromisoformat(text.upper()) if text else None
+        except ValueError:  # a leap second is right in RFC 3339 and unknown to Python
+            at = None
+        late = at is not None and last is not None and at < last
+        self._last[contact] = last if late or at is None else at
+        return late
+
+    def close(self) -> None:
+        if self._log:
+            self._log.close()
