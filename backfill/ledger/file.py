@@ -1,0 +1,67 @@
+"""The ledger's file as something to read from and to write to, one caller after another."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from backfill.errors import LedgerError
+from backfill.ledger.faults import plain_words
+from backfill.ledger.opening import connect, connect_to_look
+
+__all__ = ["LedgerFile"]
+
+
+class LedgerFile:
+    """One connection, used by one thread at a time: a lock makes the others wait.
+
+    Whatever SQLite complains about is raised as LedgerError.
+    """
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.turn = threading.RLock()
+        self._writable = writable
+        self._closed = False
+        self._connection: sqlite3.Connection
+        self._after: Callable[[], None]
+        with plain_words(path):
+            if writable:
+                self._connection, self._after = connect(path), lambda: None
+            else:
+                self._connection, self._after = connect_to_look(path)
+
+    def close(self) -> None:
+        """Let the file go. May be called twice."""
+        with self.turn:
+            if not self._closed:
+                self._closed = True
+                try:
+                    self._connection.close()
+                finally:
+                    self._after()
+
+    def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """All rows of a question."""
+        with self.turn, plain_words(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it is on the disk when this ends, or nothing of it when it raises."""
+        if not self._writable:
+            raise LedgerError("the ledger was opened to look at it only", where=str(self.path))
+        with self.turn, plain_words(self.path):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back after some errors, a full disk among them.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise

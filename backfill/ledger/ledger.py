@@ -1,0 +1,333 @@
+"""The ledger as the rest of the program sees it.
+
+Only one process may write to a ledger at a time; the job's lock sees to that. Inside a process
+calls may come from any thread, one after another: a lock makes the others wait, so a commit
+may run in a worker thread while the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from backfill.errors import LedgerError
+from backfill.ledger import statements as sql
+from backfill.ledger.faults import plain_words
+from backfill.ledger.file import LedgerFile
+from backfill.ledger.opening import make
+from backfill.ledger.spans import ContradictionError, Key, Reckoning, Span, reckon
+from backfill.model import (
+    Batch,
+    Outcome,
+    Range,
+    RequestCounts,
+    Settlement,
+    State,
+    Tick,
+)
+
+__all__ = ["Ledger"]
+
+_LOST = "the program ended before the reply was written down"
+_BY_HAND = "settled by hand"
+_QUIET = "quiet_until"
+_PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
+_MOST_TAILS = 16_384  # lanes whose last span is kept in memory
+_COLUMNS = ("bucket", "start", "stop", "state", "http_status", "reason", "request_id", "at")
+
+
+class Ledger:
+    """What is known about every record of a job, durably. Everything else is pending.
+
+    Every method raises LedgerError, with what to do about it, where the file cannot be read or
+    written, and leaves the ledger as it was.
+    """
+
+    def __init__(self, file: LedgerFile, clock: Callable[[], float] = time.time) -> None:
+        """For `open` and `look`, which are how a ledger is had."""
+        self.path = file.path
+        self.recovered = 0  # records that were found in flight, and are unknown now
+        self._file = file
+        self._clock = clock
+        self._flights: dict[Key, tuple[Range, ...]] = {}
+        self._tails: dict[Key, Span] = {}
+
+    @classmethod
+    def open(
+        cls, path: Path, *, create: bool = False, clock: Callable[[], float] = time.time
+    ) -> Ledger:
+        """Open a ledger to work with it, or with `create` make one where there is none.
+
+        What is found in flight becomes unknown, durably, before this returns; `recovered` says
+        how many records. `clock` gives seconds since the epoch.
+        """
+        with plain_words(path):
+            if not path.exists():
+                if not create:
+                    raise LedgerError(
+                        "the ledger is missing",
+                        where=str(path),
+                        hint="It was moved or removed, and with it what was delivered. Restore "
+                        "the job's directory from a copy before anything is sent again.",
+                    )
+                make(path)
+        ledger = cls(LedgerFile(path, writable=True), clock)
+        try:
+            ledger._recover()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    @classmethod
+    def look(cls, path: Path) -> Ledger:
+        """Open a ledger to read it, also beside a process that works with it.
+
+        It changes nothing. What is in flight counts as pending.
+        """
+        with plain_words(path):
+            if not path.exists():
+                raise LedgerError("the ledger is missing", where=str(path))
+        return cls(LedgerFile(path, writable=False))
+
+    def close(self) -> None:
+        """Let the file go. May be called twice."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- in the course of a run --------------------------------------------------------------
+
+    def commit(
+        self, settled: Sequence[Settlement], started: Sequence[Batch], tick: Tick | None = None
+    ) -> None:
+        """Write down, in one durable transaction, what came in and what is about to go out.
+
+        A settled batch must be in flight as it was started; its records without an outcome are
+        pending again. A started batch must be pending, and its lane not in flight once the
+        settled ones have ended. Raises LedgerError where that is not so.
+        """
+        if not settled and not started and tick is None:
+            return
+        try:
+            with self._file.turn:
+                change = reckon(settled, started, flights=self._flights, tail=self._tail)
+                with self._file.transaction() as connection:
+                    self._write(connection, change)
+                    if tick is not None:
+                        self._add(connection, tick)
+                self._follow(settled, change)
+        except ContradictionError as error:
+            raise LedgerError(
+                f"the ledger does not agree: {error}",
+                where=str(self.path),
+                hint="This is a fault of the program; nothing of this step was written.",
+            ) from error
+
+    def _write(self, connection: sqlite3.Connection, change: Reckoning) -> None:
+        execute = connection.executemany
+        at = self._clock()
+        if change.landed and execute(sql.LAND, change.landed).rowcount != len(change.landed):
+            raise ContradictionError("an intent that was written down is not there any more")
+        extended = []
+        fresh = []
+        for (bucket, start), span in change.spans.items():
+            if span.stored is None:
+                fresh.append((bucket, start, span.stop, *span.words, at))
+            else:
+                extended.append((span.stop, at, bucket, start, span.stored))
+        if extended and execute(sql.EXTEND, extended).rowcount != len(extended):
+            raise ContradictionError("a span that was written down is not there any more")
+        if fresh:
+            execute(sql.SETTLE, fresh)
+        departed = change.departed
+        if departed and execute(sql.CAST_OFF, departed).rowcount != len(departed):
+            raise ContradictionError(self._obstacle(change))
+
+    def _obstacle(self, change: Reckoning) -> str:
+        for bucket, start, stop, lane in change.departed:
+            found = self._file.read(sql.OBSTACLE, (bucket, start, stop))
+            if found and found[0] != (start, stop, "in flight"):
+                low, high, state = found[0]
+                return (
+                    f"bucket {bucket}, lane {lane} starts {start} to {stop}, "
+                    f"and {low} to {high} is {state}"
+                )
+        return "two started batches overlap"
+
+    def _add(self, connection: sqlite3.Connection, tick: Tick) -> None:
+        counts = (tick.sent, tick.throttled, tick.retried)
+        ends = (tick.delivered, tick.failed, tick.unknown)
+        connection.execute(sql.TICK, (tick.at, *counts, *ends))
+        if tick.latency:
+            slots = [(tick.at, slot, replies) for slot, replies in tick.latency.items()]
+            connection.executemany(sql.LATENCY, slots)
+
+    def _follow(self, settled: Sequence[Settlement], change: Reckoning) -> None:
+        """Follow in memory what is now in the file."""
+        for settlement in settled:
+            del self._flights[settlement.batch.bucket, settlement.batch.lane]
+        self._flights.update(change.flights)
+        for span in change.spans.values():
+            span.stored = span.stop
+        self._tails.update(change.tails)
+        if len(self._tails) > _MOST_TAILS:
+            self._tails = {key: span for key, span in self._tails.items() if key in self._flights}
+
+    def _tail(self, bucket: int, lane: int, position: int) -> Span | None:
+        """The span that ends at or before a position: from memory, else from the file."""
+        known = self._tails.get((bucket, lane))
+        if known is not None:
+            return known
+        for start, stop, *words in self._file.read(sql.SPAN_BEFORE, (bucket, position)):
+            state, status, reason, request_id = words
+            return Span(start, stop, (state, status, reason, request_id), stored=stop)
+        return None
+
+    # --- what is known -----------------------------------------------------------------------
+
+    def settled(self, bucket: int) -> list[Range]:
+        """The positions of a bucket that are not pending: merged, ascending ranges."""
+        merged: list[Range] = []
+        for start, stop in self._file.read(sql.SETTLED, (bucket,)):
+            if merged and start < merged[-1][1]:
+                raise LedgerError(
+                    f"the ledger is damaged: position {start} of bucket {bucket} is settled twice",
+                    where=str(self.path),
+                )
+            if merged and start == merged[-1][1]:
+                merged[-1] = (merged[-1][0], stop)
+            else:
+                merged.append((start, stop))
+        return merged
+
+    def counts(self) -> dict[State, int]:
+        """How many records are DELIVERED, FAILED and UNKNOWN, zeros included."""
+        found = dict(self._file.read(sql.COUNTS))
+        return {
+            state: found.get(state.value, 0)
+            for state in (State.DELIVERED, State.FAILED, State.UNKNOWN)
+        }
+
+    def in_flight(self) -> int:
+        """How many records are about to be sent or wait for their reply."""
+        count: int = self._file.read(sql.IN_FLIGHT)[0][0]
+        return count
+
+    def requests(self) -> RequestCounts:
+        """The requests of all runs."""
+        return RequestCounts(*self._file.read(sql.REQUESTS)[0])
+
+    def ticks(self) -> list[Tick]:
+        """What happened in each slice of time of all runs, in order."""
+        latency: dict[int, dict[int, int]] = {}
+        for at, slot, replies in self._file.read(sql.LATENCIES):
+            latency.setdefault(at, {})[slot] = replies
+        rows = self._file.read(sql.TICKS)
+        # The columns come in the order of Tick's own fields; its last is the latency.
+        return [Tick(*(*row, latency.get(row[0], {}))) for row in rows]
+
+    def outcomes(self, state: State | None = None) -> Iterator[tuple[int, Outcome, float]]:
+        """Every span, or those of one state, by bucket and position: (bucket, outcome, when).
+
+        `when` is in seconds since the epoch, and that of a span's last request.
+        """
+        for bucket, start, stop, found, status, reason, request_id, at in self._spans(state):
+            ranges = ((start, stop),)
+            yield bucket, Outcome(ranges, State(found), reason, status, request_id), at
+
+    def outcome_columns(self, state: State | None = None) -> dict[str, list[Any]]:
+        """The same as columns of equal length, for a frame.
+
+        `bucket`, `start`, `stop`, `state`, `http_status`, `reason`, `request_id`, `at`.
+        """
+        columns = list(zip(*self._spans(state), strict=True)) or [()] * len(_COLUMNS)
+        return {name: list(column) for name, column in zip(_COLUMNS, columns, strict=True)}
+
+    def _spans(self, state: State | None) -> Iterator[tuple[Any, ...]]:
+        last: tuple[int, int] = (-1, -1)
+        while True:
+            if state is None:
+                page = self._file.read(sql.OUTCOMES, (*last, _PAGE))
+            else:
+                page = self._file.read(sql.OUTCOMES_IN_STATE, (*last, state.value, _PAGE))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1][:2]
+
+    # --- decisions by hand -------------------------------------------------------------------
+
+    def retry(self) -> int:
+        """Make all failed records pending again. Returns how many."""
+        return self._decide(State.FAILED, State.PENDING)
+
+    def resolve(self, to: State) -> int:
+        """Settle all unknown records: PENDING to send them again, DELIVERED or FAILED.
+
+        Returns how many. What was known about them stays in the reason.
+        """
+        if to not in (State.PENDING, State.DELIVERED, State.FAILED):
+            raise ValueError(f"an unknown record cannot be settled as {to.value}")
+        return self._decide(State.UNKNOWN, to)
+
+    def _decide(self, state: State, to: State) -> int:
+        with self._file.transaction() as connection:
+            execute = connection.execute
+            if execute(sql.IN_FLIGHT).fetchone()[0]:
+                raise LedgerError(
+                    "requests are in flight",
+                    where=str(self.path),
+                    hint="Stop the run first; then settle records by hand.",
+                )
+            count: int = execute(sql.COUNT_IN_STATE, (state.value,)).fetchone()[0]
+            if to is State.PENDING:
+                execute(sql.FORGET, (state.value,))
+            else:
+                words = f"{_BY_HAND} as {to.value}"
+                execute(sql.REWRITE, (state.value, to.value, self._clock(), words))
+        self._tails.clear()
+        return count
+
+    # --- small facts -------------------------------------------------------------------------
+
+    def quiet_until(self) -> float:
+        """Before when nothing may be sent, in seconds since the epoch; 0 where nobody asked."""
+        return float(self.recall(_QUIET) or 0)
+
+    def set_quiet_until(self, epoch: float) -> None:
+        """Remember before when nothing may be sent, in seconds since the epoch."""
+        self.remember(_QUIET, repr(float(epoch)))
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a small fact over restarts, instead of what was kept under its name."""
+        with self._file.transaction() as connection:
+            connection.execute(sql.REMEMBER, (key, value))
+
+    def recall(self, key: str) -> str | None:
+        """A small fact, or None where it was never remembered."""
+        rows = self._file.read(sql.RECALL, (key,))
+        return rows[0][0] if rows else None
+
+    # --- when it is opened -------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        found = self.in_flight()
+        if found:
+            with self._file.transaction() as connection:
+                connection.execute(sql.RECOVER, (_LOST, self._clock()))
+                connection.execute(sql.LAND_ALL)
+        self.recovered = found
