@@ -1,0 +1,1 @@
+"""Files to ready buckets: all Polars, no network."""

@@ -1,0 +1,80 @@
+"""Any typed value as the text that stands for it: the APIs take strings only.
+
+Source: Pristo `SendEventRequest.customFields` ("string values"); every other field of both
+APIs is a string too. Text, categories and enums stay as they are.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backfill.prepare.checked import Checked, absent
+
+__all__ = ["as_text"]
+
+_STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+
+def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Checked:
+    """Write values as text, without trimming it; an empty text is missing.
+
+    - integers and decimals in digits, a decimal with its column's scale;
+    - floats in digits without an exponent, the fewest that mean this float, whole ones without
+      a point (5.0 is "5": a column of whole numbers that has nulls often comes as floats), both
+      zeros as "0"; NaN and infinities break `finite`;
+    - booleans as `true` and `false`;
+    - dates, times and date-times as RFC 3339 writes them, date-times in UTC with the fraction
+      that they have. A date-time without a zone takes `timezone`; without one it breaks
+      `timezone`, and a moment that a clock change skipped breaks `nonexistent`;
+    - lists, structs and maps break `nested`; bytes, durations and objects, which no standard
+      writes as text in one way, break `type`.
+    """
+    if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
+        return _present(raw.cast(pl.String))
+    if dtype.is_integer() or dtype.is_decimal() or dtype in (pl.Boolean, pl.Date):
+        return Checked(raw.cast(pl.String))
+    if dtype.is_float():
+        return Checked(_float(raw, dtype), (("finite", _seen(~raw.is_finite())),))
+    if isinstance(dtype, pl.Datetime):
+        return _datetime(raw, dtype, timezone)
+    if dtype == pl.Time:
+        return Checked(raw.dt.to_string("%H:%M:%S%.f"))
+    rule = "nested" if dtype.is_nested() else "type"
+    return Checked(absent(raw), ((rule, raw.is_not_null()),))
+
+
+def _present(text: pl.Expr) -> Checked:
+    return Checked(pl.when(text != "").then(text))
+
+
+def _seen(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=False)
+
+
+def _float(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    wide = raw if dtype in (pl.Float32, pl.Float64) else raw.cast(pl.Float32)
+    written = pl.when(wide.is_finite()).then(wide).cast(pl.String).str.strip_suffix(".0")
+    short = pl.when(wide == 0).then(pl.lit("0")).otherwise(written)
+    scientific = pl.when(short.str.contains("e", literal=True)).then(short)
+    return pl.coalesce(_without_exponent(scientific), short)
+
+
+def _without_exponent(scientific: pl.Expr) -> pl.Expr:
+    """Write out "-1.5e-7" as "-0.00000015"; null stays null."""
+    parts = scientific.str.extract_groups("^(-?)([0-9])(?:\\.([0-9]+))?e([+-]?[0-9]+)$").struct
+    digits = parts.field("2") + parts.field("3").fill_null("")
+    exponent = parts.field("4").str.strip_prefix("+").cast(pl.Int32)
+    count = digits.str.len_bytes().cast(pl.Int32)
+    whole = digits.str.pad_end(pl.max_horizontal(exponent + 1, pl.lit(0)), "0")
+    small = "0." + digits.str.pad_start(pl.max_horizontal(count - exponent - 1, pl.lit(0)), "0")
+    return parts.field("1") + pl.when(exponent < 0).then(small).otherwise(whole)
+
+
+def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Checked:
+    if dtype.time_zone is not None:
+        return Checked(raw.dt.convert_time_zone("UTC").dt.to_string(_STAMP))
+    if timezone is None:
+        return Checked(absent(raw), (("timezone", raw.is_not_null()),))
+    moment = raw.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+    stamp = moment.dt.convert_time_zone("UTC").dt.to_string(_STAMP)
+    return Checked(stamp, (("nonexistent", raw.is_not_null() & moment.is_null()),))

@@ -1,0 +1,34 @@
+"""Contact ids: UUIDs in the one form that is sent.
+
+Source: Pristo `Contact.id` (`format: uuid`), called "client-owned" there: many companies' own
+ids are no UUIDs, and become ones by name (RFC 9562, version 5) where a namespace is given.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import polars as pl
+import polars_hash as plh
+
+from backfill.prepare.checked import Checked, trimmed
+
+__all__ = ["check_uuid"]
+
+_FORM = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def check_uuid(text: pl.Expr, namespace: uuid.UUID | None) -> Checked:
+    """The 36-character form in lower case. Rule: `uuid`.
+
+    With a namespace, whatever is not in that form already becomes the UUIDv5 of its text
+    (without the white space around it, its case kept), so it breaks nothing.
+    """
+    inner = trimmed(text)
+    lower = inner.str.to_lowercase()
+    formed = lower.str.contains(_FORM)
+    if namespace is None:
+        return Checked(lower, (("uuid", (~formed).fill_null(value=False)),))
+    other = pl.when(~formed).then(inner)
+    named = plh.UUIDHashNameSpace(other).uuid5(namespace=str(namespace))
+    return Checked(pl.when(formed).then(lower).otherwise(named))
