@@ -1,0 +1,44 @@
+"""Deliver a company's history to Prelude Watch and Pristo, every row in one known state.
+
+import backfill
+
+job = backfill.plan("pristo.toml")
+job.run(rate="50/s")
+job.records(state="failed")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backfill.errors import BackfillError
+from backfill.version import VERSION
+
+if TYPE_CHECKING:
+    from backfill.api import plan
+    from backfill.job import Job, open_job
+    from backfill.status import Status
+
+__version__ = VERSION
+
+__all__ = ["BackfillError", "Job", "Status", "__version__", "open_job", "plan"]
+
+_HOMES = {
+    "Job": "backfill.job",
+    "Status": "backfill.status",
+    "open_job": "backfill.job",
+    "plan": "backfill.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Found when first asked for, because the command line's help must not wait for Polars.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

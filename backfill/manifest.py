@@ -85,6 +85,8 @@ class Manifest(_Part):
     population: str | None = None
     shape: Mapping[str, Any]  # the part of the configuration that shaped the bodies, as JSON
     shape_sha256: str
+    config_path: str | None = None  # the configuration file, where there was one
+    delivery: Mapping[str, Any] = {}  # its delivery settings, for runs that name only the job
     identity: tuple[str, ...]  # the fields that make two records the same one
     events: tuple[SourceEntry, ...]
     contacts: tuple[SourceEntry, ...] = ()

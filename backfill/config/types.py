@@ -20,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PositiveInt,
     field_validator,
     model_validator,
@@ -288,15 +289,23 @@ class Delivery(_Section):
     """
 
     base_url: str | None = None
-    rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = None
+    rate: Annotated[
+        Rate | None,
+        BeforeValidator(parse_rate),
+        PlainSerializer(lambda rate: "auto" if rate is None else str(rate), when_used="json"),
+    ] = None
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
     guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
-    max_errors: Annotated[Share, BeforeValidator(parse_share)] = Share(fraction=0.01)
+    max_errors: Annotated[
+        Share, BeforeValidator(parse_share), PlainSerializer(str, when_used="json")
+    ] = Share(fraction=0.01)
     timeout: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] = 30.0
     max_wait: Annotated[float, BeforeValidator(parse_duration), Field(ge=0)] = 600.0
     patience: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] = 30.0
     limit: PositiveInt | None = None
-    max_duration: Annotated[float | None, BeforeValidator(parse_duration), Field(gt=0)] = None
+    max_duration: Annotated[
+        Annotated[float, Field(gt=0)] | None, BeforeValidator(parse_duration)
+    ] = None
 
 
 class Config(_Section):
@@ -315,6 +324,11 @@ class Config(_Section):
     delivery: Delivery = Delivery()
     directory: Path = Field(default=Path(), exclude=True)
     path: Path | None = Field(default=None, exclude=True)
+
+    def shape(self) -> dict[str, Any]:
+        """The part that shapes the bodies, as JSON: everything but how they are delivered."""
+        shape: dict[str, Any] = self.model_dump(mode="json", exclude={"delivery"})
+        return shape
 
     @field_validator("fields")
     @classmethod

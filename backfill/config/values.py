@@ -18,7 +18,7 @@ class Rate:
     per_second: float
 
     def __str__(self) -> str:
-        return f"{self.per_second:g}/s"
+        return f"{self.per_second!r}/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Share:
     fraction: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.fraction:.4g}" if self.count is None else str(self.count)
+        return str(self.count) if self.fraction is None else f"{self.fraction * 100:g}%"
 
 
 def parse_rate(value: Any) -> Rate | None:

@@ -1,0 +1,100 @@
+"""`backfill.plan`: from a configuration file, or from frames and paths in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backfill.config import config_from_mapping, load_config
+from backfill.errors import ConfigError
+from backfill.frames import is_frame, store_frames
+from backfill.job import Job, job_directory, plan_job
+from backfill.model import Progress
+from backfill.progress import PlanBar
+
+__all__ = ["plan"]
+
+
+def plan(
+    config: str | Path | None = None,
+    *,
+    job: str | Path | None = None,
+    destination: str | None = None,
+    population: str | None = None,
+    events: Any = None,
+    contacts: Any = None,
+    fields: Mapping[str, Any] | None = None,
+    contact_key: str | None = None,
+    contacts_key: str | None = None,
+    time: str | None = None,
+    timezone: str | None = None,
+    rules: Mapping[str, Any] | None = None,
+    dedupe: Mapping[str, Any] | None = None,
+    delivery: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Job:
+    """Prepare a job without any network, or open it where it is prepared already.
+
+    Either `config` names a configuration file, or the other arguments say what it would say:
+    `events` and `contacts` are paths, Polars frames or lazy frames, anything that speaks the
+    Arrow or the dataframe interchange (pandas, pyarrow), or mappings such as the sections
+    [events] and [contacts]; `fields`, `rules`, `dedupe` and `delivery` are those sections;
+    `contact_key`, `time` and `timezone` belong to the events and `contacts_key` to the contacts.
+
+    Frames are kept in the job's directory, so that a later process can go on without them.
+    Without a file the job lies in `DESTINATION.job` in the working directory, unless `job`
+    names another directory.
+
+    Raises ConfigError (a wrong setting), SourceError (a file or a column), ChangedError (the
+    job has sent something already, from another source), BusyError.
+    """
+    given = {
+        "destination": destination,
+        "population": population,
+        "fields": fields,
+        "rules": rules,
+        "dedupe": dedupe,
+        "delivery": delivery,
+    }
+    content: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if config is not None:
+        if content or events is not None or contacts is not None:
+            raise ConfigError(
+                "plan takes a configuration file or the settings themselves, not both",
+                hint="Change the file, or leave it out and name everything.",
+            )
+        loaded, directory = load_config(config), job_directory(config, job)
+    else:
+        if destination is None or events is None or fields is None:
+            raise ConfigError(
+                "plan needs a configuration file, or at least destination, events and fields"
+            )
+        directory = Path(job) if job is not None else Path(f"{destination}.job")
+        sections = {
+            "events": _section(
+                events, {"contact_key": contact_key, "time": time, "timezone": timezone}
+            ),
+            "contacts": _section(contacts, {"key": contacts_key}),
+        }
+        content |= {name: value for name, value in sections.items() if value is not None}
+        content = store_frames(content, directory)
+        loaded = config_from_mapping(content, directory=directory)
+    if progress is not None:
+        return plan_job(loaded, directory, progress=progress)
+    with PlanBar() as bar:
+        return plan_job(loaded, directory, progress=bar)
+
+
+def _section(source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    if source is None:
+        return None
+    section = dict(source) if isinstance(source, Mapping) else {"files": source}
+    files = section.get("files")
+    if not is_frame(files):
+        # Paths are relative to where the notebook runs, while the job's own are not.
+        names = [files] if isinstance(files, str | Path) else list(files or ())
+        section["files"] = [
+            str(name) if "://" in str(name) else str(Path(name).absolute()) for name in names
+        ]
+    return {**section, **{name: value for name, value in settings.items() if value is not None}}

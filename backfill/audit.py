@@ -1,0 +1,54 @@
+"""Whether the books balance, counted anew from what lies in the job's directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backfill.errors import JobError
+from backfill.ledger import Ledger
+from backfill.manifest import Manifest
+
+__all__ = ["audit"]
+
+
+def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
+    """Compare the manifest's counts with the files' own and with the ledger's ranges.
+
+    Raises JobError that names the first thing that does not agree. Costs the reading of the
+    files' footers.
+    """
+    found = {
+        "rejected.parquet": (_rows(directory / "rejected.parquet"), manifest.rejected),
+        "duplicates.parquet": (_rows(directory / "duplicates.parquet"), manifest.duplicate),
+    }
+    for bucket in manifest.buckets:
+        path = directory / "ready" / bucket.file
+        found[f"ready/{bucket.file}"] = (_rows(path), bucket.rows)
+    for name, (rows, expected) in found.items():
+        if rows != expected:
+            _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
+    ready = sum(bucket.rows for bucket in manifest.buckets)
+    if manifest.input != manifest.rejected + manifest.duplicate + ready:
+        _fail(directory, f"{manifest.input} rows came in, but the files hold another number")
+    for number, bucket in enumerate(manifest.buckets):
+        ranges = ledger.settled(number)
+        if ranges and (ranges[0][0] < 0 or ranges[-1][1] > bucket.rows):
+            _fail(directory, f"the ledger speaks of rows that {bucket.file} does not have")
+
+
+def _rows(path: Path) -> int:
+    import polars as pl  # noqa: PLC0415 - only when there is something to count
+
+    try:
+        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError):
+        return -1
+
+
+def _fail(directory: Path, message: str) -> None:
+    raise JobError(
+        f"THE BOOKS DO NOT BALANCE: {message}",
+        where=str(directory),
+        hint="A file of the job was changed or lost. Restore it from a copy; nothing more is sent"
+        " from this job until then.",
+    )

@@ -1,0 +1,89 @@
+"""The command line. It says things; every decision is made by `backfill.job` and below.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from backfill.cli.demo import demo
+from backfill.cli.init import init
+from backfill.cli.plan import plan
+from backfill.cli.records import records
+from backfill.cli.report import report
+from backfill.cli.run import run
+from backfill.cli.sandbox import sandbox
+from backfill.cli.settle import resolve, retry
+from backfill.cli.status import status
+from backfill.errors import BackfillError
+from backfill.version import VERSION
+
+__all__ = ["main"]
+
+_EPILOG = """\b
+Exit codes:
+  0  everything that could be sent is delivered, nothing rejected or failed
+  1  a fault of the program
+  2  the command line or the configuration is wrong
+  3  finished; some records were rejected or failed
+  4  stopped: more errors than max_errors
+  5  finished or stopped; some records are unknown
+  6  stopped: the destination refused the credential or the address
+  7  stopped: the destination is unavailable, or asks to wait longer than max_wait
+  8  stopped at --limit or --max-duration
+  10  the source or the configuration changed since the job was planned
+  11  another process works on this job
+  130, 143  interrupted; what was in flight was finished and recorded
+
+\b
+Example:
+  backfill init exports/events.parquet --destination pristo-events
+  backfill plan events.toml
+  backfill run events.toml --limit 10
+  backfill run events.toml
+"""
+
+
+@click.group(
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+)
+@click.version_option(VERSION, prog_name="backfill")
+def _group() -> None:
+    """Deliver a company's history to Prelude Watch and Pristo.
+
+    Every row of the input is at any moment in exactly one known state, and the books balance.
+    """
+
+
+for _command in (
+    init, plan, run, status, records, retry, resolve, report, sandbox, demo
+):  # fmt: skip
+    _group.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = _group.main(prog_name="backfill", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        click.echo("aborted", err=True)
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except BackfillError as error:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader of a pipe left, as `head` does; Python would complain again while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

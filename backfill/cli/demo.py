@@ -1,0 +1,100 @@
+"""`backfill demo`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+__all__ = ["demo"]
+
+_CONFIGS = ("pristo.toml", "watch-events.toml", "watch-feedbacks.toml")
+_FAULTS = ("429=2%", "503=0.5%", "500-after=0.2%", "cut-after=0.1%", "bad-item=0.5%")
+_MARK = ".backfill-demo"
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill demo",
+    short_help="The main job on sample data, against the sandbox.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path("backfill-demo"),
+    help="Where the sample data and the three jobs are put.  [default: backfill-demo]",
+)
+def demo(directory: Path) -> None:
+    """Deliver invented sample data to all three destinations, on this machine alone.
+
+    The sandbox throttles, fails and cuts connections now and then, so that every state of a
+    record is to be seen. Nothing leaves the machine, and no credential is needed.
+    """
+    from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
+    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
+    from backfill.cli.run import halting_on_signals  # noqa: PLC0415
+    from backfill.cli.text import print_status  # noqa: PLC0415
+    from backfill.errors import BackfillError  # noqa: PLC0415
+    from backfill.model import Secret  # noqa: PLC0415
+    from backfill.sandbox import running_sandbox  # noqa: PLC0415
+
+    _lay_out(directory)
+    commands = []
+    balanced = True
+    with running_sandbox(faults=_FAULTS, seed=7) as server:
+        click.echo(f"A sandbox listens at {server.url}; now and then it misbehaves.", err=True)
+        for name in _CONFIGS:
+            click.secho(f"\n{name}", bold=True, err=True)
+            with PlanBar() as bar:
+                job = plan(directory / name, progress=bar)
+            with halting_on_signals() as halt, DeliveryBar(job) as observe:
+                status = job.run(
+                    observe=observe,
+                    halt=halt,
+                    credential=Secret("sandbox"),
+                    base_url=server.url,
+                    concurrency=16,
+                    rate="2000/s",
+                    max_errors="50%",
+                )
+            print_status(status)
+            balanced = balanced and status.books.balanced
+            if status.stop is not None:
+                sys.exit(status.exit_code)
+            commands.append(f"backfill status {directory / name}")
+    if not balanced:
+        raise BackfillError("the books of the demo do not balance", hint="Please report this.")
+    click.secho("\nThree jobs, and every row of them in exactly one state.", bold=True)
+    click.echo(f"The files, the configurations and the jobs lie in {directory}/. Look around:")
+    for command in (
+        f"backfill records {directory / 'pristo.job'} --state rejected -o rejected.csv",
+        *commands,
+        f"backfill report {directory / 'pristo.job'}",
+    ):
+        click.echo(f"  {command}")
+
+
+def _lay_out(directory: Path) -> None:
+    """Put the sample data into a new directory, or into that of an earlier demo."""
+    from backfill.errors import ConfigError  # noqa: PLC0415
+
+    if directory.exists():
+        if not (directory / _MARK).exists():
+            raise ConfigError(
+                "exists already and was not made by a demo",
+                where=str(directory),
+                hint="Name another one with --directory.",
+            )
+        shutil.rmtree(directory)
+    package = Path(__file__).parents[1]
+    # In an installed wheel the samples lie inside the package, in a checkout beside it.
+    samples = next(
+        place
+        for place in (package / "sample_data", package.parent / "sample_data")
+        if place.is_dir()
+    )
+    shutil.copytree(
+        samples, directory, ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.job")
+    )
+    (directory / _MARK).touch()

@@ -1,0 +1,34 @@
+"""`backfill records`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from backfill.cli.options import job_argument
+from backfill.model import State
+
+__all__ = ["records"]
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill records pristo.job --state failed -o failed.csv",
+    short_help="One row per record: where it stands, and why.",
+)
+@job_argument
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(), help="A .csv, .parquet or .ndjson file."
+)
+def records(job: str, state: str | None, output: str | None) -> None:
+    """Write one row per record, in the source's order.
+
+    Each has `_file`, `_row`, `_state`, `_reason`, `_http_status`, `_request_id` and the
+    source's own columns; without -o as CSV to standard output. Rows of `rejected` and
+    `failed`, once mended, can be fed back in as they are.
+    """
+    from backfill.job import open_job  # noqa: PLC0415 - not for `--help`
+
+    found = open_job(job)
+    found.write_records(sys.stdout.buffer if output is None else output, state)

@@ -1,0 +1,102 @@
+"""`backfill run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from backfill.cli.options import as_json, config_argument, delivery_options, job_option
+
+if TYPE_CHECKING:
+    from backfill.deliver import Halt
+    from backfill.job import Job
+
+__all__ = ["halting_on_signals", "run"]
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill run pristo.toml --rate 50/s --limit 100",
+    short_help="Deliver a job; run again, it goes on where it stood.",
+)
+@config_argument
+@job_option
+@delivery_options
+@as_json
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before the first request.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only the books at the end.")
+def run(
+    config: str, job: str | None, as_json: bool, yes: bool, quiet: bool, **changes: Any
+) -> None:
+    """Deliver a job to its destination.
+
+    Plans first if need be. Run again, it goes on where it stood. CONFIG may also be a job's
+    directory. The first Ctrl-C finishes what is in flight and records it; a second one leaves
+    at once, and what was in flight is then unknown.
+    """
+    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415 - not for `--help`
+    from backfill.cli.text import print_json, print_status  # noqa: PLC0415
+    from backfill.job import find_or_plan  # noqa: PLC0415
+
+    with PlanBar(quiet=quiet) as bar:
+        found = find_or_plan(config, job, progress=bar)
+    _announce(found, changes, ask=not yes)
+    with halting_on_signals() as halt, DeliveryBar(found, quiet=quiet) as observe:
+        status = found.run(observe=observe, halt=halt, **changes)
+    if as_json:
+        print_json(status.as_dict())
+    else:
+        print_status(status)
+    if status.stop is not None and as_json:
+        click.echo(f"stopped: {status.stop.message}", err=True)
+    sys.exit(status.exit_code)
+
+
+def _announce(job: Job, changes: dict[str, Any], *, ask: bool) -> None:
+    """Say what is about to happen, and ask once on a terminal if it is about another machine."""
+    settings = job.settings(changes)
+    host = urlsplit(settings.base_url).netloc
+    pending = job.status().books.pending
+    pace = f"{settings.rate:g} requests/s" if settings.rate else "as fast as it allows"
+    amount = min(pending, settings.limit) if settings.limit else pending
+    click.echo(
+        f"Sending {amount:,} records to {job.destination.title} at {host}, {pace},"
+        f" {settings.guarantee}.",
+        err=True,
+    )
+    here = settings.base_url.startswith("http://")  # plain http is allowed to this machine only
+    if ask and amount and not here and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm("Go on?", abort=True, err=True)
+
+
+@contextmanager
+def halting_on_signals() -> Iterator[Halt]:
+    """Turn the first SIGINT or SIGTERM into an orderly halt; a second one leaves at once."""
+    from backfill.deliver import Halt  # noqa: PLC0415
+    from backfill.model import StopKind  # noqa: PLC0415
+
+    halt = Halt()
+    kinds = {signal.SIGINT: StopKind.INTERRUPTED, signal.SIGTERM: StopKind.TERMINATED}
+    received: list[int] = []
+
+    def receive(number: int, frame: object) -> None:
+        del frame
+        if received:
+            # The ledger holds what is in flight, so nothing needs to be put in order first.
+            os._exit(128 + number)
+        received.append(number)
+        os.write(2, b"\nfinishing what is in flight; once more leaves at once\n")
+        halt.request(kinds[signal.Signals(number)])
+
+    before = {number: signal.signal(number, receive) for number in kinds}
+    try:
+        yield halt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

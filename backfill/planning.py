@@ -1,0 +1,240 @@
+"""Making a job: its directory, its lock, and what may be planned anew.
+
+A job is bound to what it was planned from. As long as nothing was sent, a changed source or
+configuration is simply planned anew; afterwards it is refused, because positions in the
+ledger would no longer mean the same records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from backfill.config import Config
+from backfill.destinations import destination
+from backfill.errors import BackfillError, BusyError, ChangedError, JobError
+from backfill.ledger import Ledger
+from backfill.manifest import Manifest
+from backfill.model import Progress
+
+__all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "refuse_change"]
+
+LEDGER = "ledger.sqlite"
+
+_LOCK = ".lock"
+_DRAFT = ".preparing"
+_OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the job for this process. Raises BusyError while another one holds it."""
+    lock = FileLock(directory / _LOCK, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            "another process works on this job",
+            where=str(directory),
+            hint=f"Wait for it, or look on: backfill status {directory}",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def plan_into(
+    directory: Path,
+    config: Config,
+    *,
+    anew: bool,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Prepare the job, or find it prepared already.
+
+    With `anew`, a job of which nothing was sent is prepared again where its source or its
+    configuration changed; without, and wherever something was sent, that is a ChangedError.
+    The caller holds the lock.
+    """
+    if not Manifest.exists(directory):
+        _refuse_strangers(directory)
+        return _prepare(directory, config, progress)
+    manifest = Manifest.read(directory)
+    if anew and difference(directory, manifest, config) and not _sent(directory):
+        return _prepare(directory, config, progress)
+    refuse_change(directory, manifest, config)
+    return manifest
+
+
+def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
+    """Raise ChangedError if the source or the configuration is not what was planned."""
+    changed = difference(directory, manifest, config)
+    if changed is None:
+        return
+    name = manifest.config_path or "CONFIG"
+    if not _sent(directory):
+        raise ChangedError(
+            f"{changed} since the job was planned",
+            where=str(directory),
+            hint=f"Nothing was sent yet, so it can be planned anew: backfill plan {name}",
+        )
+    raise ChangedError(
+        f"{changed}, and some of the job was sent already",
+        where=str(directory),
+        hint="Undo the change, or plan what is new as a job of its own:"
+        f" backfill plan {name} --job NEW.job, with"
+        f' delivered_by = ["{directory}"] under [dedupe].',
+    )
+
+
+def _sent(directory: Path) -> bool:
+    """Whether a request of the job ever left, as far as its ledger knows."""
+    ledger = Ledger.open(directory / LEDGER)
+    try:
+        return ledger.requests().sent > 0 or any(ledger.counts().values())
+    finally:
+        ledger.close()
+
+
+def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
+    """What changed since the job in `directory` was planned, in words, or None."""
+    # Reading files is the largest part of the program, and most commands need none of it.
+    from backfill.prepare.sources import check_unchanged  # noqa: PLC0415
+
+    base = Path(manifest.config_path).parent if manifest.config_path else directory
+    if config is not None:
+        base = config.directory
+        if _digest(config) != manifest.shape_sha256:
+            return f"the configuration changed: {_changed_keys(manifest, config)}"
+    entry = check_unchanged([*manifest.events, *manifest.contacts], base)
+    return None if entry is None else f"the source changed: {entry.name}"
+
+
+def _refuse_strangers(directory: Path) -> None:
+    """Never plan into a directory that holds something else, or a ledger without its manifest."""
+    ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "report.html", "manifest.draft"}
+    strangers = [
+        path.name
+        for path in directory.iterdir()
+        if path.name not in ours and not path.name.startswith(LEDGER)
+    ]
+    if strangers:
+        raise JobError(
+            f"the directory holds something that is no job: {strangers[0]}",
+            where=str(directory),
+            hint="Name an empty or new directory with --job.",
+        )
+    if (directory / LEDGER).exists() and _sent(directory):
+        raise JobError(
+            "the manifest is gone, but the ledger says that records were sent",
+            where=str(directory),
+            hint="Restore manifest.json and ready/; planning anew would send them twice.",
+        )
+
+
+def _prepare(directory: Path, config: Config, progress: Progress | None) -> Manifest:
+    """Prepare beside the old outputs, then put the new ones in place, the manifest last."""
+    from backfill.prepare.pipeline import prepare  # noqa: PLC0415
+    from backfill.records import delivered_records  # noqa: PLC0415
+
+    draft = directory / _DRAFT
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    try:
+        manifest = prepare(
+            config,
+            destination(config.destination),
+            draft,
+            now=datetime.now(UTC),
+            delivered=delivered_records,
+            progress=progress,
+        )
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise BackfillError(
+            f"the job cannot be written: {error.strerror or error}",
+            where=str(directory),
+            hint="Check the free space and the permissions; nothing was sent.",
+        ) from error
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _clear(directory)
+    for name in _OUTPUTS:
+        (draft / name).rename(directory / name)
+    shutil.rmtree(draft)
+    _make_private(directory)
+    # A manifest without its ledger would look like a job of which nothing was sent, so the
+    # ledger is there first and its absence is an error ever after.
+    Ledger.open(directory / LEDGER, create=True).close()
+    manifest = manifest.model_copy(
+        update={
+            "shape": config.shape(),
+            "shape_sha256": _digest(config),
+            "created": time.time(),
+            "config_path": str(config.path.absolute()) if config.path else None,
+            "delivery": config.delivery.model_dump(mode="json"),
+        }
+    )
+    manifest.write(directory)
+    return manifest
+
+
+def _clear(directory: Path) -> None:
+    (directory / "manifest.json").unlink(missing_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        (directory / f"{LEDGER}{suffix}").unlink(missing_ok=True)
+    for name in (*_OUTPUTS, "report.html"):
+        path = directory / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _make_private(directory: Path) -> None:
+    for path in directory.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def make_directory(directory: Path) -> None:
+    """Make the job's directory, for its owner alone whatever the umask."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+    except OSError as error:
+        raise BackfillError(
+            f"the job's directory cannot be made: {error.strerror or error}",
+            where=str(directory),
+            hint="Name another one with --job.",
+        ) from error
+
+
+def _digest(config: Config) -> str:
+    text = json.dumps(config.shape(), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _changed_keys(manifest: Manifest, config: Config) -> str:
+    before, now = dict(manifest.shape), config.shape()
+    names = []
+    for section in sorted({*before, *now}):
+        old, new = before.get(section), now.get(section)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            names += [
+                f"[{section}] {key}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+            ]
+        else:
+            names.append(section)
+    return ", ".join(names) or "its format"

@@ -1,0 +1,269 @@
+"""One row for each record, with its state: the ready buckets joined with the ledger.
+
+Nothing but the job's directory is read. A bucket's positions meet the ledger's ranges by an
+as-of join, so the cost is that of reading the rows once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from backfill.destinations import destination
+from backfill.errors import ConfigError
+from backfill.ledger import Ledger
+from backfill.manifest import Manifest
+from backfill.model import State
+
+__all__ = ["FRONT", "delivered_records", "frame_of_records", "write_records"]
+
+FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
+
+_SORTED_AT_ONCE = 2_000_000  # rows that are put in order in one piece of memory
+_READY_STATES = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
+_ORDER = ("__file", "_row")
+
+
+def frame_of_records(
+    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None = None
+) -> pl.LazyFrame:
+    """Every record of the job, or those of one state, in no promised order.
+
+    Columns: those of FRONT, the source's own, `_raw` (the text of a row that could not be
+    read), and `__file`, the number of the file, to order by.
+    """
+    parts = list(_parts(directory, manifest, ledger, state))
+    return pl.concat(parts, how="vertical") if parts else _empty(directory, manifest)
+
+
+def write_records(frame: pl.LazyFrame, target: Path | BinaryIO, rows: int, directory: Path) -> None:
+    """Write records in the source's order, in the format that the file's ending names.
+
+    A stream gets CSV. Memory is bounded: many rows are first parted by their place in the
+    source, in a folder under `directory`. Raises ConfigError for an ending other than csv,
+    parquet, ndjson or jsonl, or where the file cannot be written.
+    """
+    kind = target.suffix.lower().lstrip(".") if isinstance(target, Path) else "csv"
+    if kind not in ("csv", "parquet", "ndjson", "jsonl"):
+        raise ConfigError(
+            f"{kind or 'no ending'!r} is no format for records",
+            where=str(target),
+            hint="End the name in .csv, .parquet or .ndjson.",
+        )
+    if isinstance(target, Path) and not target.absolute().parent.is_dir():
+        raise ConfigError("its directory does not exist", where=str(target))
+    if kind == "csv":
+        frame = _flat(frame)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".records-") as place:
+        ordered = _ordered(frame, rows, Path(place)).drop("__file")
+        if kind == "csv":
+            ordered.sink_csv(target)
+        elif kind == "parquet":
+            ordered.sink_parquet(target)
+        else:
+            ordered.sink_ndjson(target)
+
+
+def delivered_records(directory: Path) -> pl.LazyFrame:
+    """What a job has delivered: `record` (its key), `file` (a name), `row`.
+
+    Raises ConfigError while some of its records are unknown: whether those may be left out is
+    for a person to say.
+    """
+    manifest = Manifest.read(directory)
+    ledger = Ledger.look(directory / "ledger.sqlite")
+    try:
+        unknown = ledger.counts()[State.UNKNOWN]
+        if unknown:
+            raise ConfigError(
+                f"{unknown} of its records are unknown: sent, and nobody can say whether they"
+                " arrived",
+                where=f"delivered_by {directory}",
+                hint=f"Settle them first: backfill resolve {directory} --delivered (or --resend).",
+            )
+        parts = [
+            _with_state(directory, manifest, bucket, spans)
+            .filter(pl.col("_state") == State.DELIVERED.value)
+            .select("record", file=pl.col("_file"), row=pl.col("_row"))
+            for bucket, spans in _spans(manifest, ledger)
+        ]
+    finally:
+        ledger.close()
+    if not parts:
+        return pl.LazyFrame(schema={"record": pl.String(), "file": pl.String(), "row": pl.UInt64()})
+    return pl.concat(parts)
+
+
+# --- parts ---------------------------------------------------------------------------------
+
+
+def _parts(
+    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None
+) -> Iterator[pl.LazyFrame]:
+    numbers = pl.LazyFrame(
+        {"_file": [entry.name for entry in manifest.events]},
+        schema={"_file": pl.String()},
+    ).with_row_index("__file")
+    own = _own_columns(directory, manifest)
+    if state in (None, State.REJECTED) and manifest.rejected:
+        frame = pl.scan_parquet(directory / "rejected.parquet")
+        yield _shaped(
+            frame.join(numbers, on="_file", how="left").with_columns(
+                _state=pl.lit(State.REJECTED.value)
+            ),
+            own,
+        )
+    if state in (None, State.DUPLICATE) and manifest.duplicate:
+        kept = pl.format("{}:{}", "_kept_file", "_kept_row")
+        reason = (
+            pl.when(pl.col("_kept_job").is_null())
+            .then(pl.format("same record as {}", kept))
+            .otherwise(pl.format("delivered by {} as {}", "_kept_job", kept))
+        )
+        frame = pl.scan_parquet(directory / "duplicates.parquet")
+        yield _shaped(
+            frame.join(numbers, on="_file", how="left").with_columns(
+                _state=pl.lit(State.DUPLICATE.value), _reason=reason
+            ),
+            own,
+        )
+    if state is None or state in _READY_STATES:
+        for bucket, spans in _spans(manifest, ledger):
+            if state not in (None, State.PENDING) and state.value not in spans["state"]:
+                continue
+            frame = _with_state(directory, manifest, bucket, spans)
+            if state is not None:
+                frame = frame.filter(pl.col("_state") == state.value)
+            renamed = frame.rename(
+                {f"source.{name}": name for name in own if name != "_raw"}, strict=False
+            )
+            yield _shaped(renamed, own)
+
+
+def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The settled ranges of each bucket, ascending."""
+    every = pl.DataFrame(
+        ledger.outcome_columns(),
+        schema_overrides={
+            "bucket": pl.UInt32(),
+            "start": pl.Int64(),
+            "stop": pl.Int64(),
+            "state": pl.String(),
+            "http_status": pl.Int64(),
+            "reason": pl.String(),
+            "request_id": pl.String(),
+            "at": pl.Float64(),
+        },
+    )
+    parts = every.partition_by("bucket", as_dict=True)
+    for bucket in range(len(manifest.buckets)):
+        yield bucket, parts.get((bucket,), every.clear()).sort("start")
+
+
+def _with_state(
+    directory: Path, manifest: Manifest, bucket: int, spans: pl.DataFrame
+) -> pl.LazyFrame:
+    names = pl.Series([entry.name for entry in manifest.events], dtype=pl.String())
+    settled = pl.col("stop").is_not_null() & (pl.col("position") < pl.col("stop"))
+    ours = destination(manifest.destination).request_id_of("") is not None
+    request_id = pl.coalesce("request_id", "record") if ours else pl.col("request_id")
+    return (
+        pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file)
+        .with_row_index("position")
+        .with_columns(pl.col("position").cast(pl.Int64))
+        .set_sorted("position")
+        .join_asof(spans.lazy().drop("bucket"), left_on="position", right_on="start")
+        .with_columns(
+            _state=pl.when(settled).then("state").otherwise(pl.lit(State.PENDING.value)),
+            _reason=pl.when(settled & (pl.col("reason") != "")).then("reason"),
+            _http_status=pl.when(settled).then("http_status"),
+            _request_id=pl.when(settled).then(request_id),
+            _file=pl.col("file").replace_strict(
+                pl.Series(range(len(names)), dtype=pl.UInt32()), names, return_dtype=pl.String()
+            ),
+            __file=pl.col("file"),
+            _row=pl.col("row"),
+        )
+    )
+
+
+def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
+    """The source's own columns with their types, as the job's files hold them."""
+    found: dict[str, pl.DataType] = dict(
+        pl.scan_parquet(directory / "rejected.parquet").collect_schema()
+    )
+    if manifest.buckets:
+        ready = pl.scan_parquet(directory / "ready" / manifest.buckets[0].file)
+        found |= {
+            name.removeprefix("source."): dtype
+            for name, dtype in ready.collect_schema().items()
+            if name.startswith("source.")
+        }
+    own = {name: found.get(name, pl.String()) for name in manifest.columns}
+    return {**own, "_raw": pl.String()}
+
+
+def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """The agreed columns in the agreed order; what a part does not have is null."""
+    wanted: dict[str, pl.DataType] = {
+        "_file": pl.String(),
+        "_row": pl.UInt64(),
+        "_state": pl.String(),
+        "_reason": pl.String(),
+        "_http_status": pl.Int64(),
+        "_request_id": pl.String(),
+        **own,
+        "__file": pl.UInt32(),
+    }
+    there = frame.collect_schema()
+    return frame.select(
+        (pl.col(name) if name in there else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in wanted.items()
+    )
+
+
+def _empty(directory: Path, manifest: Manifest) -> pl.LazyFrame:
+    return _shaped(pl.LazyFrame(), _own_columns(directory, manifest)).clear()
+
+
+# --- order and format ----------------------------------------------------------------------
+
+
+def _ordered(frame: pl.LazyFrame, rows: int, place: Path) -> pl.LazyFrame:
+    if rows <= _SORTED_AT_ONCE:
+        return frame.sort(_ORDER)
+    piece = pl.col("_row") // _SORTED_AT_ONCE
+    parted = place / "parted"
+    frame.sink_parquet(
+        pl.PartitionBy(parted, key={"f": pl.col("__file"), "p": piece}, include_key=False),
+        mkdir=True,
+        compression="lz4",
+    )
+    folders = sorted(parted.glob("f=*/p=*"), key=_numbers)
+    return pl.concat([pl.scan_parquet(folder / "*.parquet").sort(_ORDER) for folder in folders])
+
+
+def _numbers(folder: Path) -> Sequence[int]:
+    return [int(part.partition("=")[2]) for part in folder.parts[-2:]]
+
+
+def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """What CSV can hold: nested values as JSON, bytes as base64."""
+    changes = []
+    for name, dtype in frame.collect_schema().items():
+        if isinstance(dtype, pl.Struct):
+            changes.append(pl.col(name).struct.json_encode())
+        elif dtype.is_nested():
+            inner = pl.struct(pl.col(name).alias("v")).struct.json_encode()
+            changes.append(
+                pl.when(pl.col(name).is_not_null())
+                .then(inner.str.strip_prefix('{"v":').str.strip_suffix("}"))
+                .alias(name)
+            )
+        elif dtype == pl.Binary:
+            changes.append(pl.col(name).bin.encode("base64"))
+    return frame.with_columns(changes)

@@ -1,0 +1,87 @@
+"""How a job stands: its books, its phase, what to type next, and the exit code that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backfill.model import Books, RequestCounts, Stop
+
+__all__ = ["Phase", "Status", "exit_code"]
+
+
+class Phase(StrEnum):
+    """How far a job is."""
+
+    PLANNED = "planned"  # nothing was sent yet
+    RUNNING = "running"  # a process works on it now
+    STOPPED = "stopped"  # some was sent, some is pending
+    COMPLETE = "complete"  # nothing is pending
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A job at one moment.
+
+    `rate` is in requests a second while requests were being sent, over all runs; `seconds_left`
+    the time that the pending records need at that rate. Both are None before there is anything
+    to go by. `next` is the command to type now.
+    """
+
+    job: str
+    destination: str
+    phase: Phase
+    books: Books
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    rate: float | None = None
+    seconds_left: float | None = None
+    quiet_until: float | None = None
+    next: str | None = None
+    stop: Stop | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.stop, self.books)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        stop = self.stop
+        return {
+            "job": self.job,
+            "destination": self.destination,
+            "phase": self.phase.value,
+            "records": self.books.as_dict(),
+            "balanced": self.books.balanced,
+            "reasons": dict(self.reasons),
+            "dropped": dict(self.dropped),
+            "requests": self.requests.as_dict(),
+            "rate": self.rate,
+            "seconds_left": self.seconds_left,
+            "quiet_until": self.quiet_until,
+            "stop": None
+            if stop is None
+            else {
+                "kind": stop.kind.value,
+                "message": stop.message,
+                "come_back_at": stop.come_back_at,
+            },
+            "next": self.next,
+        }
+
+
+def exit_code(stop: Stop | None, books: Books) -> int:
+    """The exit code of a run: a stop's own, else what the books say.
+
+    A run that came to its limit with nothing left to send has simply finished.
+    """
+    if stop is not None:
+        return stop.kind.exit_code
+    if books.unknown:
+        return 5
+    if books.rejected or books.failed:
+        return 3
+    return 0

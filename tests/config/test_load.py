@@ -1,0 +1,188 @@
+"""From TOML to a Config: every form is read, every fault is explained."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from backfill.config import Column, Constant, Lookup, Rate, Share, Sql, load_config
+from backfill.errors import ConfigError
+
+FULL = """
+destination = "pristo-events"
+population = "00000000-0000-4000-8000-00000000000A"
+
+[events]
+files = "exports/*.parquet"
+contact_key = "events.user_id"
+time = "at"
+timezone = "Asia/Jerusalem"
+
+[contacts]
+files = ["a.csv", "b.csv"]
+key = "id"
+
+[fields]
+"contact.id" = "events.user_id"
+"contact.email" = { column = "email", from = "contacts" }
+"contact.phone" = { sql = "'+' || mobile", from = "contacts" }
+"type" = "event"
+"customFields.channel" = { value = "import" }
+"customFields.tier" = { column = "contacts.plan", values = { p1 = "gold" }, otherwise = "omit" }
+"customFields.odd" = "a.b"
+
+[rules]
+phone = "valid"
+contact_id = { namespace = "6ba7b810-9dad-11d1-80b4-00c04fd430c8" }
+
+[dedupe]
+key = ["contact.id", "type"]
+delivered_by = "march.job"
+
+[delivery]
+rate = "3000/min"
+max_errors = "2.5%"
+timeout = "1m30s"
+"""
+MINIMAL = """
+destination = "watch-events"
+[events]
+files = "e.csv"
+[fields]
+"target.value" = "phone"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "job.toml"
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+def message_of(path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_every_form_of_a_field_is_read(write):
+    config = load_config(write(FULL))
+    assert config.fields == {
+        "contact.id": Column("user_id", "events"),
+        "contact.email": Column("email", "contacts"),
+        "contact.phone": Sql("'+' || mobile", "contacts"),
+        "type": Column("event"),
+        "customFields.channel": Constant("import"),
+        "customFields.tier": Lookup(Column("plan", "contacts"), (("p1", "gold"),), "omit"),
+        "customFields.odd": Column("a.b"),
+    }
+
+
+def test_values_that_a_person_writes_are_understood(write):
+    config = load_config(write(FULL))
+    assert config.population == "00000000-0000-4000-8000-00000000000a"
+    assert config.events.contact_key == "user_id"
+    assert config.contacts is not None
+    assert config.contacts.files == ("a.csv", "b.csv")
+    assert config.dedupe.delivered_by == ("march.job",)
+    assert config.delivery.rate == Rate(50.0)
+    assert config.delivery.max_errors == Share(fraction=0.025)
+    assert config.delivery.timeout == 90.0
+
+
+def test_defaults_are_the_careful_ones(write):
+    config = load_config(write(MINIMAL))
+    assert config.rules.phone == "e164"
+    assert config.rules.custom_value_max == 50
+    assert config.delivery.guarantee == "at-most-once"
+    assert config.delivery.rate is None
+    assert config.dedupe.keep == "first"
+
+
+@pytest.mark.parametrize(
+    ("line", "replacement", "expected"),
+    [
+        ('timeout = "1m30s"', 'timout = "1m"', "[delivery] timout: unknown key. Did you mean 'ti"),
+        ('key = "id"', 'kee = "id"', "Did you mean 'keep'?"),
+        ('rate = "3000/min"', 'rate = "fast"', '"50/s"'),
+        ('rate = "3000/min"', 'rate = "0/s"', "more than 0"),
+        ('max_errors = "2.5%"', 'max_errors = "250%"', "share"),
+        ('max_errors = "2.5%"', "max_errors = -1", "share"),
+        ('timezone = "Asia/Jerusalem"', 'timezone = "Asia/Jerusalm"', "is no time zone"),
+        ('otherwise = "omit"', 'otherwise = "gold"', '"reject", "omit", "keep"'),
+        ('{ value = "import" }', "{ value = [1] }", "never a list"),
+        ('{ value = "import" }', '{ value = "a", column = "b" }', "exactly one of"),
+        ('{ value = "import" }', '{ value = "a", from = "events" }', "unknown key 'from'"),
+        ('{ column = "email", from = "contacts" }', '{ column = "events.e", from = "contacts" }',
+         "two different files"),
+        ("00000000-0000-4000-8000-00000000000A", "not-a-uuid", "population: is a UUID"),
+        ('files = "exports/*.parquet"', "files = []", "files"),
+        ('contact_key = "events.user_id"', "", "needs `contact_key`"),
+        ('files = ["a.csv", "b.csv"]', 'files = "a.csv"\nencoding = "klingon"', "no encoding"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_explained_where_it_stands(write, line, replacement, expected):
+    text = FULL.replace(line, replacement)
+    assert text != FULL
+    assert expected in message_of(write(text))
+
+
+def test_all_faults_are_told_at_once(write):
+    text = FULL.replace('timeout = "1m30s"', 'timout = "1m"').replace('key = "id"', "")
+    message = message_of(write(text))
+    assert "timout" in message
+    assert "[contacts] key: is missing" in message
+
+
+def test_contacts_fields_need_contacts(write):
+    path = write(MINIMAL.replace('"phone"', '"contacts.phone"'))
+    assert "there is no [contacts]" in message_of(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'api_token = "abc-123"',
+        'apiKey = "abc-123"',
+        'Authorization = "abc-123"',
+        'base_url = "Bearer abc-123"',
+    ],
+)
+def test_a_credential_in_the_file_is_refused_and_not_repeated(write, line):
+    message = message_of(write(FULL + line))
+    assert "credential" in message
+    assert "abc-123" not in message
+
+
+def test_a_known_credential_is_found_under_any_name(write, monkeypatch):
+    monkeypatch.setenv("PRISTO_API_KEY", "11111111-2222-4333-8444-555555555555")
+    path = write(FULL.replace('"import"', '"11111111-2222-4333-8444-555555555555"'))
+    message = message_of(path)
+    assert "credential" in message
+    assert "11111111" not in message
+
+
+def test_a_field_may_be_called_token(write):
+    load_config(write(FULL.replace("customFields.channel", "customFields.token")))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = ", b"[events\n"])
+def test_what_is_not_toml_is_said_to_be_none(tmp_path, content):
+    path = tmp_path / "job.toml"
+    path.write_bytes(content)
+    assert "is not TOML" in message_of(path)
+
+
+def test_a_missing_file_says_what_makes_one(tmp_path):
+    assert "backfill init" in message_of(tmp_path / "none.toml")
+
+
+def test_settings_survive_the_way_through_json(write):
+    delivery = load_config(write(FULL)).delivery
+    assert type(delivery).model_validate(delivery.model_dump(mode="json")) == delivery
