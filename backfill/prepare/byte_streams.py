@@ -1,0 +1,223 @@
+"""The bytes of a file as they come: hashed, unpacked, and in UTF-8.
+
+Text in another encoding becomes UTF-8 on the way. What is wrong in it stays visible: each byte
+that the encoding does not know becomes `INVALID` and an escape such as `\\xd9`. The byte
+`INVALID` occurs in no UTF-8 text, so it cannot be mistaken for anything.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from backfill.errors import SourceError
+from backfill.prepare.locations import Compression
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+__all__ = ["INVALID", "ByteStream", "mark_invalid", "open_stream"]
+
+INVALID = b"\xff"
+_BOM = codecs.BOM_UTF8
+_CHUNK = 1 << 20
+_MARK = "backfill.mark"
+_MAGIC = {
+    b"PAR1\x15": "Parquet",
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"SQLite format 3": "SQLite",
+    b"Obj\x01": "Avro",
+    b"ARROW1": "Arrow",
+}
+_UNPACKED_BY: dict[str, Compression] = {"gzip": "gzip", "zstd": "zstd"}
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that an encoding does not know to U+DC00 and more, which no text contains."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return "".join(chr(0xDC00 + byte) for byte in wrong), error.end
+
+
+codecs.register_error(_MARK, _mark)
+
+
+def _to_utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return re.sub(
+            rb"\xed([\xb0-\xb3])([\x80-\xbf])",
+            lambda found: INVALID + b"\\x%02x" % ((found[1][0] & 3) << 6 | found[2][0] & 63),
+            text.encode("utf-8", "surrogatepass"),
+        )
+
+
+def mark_invalid(data: bytes) -> bytes:
+    """Replace what is not UTF-8 in `data` by `INVALID` and an escape; the rest stays."""
+    return _to_utf8(data.decode("utf-8", _MARK))
+
+
+class _Hashed(io.RawIOBase):
+    """A file that hashes and counts what is read from it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer)).cast("B")
+        got = self._file.readinto(view)  # type: ignore[attr-defined]  # every file opened here has it
+        self._hash.update(view[:got])
+        self.count += got
+        return int(got)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class ByteStream:
+    """UTF-8 text of one file, without a byte order mark. `read` gives b"" at its end.
+
+    `raw_count` is how many bytes of the file itself were read so far.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        compression: Compression | None,
+        encoding: str,
+        hashed: bool,
+    ) -> None:
+        self._name = name
+        self._hashed = _Hashed(file) if hashed else None
+        source: IO[bytes] = (
+            io.BufferedReader(self._hashed, _CHUNK) if self._hashed is not None else file
+        )
+        self._raw = source
+        match compression:
+            case "gzip":
+                self._bytes: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=source))
+            case "zstd":
+                self._bytes = cast("IO[bytes]", zstd.ZstdFile(source))
+            case _:
+                self._bytes = source
+        codec = codecs.lookup(encoding).name
+        self._decoder = (
+            None
+            if codec in ("utf-8", "utf-8-sig")
+            else codecs.getincrementaldecoder(codec)(errors=_MARK)
+        )
+        self._first = True
+        self._spare = b""
+
+    def read(self, size: int) -> bytes:
+        """Return `size` bytes, fewer only at the end. Raises SourceError for a broken file."""
+        if self._decoder is None and not self._first and not self._spare:
+            return self._unpacked(size)
+        parts = [self._spare]
+        have = len(self._spare)
+        while have < size:
+            data = self._unpacked(max(size - have, _CHUNK))
+            text = data if self._decoder is None else _to_utf8(self._decode(data))
+            if self._first and (text or not data):
+                text = text.removeprefix(_BOM)
+                self._first = False
+            parts.append(text)
+            have += len(text)
+            if not data:
+                break
+        whole = b"".join(parts)
+        self._spare = whole[size:]
+        return whole[:size] if self._spare else whole
+
+    def _decode(self, data: bytes) -> str:
+        assert self._decoder is not None  # noqa: S101 - the caller looked
+        try:
+            return self._decoder.decode(data, final=not data)
+        except UnicodeError as error:
+            raise SourceError(f"is not in the named encoding: {error}", where=self._name) from error
+
+    def _unpacked(self, size: int) -> bytes:
+        try:
+            return self._bytes.read(size)
+        except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
+            raise SourceError(f"cannot be read: {error}", where=self._name) from error
+
+    @property
+    def raw_count(self) -> int:
+        return self._hashed.count if self._hashed is not None else 0
+
+    def sha256(self) -> str:
+        """The hash of the file's own bytes; reads what is left of them."""
+        assert self._hashed is not None  # noqa: S101 - only hashed streams are asked
+        while self._raw.read(_CHUNK):
+            pass
+        return self._hashed.hexdigest()
+
+
+@contextmanager
+def open_stream(
+    path: str | Path,
+    *,
+    name: str,
+    compression: Compression | None = None,
+    encoding: str = "utf-8",
+    hashed: bool = False,
+) -> Iterator[ByteStream]:
+    """Open a text file. Raises SourceError where it is empty or plainly something else."""
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed by the `with` below
+    except OSError as error:
+        raise SourceError(f"cannot be opened: {error.strerror}", where=name) from error
+    with file:
+        start = file.read(16)
+        if not start:
+            raise SourceError("the file is empty", where=name)
+        _refuse_other_formats(start, name, compression, encoding)
+        file.seek(0)
+        yield ByteStream(file, name, compression, encoding, hashed)
+
+
+def _refuse_other_formats(
+    start: bytes, name: str, compression: Compression | None, encoding: str
+) -> None:
+    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    found = _UNPACKED_BY.get(kind or "")
+    if compression is not None:
+        if found != compression:
+            raise SourceError(f"is not {compression}, as its ending says", where=name)
+        return
+    if kind is not None:
+        raise SourceError(
+            f"is {kind}, not what its ending says",
+            where=name,
+            hint="Give the file the right ending"
+            + (".gz or .zst." if found else ", or set `format`."),
+        )
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and codecs.lookup(
+        encoding
+    ).name in ("utf-8", "utf-8-sig"):
+        raise SourceError(
+            "is in UTF-16", where=name, hint='Set `encoding = "utf-16"` in its section.'
+        )
