@@ -1,0 +1,43 @@
+"""What to tell the user when nothing that is sent would fare better."""
+
+from __future__ import annotations
+
+from backfill.destinations import Destination
+from backfill.model import Reply, Stop, StopKind, Verdict
+
+__all__ = ["refusal"]
+
+_CREDENTIAL = frozenset({401, 402, 403})
+
+
+def refusal(destination: Destination, host: str, verdict: Verdict, reply: Reply | None) -> Stop:
+    """The stop for a reply that refuses the credential or the address.
+
+    Names the host, the status, the server's own words and where to look. The credential itself
+    is in none of them.
+    """
+    status = verdict.http_status or 0
+    message = f"{host} answered {status}"
+    location = (reply.headers.get("location") or "") if reply is not None else ""
+    if 300 <= status < 400:
+        message += f" and sends us to {_one_line(location)}" if location else " (a redirect)"
+    elif verdict.reason:
+        message += f": {verdict.reason}"
+    return Stop(StopKind.REFUSED, f"{message}. {_advice(destination, status)}")
+
+
+def _advice(destination: Destination, status: int) -> str:
+    if 300 <= status < 400:
+        return (
+            "Redirects are not followed with a credential: set base_url to the address that answers"
+            " itself."
+        )
+    if status in _CREDENTIAL:
+        return f"Check the credential in {destination.credential_env}."
+    if destination.needs_population:
+        return "Check base_url and population."
+    return "Check base_url."
+
+
+def _one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)[:200]

@@ -1,0 +1,117 @@
+"""One request: from encoded records to a plain reply or the kind of fault, and how long it took."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from backfill.deliver.faults import TransportFault, fault_of
+from backfill.destinations import Destination
+from backfill.model import Fault, Reply, Secret
+from backfill.version import VERSION
+
+__all__ = ["Answer", "Sender", "read_reply"]
+
+_MOST_BODY = 64 * 1024  # bytes of a body that anybody looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back after `seconds`; `words` say more about a fault than its kind does."""
+
+    reply: Reply | Fault
+    seconds: float
+    words: str = ""
+
+
+class Sender:
+    """Makes a destination's requests and hands them to the transport.
+
+    `base_url` has been checked. `timeout` is in seconds, for transports that take it from the
+    request. The credential lives in the headers alone.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        destination: Destination,
+        *,
+        base_url: str,
+        population: str | None,
+        credential: Secret,
+        timeout: float,
+    ) -> None:
+        self._transport = transport
+        self._destination = destination
+        self.url = httpx.URL(base_url.rstrip("/") + destination.path(population))
+        self._headers = [
+            ("Host", self.url.netloc.decode("ascii")),
+            ("User-Agent", f"backfill/{VERSION}"),
+            # A reply is a line of JSON: nothing is gained by compressing it.
+            ("Accept-Encoding", "identity"),
+            *destination.headers(credential).items(),
+        ]
+        self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
+
+    async def send(self, key: str, items: Sequence[bytes]) -> Answer:
+        """Send records in one request; `key` is the first one's record key."""
+        body = self._destination.body(items)
+        # With a stream of its own a request takes its headers as they are, and costs a quarter.
+        request = httpx.Request(
+            "POST",
+            self.url,
+            headers=[
+                *self._headers,
+                *self._destination.request_headers(key).items(),
+                ("Content-Length", str(len(body))),
+            ],
+            stream=httpx.ByteStream(body),
+            extensions=self._extensions,
+        )
+        began = time.perf_counter()
+        words = ""
+        reply: Reply | Fault
+        try:
+            reply = await read_reply(await self._transport.handle_async_request(request))
+        except httpx.TransportError as error:
+            reply = fault_of(error)
+            words = error.words if isinstance(error, TransportFault) else ""
+        return Answer(reply, time.perf_counter() - began, words)
+
+
+async def read_reply(response: httpx.Response) -> Reply:
+    """Read a response of any transport as plain data, its body bounded also when unpacked."""
+    stream = response.stream
+    if isinstance(stream, httpx.ByteStream):
+        body = b"".join(stream)
+    else:
+        body = b""
+        try:
+            async for chunk in stream:  # type: ignore[union-attr] # an async transport's
+                body += chunk
+                if len(body) >= _MOST_BODY:
+                    break
+        finally:
+            await response.aclose()
+    headers = dict(response.headers.items())
+    encoding = headers.get("content-encoding")
+    return Reply(
+        response.status_code, headers, _unpacked(body, encoding) if encoding else body[:_MOST_BODY]
+    )
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """Undo a Content-Encoding that we did not ask for; what cannot be undone stays as it is."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return body[:_MOST_BODY]
+    # "deflate" comes with zlib's header or without it; 32 tells gzip's from zlib's.
+    for window in (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        try:
+            return zlib.decompressobj(window).decompress(body, _MOST_BODY)
+        except zlib.error:
+            continue
+    return body[:_MOST_BODY]
