@@ -1,0 +1,131 @@
+"""Writing what was prepared: ready buckets, and the rows that are not sent, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from backfill.destinations import Destination
+from backfill.manifest import Bucket
+from backfill.prepare.facts import Seen, seen_in_ready, seen_in_rejected
+from backfill.prepare.order import ordered
+from backfill.prepare.records import REASON
+
+__all__ = ["OWN", "BucketWriter", "gather"]
+
+OWN = "source."
+"""What stands before a source's own column's name beside other columns."""
+
+_ROW_GROUP = 50_000  # rows that a reader of a few positions has to decode
+
+
+@dataclass(frozen=True)
+class BucketWriter:
+    """Writes buckets of one job; `work` takes what is gathered into one file at the end.
+
+    `names` are the names of the source's files, `columns` its own columns.
+    """
+
+    destination: Destination
+    record: pl.Expr
+    names: Sequence[str]
+    columns: Sequence[str]
+    buckets: int
+    into: Path
+    work: Path
+
+    def reject(self, number: int, rows: pl.DataFrame, rejected: pl.DataFrame) -> Seen:
+        """Write rejected rows (their places in `rows`, and REASON) with their own columns."""
+        if rejected.is_empty():
+            return Seen()
+        own = rows.select(*self.columns, "__raw")[rejected["__at"]]
+        out = rejected.select(
+            "__file",
+            self._name("__file").alias("_file"),
+            pl.col("__row").alias("_row"),
+            pl.col(REASON).alias("_reason"),
+        )
+        self._write("rejected", number, out, own.rename({"__raw": "_raw"}))
+        return seen_in_rejected(rejected)
+
+    def settle(
+        self, number: int, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
+    ) -> tuple[Seen, Bucket | None]:
+        """Write one bucket: its duplicates, as marked, and its ready records in their order."""
+        seen = Seen()
+        if marks.height:
+            doubles = items.select("__at", "__file", "__row").join(marks, on=["__file", "__row"])
+            items = items.join(marks, on=["__file", "__row"], how="anti")
+            seen.duplicate = doubles.height
+            out = doubles.select(
+                "__file",
+                self._name("__file").alias("_file"),
+                pl.col("__row").alias("_row"),
+                pl.coalesce(self._name("__kept"), "_kept_file").alias("_kept_file"),
+                "_kept_row",
+                "_kept_job",
+            )
+            if doubles.height:
+                self._write("duplicates", number, out, rows.select(self.columns)[doubles["__at"]])
+        if items.is_empty():
+            return seen, None
+        ready = ordered(items, self.destination, self.buckets)
+        lanes = ready["lane"].rle().struct.field("len").to_list()
+        out = ready.select(
+            "lane",
+            pl.col("__file").alias("file"),
+            pl.col("__row").alias("row"),
+            "time",
+            "key",
+            self.record.alias("record"),
+            "body",
+        )
+        own = rows.select(pl.col(name).alias(f"{OWN}{name}") for name in self.columns)
+        name = f"{number:03d}.parquet"
+        out.hstack(own[ready["__at"]]).write_parquet(
+            self.into / "ready" / name,
+            compression="lz4",
+            statistics=False,
+            row_group_size=_ROW_GROUP,
+        )
+        found = seen_in_ready(ready, lanes, self.destination.batch_size)
+        found.duplicate = seen.duplicate
+        for column in ready.columns:
+            if column.startswith("__warned"):
+                found.warned[column] = int(ready[column].sum())
+        return found, Bucket(file=name, rows=ready.height, lanes=tuple(lanes))
+
+    def _name(self, index: str) -> pl.Expr:
+        """The name of a file by its index."""
+        numbers = pl.Series(range(len(self.names)), dtype=pl.UInt32())
+        names = pl.Series(self.names, dtype=pl.String())
+        return pl.col(index).replace_strict(numbers, names, return_dtype=pl.String())
+
+    def _write(self, what: str, number: int, out: pl.DataFrame, own: pl.DataFrame) -> None:
+        directory = self.work / what
+        directory.mkdir(exist_ok=True)
+        rows = out.hstack(own).sort("__file", "_row")
+        rows.write_parquet(directory / f"{number:04d}.parquet", compression="lz4")
+
+
+def gather(directory: Path, target: Path, schema: pl.Schema) -> int:
+    """Put the files of a directory together, in source order where memory allows it.
+
+    Returns the rows that stand in `target` afterwards, which has the columns of `schema`.
+    """
+    files = sorted(directory.glob("*.parquet"))
+    if not files:
+        pl.DataFrame(schema=schema).write_parquet(target)
+        return 0
+    rows = pl.scan_parquet(files)
+    total: int = rows.select(pl.len()).collect().item()
+    if total <= _SORTABLE:
+        rows = rows.sort("__file", "_row")
+    rows.select(list(schema)).sink_parquet(target, compression="zstd")
+    return int(pl.scan_parquet(target).select(pl.len()).collect().item())
+
+
+_SORTABLE = 1_000_000  # rows

@@ -1,0 +1,96 @@
+"""Example rows for the rules that records broke: where they stand, and the value that did it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from backfill.manifest import Example
+from backfill.prepare.binding import Binding, Input
+from backfill.prepare.facts import Place
+from backfill.prepare.mapping import MALFORMED, Mapping
+from backfill.prepare.sources import Source
+
+__all__ = ["examples_of"]
+
+_LONGEST = 200  # characters of a value that are shown
+
+_JOIN = "__join"
+
+
+def examples_of(
+    places: MappingOf[str, Sequence[Place]],
+    binding: Binding,
+    mapping: Mapping,
+    *,
+    rejected: Path,
+    contacts: Source | None,
+    names: Sequence[str],
+) -> dict[str, tuple[Example, ...]]:
+    """Give each reason's places their values, read again from the rejected rows in a directory.
+
+    A value of a contact is read from the contacts; a rule about a whole record has none.
+    """
+    wanted = {place for each in places.values() for place in each}
+    if not wanted:
+        return {}
+    chosen = pl.DataFrame(
+        sorted(wanted), schema={"__file": pl.UInt32, "_row": pl.UInt64}, orient="row"
+    )
+    rows = (
+        pl.scan_parquet(sorted(rejected.glob("*.parquet")))
+        .join(chosen.lazy(), on=["__file", "_row"], how="semi")
+        .collect()
+    )
+    inputs = {each.name: each for each in (*binding.inputs, *filter(None, [binding.time]))}
+    people = _people(rows, inputs, mapping, contacts)
+    found: dict[str, tuple[Example, ...]] = {}
+    for reason, stands in places.items():
+        each = inputs.get(reason.partition("|")[0])
+        texts = _texts(rows, reason, each, people)
+        found[reason] = tuple(
+            Example(file=names[file], row=row, value=texts.get((file, row))) for file, row in stands
+        )
+    return found
+
+
+def _people(
+    rows: pl.DataFrame,
+    inputs: MappingOf[str, Input],
+    mapping: Mapping,
+    contacts: Source | None,
+) -> pl.DataFrame | None:
+    """The rows with the columns of their contacts, where a field comes from there."""
+    if contacts is None or mapping.join is None:
+        return None
+    columns = {name for e in inputs.values() if e.side == "contacts" for name in e.columns()}
+    keys = rows.select("__file", "_row", mapping.join.events.alias(_JOIN)).drop_nulls()
+    met = (
+        contacts.scan()
+        .select(mapping.join.contacts.alias(_JOIN), *sorted(columns))
+        .join(keys.lazy().select(_JOIN), on=_JOIN, how="semi")
+        .unique(_JOIN, keep="any")
+    )
+    return keys.join(met.collect(), on=_JOIN)
+
+
+def _texts(
+    rows: pl.DataFrame, reason: str, each: Input | None, people: pl.DataFrame | None
+) -> dict[Place, str | None]:
+    if reason == MALFORMED:
+        value, frame = pl.col("_raw"), rows
+    elif each is None or each.side is None:
+        return {}
+    elif each.side == "events":
+        value, frame = each.raw, rows
+    elif people is not None:
+        value, frame = each.raw, people
+    else:
+        return {}
+    if each is not None and (each.dtype.is_nested() or each.dtype == pl.Binary):
+        return {}
+    shown = frame.select("__file", "_row", value.cast(pl.String).str.slice(0, _LONGEST).alias("v"))
+    return {(file, row): text for file, row, text in shown.iter_rows()}

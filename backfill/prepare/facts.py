@@ -1,0 +1,167 @@
+"""What a plan tells: counted while the parts are prepared, put together at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+
+from backfill.manifest import Example, Facts
+from backfill.prepare.binding import Binding, Input
+from backfill.prepare.order import requests_needed
+from backfill.prepare.records import REASON
+
+__all__ = [
+    "Place",
+    "Seen",
+    "Tally",
+    "as_counts",
+    "facts_of",
+    "seen_in_ready",
+    "seen_in_rejected",
+]
+
+Place = tuple[int, int]
+"""A row: the index of its file, and its number in it."""
+
+EXAMPLES = 3
+SAMPLES = 3
+
+
+@dataclass
+class Seen:
+    """What one part contributes, or all parts together."""
+
+    rejected: int = 0
+    duplicate: int = 0
+    ready: int = 0
+    strangers: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Place]] = field(default_factory=dict)
+    samples: list[tuple[Place, str]] = field(default_factory=list)
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    keys: int = 0
+    longest_key: int = 0
+    longest_lane: int = 0
+    requests: int = 0
+
+
+class Tally(Seen):
+    """The sum over parts, in whatever order they come."""
+
+    def add(self, other: Seen) -> None:
+        """Count one more part."""
+        for name in ("rejected", "duplicate", "ready", "strangers", "keys", "requests"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("longest_key", "longest_lane"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in ("reasons", "dropped", "warned"):
+            getattr(self, name).update(getattr(other, name))
+        for reason, places in other.examples.items():
+            known = self.examples.get(reason, [])
+            self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
+        self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
+        firsts = [each for each in (self.first_time, other.first_time) if each]
+        lasts = [each for each in (self.last_time, other.last_time) if each]
+        self.first_time = min(firsts, default=None)
+        self.last_time = max(lasts, default=None)
+
+
+def seen_in_rejected(rejected: pl.DataFrame) -> Seen:
+    """Count reasons, and note the first places of each. `rejected` has a place and REASON."""
+    each = (
+        rejected.lazy()
+        .select(pl.struct("__file", "__row").alias("place"), pl.col(REASON).str.split(";"))
+        .explode(REASON)
+        .group_by(REASON)
+        .agg(pl.len().alias("count"), pl.col("place").bottom_k(EXAMPLES))
+        .collect()
+    )
+    seen = Seen(rejected=rejected.height)
+    for reason, count, places in each.iter_rows():
+        seen.reasons[reason] = count
+        seen.examples[reason] = sorted((place["__file"], place["__row"]) for place in places)
+    return seen
+
+
+def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) -> Seen:
+    """Facts of one bucket's ready records, whose lanes hold so many each."""
+    keys = ready["key"].value_counts(sort=False)["count"]
+    first = ready.select("__file", "__row", "body").bottom_k(SAMPLES, by=["__file", "__row"])
+    return Seen(
+        ready=ready.height,
+        first_time=_moment(ready["time"].min()),
+        last_time=_moment(ready["time"].max()),
+        keys=len(keys),
+        longest_key=_count(keys.max()),
+        longest_lane=max(lanes, default=0),
+        requests=requests_needed(tuple(lanes), batch_size),
+        samples=[((file, row), body) for file, row, body in first.iter_rows()],
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def as_counts(counter: Mapping[str, int]) -> dict[str, int]:
+    """Counts as a plain table, the most frequent first, then by name."""
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def facts_of(
+    tally: Tally,
+    binding: Binding,
+    *,
+    examples: Mapping[str, tuple[Example, ...]],
+    unreadable: int,
+    warned: Sequence[Input],
+) -> Facts:
+    """Put the facts of a plan together. `unreadable` counts contacts that no reader could read."""
+    return Facts(
+        first_time=_iso(tally.first_time),
+        last_time=_iso(tally.last_time),
+        keys=tally.keys,
+        longest_lane=tally.longest_lane,
+        longest_key=tally.longest_key,
+        requests=tally.requests,
+        samples=tuple(body for _, body in tally.samples),
+        examples=examples,
+        unused_columns=binding.unused,
+        tables=binding.tables,
+        warnings=tuple(_warnings(tally, unreadable, warned)),
+    )
+
+
+def _warnings(tally: Tally, unreadable: int, warned: Sequence[Input]) -> Iterator[str]:
+    if tally.strangers:
+        yield f"{_events(tally.strangers)} a contact that is not in the contacts' files"
+    if unreadable:
+        rows = "1 row" if unreadable == 1 else f"{unreadable:,} rows"
+        yield f"{rows} of the contacts cannot be read and were left out"
+    for index, each in enumerate(warned):
+        if count := tally.warned[f"__warned{index}"]:
+            records = "1 record has" if count == 1 else f"{count:,} records have"
+            yield (
+                f"{records} a {each.name} of more than {each.field.warn_chars} characters; it is"
+                f" sent, since {each.field.max_chars} are allowed by the API document, but another"
+                f" public page says {each.field.warn_chars}"
+            )
+
+
+def _events(count: int) -> str:
+    return "1 event names" if count == 1 else f"{count:,} events name"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -1,0 +1,55 @@
+"""The order of delivery: lanes, and time inside each lane.
+
+All records of one ordering key lie in one lane. A lane is a contiguous range of its bucket.
+"""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from backfill.destinations import Destination
+
+__all__ = ["lanes_needed", "ordered", "requests_needed"]
+
+_FEWEST = 64  # lanes of a job whose records go one a request, so that many can be in flight
+_RECORDS = 1_500  # of a lane, where records go one a request
+_FULL_BATCHES = 25  # of a lane, where they go in batches: the last one of a lane is not full
+
+_SEED = 0x1A4E
+
+
+def lanes_needed(records: int, destination: Destination, buckets: int) -> int:
+    """How many lanes the ready records of one of `buckets` buckets are spread over."""
+    if destination.batch_size == 1:
+        return max(math.ceil(records / _RECORDS), math.ceil(_FEWEST / buckets))
+    return max(1, records // (_FULL_BATCHES * destination.batch_size))
+
+
+def ordered(rows: pl.DataFrame, destination: Destination, buckets: int) -> pl.DataFrame:
+    """Sort rows into their lanes, each by time (missing ones last), tie order and source order.
+
+    `rows` hold `key`, `time`, `__file`, `__row` and what there is of the tie order's fields; a
+    column `lane` comes to them, counted from 0 without gaps.
+    """
+    lanes = lanes_needed(rows.height, destination, buckets)
+    lane = (pl.col("key").hash(_SEED) % lanes).cast(pl.UInt32)
+    ties = [
+        pl.col(name).replace_strict(
+            list(values), range(len(values)), default=len(values), return_dtype=pl.UInt8
+        )
+        for name, values in destination.tie_order.items()
+        if name in rows.columns  # a constant orders nothing
+    ]
+    by = ["lane", "time", *ties, "__file", "__row"]
+    return (
+        rows.with_columns(lane.alias("lane"))
+        .sort(by, nulls_last=True)
+        .with_columns(pl.col("lane").rle_id())
+    )
+
+
+def requests_needed(lanes: tuple[int, ...], batch_size: int) -> int:
+    """Requests for lanes of so many records, in full batches but for each lane's last."""
+    return sum(math.ceil(records / batch_size) for records in lanes)

@@ -1,0 +1,209 @@
+"""From one part's rows to records: joined, mapped, checked, encoded.
+
+Everything here happens in one part, to columns of canonical values beside the row's place in
+the part (`__at`); the source's own columns stay where they are until a row's fate is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+
+import polars as pl
+
+from backfill.destinations import AnyOf, Destination
+from backfill.prepare.binding import Binding, Input
+from backfill.prepare.checks import warned
+from backfill.prepare.encode import Body, body_of
+from backfill.prepare.identity import Identity
+from backfill.prepare.mapping import MALFORMED, Mapping, reasons
+
+__all__ = ["REASON", "Made", "RecordMaker"]
+
+REASON = "__reason"
+
+_JOIN = "__join"
+_MET = "__met"
+_BROKEN = "__broken"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one part's rows.
+
+    `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
+    `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
+    and REASON. `strangers` counts events that name no known contact.
+    """
+
+    items: pl.DataFrame
+    rejected: pl.DataFrame
+    strangers: int
+    dropped: MappingOf[str, int]
+
+
+class RecordMaker:
+    """The expressions of one job, ready to be applied to any part."""
+
+    def __init__(self, binding: Binding, mapping: Mapping, identity: Identity) -> None:
+        self._binding = binding
+        self._mapping = mapping
+        self._identity = identity
+        self._body: Body = body_of(binding.inputs)
+        self._needed = _needed(binding.destination)
+        self.warned: tuple[Input, ...] = tuple(
+            each for each in binding.inputs if each.side and each.field.warn_chars is not None
+        )
+
+    def make(self, rows: pl.DataFrame, people: pl.LazyFrame | None) -> Made:
+        """Make records of one part. `rows` and `people` are rows of the two sources.
+
+        Raises polars.exceptions.PolarsError where an SQL expression cannot be worked out.
+        """
+        judged = self._judged(rows.lazy().with_row_index("__at"), people)
+        bad = judged.filter(pl.col("__bad"))
+        good = judged.filter(~pl.col("__bad")) if bad.height else judged
+        rejected = bad.select("__at", "__file", "__row", self._reason().alias(REASON))
+        strangers = 0
+        if people is not None:
+            strangers = judged.select(
+                (pl.col(_MET).is_null() & ~pl.col("__malformed")).sum()
+            ).item()
+        return Made(self._items(good), rejected, strangers, self._dropped(good))
+
+    # --- joining and judging ---------------------------------------------------------------
+
+    def _judged(self, rows: pl.LazyFrame, people: pl.LazyFrame | None) -> pl.DataFrame:
+        malformed = pl.col("__raw").is_not_null().alias("__malformed")
+        keep: list[str | pl.Expr] = ["__at", "__file", "__row", malformed]
+        join = self._mapping.join
+        if join is not None:
+            keep.append(join.events.alias(_JOIN))
+        judged = self._mapping.events.apply(rows, keep)
+        if join is not None and people is not None:
+            judged = judged.join(self._people(people, join.contacts), on=_JOIN, how="left")
+        constants = [
+            pl.lit(each.constant).alias(each.name)
+            for each in self._binding.of(None)
+            if each.name in self._needed
+        ]
+        absent = self._absent()
+        return (
+            judged.with_columns(constants)
+            .with_columns(absent)
+            .with_columns(self._mapping.joined)
+            .with_columns(pl.any_horizontal(self._faults(people is not None)).alias("__bad"))
+            .collect()
+        )
+
+    def _absent(self) -> list[pl.Expr]:
+        """Fields that a rule between fields reads and that nothing is mapped to."""
+        mapped = {each.name for each in self._binding.inputs}
+        fields = {
+            name
+            for check in self._binding.destination.checks
+            if isinstance(check, AnyOf)
+            for name in check.fields
+        }
+        return [pl.lit(None, pl.String).alias(name) for name in sorted(fields - mapped)]
+
+    def _people(self, people: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
+        """Each contact once: its key, what later steps read of it, and its encoded part."""
+        keyed = people.with_columns(key.alias(_JOIN)).filter(pl.col(_JOIN).is_not_null())
+        one = (
+            pl.col(_JOIN).is_first_distinct()
+            if self._binding.keep_contact == "first"
+            else pl.col(_JOIN).is_last_distinct()
+        )
+        side = self._mapping.contacts
+        broken = reasons(side.rules)
+        names = [each.name for each in self._binding.of("contacts")]
+        return (
+            side.apply(keyed.sort("__file", "__row").filter(one), [_JOIN])
+            .with_columns(
+                pl.lit(value=True).alias(_MET),
+                pl.when(broken != "").then(broken).alias(_BROKEN),
+                *self._body.fragments,
+                *self._identity.fragments,
+            )
+            .select(
+                _JOIN,
+                _MET,
+                _BROKEN,
+                *(name for name in names if name in self._needed or name in self._warned_names()),
+                *(rule.column for rule in side.rules if rule.drops),
+                *(expr.meta.output_name() for expr in self._body.fragments),
+                *(expr.meta.output_name() for expr in self._identity.fragments),
+            )
+        )
+
+    def _warned_names(self) -> set[str]:
+        return {each.name for each in self.warned}
+
+    def _faults(self, joined: bool) -> list[pl.Expr]:
+        faults = [pl.col("__malformed")]
+        faults += [pl.col(rule.column) for rule in self._mapping.events.rules if not rule.drops]
+        faults += [pl.col(rule.column) for rule in self._mapping.joined_rules]
+        if joined:
+            faults.append(pl.col(_BROKEN).is_not_null())
+            if self._required_of_contacts():
+                faults.append(pl.col(_MET).is_null())
+        return faults
+
+    def _required_of_contacts(self) -> list[str]:
+        return [f"{e.name}|required" for e in self._binding.of("contacts") if e.field.required]
+
+    def _reason(self) -> pl.Expr:
+        also: list[pl.Expr] = []
+        if self._mapping.join is not None:
+            also.append(pl.col(_BROKEN))
+            if missing := self._required_of_contacts():
+                also.append(pl.when(pl.col(_MET).is_null()).then(pl.lit(";".join(missing))))
+        rules = (*self._mapping.events.rules, *self._mapping.joined_rules)
+        return (
+            pl.when(pl.col("__malformed")).then(pl.lit(MALFORMED)).otherwise(reasons(rules, *also))
+        )
+
+    # --- good records ----------------------------------------------------------------------
+
+    def _items(self, good: pl.DataFrame) -> pl.DataFrame:
+        destination = self._binding.destination
+        time = pl.col(self._mapping.time) if self._mapping.time else pl.lit(None)
+        ties = [name for name in destination.tie_order if name in good.columns]
+        warnings = [
+            expr.alias(f"__warned{index}")
+            for index, each in enumerate(self.warned)
+            if (expr := warned(each.field, each.name)) is not None
+        ]
+        return (
+            good.lazy()
+            .select(
+                "__at",
+                "__file",
+                "__row",
+                pl.col(destination.ordering_field).alias("key"),
+                time.cast(pl.Datetime("us", "UTC")).alias("time"),
+                *ties,
+                *warnings,
+                self._identity.text,
+                self._body.item.alias("body"),
+            )
+            .collect()
+        )
+
+    def _dropped(self, good: pl.DataFrame) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for rule in self._mapping.dropping:
+            if count := int(good[rule.column].sum()):
+                counts[rule.reason] = counts.get(rule.reason, 0) + count
+        return counts
+
+
+def _needed(destination: Destination) -> set[str]:
+    """Fields whose canonical values are read after the join, other than by the encoding."""
+    names = {destination.ordering_field, *destination.tie_order}
+    for check in destination.checks:
+        names |= (
+            set(check.fields) if isinstance(check, AnyOf) else {check.type_field, check.value_field}
+        )
+    return names
