@@ -97,6 +97,11 @@ class Endpoint(ABC):
     def credential(self, headers: Mapping[str, str]) -> str:
         """The credential that a request shows; empty where there is none."""
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The id that the client chose for its request, where the documents let it."""
+        del headers
+        return None
+
     @abstractmethod
     def items(self, content: Any) -> Sequence[Any]:
         """The records of a body, valid or not."""
@@ -220,6 +225,9 @@ class Pristo(Endpoint):
 
     def credential(self, headers: Mapping[str, str]) -> str:
         return headers.get("X-API-Key", "").strip()
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        return headers.get("X-Request-Id")
 
     def items(self, content: Any) -> Sequence[Any]:
         return [content]

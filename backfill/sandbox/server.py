@@ -116,10 +116,10 @@ class Sandbox:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             await self.__aexit__(None, None, None)
             raise ConfigError(
-                f"port {self._port} cannot be opened: {error.strerror}",
+                f"port {self._port} cannot be opened: {error}",
                 where="--port",
                 hint="Leave it out for a free one.",
             ) from error
@@ -169,7 +169,7 @@ class Sandbox:
         if endpoint is None:
             return self._elsewhere(request, path)
         self._witness.tallies[endpoint.destination].requests += 1
-        visit = _Visit(request, endpoint, request.headers.get("X-Request-Id") or self._new_id())
+        visit = _Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
         body = await self._read(request)
         refusal = self._refuses_door(visit, path)
         if refusal is not None:

@@ -234,9 +234,10 @@ def test_whatever_comes_the_reply_conforms_to_the_documents(shared, path, body):
     ],
 )
 def test_faults_that_answer(kind, statuses, stored):
-    with running_sandbox(faults=[f"{kind}=100%"]) as sandbox, client(sandbox) as http:
+    with running_sandbox(faults=[f"{kind}=100%"]) as sandbox:
         for (path, body), status in zip(REQUESTS[:2], statuses, strict=True):
-            reply = http.post(path, json=body)
+            with client(sandbox) as http:  # bytes too many spoil a connection for the next one
+                reply = http.post(path, json=body)
             assert reply.status_code == status
             name = NAMES[path]
             assert sandbox.stats["destinations"][name]["faults"] == {kind.partition(":")[0]: 1}
@@ -448,11 +449,20 @@ def test_requests_elsewhere_are_counted():
         assert sandbox.stats["elsewhere"] == {"404": 1}
 
 
+def test_watch_chooses_the_request_id_itself():
+    with running_sandbox() as sandbox, client(sandbox) as http:
+        headers = {"X-Request-Id": 'mine"'}
+        reply = http.post(EVENTS_PATH, json={"events": [event()]}, headers=headers)
+        assert_conforms(reply)
+        assert reply.json()["request_id"] == sandbox.accepted[0].request != 'mine"'
+
+
 def test_a_port_or_log_that_cannot_be_had_is_explained(tmp_path):
     with running_sandbox() as sandbox:
         port = int(sandbox.url.rpartition(":")[2])
-        with pytest.raises(ConfigError, match="cannot be opened"), running_sandbox(port=port):
-            pass
+        for wrong in (port, 65_536):
+            with pytest.raises(ConfigError, match="cannot be opened"), running_sandbox(port=wrong):
+                pass
     with pytest.raises(ConfigError, match="cannot be written"), running_sandbox(log=tmp_path):
         pass
 
