@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from backfill.config.questions import open_questions
 from backfill.config.types import Config
 from backfill.errors import ConfigError, did_you_mean
 
@@ -49,6 +50,7 @@ def config_from_mapping(
     """Check a configuration given as nested mappings, as TOML would hold it."""
     where = str(path) if path else "configuration"
     _refuse_credentials(content, where)
+    _refuse_questions(content, where)
     try:
         return Config.model_validate({**content, "directory": directory, "path": path})
     except ValidationError as error:
@@ -68,6 +70,16 @@ def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
                 hint="Delete it here and set PRELUDE_API_TOKEN or PRISTO_API_KEY in the environment"
                 " (or PRELUDE_API_TOKEN_FILE, PRISTO_API_KEY_FILE).",
             )
+
+
+def _refuse_questions(content: Mapping[str, Any], where: str) -> None:
+    questions = open_questions(content)
+    if questions:
+        count = "a question is" if len(questions) == 1 else f"{len(questions)} questions are"
+        lines = [f"{count} still open:", *(str(each) for each in questions)]
+        raise ConfigError(
+            "\n  ".join(lines), where=where, hint='Put an answer in the place of each "?".'
+        )
 
 
 def _leaves(

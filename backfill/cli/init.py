@@ -1,0 +1,51 @@
+"""`backfill init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["init"]
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill init exports/events.parquet --contacts exports/contacts.csv"
+    " --destination pristo-events",
+    short_help="Look at the files and write a commented configuration.",
+)
+@click.argument("events", metavar="EVENTS")
+@click.option("--contacts", metavar="FILE", help="What the events tell nothing of: who it was.")
+@click.option(
+    "--destination",
+    "destination_name",
+    metavar="D",
+    required=True,
+    help="pristo-events, watch-events or watch-feedbacks.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration.  [default: EVENTS without its ending, plus .toml, in this directory]",
+)
+def init(events: str, contacts: str | None, destination_name: str, output: Path | None) -> None:
+    """Look at the files and write a commented configuration.
+
+    EVENTS is a file, a glob in quotes, a directory or an address. Columns are matched to the
+    destination's fields by their names and by a sample of their values; what no program can
+    know is left as a question, "?". Nothing is sent, and no file is written over.
+    """
+    from backfill.cli.init_text import print_draft  # noqa: PLC0415 - not for `--help`
+    from backfill.discover import default_output, draft_config, save_config  # noqa: PLC0415
+
+    target = output or default_output(events)
+    draft = draft_config(
+        events,
+        contacts=contacts,
+        destination_name=destination_name,
+        directory=target.parent,
+    )
+    save_config(draft, target)
+    print_draft(draft, target)

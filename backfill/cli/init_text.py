@@ -1,0 +1,56 @@
+"""What `backfill init` found, as lines for a terminal."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from pathlib import Path
+
+import click
+
+from backfill.cli.text import printable
+from backfill.discover import Draft
+from backfill.discover.columns import Look
+
+__all__ = ["print_draft"]
+
+_SHOWN = 6  # columns that are named
+
+
+def print_draft(draft: Draft, target: Path) -> None:
+    """What was found in a few lines, what is open, and the next command."""
+    proposal = draft.proposal
+    click.secho(f"\n{target}: a configuration for {proposal.destination.title}", bold=True)
+    for side in (draft.events, draft.contacts):
+        if side is not None:
+            click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
+    found = [
+        (each.field.name, _source(each.column, table=bool(each.table)))
+        for each in proposal.matches
+        if each.column is not None
+    ]
+    if proposal.join is not None:
+        join = proposal.join
+        found.insert(0, ("joined by", f"events.{join.events.name} = contacts.{join.contacts.name}"))
+    if proposal.time is not None:
+        found.append(("time", f"events.{proposal.time.name}"))
+    width = max((len(name) for name, _ in found), default=0)
+    for name, column in found:
+        click.echo(f"  {name:<{width}}  {printable(column)}")
+    names = [f"{each.side}.{each.name}" for each in proposal.unused]
+    if names:
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        text = f"not used: {printable(', '.join(names[:_SHOWN]))}{more}"
+        click.echo(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="    "))
+    if draft.questions:
+        click.secho('\nOpen questions, each a "?" in the file:', fg="yellow")
+        for question in draft.questions:
+            text = printable(str(question))
+            click.echo(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="    "))
+    after = "Answer them, then: " if draft.questions else "Next: "
+    click.echo(f"\n{after}{click.style(f'backfill plan {shlex.quote(str(target))}', bold=True)}")
+
+
+def _source(column: Look, *, table: bool) -> str:
+    name = f"{column.side}.{column.name}"
+    return f"a table of {name}" if table else name

@@ -1,0 +1,92 @@
+"""Questions that a configuration leaves open: the values `"?"` that `backfill init` writes.
+
+What no program can know (which population, how far a label is to be trusted) stands in the file
+as `"?"` and is refused here, all at once and in words, before anything else is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["MARK", "Question", "open_questions"]
+
+MARK = "?"
+
+# Where a question mark is an answer: a separator, a text that means null, a constant to be sent.
+_MEANT = frozenset({"null_values", "separator", "encoding"})
+_SHOWN = 4  # values of one table that are named
+
+_ASKED = {
+    "population": "the UUID of the population that the events belong to, from Pristo's settings",
+    "events.contact_key": "the column that names the contact",
+    "events.time": "the column that says when it happened",
+    "events.timezone": (
+        'the zone of times without one, such as "Asia/Jerusalem" or "UTC"; without the line such'
+        " rows are rejected"
+    ),
+    "contacts.key": "the column whose values stand in the events' contact_key",
+    "rules.phone_region": (
+        'the country of national phone numbers, such as "IL"; without the line they are rejected'
+    ),
+    "rules.contact_id.namespace": (
+        "a UUID of your own, the same for ever, from which ids that are no UUIDs are made"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open question: where it stands, and what to write there."""
+
+    place: str
+    asked: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.asked}"
+
+
+def open_questions(content: Mapping[str, Any]) -> tuple[Question, ...]:
+    """The questions of a configuration, given as nested mappings, in the file's order."""
+    tables: dict[str, list[str]] = {}
+    found: dict[str, Question] = {}
+    for names in _marked(content):
+        if names[0] == "fields" and len(names) > 1:
+            field = f"[fields] {names[1]}"
+            if names[2:3] == ("values",):
+                tables.setdefault(field, []).append(names[-1])
+                asked = _table_question(tables[field])
+            else:
+                asked = 'where its value comes from: a column, or { value = "…" } for a constant'
+            found[field] = Question(field, asked)
+        else:
+            asked = _ASKED.get(".".join(names), "a value")
+            section, name = ".".join(names[:-1]), names[-1]
+            place = f"[{section}] {name}" if section else name
+            found[place] = Question(place, asked)
+    return tuple(found.values())
+
+
+def _table_question(values: list[str]) -> str:
+    shown = ", ".join(f"{value[:40]!r}" for value in values[:_SHOWN])
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return f"what to send for {shown}{more}; rows of values without a line are rejected"
+
+
+def _marked(content: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths at which a question mark stands alone."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _marked(value, (*above, str(key)))
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _marked(value, above)
+    elif isinstance(content, str) and content.strip() == MARK and not _meant(above):
+        yield above
+
+
+def _meant(names: tuple[str, ...]) -> bool:
+    if names[:1] != ("fields",):
+        return names[-1] in _MEANT
+    return len(names) > 2 and names[2] != "values" and names[-1] == "value"

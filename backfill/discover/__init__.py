@@ -1,0 +1,103 @@
+"""From files to a first configuration: look at the columns, match them, write it down."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backfill.config.questions import Question, open_questions
+from backfill.config.types import Files
+from backfill.destinations import destination
+from backfill.discover.columns import look_at
+from backfill.discover.proposal import Proposal, propose
+from backfill.discover.samples import read_sample
+from backfill.discover.writing import Sampled, write_config
+from backfill.errors import ConfigError
+from backfill.prepare.locations import is_remote
+
+__all__ = ["Draft", "default_output", "draft_config", "save_config"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A configuration to be finished: its text, what was found, and what is still open."""
+
+    text: str
+    proposal: Proposal
+    events: Sampled
+    contacts: Sampled | None
+    questions: tuple[Question, ...]
+
+
+def draft_config(
+    events: str, *, destination_name: str, directory: Path, contacts: str | None = None
+) -> Draft:
+    """Look at the files (names relative to the working directory) and draft a configuration that
+    will lie in `directory`. Raises ConfigError, and SourceError for files that cannot be read.
+    """
+    wanted = destination(destination_name)
+    now = datetime.now(UTC)
+    here = Path()
+    mine = read_sample(Files(files=(events,)), here, "events")
+    theirs = read_sample(Files(files=(contacts,)), here, "contacts") if contacts else None
+    proposal = propose(
+        wanted,
+        look_at(mine.frame, "events", now=now),
+        look_at(theirs.frame, "contacts", now=now) if theirs else None,
+    )
+    events_side = Sampled(_relative(events, directory), mine)
+    contacts_side = Sampled(_relative(contacts, directory), theirs) if contacts and theirs else None
+    text = write_config(proposal, events_side, contacts_side)
+    questions = open_questions(tomllib.loads(text))
+    return Draft(text, proposal, events_side, contacts_side, questions)
+
+
+def default_output(events: str) -> Path:
+    """The configuration's name: that of the events without its ending, in this directory.
+
+    Of a glob, what is left without its signs; `events.toml` where nothing is.
+    """
+    name = (
+        re.split(r"[/\\]", events.partition("?")[0].rstrip("/"))[-1]
+        if is_remote(events)
+        else (Path(events).name)
+    )
+    stem = re.sub(r"([.](gz|zst|zstd))?$", "", name, flags=re.IGNORECASE)
+    stem = re.sub(r"[.][A-Za-z0-9*]+$", "", stem) if "." in stem[1:] else stem
+    plain = re.sub(r"\[[^]]*\]|[*?]", "", stem).strip(" .-_")
+    return Path(f"{plain or 'events'}.toml")
+
+
+def save_config(draft: Draft, target: Path) -> None:
+    """Write a draft to a new file. Raises ConfigError where there is one already."""
+    try:
+        with target.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(draft.text)
+    except FileExistsError:
+        raise ConfigError(
+            "exists already, and is not written over",
+            where=str(target),
+            hint="Name another file with -o, or remove this one.",
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(target)) from error
+
+
+def _relative(name: str, directory: Path) -> str:
+    """A name as the configuration in `directory` has to say it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "the name is not UTF-8, so no configuration can hold it",
+            where=ascii(name),
+            hint="Rename the file.",
+        ) from None
+    if is_remote(name) or Path(name).is_absolute():
+        return name
+    path = os.path.relpath(name, directory).replace(os.sep, "/")
+    return f"./{path}" if path.startswith("~") else path

@@ -1,0 +1,146 @@
+"""What the sampled values of a column look like, measured by the destinations' own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import polars as pl
+
+from backfill.config import Rules
+from backfill.destinations import Field, Kind
+from backfill.prepare.checked import trimmed
+from backfill.prepare.checks import check
+from backfill.prepare.text import as_text
+
+__all__ = ["Look", "Side", "look_at"]
+
+Side = Literal["events", "contacts"]
+
+_KINDS = (Kind.UUID, Kind.PHONE, Kind.EMAIL, Kind.LANGUAGE, Kind.TIME)
+_COMMON = 60  # values that are kept with their counts
+_NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
+_EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
+_NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
+_OURS = frozenset({"__file", "__row", "__raw"})
+
+
+@dataclass(frozen=True)
+class Look:
+    """A column as its sample shows it. Shares are of the values that are not empty.
+
+    `shares` says how many values would pass a field of that kind; `unzoned` how many are times
+    without a zone, `epoch` and `national` how many are digits such as those of an epoch or of a
+    phone number without its country. `common` holds the most frequent values as text, most
+    frequent first; `values` all distinct ones, without the white space around them.
+    """
+
+    side: Side
+    name: str
+    dtype: pl.DataType
+    filled: int
+    distinct: int
+    longest: int  # characters
+    shares: Mapping[Kind, float]
+    number: float
+    unzoned: float
+    epoch: float
+    national: float
+    common: tuple[tuple[str, int], ...]
+    values: pl.Series = field(repr=False, compare=False)
+
+    def share(self, kind: Kind) -> float:
+        return self.shares.get(kind, 0.0)
+
+    def share_of(self, texts: tuple[str, ...]) -> float:
+        """The share of the values that are one of these texts."""
+        wanted = set(texts)
+        hits = sum(count for value, count in self.common if value.strip() in wanted)
+        return hits / self.filled if self.filled else 0.0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether values come back, as those of a contact do in a list of events."""
+        return self.distinct < self.filled
+
+    @property
+    def coded(self) -> bool:
+        """Whether the values are a few words that come back, as the names of events are."""
+        special = max(self.number, *(self.share(kind) for kind in _KINDS if kind != Kind.LANGUAGE))
+        few = self.distinct <= max(_COMMON, self.filled // 100)
+        return self.filled > 0 and special < 0.5 and few and (self.repeats or self.filled <= 5)
+
+
+def look_at(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[Look, ...]:
+    """Look at each column of a sample but those that are ours."""
+    return tuple(
+        _look(frame.select(pl.col(name).alias("value")), name, side, now)
+        for name in frame.columns
+        if name and name not in _OURS
+    )
+
+
+def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
+    dtype = column.schema["value"]
+    raw = pl.col("value")
+    as_is = as_text(raw, dtype, timezone="UTC").value
+    text = trimmed(as_is)
+    found = column.select(
+        text.is_not_null().sum().alias("filled"),
+        text.str.len_chars().max().fill_null(0).alias("longest"),
+        *(_passing(kind, dtype, now).sum().alias(kind.value) for kind in _KINDS),
+        *(
+            text.str.contains(pattern).sum().alias(alias)
+            for alias, pattern in (("number", _NUMBER), ("epoch", _EPOCH), ("national", _NATIONAL))
+        ),
+        _unzoned(dtype, now).sum().alias("unzoned"),
+    ).row(0, named=True)
+    counts = (
+        column.select(as_is.alias("value"), text.alias("inner"))
+        .filter(pl.col("inner").is_not_null())
+        .group_by("value")
+        .agg(pl.len().alias("count"))
+        .sort("count", "value", descending=[True, False])
+    )
+    filled = int(found["filled"])
+
+    def share(key: str) -> float:
+        return int(found[key] or 0) / filled if filled else 0.0
+
+    return Look(
+        side=side,
+        name=name,
+        dtype=dtype,
+        filled=filled,
+        distinct=counts.height,
+        longest=int(found["longest"]),
+        shares={kind: share(kind.value) for kind in _KINDS},
+        number=share("number"),
+        unzoned=share("unzoned"),
+        epoch=share("epoch"),
+        national=share("national"),
+        common=tuple(counts.head(_COMMON).iter_rows()),
+        values=column.select(text.drop_nulls().unique()).to_series(),
+    )
+
+
+def _passing(kind: Kind, dtype: pl.DataType, now: datetime) -> pl.Expr:
+    """Whether a value would pass a field of a kind. A time may lie in the future here."""
+    checked = check(
+        Field("value", kind), pl.col("value"), dtype, rules=Rules(), timezone="UTC", now=now
+    )
+    passing = checked.value.is_not_null()
+    for rule, broken in checked.broken:
+        if rule != "future":
+            passing = passing & ~broken
+    return passing
+
+
+def _unzoned(dtype: pl.DataType, now: datetime) -> pl.Expr:
+    checked = check(
+        Field("value", Kind.TIME), pl.col("value"), dtype, rules=Rules(), timezone=None, now=now
+    )
+    rules = dict(checked.broken)
+    return rules.get("timezone", pl.col("value").is_null() & pl.col("value").is_not_null())

@@ -1,0 +1,260 @@
+"""What a careful colleague would map to what, and what one would have to ask.
+
+Names and values decide together: a name proposes, the values confirm or veto. What a field's
+own rules would reject for the most part is not proposed, however well it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from backfill.destinations import AnyOf, Destination, Field, Kind
+from backfill.discover.columns import Look
+from backfill.discover.joins import Join, find_join
+from backfill.discover.spellings import TIMES, closeness, spellings_of
+
+__all__ = ["Match", "Proposal", "fits", "propose"]
+
+_TABLE = 50  # values that a table is offered for
+_LIKELY, _SURE = 0.5, 0.8  # shares of values that pass a field's rules
+
+
+@dataclass(frozen=True)
+class Match:
+    """A field and the column proposed for it; no column is an open question.
+
+    With a `table`, the column's values are translated: each with how often the sample holds it
+    and what it becomes, None where only a person can say. `more` values did not fit in.
+    """
+
+    field: Field
+    column: Look | None
+    table: tuple[tuple[str, int, str | None], ...] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Everything that a configuration says, as found in the samples."""
+
+    destination: Destination
+    join: Join | None
+    joined: bool  # whether there is a contacts file at all
+    time: Look | None
+    matches: tuple[Match, ...]
+    unused: tuple[Look, ...]
+    namespace: bool  # ids are no UUIDs
+    events: tuple[Look, ...] = field(repr=False, default=())
+    contacts: tuple[Look, ...] = field(repr=False, default=())
+
+    def match(self, name: str) -> Match | None:
+        return next((each for each in self.matches if each.field.name == name), None)
+
+
+def propose(
+    destination: Destination, events: Sequence[Look], contacts: Sequence[Look] | None = None
+) -> Proposal:
+    """Match the columns of both sides to a destination's fields."""
+    return _Matching(destination, tuple(events), tuple(contacts or ())).proposal(
+        joined=contacts is not None
+    )
+
+
+class _Matching:
+    def __init__(
+        self, destination: Destination, events: tuple[Look, ...], contacts: tuple[Look, ...]
+    ) -> None:
+        self.destination = destination
+        self.events = events
+        self.contacts = contacts
+        self.join = find_join(events, contacts)
+        self.time = self._time()
+        self.taken: set[tuple[str, str]] = set()
+        self.namespace = False
+
+    def proposal(self, *, joined: bool) -> Proposal:
+        found: dict[str, Match] = {}
+        self._take(self.time, self.join.events if self.join else None)
+        wanted = [
+            each
+            for each in self.destination.fields
+            if not each.family and each.kind is not Kind.TIME
+        ]
+        for each in (each for each in wanted if each.kind is Kind.UUID):
+            if identity := self._identity(each):
+                found[each.name] = Match(each, identity)
+                self._take(identity)
+        self._take(self.join.contacts if self.join else None)
+        found |= self._best(each for each in wanted if each.name not in found)
+        for each in wanted:
+            if each.name not in found and each.required and each.default is None:
+                found[each.name] = self._asked(each, found)
+        for check in self.destination.checks:
+            if isinstance(check, AnyOf) and not found.keys() & set(check.fields):
+                first = self.destination.field_for(check.fields[0])
+                if first is not None:
+                    found[first.name] = Match(first, None)
+        used = self.taken | {
+            (each.column.side, each.column.name) for each in found.values() if each.column
+        }
+        return Proposal(
+            destination=self.destination,
+            join=self.join,
+            joined=joined,
+            time=self.time,
+            matches=tuple(found[each.name] for each in wanted if each.name in found),
+            unused=tuple(
+                each
+                for each in (*self.events, *self.contacts)
+                if (each.side, each.name) not in used
+            ),
+            namespace=self.namespace,
+            events=self.events,
+            contacts=self.contacts,
+        )
+
+    def _take(self, *columns: Look | None) -> None:
+        self.taken |= {(each.side, each.name) for each in columns if each is not None}
+
+    def _time(self) -> Look | None:
+        """The best named column of times; without a name, one of written times and no number."""
+
+        def score(each: Look) -> float:
+            share = each.share(Kind.TIME)
+            named = closeness(each.name, TIMES)
+            if share < _LIKELY or (not named and (share < _SURE or each.epoch > 0)):
+                return 0.0
+            return share + 2 * named
+
+        return _highest(self.events, score)
+
+    def _identity(self, wanted: Field) -> Look | None:
+        """The column of a contact's id: the join key, another id of the contact, or a column of
+        the events in which ids come back.
+        """
+        spellings = spellings_of(wanted)
+
+        def score(each: Look) -> float:
+            share = each.share(Kind.UUID)
+            named = closeness(each.name, spellings)
+            joins = self.join is not None and each is self.join.events
+            if share < _LIKELY or not (named or joins):
+                return 0.0
+            if each.side == "events" and not joins and (self.join or _of_event(each)):
+                return 0.0
+            return share + named + (2 if joins else 0)
+
+        best = _highest((*self.events, *self.contacts), score)
+        if best is not None:
+            return best
+        other: Look | None
+        if self.join is not None:
+            other = self.join.events
+        else:
+            other = _highest(
+                self.events,
+                lambda each: 0.0 if _of_event(each) else closeness(each.name, spellings),
+            )
+        # What is named like an id without being a UUID can become one by name.
+        self.namespace = other is not None and other.share(Kind.UUID) < _LIKELY
+        return other
+
+    def _best(self, wanted: Iterable[Field]) -> dict[str, Match]:
+        """The best pairs of field and column, each column for one field, best pairs first."""
+        pairs = sorted(
+            (
+                (score, each, column)
+                for each in wanted
+                for column in (*self.events, *self.contacts)
+                if (column.side, column.name) not in self.taken
+                and (score := self._score(each, column)) > 0
+            ),
+            key=lambda pair: -pair[0],
+        )
+        found: dict[str, Match] = {}
+        for _, each, column in pairs:
+            if each.name not in found and (column.side, column.name) not in self.taken:
+                found[each.name] = Match(each, column)
+                self._take(column)
+        return found
+
+    def _score(self, wanted: Field, column: Look) -> float:
+        if not column.filled:
+            return 0.0
+        of_person = wanted.name.startswith(("contact.", "target."))
+        if column.side == "contacts" and not of_person:
+            return 0.0
+        named = closeness(column.name, spellings_of(wanted))
+        share = fits(wanted, column)
+        if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
+            return 0.0
+        return named + share + (0.1 if of_person and column.side == "contacts" else 0)
+
+    def _asked(self, wanted: Field, found: dict[str, Match]) -> Match:
+        """A required field that no column holds as it is: a table to fill in, or a question."""
+        if wanted.kind is not Kind.CHOICE:
+            return Match(wanted, None)
+        own = _highest(
+            [each for each in self.events if 0 < each.distinct <= _TABLE and each != self.time],
+            lambda each: closeness(each.name, spellings_of(wanted)),
+        )
+        labels = [
+            each.column
+            for each in found.values()
+            if each.field.required and each.field.kind is Kind.TEXT and each.column
+        ]
+        column = own or (labels[0] if labels else None)
+        if column is None:
+            return Match(wanted, None)
+        table = tuple(
+            (value, count, value.strip() if value.strip() in wanted.choices else None)
+            for value, count in column.common[:_TABLE]
+        )
+        return Match(wanted, column, table, more=column.distinct - len(table))
+
+
+def _of_event(column: Look) -> bool:
+    """In events, a bare `id` that never comes back names the event and no contact."""
+    return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
+
+
+def fits(wanted: Field, column: Look) -> float:
+    """The share of a column's values that a field would take, as far as a sample can tell."""
+    match wanted.kind:
+        case Kind.TARGET | Kind.PHONE:
+            return column.share(Kind.PHONE) + column.national
+        case Kind.CHOICE:
+            return column.share_of(wanted.choices)
+        case Kind.EVENT_TYPE:
+            return float(column.coded)
+        case Kind.TEXT if wanted.required:
+            return float(column.coded)
+        case Kind.TEXT if wanted.max_chars is not None:
+            return float(column.longest <= 2 * wanted.max_chars)
+        case Kind.TEXT:
+            plain = max(
+                column.number, *(column.share(k) for k in (Kind.UUID, Kind.EMAIL, Kind.TIME))
+            )
+            return 1 - plain
+        case _:
+            return column.share(wanted.kind)
+
+
+def _tells(wanted: Field, column: Look) -> float:
+    """The share of values that tell what they are even under a name that does not."""
+    match wanted.kind:
+        case Kind.TARGET | Kind.PHONE:
+            return column.share(Kind.PHONE)
+        case Kind.EMAIL:
+            return column.share(Kind.EMAIL)
+        case Kind.CHOICE:
+            return column.share_of(wanted.choices)
+    return 0.0
+
+
+def _highest(columns: Iterable[Look], score: Callable[[Look], float]) -> Look | None:
+    """The column with the highest score above zero; the first of equals."""
+    scored = [(score(each), each) for each in columns]
+    best = max((points for points, _ in scored), default=0.0)
+    return next((each for points, each in scored if points == best), None) if best > 0 else None

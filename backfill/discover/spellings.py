@@ -1,0 +1,93 @@
+"""How people name the columns that hold what a destination's fields want.
+
+The order is that of preference: the first spelling is the clearest. Names are compared without
+regard to case, separators and camel case, so `userId`, `USER_ID` and `user-id` are one name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from backfill.destinations import Field, Kind
+
+__all__ = ["JOIN_KEYS", "TIMES", "closeness", "spellings_of"]
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+JOIN_KEYS = _listed(
+    """contact_id user_id customer_id client_id member_id person_id subscriber_id player_id
+    patient_id profile_id account_id contact user customer client member subscriber uid
+    user_uuid customer_uuid contact_uuid user_key customer_key external_id uuid guid id
+    """
+)
+TIMES = _listed(
+    """occurred_at occurred event_time event_at event_timestamp event_datetime happened_at
+    timestamp ts time at datetime date created_at created created_on event_date when logged_at
+    started_at recorded_at sent_at received_at inserted_at updated_at
+    """
+)
+_EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address")
+_PHONES = _listed(
+    """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
+    telephone telephone_number phone_no mobile_no tel_no handy number whatsapp
+    """
+)
+_NAMES = _listed("event event_name event_type type action activity label name kind")
+
+_BY_FIELD: dict[str, tuple[str, ...]] = {
+    "contact.id": JOIN_KEYS,
+    "contact.name": ("first_name", "given_name", "forename", "name", "full_name", "display_name"),
+    "contact.lastName": ("last_name", "surname", "family_name", "lname"),
+    "label": ("label", *_NAMES),
+    "confidence": ("confidence", "confidence_level", "trust", "trust_level"),
+    "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),
+    "target.type": ("target_type", "type", "channel"),
+    "metadata.correlation_id": (
+        *("correlation_id", "correlation", "verification_id", "request_id", "session_id"),
+        *("trace_id", "attempt_id", "transaction_id", "reference", "external_id"),
+    ),
+}
+_BY_KIND: dict[Kind, tuple[str, ...]] = {
+    Kind.EMAIL: _EMAILS,
+    Kind.PHONE: _PHONES,
+    Kind.TARGET: ("target", "target_value", *_PHONES),
+    Kind.LANGUAGE: ("language", "lang", "locale", "language_code", "preferred_language"),
+    Kind.EVENT_TYPE: _NAMES,
+    Kind.TIME: TIMES,
+}
+# Words that say too little to be recognised as a part of a longer name.
+_ALONE = frozenset(_listed("id name type at date time when number user uuid kind event state"))
+
+
+def spellings_of(field: Field) -> tuple[str, ...]:
+    """The names under which a field's column is looked for, best first."""
+    own = () if field.family else (field.name, field.name.rpartition(".")[2])
+    if field.kind in _BY_KIND:
+        return _BY_KIND[field.kind]
+    return _BY_FIELD.get(field.name, own)
+
+
+def closeness(name: str, spellings: tuple[str, ...]) -> float:
+    """How well a column's name fits: about 1 for a spelling, about 0.6 where one is its ending
+    or its beginning (`home_phone`, `email_work`), else 0.
+    """
+    words = _words(name)
+    compact = "".join(words)
+    for rank, spelling in enumerate(spellings):
+        if compact == spelling.replace("_", "").replace(".", "").lower():
+            return 1 - 0.02 * rank
+    for rank, spelling in enumerate(spellings):
+        part = _words(spelling)
+        if spelling in _ALONE or len(part) >= len(words):
+            continue
+        if words[-len(part) :] == part or words[: len(part)] == part:
+            return 0.6 - 0.01 * rank
+    return 0.0
+
+
+def _words(name: str) -> list[str]:
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+", name)
+    return [part.lower() for part in parts]
