@@ -1,0 +1,269 @@
+"""The figures of a report, collected from a job's directory without changing anything in it.
+
+Books, reasons and times all come from one reading of the ledger's spans, so they agree with
+each other also while the job is running.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from backfill.destinations import destination
+from backfill.ledger import Ledger
+from backfill.manifest import Manifest
+from backfill.model import RequestCounts, State
+from backfill.planning import LEDGER
+from backfill.report.course import Course, course_of
+from backfill.status import Phase, Status
+
+if TYPE_CHECKING:
+    from backfill.job import Job
+    from backfill.model import Tick
+
+__all__ = ["Case", "EventTimes", "Figures", "Reason", "gather"]
+
+_MOST_REASONS = 20  # shown for each state; the others are summed up
+_CASES = 3
+_Place = tuple[int, int, str | None]  # bucket, position, the server's id of the request
+_SETTLED = (State.DELIVERED, State.FAILED, State.UNKNOWN)
+# A unit of time, and the longest span for which it is the one to count in.
+_UNITS = (
+    ("hour", "1h", timedelta(days=3)),
+    ("day", "1d", timedelta(days=120)),
+    ("week", "1w", timedelta(days=900)),
+    ("month", "1mo", timedelta(days=7300)),
+    ("year", "1y", timedelta.max),
+)
+_SPANS = {
+    "bucket": pl.Int64(),
+    "start": pl.Int64(),
+    "stop": pl.Int64(),
+    "state": pl.String(),
+    "http_status": pl.Int64(),
+    "reason": pl.String(),
+    "request_id": pl.String(),
+    "at": pl.Float64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One record with a reason: where it stands, and the id under which it was sent."""
+
+    file: str
+    row: int
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Records that came to rest in one state for one reason, in the server's words."""
+
+    state: State
+    words: str
+    http_status: int | None
+    records: int
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimes:
+    """When the ready records happened: for each unit of time, how many are in each state.
+
+    `counts` is by the unit's start, in order; `edges` are the starts with the next one's.
+    `without` counts the records that have no time.
+    """
+
+    unit: str = "day"
+    counts: Mapping[datetime, Mapping[State, int]] | None = None
+    ends: Mapping[datetime, datetime] | None = None
+    without: Mapping[State, int] | None = None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that a report shows. `made_at` is in seconds since the epoch."""
+
+    status: Status
+    manifest: Manifest
+    made_at: float
+    ticks: tuple[Tick, ...]
+    reasons: tuple[Reason, ...]
+    other_reasons: Mapping[State, Reason]  # the sum of those beyond the most frequent
+    times: EventTimes
+
+    @property
+    def course(self) -> Course:
+        return course_of(self.ticks)
+
+
+def gather(job: Job) -> Figures:
+    """Collect the figures of a job at this moment. Raises JobError or LedgerError."""
+    status, manifest = job.status(), job.manifest
+    ledger = Ledger.look(job.directory / LEDGER)
+    try:
+        spans = pl.DataFrame(ledger.outcome_columns(), schema=_SPANS)
+        ticks, requests = tuple(ledger.ticks()), ledger.requests()
+    finally:
+        ledger.close()
+    reasons, others = _reasons(job.directory, manifest, spans)
+    return Figures(
+        status=_at_that_moment(status, manifest, spans, requests),
+        manifest=manifest,
+        made_at=time.time(),
+        ticks=ticks,
+        reasons=reasons,
+        other_reasons=others,
+        times=_times(job.directory, manifest, spans),
+    )
+
+
+def _at_that_moment(
+    status: Status, manifest: Manifest, spans: pl.DataFrame, requests: RequestCounts
+) -> Status:
+    """The status as it was when the spans were read, which a running job has left behind."""
+    counts = spans.group_by("state").agg((pl.col("stop") - pl.col("start")).sum())
+    settled = {state.value: 0 for state in _SETTLED} | dict(counts.iter_rows())
+    pending = manifest.ready - sum(settled.values())
+    books = replace(manifest.books, pending=pending, **settled)
+    if status.phase is Phase.RUNNING:
+        return replace(status, books=books, requests=requests)
+    return replace(status, books=books)
+
+
+# --- reasons -------------------------------------------------------------------------------
+
+
+def _reasons(
+    directory: Path, manifest: Manifest, spans: pl.DataFrame
+) -> tuple[tuple[Reason, ...], dict[State, Reason]]:
+    """Why records failed or are unknown, and what was remarked of delivered ones."""
+    groups = (
+        spans.filter((pl.col("state") != State.DELIVERED.value) | (pl.col("reason") != ""))
+        .sort("bucket", "start")
+        .group_by("state", "reason", "http_status", maintain_order=True)
+        .agg(
+            records=(pl.col("stop") - pl.col("start")).sum(),
+            first=pl.struct("bucket", "start", "stop", "request_id").head(_CASES),
+        )
+        .sort("records", descending=True, maintain_order=True)
+    )
+    shown = groups.group_by("state", maintain_order=True).head(_MOST_REASONS)
+    others = (
+        groups.group_by("state", maintain_order=True)
+        .agg(pl.col("records").slice(_MOST_REASONS).sum(), kinds=pl.len() - _MOST_REASONS)
+        .filter(pl.col("records") > 0)
+    )
+    rows = shown.to_dicts()
+    wanted = {number: _first_positions(row["first"]) for number, row in enumerate(rows)}
+    cases = _cases(directory, manifest, wanted)
+    reasons = tuple(
+        Reason(
+            State(row["state"]), row["reason"], row["http_status"], row["records"], cases[number]
+        )
+        for number, row in enumerate(rows)
+    )
+    return reasons, {
+        State(row["state"]): Reason(
+            State(row["state"]), f"{row['kinds']:,} other reasons", None, row["records"]
+        )
+        for row in others.to_dicts()
+    }
+
+
+def _first_positions(spans: list[dict[str, Any]]) -> list[_Place]:
+    found = [
+        (span["bucket"], position, span["request_id"])
+        for span in spans
+        for position in range(span["start"], min(span["stop"], span["start"] + _CASES))
+    ]
+    return found[:_CASES]
+
+
+def _cases(
+    directory: Path,
+    manifest: Manifest,
+    wanted: Mapping[int, list[_Place]],
+) -> dict[int, tuple[Case, ...]]:
+    """Where the records at these positions stand in the source."""
+    buckets: defaultdict[int, set[int]] = defaultdict(set)
+    for places in wanted.values():
+        for bucket, position, _ in places:
+            buckets[bucket].add(position)
+    found: dict[tuple[int, int], tuple[int, int, str]] = {}
+    for bucket, positions in buckets.items():
+        frame = (
+            pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file)
+            .select("file", "row", "record")
+            .with_row_index("position")
+            .filter(pl.col("position").is_in(sorted(positions)))
+            .collect()
+        )
+        for position, *place in frame.iter_rows():
+            found[bucket, position] = (place[0], place[1], place[2])
+    request_id_of = destination(manifest.destination).request_id_of
+    return {
+        number: tuple(
+            Case(manifest.events[file].name, row, request_id or request_id_of(record))
+            for bucket, position, request_id in places
+            for file, row, record in (found[bucket, position],)
+        )
+        for number, places in wanted.items()
+    }
+
+
+# --- when the records happened ---------------------------------------------------------------
+
+
+def _times(directory: Path, manifest: Manifest, spans: pl.DataFrame) -> EventTimes:
+    """Count the ready records by time and state, one bucket in memory at a time."""
+    paths = [directory / "ready" / bucket.file for bucket in manifest.buckets]
+    if not paths:
+        return EventTimes()
+    first, last = (
+        pl.scan_parquet(paths)
+        .select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last"))
+        .collect()
+        .row(0)
+    )
+    long = last - first if first is not None else timedelta()
+    unit, every = next((unit, every) for unit, every, most in _UNITS if long <= most)
+    total: Counter[tuple[datetime | None, str]] = Counter()
+    for number, path in enumerate(paths):
+        settled = spans.filter(pl.col("bucket") == number).select("start", "stop", "state")
+        counted = (
+            pl.scan_parquet(path)
+            .select("time")
+            .with_row_index("position")
+            .with_columns(pl.col("position").cast(pl.Int64))
+            .set_sorted("position")
+            .join_asof(settled.sort("start").lazy(), left_on="position", right_on="start")
+            .group_by(
+                pl.col("time").dt.truncate(every),
+                pl.when(pl.col("position") < pl.col("stop"))
+                .then("state")
+                .otherwise(pl.lit(State.PENDING.value))
+                .alias("state"),
+            )
+            .len()
+            .collect()
+        )
+        for moment, state, records in counted.iter_rows():
+            total[moment, state] += records
+    counts: defaultdict[datetime, dict[State, int]] = defaultdict(dict)
+    without: dict[State, int] = {}
+    for (moment, state), records in sorted(
+        total.items(), key=lambda item: (item[0][0] is not None, *item[0])
+    ):
+        (without if moment is None else counts[moment])[State(state)] = records
+    starts = pl.Series(list(counts), dtype=pl.Datetime("us", "UTC"))
+    ends = dict(zip(counts, starts.dt.offset_by(every).to_list(), strict=True))
+    return EventTimes(unit, dict(counts), ends, without)

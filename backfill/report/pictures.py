@@ -1,0 +1,394 @@
+"""The charts, drawn by Altair and turned into SVG on this machine.
+
+Charts hold numbers, times and the names of states, and never a word from a source or a server.
+Each is drawn twice for the page: for a desk and for a phone, where scaled-down text could not
+be read. Text and lines have two fixed colours, which the page's style exchanges in the dark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from backfill.model import Books, State
+from backfill.report.course import Bin, Course, Stretch, course_of, percentile
+from backfill.report.face import books_bar
+from backfill.report.gather import EventTimes, Figures
+from backfill.report.markup import Html
+from backfill.report.wording import COLOURS, amount
+
+__all__ = ["GRID", "INK", "Picture", "draw", "png", "svg_files"]
+
+INK = "#434c57"
+GRID = "#dde1e6"
+
+_ANSWERED, _THROTTLED = "#3f86d9", "#bd7a12"
+_PERCENTILES = {"p50": (0.5, "#1f9d61"), "p90": (0.9, "#bd7a12"), "p99": (0.99, "#d9483b")}
+_STATES = (State.DELIVERED, State.UNKNOWN, State.FAILED)
+_FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
+_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800)
+_MAIN = re.compile(r"<svg ([^>]*)>")
+_SIZE = re.compile(r'width="([0-9.]+)" height="([0-9.]+)"')
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How large a drawing is, in CSS pixels, and how many bars and labels have room in it."""
+
+    width: int
+    height: int
+    bars: int
+    labels: int
+
+
+_DESK = _Shape(width=860, height=190, bars=300, labels=8)
+_PHONE = _Shape(width=300, height=170, bars=60, labels=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One chart: its file's name, its title, and the drawings for a desk and for a phone."""
+
+    name: str
+    title: str
+    desk: Html
+    phone: Html
+
+
+def draw(figures: Figures) -> dict[str, Picture]:
+    """Every chart that there is something to draw for, by name."""
+    found = {}
+    for name, (title, _) in _charts(figures, _DESK).items():
+        found[name] = Picture(
+            name,
+            title,
+            _inline(_charts(figures, _DESK)[name][1]),
+            _inline(_charts(figures, _PHONE)[name][1]),
+        )
+    return found
+
+
+def svg_files(figures: Figures) -> dict[str, str]:
+    """The same charts and the books as SVG documents that stand by themselves, by name."""
+    files = {"books": _books_svg(figures.status.books)}
+    for name, (title, chart) in _charts(figures, _DESK).items():
+        files[name] = _svg(_titled(chart, title), "white")
+    return files
+
+
+def png(svg: str) -> bytes:
+    """An SVG document as a PNG of twice its size, for sharp print."""
+    return bytes(vl_convert.svg_to_png(svg, scale=2))
+
+
+# --- which charts there are ------------------------------------------------------------------
+
+
+def _charts(figures: Figures, shape: _Shape) -> dict[str, tuple[str, alt.LayerChart]]:
+    charts: dict[str, tuple[str, alt.LayerChart]] = {}
+    course = course_of(figures.ticks, shape.bars)
+    if course.bins:
+        charts["outcomes"] = ("Records a second, by outcome", _outcomes(course, shape))
+        charts["requests"] = ("Requests a second", _requests(course, shape))
+    if course.latency:
+        charts["latency"] = ("How long replies took, over time", _latency(course, shape))
+        charts["replies"] = ("Replies by how long they took", _replies(course, shape))
+    if figures.times.counts:
+        title = f"Records by the {figures.times.unit} in which they happened"
+        charts["times"] = (title, _times(figures.times, shape))
+    return charts
+
+
+def _outcomes(course: Course, shape: _Shape) -> alt.LayerChart:
+    there = [state for state in _STATES if any(getattr(each, state) for each in course.bins)]
+    rows = []
+    for each in course.bins:
+        base = 0.0
+        for state in there:
+            rate = getattr(each, state) / each.seconds
+            if rate:
+                rows.append(_block(each, state.value, base, base + rate))
+            base += rate
+    colours = {state.value: COLOURS[state] for state in there}
+    return _over_time(_blocks(rows, colours, shape), course, shape)
+
+
+def _requests(course: Course, shape: _Shape) -> alt.LayerChart:
+    rows = []
+    throttled = any(each.throttled for each in course.bins)
+    for each in course.bins:
+        slow = min(each.throttled, each.sent) / each.seconds
+        rate = each.sent / each.seconds
+        if rate > slow:
+            rows.append(_block(each, "requests", 0, rate - slow))
+        if slow:
+            rows.append(_block(each, "throttled", rate - slow, rate))
+    colours = {"requests": _ANSWERED} | ({"throttled": _THROTTLED} if throttled else {})
+    return _over_time(_blocks(rows, colours, shape), course, shape)
+
+
+def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
+    rows: list[Spec] = []
+    for each in course.bins:
+        for name, (fraction, _) in _PERCENTILES.items():
+            value = percentile(each.latency, fraction)
+            if value is not None:
+                x = each.stretch.place((each.start + each.stop) / 2)
+                stretch = course.stretches.index(each.stretch)
+                rows.append({"x": x, "y": value, "part": name, "stretch": stretch})
+    colours = {name: colour for name, (_, colour) in _PERCENTILES.items()}
+    lines = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_line(aria=False, strokeWidth=2, point=alt.OverlayMarkDef(size=16, filled=True))
+        .encode(
+            x=alt.X("x:Q"),
+            y=alt.Y(
+                "y:Q",
+                scale=alt.Scale(type="log", nice=True),
+                axis=alt.Axis(
+                    title=None,
+                    tickCount=4,
+                    labelExpr="datum.value < 1000 ? datum.value + ' ms' : datum.value/1000 + ' s'",
+                ),
+            ),
+            color=_colour(colours, shape),
+            detail="stretch:N",
+        )
+    )
+    return _over_time(lines, course, shape)
+
+
+def _replies(course: Course, shape: _Shape) -> alt.LayerChart:
+    rows = [
+        {"x": 2 ** (slot / 2), "x2": 2 ** ((slot + 1) / 2), "y": 0, "y2": replies}
+        for slot, replies in sorted(course.latency.items())
+        if replies
+    ]
+    axis = alt.Axis(
+        title=None,
+        grid=False,
+        tickCount=shape.labels,
+        labelExpr="datum.value < 1000 ? datum.value + ' ms' : datum.value/1000 + ' s'",
+    )
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_rect(aria=False, color=_ANSWERED, stroke=None)
+        .encode(
+            x=alt.X("x:Q", scale=alt.Scale(type="log", nice=False), axis=axis),
+            x2="x2:Q",
+            y=alt.Y("y:Q", axis=_counts()),
+            y2="y2:Q",
+        )
+    )
+    return _sized(shape, bars)
+
+
+def _times(times: EventTimes, shape: _Shape) -> alt.LayerChart:
+    counts, ends = times.counts or {}, times.ends or {}
+    order = (State.DELIVERED, State.UNKNOWN, State.FAILED, State.PENDING)
+    there = [state for state in order if any(state in parts for parts in counts.values())]
+    rows = []
+    for start, parts in counts.items():
+        base = 0
+        for state in there:
+            records = parts.get(state, 0)
+            if records:
+                edges = {"x": _millis(start), "x2": _millis(ends[start])}
+                rows.append({**edges, "y": base, "y2": base + records, "part": state.value})
+            base += records
+    blocks = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_rect(aria=False, stroke=None)
+        .encode(
+            x=alt.X(
+                "x:T",
+                scale=alt.Scale(type="utc", nice=False),
+                axis=alt.Axis(title=None, grid=False, tickCount=shape.labels),
+            ),
+            x2="x2:T",
+            y=alt.Y("y:Q", axis=_counts()),
+            y2="y2:Q",
+            color=_colour({state.value: COLOURS[state] for state in there}, shape),
+        )
+    )
+    return _sized(shape, blocks)
+
+
+# --- what they are made of -------------------------------------------------------------------
+
+
+def _block(each: Bin, part: str, low: float, high: float) -> Spec:
+    place = each.stretch.place
+    return {"x": place(each.start), "x2": place(each.stop), "y": low, "y2": high, "part": part}
+
+
+def _blocks(rows: list[Spec], colours: dict[str, str], shape: _Shape) -> alt.Chart:
+    blocks: alt.Chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_rect(aria=False, stroke=None)
+        .encode(
+            x=alt.X("x:Q"),
+            x2="x2:Q",
+            y=alt.Y("y:Q", axis=_counts()),
+            y2="y2:Q",
+            color=_colour(colours, shape),
+        )
+    )
+    return blocks
+
+
+def _over_time(chart: alt.Chart, course: Course, shape: _Shape) -> alt.LayerChart:
+    """A chart over the stretches, with a mark where time was cut out."""
+    labels = _labels(course.stretches, shape.labels)
+    last = course.stretches[-1]
+    chart.encoding.x = alt.X(
+        "x:Q",
+        scale=alt.Scale(domain=[0, last.offset + last.seconds], nice=False, zero=False),
+        axis=alt.Axis(
+            title=None,
+            grid=False,
+            values=list(labels),
+            labelExpr=f"({json.dumps({str(place): text for place, text in labels.items()})})"
+            "[datum.value]",
+            labelAlign="left",
+            labelBound=False,
+            labelOverlap=False,
+        ),
+    )
+    layers: list[alt.Chart] = [chart]
+    pauses = [
+        {"x": (before.offset + before.seconds + after.offset) / 2}
+        for before, after in pairwise(course.stretches)
+    ]
+    if pauses:
+        layers.append(
+            alt.Chart(alt.InlineData(values=pauses))
+            .mark_rule(aria=False, strokeDash=[2, 4], color=INK)
+            .encode(x="x:Q")
+        )
+    return _sized(shape, *layers)
+
+
+def _labels(stretches: Sequence[Stretch], most: int) -> dict[float, list[str]]:
+    """Places on the axis with a clock time, and the day where it is a new one."""
+    total = stretches[-1].offset + stretches[-1].seconds
+    room = total / most
+    step = next((each for each in _STEPS if each >= room), _STEPS[-1] * (1 + int(total) // 10**7))
+    found: dict[float, list[str]] = {}
+    free, day = 0.0, ""
+    for stretch in stretches:
+        moments = [stretch.start]
+        moments += range((stretch.start // step + 1) * step, stretch.stop, step)
+        for moment in moments:
+            place = stretch.place(moment)
+            # A label stands to the right of its place, so the last one needs room as well.
+            if place < free or place > total - 0.5 * room:
+                continue
+            free = place + 0.9 * room
+            at = datetime.fromtimestamp(moment, UTC)
+            clock = f"{at:%H:%M:%S}" if moment % 60 else f"{at:%H:%M}"
+            new_day = "" if f"{at:%d %b}" == day else f"{at:%d %b}"
+            day = f"{at:%d %b}"
+            found[round(place, 3)] = [clock, new_day] if new_day else [clock]
+    return found
+
+
+def _colour(colours: dict[str, str], shape: _Shape) -> alt.Color:
+    legend = alt.Legend(
+        title=None,
+        orient="top",
+        direction="horizontal",
+        columns=2 if shape is _PHONE else 4,
+        symbolType="square",
+        symbolStrokeWidth=0,
+        aria=False,
+    )
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color("part:N", scale=scale, legend=legend)
+
+
+def _counts() -> alt.Axis:
+    return alt.Axis(title=None, tickCount=4, format="~s", domain=False, ticks=False)
+
+
+def _sized(shape: _Shape, *layers: alt.Chart) -> alt.LayerChart:
+    return alt.LayerChart(layer=list(layers), width=shape.width - 60, height=shape.height)
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+# --- as SVG ----------------------------------------------------------------------------------
+
+
+def _titled(chart: alt.LayerChart, title: str) -> alt.LayerChart:
+    named: alt.LayerChart = chart.properties(
+        title=alt.Title(title, anchor="start", fontSize=15, color=INK, offset=12)
+    )
+    return named
+
+
+def _svg(chart: alt.LayerChart, background: str | None) -> str:
+    config: Spec = {
+        "aria": False,
+        "background": background,
+        "font": _FONT,
+        "padding": 4 if background is None else 16,
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": INK,
+            "domainColor": INK,
+            "tickColor": INK,
+            "gridColor": GRID,
+            "labelFontSize": 12,
+            "labelPadding": 4,
+        },
+        "legend": {"labelColor": INK, "labelFontSize": 12, "labelLimit": 0, "offset": 8},
+    }
+    return vl_convert.vegalite_to_svg(
+        chart.to_dict(), config=config, allowed_base_urls=[], show_warnings=False
+    )
+
+
+def _inline(chart: alt.LayerChart) -> Html:
+    """For a page that names the picture itself: as wide as there is room, without roles."""
+    svg = _svg(chart, None)
+    main = _MAIN.match(svg)
+    sizes = _SIZE.search(svg)
+    if main is None or sizes is None:
+        raise AssertionError("the drawing is no SVG of a known size")
+    width, height = sizes.groups()
+    inner = re.sub(r' (role|aria-[a-z]+|pointer-events)="[^"]*"', "", svg[main.end() :])
+    return Html(f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{inner}')
+
+
+def _books_svg(books: Books) -> str:
+    """The bar with its numbers, as a document."""
+    there = [state for state in COLOURS if books.of(state)]
+    lines = []
+    for number, state in enumerate(there):
+        x, y = 24 + 290 * (number % 3), 122 + 26 * (number // 3)
+        lines.append(
+            f'<rect x="{x}" y="{y - 11}" width="12" height="12" rx="2" fill="{COLOURS[state]}"/>'
+            f'<text x="{x + 20}" y="{y}">{state} {amount(books.of(state))}</text>'
+        )
+    height = 122 + 26 * ((len(there) + 2) // 3)
+    bar = books_bar(books).replace("<svg ", '<svg x="24" y="56" width="852" height="36" ', 1)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="{height}"'
+        f' viewBox="0 0 900 {height}" font-family="{_FONT}" font-size="14" fill="{INK}">'
+        f'<rect width="900" height="{height}" fill="white"/>'
+        f'<text x="24" y="36" font-size="17" font-weight="bold">The books of'
+        f" {amount(books.input)} records</text>{bar}{''.join(lines)}</svg>"
+    )

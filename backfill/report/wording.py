@@ -1,0 +1,82 @@
+"""Numbers, times and states in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from backfill.model import State
+
+__all__ = ["COLOURS", "MEANING", "amount", "clock", "duration", "milliseconds", "share", "size"]
+
+# Each stands out from white and from near black by at least 3 to 1, so one palette serves both.
+COLOURS = {
+    State.DELIVERED: "#1f9d61",
+    State.UNKNOWN: "#a55fd6",
+    State.FAILED: "#d9483b",
+    State.PENDING: "#3f86d9",
+    State.DUPLICATE: "#7d8794",
+    State.REJECTED: "#bd7a12",
+}
+MEANING = {
+    State.REJECTED: "broke a rule before anything was sent",
+    State.DUPLICATE: "the same record stands elsewhere, and that one is kept",
+    State.PENDING: "to be sent",
+    State.DELIVERED: "the destination has them",
+    State.FAILED: "the destination refused them for good",
+    State.UNKNOWN: "sent, and nobody can say whether they arrived",
+}
+
+
+def amount(count: float) -> str:
+    """`12,345`; small fractions keep two digits."""
+    if isinstance(count, int) or count == int(count) or abs(count) >= 100:
+        return f"{count:,.0f}"
+    return f"{count:,.1f}" if abs(count) >= 10 else f"{count:,.2f}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that is 0% or 100% only where it is exactly that."""
+    if not whole or not part:
+        return "0%"
+    if part == whole:
+        return "100%"
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "< 0.1%"
+    if percent > 99.9:
+        return "> 99.9%"
+    return f"{percent:.1f}%"
+
+
+def clock(epoch: float) -> str:
+    """`2026-11-20 14:05:00 UTC`."""
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """The two units that matter: `3 h 20 min`, `45 s`."""
+    whole = max(0, round(seconds))
+    days, rest = divmod(whole, 86_400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2]) or "0 s"
+
+
+def milliseconds(value: float) -> str:
+    """A latency, in two significant digits: `42 ms`, `1.3 s`."""
+    if value >= 950:
+        return f"{value / 1000:.1f} s" if value < 9500 else f"{value / 1000:.0f} s"
+    return f"{value:.2g} ms" if value < 99.5 else f"{round(value, -1):.0f} ms"
+
+
+def size(count: int) -> str:
+    """Bytes: `1.4 MB`."""
+    if count < 1000:
+        return f"{count} bytes"
+    value, unit = float(count), ""
+    for unit in ("kB", "MB", "GB", "TB"):  # noqa: B007 - the one it ends at is wanted
+        value /= 1000
+        if value < 999.5:
+            break
+    return f"{value:.1f} {unit}"
