@@ -15,7 +15,8 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
@@ -74,25 +75,41 @@ def mark_invalid(data: bytes) -> bytes:
 
 
 class _Hashed(io.RawIOBase):
-    """A file that hashes and counts what is read from it."""
+    """A file that hashes and counts what is read from it; the hash works beside the reader."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="backfill-hash")
+        self._behind: Future[None] | None = None
         self.count = 0
 
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        if self._behind is not None:
+            self._behind.result()
+        self._behind = self._thread.submit(self._hash.update, data)
+        self.count += len(data)
+        return data
+
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast("bytearray", buffer)).cast("B")
-        got = self._file.readinto(view)  # type: ignore[attr-defined]  # every file opened here has it
-        self._hash.update(view[:got])
-        self.count += got
-        return int(got)
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
     def hexdigest(self) -> str:
+        while self.read(_CHUNK):
+            pass
+        self._thread.shutdown()
         return self._hash.hexdigest()
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        super().close()
 
 
 class ByteStream:
@@ -111,10 +128,9 @@ class ByteStream:
     ) -> None:
         self._name = name
         self._hashed = _Hashed(file) if hashed else None
-        source: IO[bytes] = (
-            io.BufferedReader(self._hashed, _CHUNK) if self._hashed is not None else file
-        )
-        self._raw = source
+        source = cast("IO[bytes]", self._hashed or file)
+        if compression is not None:
+            source = io.BufferedReader(cast("io.RawIOBase", source), _CHUNK)
         match compression:
             case "gzip":
                 self._bytes: IO[bytes] = cast("IO[bytes]", gzip.GzipFile(fileobj=source))
@@ -171,9 +187,11 @@ class ByteStream:
     def sha256(self) -> str:
         """The hash of the file's own bytes; reads what is left of them."""
         assert self._hashed is not None  # noqa: S101 - only hashed streams are asked
-        while self._raw.read(_CHUNK):
-            pass
         return self._hashed.hexdigest()
+
+    def close(self) -> None:
+        if self._hashed is not None:
+            self._hashed.close()
 
 
 @contextmanager
@@ -196,7 +214,8 @@ def open_stream(
             raise SourceError("the file is empty", where=name)
         _refuse_other_formats(start, name, compression, encoding)
         file.seek(0)
-        yield ByteStream(file, name, compression, encoding, hashed)
+        with closing(ByteStream(file, name, compression, encoding, hashed)) as stream:
+            yield stream
 
 
 def _refuse_other_formats(

@@ -22,7 +22,7 @@ from backfill.prepare.locations import Location
 
 __all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
 
-BLOCK = 32 << 20  # bytes: large enough that Polars' cost for a call vanishes
+BLOCK = 8 << 20  # bytes: large enough that Polars' cost for a call vanishes
 _LONGEST = 256 << 20  # bytes of one line
 _BLANK = re.compile(rb"(?:\r?\n)+")
 
@@ -243,16 +243,16 @@ class _Survey:
         end = self._text.rfind(b"\n") + 1
         if end == 0:
             return None
-        text = self._text[:end]
-        if self.dialect.plain(text):
-            return Block(end, text.count(b"\n"), straight=True)
-        if self.dialect.straight(text):
-            found = self.dialect.regular.match(text)
-            end = found.end() if found else 0
-            if end == len(text) or (
-                end and self.dialect.read_row(self._text, end, final=self._ended) is None
+        text = self._text
+        if self.dialect.plain(text, end):
+            return Block(end, self._count(text[:end]), straight=True)
+        if self.dialect.straight(text, end):
+            found = self.dialect.regular.match(text, 0, end)
+            regular = found.end() if found else 0
+            if regular == end or (
+                regular and self.dialect.read_row(text, regular, final=self._ended) is None
             ):
-                return Block(end, self._count(text[:end]), straight=True)
+                return Block(regular, self._count(text[:regular]), straight=True)
         repaired = self.dialect.repair(self._text, final=self._ended)
         if not repaired.consumed:
             return None

@@ -95,30 +95,33 @@ class Dialect:
     def _refuse_blank(self) -> bytes:
         return b"" if self.width == 1 else rb"(?!\r?\n)"
 
-    def plain(self, text: bytes) -> bool:
-        """Whether Polars reads `text`, whole lines from a row's beginning on, as one row a line.
+    def plain(self, text: bytes, end: int) -> bool:
+        """Whether Polars reads `text` up to `end`, whole rows, as one row a line.
 
         Cells too many and bytes that are no text are not looked for: Polars complains of them.
         """
-        return b'"' not in text and not self._odd(text) and not self._has_blank(text)
-
-    def straight(self, text: bytes) -> bool:
-        """Whether nothing in `text` outside the reach of `regular` can mislead Polars."""
-        return not self._odd(text)
-
-    def _odd(self, text: bytes) -> bool:
-        # Polars drops a carriage return at the end of any cell without quotes.
-        if b"\r" in text and b"\r" + self.separator in text:
-            return True
-        return bool(self.header) and any(
-            b"\n" + self.header + end in text or text.startswith(self.header + end)
-            for end in (b"\n", b"\r\n")
+        return (
+            text.find(b'"', 0, end) < 0 and self.straight(text, end) and not self._blank(text, end)
         )
 
-    def _has_blank(self, text: bytes) -> bool:
+    def straight(self, text: bytes, end: int) -> bool:
+        """Whether nothing that `regular` does not see can mislead Polars in `text`."""
+        # Polars drops a carriage return at the end of any cell without quotes.
+        if text.find(b"\r", 0, end) >= 0 and text.find(b"\r" + self.separator, 0, end) >= 0:
+            return False
+        return not self.header or not any(
+            text.find(b"\n" + line, 0, end) >= 0 or text.startswith(line)
+            for line in (self.header + b"\n", self.header + b"\r\n")
+        )
+
+    def _blank(self, text: bytes, end: int) -> bool:
         if self.width == 1:
             return False
-        return b"\n\n" in text or b"\n\r\n" in text or text.startswith((b"\n", b"\r\n"))
+        if text.find(b"\n\n", 0, end) >= 0 or text.startswith(b"\n"):
+            return True
+        return text.find(b"\r", 0, end) >= 0 and (
+            text.find(b"\n\r\n", 0, end) >= 0 or text.startswith(b"\r\n")
+        )
 
     def read_row(self, text: bytes, start: int, *, final: bool) -> Row | None:
         """Read the row at `start`. None where it goes on beyond `text`, unless that is final.

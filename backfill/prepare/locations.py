@@ -84,7 +84,7 @@ def locate(files: Files, directory: Path) -> tuple[Location, ...]:
                     where=text,
                     hint="List the addresses one by one.",
                 )
-            location = _location(text, text, files)
+            location = _location(_public(text), text, files)
             found.setdefault(location.path, location)
             continue
         for path in _expand(text, directory, files):
@@ -136,6 +136,12 @@ def _name(path: Path, text: str, directory: Path) -> str:
     if path.is_relative_to(base):
         return path.relative_to(base).as_posix()
     return text if local_path(text, directory) == path else path.as_posix()
+
+
+def _public(address: str) -> str:
+    """The address without what may be a secret in it: a user's password, a signature."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _endings(name: str) -> tuple[str, Compression | None]:

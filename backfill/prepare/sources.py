@@ -24,8 +24,10 @@ from backfill.model import Progress
 from backfill.prepare.csv_files import CsvFile, survey_csv
 from backfill.prepare.fingerprints import check_unchanged, hash_file
 from backfill.prepare.locations import Location, locate
+from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.prepare.parquet_files import ParquetFile, survey_parquet
 from backfill.prepare.remote import fetch
+from backfill.prepare.schemas import converted, union
 
 __all__ = ["OURS", "Source", "check_unchanged", "open_source"]
 
@@ -38,7 +40,7 @@ _INTERNAL: dict[str, pl.DataType] = {
     "__raw": pl.String(),
 }
 
-Opened = CsvFile | ParquetFile
+Opened = CsvFile | NdjsonFile | ParquetFile
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Source:
             left = n_rows
             for index in indices:
                 file = self._files[index]
-                assert isinstance(file, CsvFile)  # noqa: S101 - groups are of one kind
+                assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
                 for part in file.frames(self._paths[index]):
                     frame = self._shaped(part.lazy(), index, file).collect()
                     if left is not None:
@@ -106,17 +108,12 @@ class Source:
         own = [
             pl.lit(partitions[name], pl.String).alias(name)
             if name in partitions
-            else _converted(name, file.schema[name], dtype)
+            else converted(name, file.schema[name], dtype)
             if name in file.schema
             else pl.lit(None, dtype).alias(name)
             for name, dtype in self.schema.items()
         ]
         return frame.select(pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own)
-
-
-def _converted(name: str, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    return column if dtype == wanted else column.cast(wanted)
 
 
 def open_source(
@@ -153,7 +150,7 @@ def open_source(
             )
         )
         done += size
-    schema = _union(opened, what)
+    schema = _own_columns(opened, what)
     source = Source(
         entries=tuple(entries),
         columns=tuple(schema),
@@ -169,8 +166,9 @@ def open_source(
 def _survey(
     location: Location, path: str, files: Files, size: int, advance: Callable[[int], None] | None
 ) -> Opened:
-    if location.format == "csv":
-        return survey_csv(
+    if location.format in ("csv", "ndjson"):
+        survey = survey_csv if location.format == "csv" else survey_ndjson
+        return survey(
             location, path, encoding=files.encoding, null_values=files.null_values, advance=advance
         )
     if size == 0:
@@ -188,26 +186,22 @@ def _advance(
     return lambda done: progress(phase, before + done, total)
 
 
-def _union(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
-    """The columns of all files in order of first appearance; differing types become text."""
-    schema: dict[str, pl.DataType] = {}
+def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
+    """The columns of all files but those that this program adds."""
+    schemas: list[dict[str, pl.DataType]] = []
     for file in files:
-        partitions: dict[str, pl.DataType] = {
-            name: pl.String() for name, _ in file.location.partitions
-        }
-        for name, dtype in {**file.schema, **partitions}.items():
-            if name in _INTERNAL:
-                raise SourceError(
-                    f"the column name {name!r} is kept for the tool's own use",
-                    where=file.location.name,
-                )
-            if name not in OURS:
-                known = schema.setdefault(name, dtype)
-                if known != dtype:
-                    schema[name] = pl.String()
-    if not schema:
-        raise SourceError(f"the {what} have no column", where=files[0].location.name)
-    return schema
+        partitions = {name: pl.String() for name, _ in file.location.partitions}
+        schemas.append({**file.schema, **partitions})
+        taken = next((name for name in _INTERNAL if name in schemas[-1]), None)
+        if taken is not None:
+            raise SourceError(
+                f"the column name {taken!r} is kept for the program's own use",
+                where=file.location.name,
+            )
+    own = {name: dtype for name, dtype in union(schemas).items() if name not in OURS}
+    if not own:
+        raise SourceError(f"the {what} have no column of their own", where=files[0].location.name)
+    return own
 
 
 class _Local:

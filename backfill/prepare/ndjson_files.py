@@ -1,0 +1,232 @@
+"""NDJSON files: one JSON object a line, surveyed and read in blocks of whole lines.
+
+Values that are texts, numbers or truth values become text, as in a CSV: a number of any size
+keeps its digits until a rule says what it is. Lists and objects keep their shape. A line that is
+no object is a malformed row; a blank line is no row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from backfill.errors import SourceError
+from backfill.prepare.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
+from backfill.prepare.locations import Location
+from backfill.prepare.schemas import union
+
+__all__ = ["NdjsonFile", "survey_ndjson"]
+
+BLOCK = 8 << 20  # bytes
+_LONGEST = 256 << 20  # bytes of one line
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_RAW = "__raw"
+
+
+@dataclass(frozen=True)
+class NdjsonFile:
+    """One surveyed file; `blocks` are the length, the rows, and whether all lines are sound."""
+
+    location: Location
+    encoding: str
+    null_values: tuple[str, ...]
+    schema: dict[str, pl.DataType]
+    blocks: tuple[tuple[int, int, bool], ...]
+    rows: int
+    size: int
+    sha256: str
+
+    def frames(self, path: str) -> Iterator[pl.DataFrame]:
+        """The rows in order: `__row`, `__raw`, then the columns.
+
+        Raises SourceError where the file is no longer what was surveyed.
+        """
+        first = 1
+        schema = {**self.schema, _RAW: pl.String()}
+        nulls = list(self.null_values)
+        texts = [name for name, dtype in self.schema.items() if dtype == pl.String]
+        with open_stream(
+            path,
+            name=self.location.name,
+            compression=self.location.compression,
+            encoding=self.encoding,
+        ) as stream:
+            for length, rows, sound in self.blocks:
+                text = stream.read(length)
+                frame = _read(text if sound else _repair(text).text, schema=schema)
+                if frame is None or frame.height != rows:
+                    raise SourceError("changed while it was read", where=self.location.name)
+                if nulls:
+                    frame = frame.with_columns(
+                        pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
+                    )
+                yield frame.select(
+                    pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
+                    _RAW,
+                    *self.schema,
+                )
+                first += rows
+
+
+def survey_ndjson(
+    location: Location,
+    path: str,
+    *,
+    encoding: str = "utf-8",
+    null_values: tuple[str, ...] = (),
+    block: int = BLOCK,
+    advance: Callable[[int], None] | None = None,
+) -> NdjsonFile:
+    """Read the file once: its columns, its rows, its hash. `path` is where its bytes lie here.
+
+    `advance` is told how many bytes of the file were read so far. Raises SourceError where the
+    file is empty or holds no JSON object.
+    """
+    schema: dict[str, pl.DataType] = {}
+    blocks: list[tuple[int, int, bool]] = []
+    with open_stream(
+        path,
+        name=location.name,
+        compression=location.compression,
+        encoding=encoding,
+        hashed=True,
+    ) as stream:
+        for text in _blocks(stream, block, location.name):
+            found, rows, sound = _survey(text)
+            schema = union((schema, found))
+            blocks.append((len(text), rows, sound))
+            if advance is not None:
+                advance(stream.raw_count)
+        sha256 = stream.sha256()
+        size = stream.raw_count
+    if _RAW in schema:
+        raise SourceError(f"the name {_RAW!r} is kept for the tool's own use", where=location.name)
+    if not schema:
+        raise SourceError("no line is a JSON object with a value in it", where=location.name)
+    return NdjsonFile(
+        location=location,
+        encoding=encoding,
+        null_values=null_values,
+        schema=schema,
+        blocks=tuple(blocks),
+        rows=sum(rows for _, rows, _ in blocks),
+        size=size,
+        sha256=sha256,
+    )
+
+
+def _blocks(stream: ByteStream, size: int, name: str) -> Iterator[bytes]:
+    """The text in stretches of whole lines; the last line may lack its end."""
+    text = b""
+    while read := stream.read(size):
+        text += read
+        end = text.rfind(b"\n") + 1
+        if end:
+            yield text[:end]
+            text = text[end:]
+        elif len(text) > _LONGEST:
+            raise SourceError(f"has a line of more than {_LONGEST >> 20} MiB", where=name)
+    if text:
+        yield text
+
+
+def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
+    """The columns of a block, its rows, and whether Polars reads it as it stands."""
+    if not text.strip():
+        return {}, 0, True
+    if not _SURROGATE.search(text):
+        frame = _read(text)
+        if frame is not None and _RAW not in frame.schema:
+            return {name: _kind(dtype) for name, dtype in frame.schema.items()}, frame.height, True
+    repaired = _repair(text)
+    return repaired.schema, repaired.rows, False
+
+
+def _kind(dtype: pl.DataType) -> pl.DataType:
+    return dtype if dtype.is_nested() else pl.String()
+
+
+def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame | None:
+    """What Polars makes of the lines, or None where it cannot read one of them."""
+    if not text.strip():
+        return pl.DataFrame(schema=schema)
+    try:
+        return pl.read_ndjson(text, schema=schema, infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Repaired:
+    """Lines that Polars reads: each that was no object became one that holds the raw text.
+
+    `schema` is that of the sound lines.
+    """
+
+    text: bytes
+    rows: int
+    schema: dict[str, pl.DataType]
+
+
+def _repair(text: bytes) -> _Repaired:
+    lines = [line for line in mark_invalid(text).split(b"\n") if line.strip()]
+    objects = [_object(line) for line in lines]
+    names = {name: None for each in objects if each is not None for name in each}
+    sound = [index for index, each in enumerate(objects) if each is not None]
+    for index in _unreadable(lines, sound, dict.fromkeys(names, pl.String())):
+        objects[index] = None
+    schema = {
+        name: _shape([each[name] for each in objects if each is not None and name in each])
+        for name in names
+    }
+    kept = (
+        line if each is not None else _wrapped(line)
+        for line, each in zip(lines, objects, strict=True)
+    )
+    return _Repaired(b"\n".join(kept), len(lines), schema)
+
+
+def _wrapped(line: bytes) -> bytes:
+    raw = line.removesuffix(b"\r").replace(INVALID, b"").decode()
+    return json.dumps({_RAW: raw}).encode()
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line, or None; half a surrogate pair makes no text."""
+    if INVALID in line:
+        return None
+    try:
+        value = json.loads(line)
+        if _SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unreadable(
+    lines: list[bytes], indices: list[int], schema: dict[str, pl.DataType]
+) -> Iterator[int]:
+    """Those of the lines that Polars cannot read even as text, found by halving."""
+    if not indices or _read(b"\n".join(lines[i] for i in indices), schema=schema) is not None:
+        return
+    if len(indices) == 1:
+        yield indices[0]
+        return
+    half = len(indices) // 2
+    yield from _unreadable(lines, indices[:half], schema)
+    yield from _unreadable(lines, indices[half:], schema)
+
+
+def _shape(values: list[Any]) -> pl.DataType:
+    """The type of a column: its shape where all values are lists or objects, else text."""
+    values = [each for each in values if each is not None]
+    if not values or not all(isinstance(each, dict | list) for each in values):
+        return pl.String()
+    frame = _read(b"\n".join(json.dumps({"x": each}).encode() for each in values))
+    return _kind(frame.schema["x"]) if frame is not None else pl.String()
