@@ -97,7 +97,11 @@ async def read_reply(response: httpx.Response) -> Reply:
                     break
         finally:
             await response.aclose()
-    headers = dict(response.headers.items())
+    # `raw`, because httpx works out a text encoding anew for every reading of a header.
+    headers = {
+        name.lower().decode("latin-1"): text.decode("latin-1")
+        for name, text in response.headers.raw
+    }
     encoding = headers.get("content-encoding")
     return Reply(
         response.status_code, headers, _unpacked(body, encoding) if encoding else body[:_MOST_BODY]

@@ -60,13 +60,18 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session or self._open()
-        body = await request.aread()
+        stream = request.stream
+        body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
+        # `raw`, because httpx works out a text encoding anew for every reading of a header.
+        headers = [
+            (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
+        ]
         try:
             reply = await session.request(
                 request.method,
                 self._translated(request.url),
                 data=body,
-                headers=request.headers.multi_items(),
+                headers=headers,
                 allow_redirects=False,
             )
             content = await _read(reply)

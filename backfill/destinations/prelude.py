@@ -13,8 +13,10 @@ from typing import Any
 
 from backfill.destinations.base import Destination, Field, Kind, TargetAgrees
 from backfill.destinations.replies import (
+    INVALID,
     body_text,
     fault_verdict,
+    id_of,
     json_object,
     reply_verdict,
     status_flow,
@@ -57,6 +59,12 @@ class _Watch(Destination):
     endpoint: str
     items_key: str
 
+    def __init__(self) -> None:
+        # events.3.target.value, or events[3].target.value
+        self._path = re.compile(
+            rf"{self.items_key}(?:\.|\[)([0-9]{{1,4}})\]?(?:\.(.*))?", re.DOTALL
+        )
+
     def path(self, population: str | None) -> str:
         del population
         return self.endpoint
@@ -79,7 +87,7 @@ class _Watch(Destination):
         if isinstance(answer, Fault):
             return fault_verdict(answer)
         content = json_object(answer.body)
-        request_id = _text(content, "request_id")
+        request_id = id_of(content.get("request_id")) if content else None
         if answer.status == 200 and content is not None and content.get("status") == "success":
             return reply_verdict(answer, Flow.DELIVERED, reason="", request_id=request_id)
         flow = status_flow(
@@ -94,7 +102,7 @@ class _Watch(Destination):
             flow,
             reason=reason,
             request_id=request_id,
-            bad=self._bad_items(content, size) if flow is Flow.ISOLATE else None,
+            bad=self._bad_items(content, size) if answer.status in INVALID else None,
         )
 
     def _bad_items(self, content: dict[str, Any] | None, size: int) -> dict[int, str]:
@@ -102,23 +110,14 @@ class _Watch(Destination):
         details = content.get("details") if content else None
         bad: dict[int, str] = {}
         for detail in details if isinstance(details, list) else ():
-            if not isinstance(detail, dict):
-                continue
-            path = re.fullmatch(
-                rf"{self.items_key}(?:\.|\[)([0-9]{{1,4}})\]?(?:\.(.*))?",
-                str(detail.get("path", "")),
-            )
+            where = detail.get("path") if isinstance(detail, dict) else None
+            path = self._path.fullmatch(where) if isinstance(where, str) else None
             if path is None or int(path[1]) >= size:
                 continue
-            words = text_of(path[2], detail.get("message"))
             index = int(path[1])
-            bad[index] = f"{bad[index]}; {words}" if index in bad else words
+            words = text_of(path[2], detail.get("message"))
+            bad[index] = text_of(f"{bad[index]}; {words}") if index in bad else words
         return bad
-
-
-def _text(content: dict[str, Any] | None, key: str) -> str | None:
-    value = content.get(key) if content else None
-    return value[:200] if isinstance(value, str) and value else None
 
 
 class WatchEvents(_Watch):

@@ -92,7 +92,7 @@ class PristoEvents(Destination):
         """A 201 holds an application-level result, which alone says whether the event stands."""
         inner, words = content.get("status"), content.get("statusText")
         if content.get("ok") is True:
-            odd = f"application status {inner}" if inner not in (200, 201) else ""
+            odd = text_of("application status", inner) if inner not in (200, 201) else ""
             return reply_verdict(reply, Flow.DELIVERED, reason=odd)
         if content.get("ok") is not False:
             return reply_verdict(reply, Flow.UNKNOWN, reason="201 without a readable `ok`")
