@@ -9,7 +9,7 @@ from __future__ import annotations
 from backfill.sandbox.faults import KINDS, Arrival, Fault, parse_fault, parse_faults
 from backfill.sandbox.serve import serve
 from backfill.sandbox.server import Sandbox, running_sandbox
-from backfill.sandbox.witness import Accepted
+from backfill.sandbox.witness import Accepted, Spoilt
 
 __all__ = [
     "KINDS",
@@ -17,6 +17,7 @@ __all__ = [
     "Arrival",
     "Fault",
     "Sandbox",
+    "Spoilt",
     "parse_fault",
     "parse_faults",
     "running_sandbox",

@@ -7,7 +7,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from backfill.sandbox.faults import (
     scripted,
 )
 from backfill.sandbox.limit import Allowance, RetryStyle, parse_rate_limit, retry_headers
-from backfill.sandbox.witness import Accepted, Witness
+from backfill.sandbox.witness import Accepted, Spoilt, Witness
 
 __all__ = ["STATS_PATH", "Sandbox", "running_sandbox"]
 
@@ -58,7 +58,7 @@ class Sandbox:
     a callable that says for each arrival what goes wrong. `latency` and `idle` are seconds:
     every request takes at least the one, an unused connection is closed after the other.
     `credential`, where given, is the only one accepted; else any that is not empty. `keep`
-    holds accepted records in memory. Bad options raise ConfigError.
+    holds accepted records and spoilt requests in memory. Bad options raise ConfigError.
     """
 
     def __init__(
@@ -152,6 +152,11 @@ class Sandbox:
         return self._witness.accepted
 
     @property
+    def spoilt(self) -> list[Spoilt]:
+        """The requests that met a fault, in order of arrival."""
+        return self._witness.spoilt
+
+    @property
     def stats(self) -> dict[str, Any]:
         """What was seen so far, as `GET /_sandbox/stats` gives it."""
         return {
@@ -188,7 +193,7 @@ class Sandbox:
 
     async def _answer(self, visit: _Visit, content: Any, fault: Fault | None) -> web.StreamResponse:
         endpoint = visit.endpoint
-        tally = self._witness.tallies[endpoint.destination]
+        items = endpoint.items(content)
         allowance = self._allowances.get(endpoint.destination)
         wait = allowance.take() if allowance else 0.0
         if wait:
@@ -196,25 +201,25 @@ class Sandbox:
             return self._refuse(visit, Refusal(429, "too many requests", headers=headers))
         delay = self._latency
         if fault is not None and fault.kind == "slow":
-            tally.faults[fault.kind] += 1
+            self._note(visit, fault, items)
             delay += 1.0 if fault.number is None else fault.number
             fault = None
         if delay:
             await asyncio.sleep(delay)
         if fault is not None and not fault.stored:
-            tally.faults[fault.kind] += 1
-            return await self._spoil(visit, fault, len(endpoint.items(content)))
+            self._note(visit, fault, items)
+            return await self._spoil(visit, fault, len(items))
         refusal = endpoint.refuses(content, self._witness.contacts)
         if refusal is not None:
             return self._refuse(visit, refusal)
         self._witness.store(
             endpoint.destination,
             visit.request_id,
-            [(endpoint.key(item) or "", item) for item in endpoint.items(content)],
+            [(endpoint.key(item) or "", item) for item in items],
             fault.kind if fault else None,
         )
         if fault is not None:
-            tally.faults[fault.kind] += 1
+            self._note(visit, fault, items)
             return await self._spoil_reply(visit, fault)
         return self._reply(endpoint, *endpoint.success(visit.request_id))
 
@@ -236,6 +241,17 @@ class Sandbox:
             return None
         body = await request.content.read()
         return body if len(body) <= self._max_body else None
+
+    def _note(self, visit: _Visit, fault: Fault, items: Sequence[Any]) -> None:
+        self._witness.spoil(
+            Spoilt(
+                visit.endpoint.destination,
+                visit.request_id,
+                fault.kind,
+                fault.stored,
+                tuple(items),
+            )
+        )
 
     def _fault(self, arrival: Arrival) -> Fault | None:
         fault = self._script(arrival)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Accepted", "Tally", "Witness"]
+__all__ = ["Accepted", "Spoilt", "Tally", "Witness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,17 @@ class Accepted:
             "record": self.record,
         }
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoilt:
+    """A request that met a fault on demand, and whether its records were stored before it."""
+
+    destination: str
+    request: str
+    fault: str
+    stored: bool
+    records: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -71,11 +82,12 @@ class Tally:
 
 
 class Witness:
-    """Counts and stores. `keep` also holds every accepted record in memory, for tests."""
+    """Counts and stores. `keep` also holds records and spoilt requests in memory, for tests."""
 
     def __init__(self, destinations: Sequence[str], log: Path | None, *, keep: bool) -> None:
         self.tallies = {name: Tally() for name in destinations}
         self.accepted: list[Accepted] = []
+        self.spoilt: list[Spoilt] = []
         self.strays: Counter[str] = Counter()  # replies to other addresses, by status
         self._keep = keep
         self._in_flight: dict[str, Counter[str]] = {name: Counter() for name in destinations}
@@ -127,6 +139,12 @@ class Witness:
         if destination == "pristo-events":
             for key, record in items:
                 tally.disorder += self._out_of_order(key, record.get("occurredAt"))
+
+    def spoil(self, spoilt: Spoilt) -> None:
+        """Count a fault."""
+        self.tallies[spoilt.destination].faults[spoilt.fault] += 1
+        if self._keep:
+            self.spoilt.append(spoilt)
 
     def _out_of_order(self, contact: str, text: str | None) -> bool:
         last = self._last.get(contact)

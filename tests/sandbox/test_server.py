@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import jsonschema_rs
@@ -330,6 +331,24 @@ def test_a_record_that_breaks_the_contract_is_not_stored_by_a_fault():
         assert http.post(PRISTO_PATH, json=pristo(type=7)).status_code == 400
         assert sandbox.accepted == []
         assert sandbox.stats["destinations"]["pristo-events"]["faults"] == {}
+
+
+def test_spoilt_requests_are_remembered_with_their_records_stored_or_not():
+    kinds = ["500", "cut-after", None, "not-ok"]
+    with (
+        running_sandbox(faults=lambda arrival: kinds[arrival.number]) as sandbox,
+        client(sandbox) as http,
+    ):
+        bodies = [pristo(customFields__amount=f"{number}") for number in range(4)]
+        for body in bodies:
+            with suppress(httpx.RemoteProtocolError):
+                http.post(PRISTO_PATH, json=body)
+        assert [(each.fault, each.stored, each.records) for each in sandbox.spoilt] == [
+            ("500", False, (bodies[0],)),
+            ("cut-after", True, (bodies[1],)),
+            ("not-ok", False, (bodies[3],)),
+        ]
+        assert [each.record for each in sandbox.accepted] == bodies[1:3]
 
 
 def test_a_script_decides_for_each_arrival():
