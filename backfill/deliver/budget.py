@@ -1,0 +1,74 @@
+"""The one budget as arithmetic: who may send when. Pure; times are seconds of one clock.
+
+The rate is kept by the generic cell rate algorithm, which is a token bucket without a timer:
+`_due` is when the next request would be due if all went out evenly, and a request may go up to
+a small burst earlier. In any second at most rate + burst requests are granted.
+"""
+
+from __future__ import annotations
+
+import random
+
+__all__ = ["Backoff", "Budget"]
+
+
+class Budget:
+    """Requests at a rate that may change, none in a quiet period, no stored burst after one.
+
+    The burst is `burst` seconds' worth of requests, and at least 1.2 requests: what was not
+    used may be caught up with that far back, so a late timer costs no throughput.
+    """
+
+    def __init__(self, now: float, *, burst: float = 0.1) -> None:
+        self._burst = burst
+        self._due = now
+        self._begin = now  # nothing is granted, and nothing accrues, before this
+
+    def wait(self, now: float, rate: float) -> float:
+        """Seconds until a request may go, 0 where one may go now. `rate` is a second."""
+        return max(0.0, self._due - self._slack(rate) - now, self._begin - now)
+
+    def take(self, now: float, rate: float) -> bool:
+        """Take one request out of the budget, if there is one."""
+        slack = self._slack(rate)
+        due = max(self._due, self._begin + slack)
+        if now < due - slack:
+            return False
+        self._due = max(due, now) + 1 / rate
+        return True
+
+    def quiet(self, until: float) -> bool:
+        """Grant nothing before `until`, and begin with an empty budget then.
+
+        The later end wins where two periods overlap. Returns whether the end has moved.
+        """
+        if until <= self._begin:
+            return False
+        self._begin = until
+        return True
+
+    def _slack(self, rate: float) -> float:
+        return max(self._burst - 1 / rate, 0.2 / rate)
+
+
+class Backoff:
+    """How long to wait when the destination does not say: exponential, with full jitter.
+
+    Of full jitter see "Exponential Backoff And Jitter" in the AWS Architecture Blog, 2015.
+    """
+
+    def __init__(self, rng: random.Random, *, first: float = 0.5, most: float = 60.0) -> None:
+        self._rng = rng
+        self._first = first
+        self._most = most
+        self._failures = 0
+
+    def next(self) -> float:
+        """Seconds to wait now; longer on average with every call since the last reset."""
+        ceiling = min(self._most, self._first * 2.0 ** min(self._failures, 32))
+        self._failures += 1
+        return self._rng.uniform(0.0, ceiling)
+
+    def reset(self) -> None:
+        """A request succeeded."""
+        self._failures = 0

@@ -1,0 +1,96 @@
+"""Whether the destination is well: how many requests may be out at once, and when to give up.
+
+Pure: every method takes the time, in seconds of any clock that does not jump.
+
+The first request goes alone. Every definite answer lets one more be out, so the width doubles
+with every round trip. An answer that leaves its records unknown halves it; three of them in a
+row leave one request at a time. So an outage costs few unknown records, at the start and later.
+"""
+
+from __future__ import annotations
+
+from backfill.model import Stop, StopKind
+
+__all__ = ["Health"]
+
+_WARY = 3  # bad answers in a row after which one request at a time is enough
+_MOST_AMBIGUOUS = 10  # ambiguous answers in a row after which the destination counts as down
+
+
+class Health:
+    """A state machine over the answers of one run.
+
+    `patience` is how long, in seconds, the destination may refuse without a success between;
+    `max_wait` the longest wait, in seconds, that it may ask for.
+    """
+
+    def __init__(self, *, concurrency: int, patience: float, max_wait: float) -> None:
+        self.width = 1  # requests that may be out at once
+        self._concurrency = concurrency
+        self._patience = patience
+        self._max_wait = max_wait
+        self._ambiguous = 0  # in a row
+        self._bad = 0  # answers without success in a row, throttling left out
+        self._since: float | None = None  # when the present refusals began
+        self._excused = 0.0  # seconds of them that the destination asked us to wait
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the answers of late give no reason to go on at full speed."""
+        return self._bad >= _WARY
+
+    def answered(self) -> None:
+        """The destination gave a definite answer: it took the records, or refused them."""
+        self._ambiguous = self._bad = 0
+        self._since = None
+        self._excused = 0.0
+        self.width = min(self._concurrency, self.width + 1)
+
+    def ambiguous(self, reason: str) -> Stop | None:
+        """Nobody can say what became of the records."""
+        self._ambiguous += 1
+        self._narrow()
+        if self._ambiguous < _MOST_AMBIGUOUS:
+            return None
+        return Stop(
+            StopKind.UNAVAILABLE,
+            f"the last {self._ambiguous} requests had no clear answer ({reason})",
+        )
+
+    def unavailable(self, now: float, reason: str, *, wait: float = 0.0) -> Stop | None:
+        """The destination was not reached, or said that it is not there; nothing was sent.
+
+        `wait` is how many seconds it asked us to wait; that time is not held against it, up to
+        `max_wait` in all.
+        """
+        stop = self.throttled(wait)
+        if stop is not None:
+            return stop
+        if self._since is None:
+            self._since = now
+        self._narrow()
+        lasted = now - self._since - min(self._excused, self._max_wait)
+        self._excused += wait
+        if lasted < self._patience:
+            return None
+        return Stop(
+            StopKind.UNAVAILABLE,
+            f"no request succeeded for {now - self._since:.0f} s ({reason})",
+        )
+
+    def throttled(self, wait: float) -> Stop | None:
+        """The destination asked us to slow down: that is no sign of bad health.
+
+        A `wait`, in seconds, above `max_wait` ends the run all the same; the caller knows when
+        to come back.
+        """
+        if wait <= self._max_wait:
+            return None
+        return Stop(
+            StopKind.UNAVAILABLE,
+            f"the destination asks to wait {wait:.0f} s, and max_wait is {self._max_wait:.0f} s",
+        )
+
+    def _narrow(self) -> None:
+        self._bad += 1
+        self.width = 1 if self._bad >= _WARY else max(1, self.width // 2)

@@ -1,0 +1,250 @@
+"""The one place where every request waits for its turn.
+
+What a lane does:
+
+    grant = await pacer.acquire()          # None: the run is stopping
+    ... commit the intent ...
+    if not grant.still_valid():            # a quiet period began meanwhile: nothing was sent,
+        pacer.withdraw(grant)              # so settle the batch without outcomes, start again
+    ... send, read the verdict ...
+    stop = pacer.heed(grant, verdict)      # a Stop ends the run
+
+Every grant is given back by exactly one call of `heed` or `withdraw`. The pacer holds the rate,
+set or found, the quiet periods, and the width that the destination's health allows; lanes are
+served in the order in which they came.
+
+Everything is called from the event loop's thread. The clock is the event loop's own, so tests
+run in virtual time; `wall` gives seconds since the epoch, and is used only where a moment comes
+from outside: a stored quiet period, an HTTP date.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import anyio
+
+from backfill.deliver.auto_rate import AutoRate
+from backfill.deliver.budget import Backoff, Budget
+from backfill.deliver.health import Health
+from backfill.model import Flow, Stop, Verdict
+
+__all__ = ["Grant", "Pacer"]
+
+_UNAVAILABLE = 503
+
+
+class Grant:
+    """The permission to send one request, as long as no quiet period begins before it is used."""
+
+    __slots__ = ("_pacer", "generation", "given_back", "rate")
+
+    def __init__(self, pacer: Pacer, generation: int, rate: float) -> None:
+        self._pacer = pacer
+        self.generation = generation
+        self.rate = rate  # requests a second when it was given
+        self.given_back = False
+
+    def still_valid(self) -> bool:
+        """Whether the request may go out now. Ask after the intent is written down."""
+        return self.generation == self._pacer.generation and not self._pacer.stopped
+
+
+class Pacer:
+    """One budget for all lanes of a run.
+
+    `rate` is in requests a second; None finds it, beginning with `learned` where an earlier run
+    found one. `quiet_until` is what an earlier run stored, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        rate: float | None,
+        *,
+        health: Health,
+        learned: float | None = None,
+        quiet_until: float = 0.0,
+        clock: Callable[[], float] = anyio.current_time,
+        wall: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        now = clock()
+        self.generation = 0  # of quiet periods
+        self.stopped = False
+        self.quiet_until = quiet_until  # seconds since the epoch; store it when it changes
+        self.out = 0  # grants not given back
+        self._health = health
+        self._clock = clock
+        self._wall = wall
+        self._auto = AutoRate(now, learned=learned) if rate is None else None
+        self._fixed = rate if rate is not None else math.inf
+        self._budget = Budget(now, burst=0.1 if rate is not None else 0.02)
+        # Jitter needs no secrecy, only independence between processes.
+        self._backoff = Backoff(rng or random.Random())  # noqa: S311
+        self._probing = False  # after a guessed wait one request finds out if it was enough
+        self._queue: deque[anyio.Event] = deque()
+        self._alarm: anyio.Event | None = None  # set to let the first in the queue look again
+        self._budget.quiet(now + max(0.0, quiet_until - wall()))
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, as they are paced now."""
+        return self._fixed if self._auto is None else self._auto.rate(self._clock())
+
+    @property
+    def learned(self) -> float | None:
+        """The rate that was found, in requests a second, for the next run to begin with."""
+        return None if self._auto is None else self._auto.learned
+
+    def begin(self) -> Stop | None:
+        """A Stop where an earlier run was asked to wait longer from now than `max_wait` allows."""
+        stop = self._health.throttled(self.quiet_until - self._wall())
+        return stop and replace(stop, come_back_at=self.quiet_until)
+
+    async def acquire(self) -> Grant | None:
+        """Wait for the turn to send one request. None once the run is to stop."""
+        if not self._queue:
+            grant = self._try()
+            if grant is not None or self.stopped:
+                return grant
+        turn = anyio.Event()
+        self._queue.append(turn)
+        try:
+            if self._queue[0] is not turn:
+                await turn.wait()
+            while not self.stopped:
+                grant = self._try()
+                if grant is not None:
+                    return grant
+                await self._sleep()
+            return None
+        finally:
+            self._leave(turn)
+
+    def withdraw(self, grant: Grant) -> None:
+        """The request was not sent after all."""
+        self._give_back(grant)
+
+    def heed(self, grant: Grant, verdict: Verdict) -> Stop | None:
+        """A request has ended: give its grant back and do what the answer asks for.
+
+        Returns a Stop where the run should end because the destination is not available.
+        """
+        self._give_back(grant)
+        now = self._clock()
+        wait = self._asked_wait(verdict)
+        match verdict.flow:
+            case Flow.DELIVERED | Flow.FAILED | Flow.ISOLATE | Flow.SPLIT:
+                self._health.answered()
+                if grant.generation == self.generation:
+                    self._backoff.reset()
+                    self._probing = False
+                if self._auto is not None:
+                    self._auto.accepted()
+                return None
+            case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
+                stop = self._health.throttled(wait or 0.0)
+                self._slow_down(grant, now)
+                self._hold(grant, now, wait)
+            case Flow.AGAIN:
+                stop = self._health.unavailable(now, verdict.reason, wait=wait or 0.0)
+                if verdict.throttled or wait or self._health.troubled:
+                    self._hold(grant, now, wait)
+            case Flow.AMBIGUOUS | Flow.UNKNOWN:
+                stop = self._health.ambiguous(verdict.reason)
+                if wait or self._health.troubled:
+                    self._hold(grant, now, wait)
+            case Flow.STOP:
+                return None
+        if stop is not None and wait is not None:
+            return replace(stop, come_back_at=self.quiet_until)
+        return stop
+
+    def quiet(self, seconds: float) -> None:
+        """Grant nothing for so long from now, and call back what was granted and not sent."""
+        if self._budget.quiet(self._clock() + seconds):
+            self.generation += 1
+            self.quiet_until = max(self.quiet_until, self._wall() + seconds)
+
+    def stop(self) -> None:
+        """Let nobody wait any longer."""
+        self.stopped = True
+        for turn in self._queue:
+            turn.set()
+        self._look_again()
+
+    def _width(self) -> int:
+        return 1 if self._probing else self._health.width
+
+    def _try(self) -> Grant | None:
+        if self.stopped or self.out >= self._width():
+            return None
+        now = self._clock()
+        rate = self._fixed if self._auto is None else self._auto.rate(now)
+        if not self._budget.take(now, rate):
+            return None
+        if self._auto is not None:
+            self._auto.sent(now)
+        self.out += 1
+        return Grant(self, self.generation, rate)
+
+    async def _sleep(self) -> None:
+        """Wait until there may be something for the first in the queue."""
+        self._alarm = anyio.Event()
+        try:
+            if self.out >= self._width():
+                await self._alarm.wait()
+            else:
+                # A wait of 0 can be left over from rounding; a moment later it is there.
+                delay = max(self._budget.wait(self._clock(), self.rate), 1e-6)
+                with anyio.move_on_after(delay):
+                    await self._alarm.wait()
+        finally:
+            self._alarm = None
+
+    def _leave(self, turn: anyio.Event) -> None:
+        """Go out of the queue, and let the next one come to the front of it."""
+        if self._queue and self._queue[0] is turn:
+            self._queue.popleft()
+            if self._queue:
+                self._queue[0].set()
+        else:
+            self._queue.remove(turn)
+
+    def _give_back(self, grant: Grant) -> None:
+        if grant.given_back:
+            raise RuntimeError("a grant is given back once")
+        grant.given_back = True
+        self.out -= 1
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._alarm is not None:
+            self._alarm.set()
+
+    def _slow_down(self, grant: Grant, now: float) -> None:
+        """Answers to requests from before the last quiet period tell nothing new."""
+        if self._auto is not None and grant.generation == self.generation:
+            self._auto.throttled(now, grant.rate)
+
+    def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
+        if wait is not None:
+            self.quiet(wait)
+        elif grant.generation == self.generation:
+            self._probing = True
+            self.quiet(self._backoff.next())
+        if self._auto is not None:
+            self._auto.paused(now + self._budget.wait(now, math.inf))
+
+    def _asked_wait(self, verdict: Verdict) -> float | None:
+        """Seconds that the answer asks to wait, however it says so; None where it does not."""
+        wait = verdict.retry_after
+        if wait is None and verdict.wait_until is not None:
+            wait = verdict.wait_until - self._wall()
+        # "Wait no time at all" beside a refusal says nothing; neither does a date gone by.
+        return wait if wait is not None and wait > 0 else None
