@@ -1,15 +1,23 @@
-"""What checking one field gives: its canonical value, and which rules the raw value broke."""
+"""What checking one field gives: its canonical value, and which rules the raw value broke.
+
+A check is a chain of stages, each a few columns worked out from those before it. Polars
+evaluates an expression wherever it stands, so a chain written as nested expressions would be
+worked out again for the value and for each rule; held in one struct, each stage runs once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Broken", "Checked", "absent", "never", "trimmed"]
+__all__ = ["Broken", "Checked", "Stage", "Steps", "absent", "trimmed"]
 
 Broken = tuple[tuple[str, pl.Expr], ...]
 """Rule names without the field, each with a Boolean expression that is true where it is broken."""
+
+Stage = Mapping[str, pl.Expr]
 
 # White space, and the marks without width that phone books, spreadsheets and right-to-left
 # texts leave around a value when it is copied.
@@ -21,16 +29,52 @@ _AROUND = (
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Stages over `pl.field("raw")`, or over `pl.field("text")` once the value is text.
+
+    The last of them leaves the canonical value in `value`, and each rule has a field of its
+    name. A rule that is null, as it is for a missing value, is not broken.
+    """
+
+    stages: tuple[Stage, ...]
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Checked:
     """The canonical value of a field and the rules that it broke.
 
-    `value` is String, or Datetime("us", "UTC") for a time; it is null where the raw value is
-    missing or has no canonical form. The expressions in `broken` are never null, and a missing
-    value breaks none of them.
+    `packed` is one struct of all of it. Whoever needs more than one part puts it into a column
+    first and reads the parts there (`within`), so that the work is done once.
     """
 
-    value: pl.Expr
-    broken: Broken = ()
+    packed: pl.Expr
+    rules: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, raw: pl.Expr, steps: Steps) -> Checked:
+        """The steps, begun with a raw value."""
+        packed = pl.struct(raw.alias("raw"))
+        for stage in steps.stages:
+            packed = packed.struct.with_fields(**stage)
+        settled = {rule: pl.field(rule).fill_null(value=False) for rule in steps.rules}
+        return cls(packed.struct.with_fields(**settled) if settled else packed, steps.rules)
+
+    def within(self, column: str) -> Checked:
+        """The same parts, read from the column that holds `packed`."""
+        return Checked(pl.col(column), self.rules)
+
+    @property
+    def value(self) -> pl.Expr:
+        """String, or Datetime("us", "UTC") for a time; null where the raw value is missing or has
+        no canonical form.
+        """
+        return self.packed.struct.field("value")
+
+    @property
+    def broken(self) -> Broken:
+        """Never null; a missing value breaks nothing."""
+        return tuple((rule, self.packed.struct.field(rule)) for rule in self.rules)
 
 
 def trimmed(text: pl.Expr) -> pl.Expr:
@@ -42,8 +86,3 @@ def trimmed(text: pl.Expr) -> pl.Expr:
 def absent(raw: pl.Expr, dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Expr:
     """Nulls of a type, as many as `raw` has rows."""
     return pl.when(raw.is_null()).then(pl.lit(None, dtype)).otherwise(pl.lit(None, dtype))
-
-
-def never(raw: pl.Expr) -> pl.Expr:
-    """False, as many times as `raw` has rows."""
-    return raw.is_null() & raw.is_not_null()

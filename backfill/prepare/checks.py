@@ -13,7 +13,7 @@ import polars as pl
 
 from backfill.config import Rules
 from backfill.destinations import AnyOf, Field, Kind, TargetAgrees
-from backfill.prepare.checked import Broken, Checked, trimmed
+from backfill.prepare.checked import Broken, Checked, Steps, trimmed
 from backfill.prepare.emails import check_email
 from backfill.prepare.languages import check_language
 from backfill.prepare.phones import check_phone
@@ -39,28 +39,30 @@ def check(
     is null; a text that breaks a rule keeps its value, so that people can see it.
     """
     if field.kind is Kind.TIME:
-        return check_time(raw, dtype, timezone=timezone, now=now)
-    text = as_text(raw, dtype, timezone=timezone)
-    canonical = _canonical(field, text.value, rules)
-    return Checked(canonical.value, (*text.broken, *canonical.broken))
+        return Checked.of(raw, check_time(dtype, timezone=timezone, now=now))
+    text = as_text(pl.field("raw"), dtype, timezone=timezone)
+    steps = _canonical(field, rules)
+    stages = ({"text": text.value, **dict(text.broken)}, *steps.stages)
+    return Checked.of(raw, Steps(stages, (*(rule for rule, _ in text.broken), *steps.rules)))
 
 
-def _canonical(field: Field, text: pl.Expr, rules: Rules) -> Checked:
+def _canonical(field: Field, rules: Rules) -> Steps:
+    text = pl.field("text")
     match field.kind:
         case Kind.UUID:
-            return check_uuid(text, rules.contact_id.namespace if rules.contact_id else None)
+            return check_uuid(rules.contact_id.namespace if rules.contact_id else None)
         case Kind.PHONE:
-            return check_phone(text, rules.phone, rules.phone_region)
+            return check_phone(rules.phone, rules.phone_region)
         case Kind.EMAIL:
-            return check_email(text)
+            return check_email()
         case Kind.TARGET:
-            return _target(text, rules)
+            return _target(rules)
         case Kind.LANGUAGE:
-            return check_language(text)
+            return check_language()
         case Kind.CHOICE:
-            return _one_of(trimmed(text), field.choices, "choice")
+            return _one_of(field.choices, "choice")
         case Kind.EVENT_TYPE:
-            return _one_of(trimmed(text), rules.event_types, "allowed")
+            return _one_of(rules.event_types, "allowed")
         case Kind.CUSTOM:
             return _limited(text, rules.custom_value_max)
         case _:
@@ -69,31 +71,41 @@ def _canonical(field: Field, text: pl.Expr, rules: Rules) -> Checked:
             return _limited(said, field.max_chars)
 
 
-def _one_of(code: pl.Expr, allowed: Sequence[str] | None, rule: str) -> Checked:
+def _one_of(allowed: Sequence[str] | None, rule: str) -> Steps:
     """A code that must be one of a list, letter by letter; None allows every code."""
+    code = {"value": trimmed(pl.field("text"))}
     if allowed is None:
-        return Checked(code)
-    return Checked(code, ((rule, (~code.is_in(list(allowed))).fill_null(value=False)),))
+        return Steps((code,))
+    return Steps((code, {rule: ~pl.field("value").is_in(list(allowed))}), (rule,))
 
 
-def _limited(text: pl.Expr, max_chars: int | None) -> Checked:
+def _limited(text: pl.Expr, max_chars: int | None) -> Steps:
     """Text of at most so many characters (code points); it is never cut."""
     if max_chars is None:
-        return Checked(text)
-    return Checked(
-        text, (("max_length", (text.str.len_chars() > max_chars).fill_null(value=False)),)
-    )
+        return Steps(({"value": text},))
+    long = pl.field("value").str.len_chars() > max_chars
+    return Steps(({"value": text}, {"max_length": long}), ("max_length",))
 
 
 def _is_email(text: pl.Expr) -> pl.Expr:
     return text.str.contains("@", literal=True)
 
 
-def _target(text: pl.Expr, rules: Rules) -> Checked:
+def _target(rules: Rules) -> Steps:
     """What holds an `@` is judged as an email address, all else as a phone number."""
-    email = check_email(pl.when(_is_email(text)).then(text))
-    phone = check_phone(pl.when(~_is_email(text)).then(text), rules.phone, rules.phone_region)
-    return Checked(pl.coalesce(email.value, phone.value), (*phone.broken, *email.broken))
+    email, phone = check_email(), check_phone(rules.phone, rules.phone_region)
+    whole, address = pl.field("whole"), pl.field("address")
+    return Steps(
+        (
+            {"whole": pl.field("text")},
+            {"text": pl.when(_is_email(whole)).then(whole)},
+            *email.stages,
+            {"address": pl.field("value"), "text": pl.when(~_is_email(whole)).then(whole)},
+            *phone.stages,
+            {"value": pl.coalesce(address, pl.field("value"))},
+        ),
+        (*phone.rules, *email.rules),
+    )
 
 
 def required_rule(name: str, broken: Iterable[pl.Expr] = ()) -> tuple[str, pl.Expr]:

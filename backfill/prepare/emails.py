@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.prepare.checked import Checked, trimmed
+from backfill.prepare.checked import Steps, trimmed
 
 __all__ = ["check_email"]
 
@@ -19,7 +19,7 @@ _LONGEST = 254  # RFC 5321: a path has 256 characters, two of which are its brac
 _LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
 
 
-def check_email(text: pl.Expr) -> Checked:
+def check_email() -> Steps:
     """The address as it stands, but for white space around it. Rule: `email`.
 
     Accepted are a local part of dot-separated atoms and a domain with at least one dot whose
@@ -27,10 +27,10 @@ def check_email(text: pl.Expr) -> Checked:
     literals and names beside the address are refused, and so are addresses beyond ASCII:
     `format: email` does not know them (a domain can be given in its `xn--` form).
     """
-    inner = trimmed(text)
+    inner = pl.field("value")
     good = (
         inner.str.contains(_FORM)
         & (inner.str.len_bytes() <= _LONGEST)
         & (inner.str.find("@", literal=True) <= _LONGEST_LOCAL)
     )
-    return Checked(inner, (("email", (inner.is_not_null() & ~good).fill_null(value=False)),))
+    return Steps(({"value": trimmed(pl.field("text"))}, {"email": ~good}), ("email",))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.prepare.checked import Checked, trimmed
+from backfill.prepare.checked import Steps, trimmed
 
 __all__ = ["LANGUAGES", "check_language"]
 
@@ -24,12 +24,12 @@ LANGUAGES = frozenset(
 """The codes of ISO 639-1 as published by its registration authority."""
 
 
-def check_language(text: pl.Expr) -> Checked:
+def check_language() -> Steps:
     """The code in lower case, without white space around it. Rule: `language`.
 
     A tag with a region (`en-US`), a three-letter code (`eng`), a withdrawn one (`iw`) and a
     language's name are refused, never cut down or translated.
     """
-    code = trimmed(text).str.to_lowercase()
-    known = code.is_in(sorted(LANGUAGES))
-    return Checked(code, (("language", (~known).fill_null(value=False)),))
+    code = trimmed(pl.field("text")).str.to_lowercase()
+    known = pl.field("value").is_in(sorted(LANGUAGES))
+    return Steps(({"value": code}, {"language": ~known}), ("language",))

@@ -11,9 +11,11 @@ from typing import Literal
 
 import polars as pl
 
-from backfill.prepare.checked import Checked, trimmed
+from backfill.prepare.checked import Stage, Steps, trimmed
+from backfill.prepare.phone_national import from_national
+from backfill.prepare.phone_parsing import is_possible, is_rewritten, is_valid
 
-__all__ = ["Level", "check_phone"]
+__all__ = ["E164", "Level", "check_phone"]
 
 Level = Literal["e164", "possible", "valid"]
 
@@ -28,19 +30,42 @@ _GROUPED = "^[+][0-9](?:[ \u00a0.\u2010\u2011\u2012\u2013\u2014-]?[(]?[0-9]+[)]?
 _SEPARATORS = "[ \u00a0.()\u2010\u2011\u2012\u2013\u2014-]+"
 
 
-def check_phone(text: pl.Expr, level: Level, region: str | None) -> Checked:
-    """The number as `+` and digits. Rule: `e164`."""
-    del level, region
-    inner = trimmed(text)
-    number = _ungrouped(inner)
-    formed = number.str.contains(E164)
-    return Checked(number, (("e164", (~formed).fill_null(value=False)),))
+def check_phone(level: Level, region: str | None) -> Steps:
+    """The number as `+` and digits. Rules: `e164`, and by level `rewritten`, `possible`, `valid`.
+
+    White space around the number and separators in it are left out. With a region, what is
+    dialled there becomes E.164; a number that begins with `+` is never changed. At the levels
+    `possible` and `valid`, a number that libphonenumber would read as another one is refused as
+    `rewritten`, then one that it calls impossible, then one that it calls invalid: at most one
+    of the four rules is broken.
+    """
+    value = pl.field("value")
+    stages: list[Stage] = [
+        {"inner": trimmed(pl.field("text"))},
+        {"plain": pl.field("inner").str.contains(E164)},
+        {"other": pl.when(~pl.field("plain")).then(pl.field("inner"))},
+        {"value": pl.coalesce(_ungrouped(pl.field("other")), pl.field("inner"))},
+    ]
+    if region is not None:
+        dialled = pl.when(~value.str.starts_with("+")).then(value)
+        stages.append({"value": pl.coalesce(from_national(dialled, region), value)})
+    stages.append({"e164": ~value.str.contains(E164)})
+    if level == "e164":
+        return Steps(tuple(stages), ("e164",))
+    candidate, broken = pl.field("candidate"), pl.field("e164")
+    rewritten, impossible = pl.field("rewritten"), pl.field("possible")
+    stages += [
+        {"candidate": pl.when(~broken).then(value)},
+        {"rewritten": is_rewritten(candidate)},
+        {"possible": ~rewritten & ~is_possible(candidate)},
+    ]
+    if level == "possible":
+        return Steps(tuple(stages), ("e164", "rewritten", "possible"))
+    stages.append({"valid": ~rewritten & ~impossible & ~is_valid(candidate)})
+    return Steps(tuple(stages), ("e164", "rewritten", "possible", "valid"))
 
 
-def _ungrouped(inner: pl.Expr) -> pl.Expr:
-    plain = inner.str.contains(E164)
-    other = pl.when(~plain).then(inner)
-    grouped = pl.when(other.str.contains(_GROUPED) & ~other.str.contains("(0)", literal=True)).then(
-        other
-    )
-    return pl.coalesce(grouped.str.replace_all(_SEPARATORS, ""), inner)
+def _ungrouped(other: pl.Expr) -> pl.Expr:
+    """The number without separators, where it has nothing but them between its digits."""
+    grouped = other.str.contains(_GROUPED) & ~other.str.contains("(0)", literal=True)
+    return pl.when(grouped).then(other.str.replace_all(_SEPARATORS, ""))

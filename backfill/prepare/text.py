@@ -6,16 +6,29 @@ APIs is a string too. Text, categories and enums stay as they are.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
-from backfill.prepare.checked import Checked, absent
+from backfill.prepare.checked import Broken, absent
 
-__all__ = ["as_text"]
+__all__ = ["Text", "as_text"]
 
 _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
-def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Checked:
+@dataclass(frozen=True)
+class Text:
+    """The text of a value, null where it is missing or has none, and the rules it broke.
+
+    The rules are true or false for every row, and false for a missing value.
+    """
+
+    value: pl.Expr
+    broken: Broken = ()
+
+
+def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
     """Write values as text, without trimming it; an empty text is missing.
 
     - integers and decimals in digits, a decimal with its column's scale;
@@ -32,19 +45,19 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Checke
     if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
         return _present(raw.cast(pl.String))
     if dtype.is_integer() or dtype.is_decimal() or dtype in (pl.Boolean, pl.Date):
-        return Checked(raw.cast(pl.String))
+        return Text(raw.cast(pl.String))
     if dtype.is_float():
-        return Checked(_float(raw, dtype), (("finite", _seen(~raw.is_finite())),))
+        return Text(_float(raw, dtype), (("finite", _seen(~raw.is_finite())),))
     if isinstance(dtype, pl.Datetime):
         return _datetime(raw, dtype, timezone)
     if dtype == pl.Time:
-        return Checked(raw.dt.to_string("%H:%M:%S%.f"))
+        return Text(raw.dt.to_string("%H:%M:%S%.f"))
     rule = "nested" if dtype.is_nested() else "type"
-    return Checked(absent(raw), ((rule, raw.is_not_null()),))
+    return Text(absent(raw), ((rule, raw.is_not_null()),))
 
 
-def _present(text: pl.Expr) -> Checked:
-    return Checked(pl.when(text != "").then(text))
+def _present(text: pl.Expr) -> Text:
+    return Text(pl.when(text != "").then(text))
 
 
 def _seen(condition: pl.Expr) -> pl.Expr:
@@ -70,11 +83,11 @@ def _without_exponent(scientific: pl.Expr) -> pl.Expr:
     return parts.field("1") + pl.when(exponent < 0).then(small).otherwise(whole)
 
 
-def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Checked:
+def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Text:
     if dtype.time_zone is not None:
-        return Checked(raw.dt.convert_time_zone("UTC").dt.to_string(_STAMP))
+        return Text(raw.dt.convert_time_zone("UTC").dt.to_string(_STAMP))
     if timezone is None:
-        return Checked(absent(raw), (("timezone", raw.is_not_null()),))
+        return Text(absent(raw), (("timezone", raw.is_not_null()),))
     moment = raw.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     stamp = moment.dt.convert_time_zone("UTC").dt.to_string(_STAMP)
-    return Checked(stamp, (("nonexistent", raw.is_not_null() & moment.is_null()),))
+    return Text(stamp, (("nonexistent", raw.is_not_null() & moment.is_null()),))

@@ -11,35 +11,36 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from backfill.prepare.checked import Checked, absent, trimmed
+from backfill.prepare.checked import Stage, Steps, absent, trimmed
 
 __all__ = ["MOMENT", "check_time", "rfc3339"]
 
 MOMENT = pl.Datetime("us", "UTC")
 
-_ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
+_ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _WRITTEN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
 _NUMBER = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 
 _NAIVE = pl.Datetime("us")
+_SECOND = 1_000_000  # microseconds
 _FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - compared with moments whose zone is set aside
 _LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 - the same
 
 # An epoch counts in seconds from 10**8 (1973), in milliseconds from 10**11, in microseconds
-# from 10**14 and in nanoseconds from 10**17: each range ends in the year 5138.
+# from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
 
 
-def check_time(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None, now: datetime) -> Checked:
+def check_time(dtype: pl.DataType, *, timezone: str | None, now: datetime) -> Steps:
     """Read times of any type. Rules: `format`, `timezone`, `nonexistent`, `range`, `future`.
 
     Text, without regard to white space around it:
 
-    - RFC 3339, with `t`, a space or nothing at all for `T`; the seconds and the zone may be
-      missing; the zone may be `Z`, `UTC`, `GMT`, `+03:00`, `+0300` or `+03`, after a space or
-      not. A leap second (`:60`) has no moment of its own and breaks `format`;
+    - RFC 3339, with `t` or a space for `T`; the seconds and the zone may be missing; the zone
+      may be `Z`, `UTC`, `GMT`, `+03:00`, `+0300` or `+03`, after a space or not. A leap second
+      (`:60`) has no moment of its own and breaks `format`;
     - a date alone, which is the midnight that begins it;
     - epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. Below
       100,000,000 (early 1973) it could as well be `20240131` and breaks `format`.
@@ -50,29 +51,10 @@ def check_time(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None, now: d
     earlier one; where they were put forward and it never was, it breaks `nonexistent`.
     Moments outside the years 1 to 9999 break `range`, moments later than `now` break `future`.
     """
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
-        return _text(trimmed(raw.cast(pl.String)), timezone, now)
-    if dtype.is_decimal():
-        return _text(raw.cast(pl.String), timezone, now)
-    if dtype.is_integer() or dtype.is_float():
-        moment = _epoch(raw, dtype)
-        return _judged(raw, now, local=None, fixed=moment, timezone=timezone)
-    if isinstance(dtype, pl.Datetime):
-        plain, within = _microseconds(raw, dtype)
-        zoned = dtype.time_zone is not None
-        return _judged(
-            raw,
-            now,
-            local=None if zoned else plain,
-            fixed=plain if zoned else None,
-            timezone=timezone,
-            outside=~within,
-        )
-    if dtype == pl.Date:
-        return _judged(raw, now, local=raw.cast(_NAIVE), fixed=None, timezone=timezone)
-    if dtype == pl.Null:
-        return Checked(absent(raw, MOMENT))
-    return Checked(absent(raw, MOMENT), (("format", raw.is_not_null()),))
+    return Steps(
+        (*_read(dtype), *_judged(timezone, now)),
+        ("format", "timezone", "nonexistent", "range", "future"),
+    )
 
 
 def rfc3339(moment: pl.Expr) -> pl.Expr:
@@ -84,47 +66,63 @@ def rfc3339(moment: pl.Expr) -> pl.Expr:
     return text.str.replace(".000Z", "Z", literal=True)
 
 
-def _judged(
-    raw: pl.Expr,
-    now: datetime,
-    *,
-    local: pl.Expr | None,
-    fixed: pl.Expr | None,
-    timezone: str | None,
-    outside: pl.Expr | None = None,
-) -> Checked:
-    """Join times that need a zone (`local`) and moments that do not (`fixed`, both naive).
+def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
+    """Stages that leave a time without a zone in `local`, and a moment in `fixed`.
 
-    A raw value that gave neither has no known form. `outside` marks values that have one but
-    lie outside the calendar.
+    Both are naive microseconds, at most one of them not null. `given` is what was there to be
+    read, `beyond` marks what was understood but lies outside the calendar.
     """
-    given = raw.is_not_null()
-    far = pl.lit(value=False) if outside is None else (given & outside).fill_null(value=False)
-    broken: list[tuple[str, pl.Expr]] = []
-    known = far
-    moment = absent(raw, _NAIVE) if fixed is None else fixed
-    if fixed is not None:
-        known = known | fixed.is_not_null()
-    if local is not None:
-        known = known | local.is_not_null()
-        if timezone is None:
-            broken.append(("timezone", local.is_not_null()))
-        else:
-            placed = _placed(local, timezone)
-            broken.append(("nonexistent", local.is_not_null() & placed.is_null()))
-            moment = placed if fixed is None else pl.coalesce(fixed, placed)
-    inside = moment.is_between(_FIRST, _LAST)
-    value = pl.when(inside).then(moment).dt.replace_time_zone("UTC")
-    limit = pl.lit(now.astimezone(UTC)).cast(MOMENT)
-    return Checked(
-        value,
-        (
-            ("format", given & ~known),
-            *broken,
-            ("range", far | (~inside).fill_null(value=False)),
-            ("future", (value > limit).fill_null(value=False)),
-        ),
+    raw = pl.field("raw")
+    nowhere = absent(raw, _NAIVE)
+    rest = {"given": raw.is_not_null(), "beyond": pl.lit(value=False)}
+    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype.is_decimal():
+        return ({"text": trimmed(raw.cast(pl.String))}, *_TEXT)
+    if dtype.is_integer():
+        number = raw.cast(pl.Int64, strict=False)
+        return ({**rest, "local": nowhere, "fixed": _epoch(number)},)
+    if dtype.is_float():
+        return ({**rest, "local": nowhere, "fixed": _float_epoch(raw.cast(pl.Float64))},)
+    if isinstance(dtype, pl.Datetime):
+        local = dtype.time_zone is None
+        plain = _microseconds(dtype)
+        inside = raw.dt.replace_time_zone(None).is_between(_FIRST, _LAST)
+        return (
+            {**rest, "inside": inside if dtype.time_unit != "ns" else raw.is_not_null()},
+            {
+                "beyond": ~pl.field("inside"),
+                "local": plain if local else nowhere,
+                "fixed": nowhere if local else plain,
+            },
+        )
+    if dtype == pl.Date:
+        inside = raw.is_between(_FIRST.date(), _LAST.date())
+        local_midnight = pl.when(inside).then(raw).cast(_NAIVE)
+        return ({**rest, "beyond": ~inside, "local": local_midnight, "fixed": nowhere},)
+    return ({**rest, "local": nowhere, "fixed": nowhere},)
+
+
+def _judged(timezone: str | None, now: datetime) -> tuple[Stage, ...]:
+    local, fixed, beyond = pl.field("local"), pl.field("fixed"), pl.field("beyond")
+    placed = absent(local, _NAIVE) if timezone is None else _placed(local, timezone)
+    moment, inside = pl.field("moment"), pl.field("inside")
+    lost = local.is_not_null() & moment.is_null()
+    nobody = pl.lit(value=False)
+    return (
+        {"moment": pl.coalesce(fixed, placed)},
+        {"inside": moment.is_between(_FIRST, _LAST)},
+        {
+            "value": pl.when(inside).then(moment).dt.replace_time_zone("UTC"),
+            "format": pl.field("given") & local.is_null() & fixed.is_null() & ~_so(beyond),
+            "timezone": lost if timezone is None else nobody,
+            "nonexistent": nobody if timezone is None else lost,
+            "range": _so(beyond) | ~inside,
+            "future": inside & (moment > pl.lit(now.astimezone(UTC).replace(tzinfo=None))),
+        },
     )
+
+
+def _so(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=False)
 
 
 def _placed(local: pl.Expr, timezone: str) -> pl.Expr:
@@ -133,79 +131,100 @@ def _placed(local: pl.Expr, timezone: str) -> pl.Expr:
     return there.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
-def _microseconds(raw: pl.Expr, dtype: pl.Datetime) -> tuple[pl.Expr, pl.Expr]:
-    """A Datetime as naive UTC (or naive local) microseconds, and whether the calendar has it.
+def _microseconds(dtype: pl.Datetime) -> pl.Expr:
+    """A Datetime within the calendar as naive microseconds, in UTC where it has a zone.
 
-    Milliseconds reach further than microseconds can count, so they are compared first.
+    Milliseconds reach further than microseconds can count, so what is outside is left out first.
     """
-    plain = (
-        raw.dt.replace_time_zone(None)
-        if dtype.time_zone is None
-        else (raw.dt.convert_time_zone("UTC").dt.replace_time_zone(None))
+    raw = pl.when(pl.field("inside")).then(pl.field("raw"))
+    plain = raw if dtype.time_zone is None else raw.dt.convert_time_zone("UTC")
+    return plain.dt.replace_time_zone(None).dt.cast_time_unit("us")
+
+
+def _epoch(number: pl.Expr) -> pl.Expr:
+    """Whole numbers as naive UTC microseconds; null where their size is that of no epoch."""
+    micros = (
+        pl.when(number < _MILLIS)
+        .then(number * _SECOND)
+        .when(number < _MICROS)
+        .then(number * 1_000)
+        .when(number < _NANOS)
+        .then(number)
+        .otherwise(number // 1_000)
     )
-    if dtype.time_unit == "ns":
-        return (plain.cast(pl.Int64) // 1000).cast(_NAIVE), raw.is_not_null()
-    within = plain.is_between(_FIRST, _LAST)
-    return pl.when(within).then(plain).cast(_NAIVE), within
+    return pl.when(number >= _SECONDS).then(micros).cast(_NAIVE)
 
 
-def _epoch(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Numbers as naive UTC microseconds; null where their size is that of no epoch."""
-    number = raw.cast(pl.Float64) if dtype.is_float() else raw.cast(pl.Int64, strict=False)
-    if dtype.is_float():
-        number = pl.when(number.is_finite()).then(number)
-        micros = (
-            pl.when(number < _MILLIS)
-            .then((number * 1e6).round())
-            .when(number < _MICROS)
-            .then((number * 1e3).round())
-            .when(number < _NANOS)
-            .then(number.floor())
-            .otherwise((number / 1e3).floor())
-        )
-        inside = number.is_between(_SECONDS, 9e18)
-    else:
-        micros = (
-            pl.when(number < _MILLIS)
-            .then(number * 1_000_000)
-            .when(number < _MICROS)
-            .then(number * 1_000)
-            .when(number < _NANOS)
-            .then(number)
-            .otherwise(number // 1000)
-        )
-        inside = number >= _SECONDS
-    return pl.when(inside).then(micros).cast(pl.Int64).cast(_NAIVE)
-
-
-def _text(text: pl.Expr, timezone: str | None, now: datetime) -> Checked:
-    written = pl.when(text.str.contains(_WRITTEN)).then(text)
-    date = written.str.head(10)
-    clock = written.str.slice(11, 8)
-    # The clock of "2024-01-02 10:30Z" ends before its eighth place.
-    short = clock.str.contains("^[0-9:]{8}$").not_()
-    clock = pl.when(short).then(clock.str.head(5) + ":00").otherwise(clock)
-    clock = pl.when(written.str.len_bytes() == 10).then(pl.lit("00:00:00")).otherwise(clock)
-    whole = (date + " " + clock).str.to_datetime(
-        "%Y-%m-%d %H:%M:%S", time_unit="us", strict=False, exact=True
+def _float_epoch(number: pl.Expr) -> pl.Expr:
+    """As `_epoch`, with a fraction; a float holds today's microseconds to the nearest one."""
+    micros = (
+        pl.when(number < _MILLIS)
+        .then((number * 1e6).round())
+        .when(number < _MICROS)
+        .then((number * 1e3).round())
+        .when(number < _NANOS)
+        .then(number.floor())
+        .otherwise((number / 1e3).floor())
     )
-    rest = written.str.slice(16)
-    fraction = rest.str.extract("[.]([0-9]{1,6})").str.pad_end(6, "0").cast(pl.Int64)
-    local = whole + pl.duration(microseconds=fraction.fill_null(0), time_unit="us")
-    zoned = rest.str.contains("(?:[A-Za-z]|[+-][0-9:]+)$")
-    offset = rest.str.extract_groups("([+-])([0-9]{2}):?([0-9]{2})?$").struct
-    minutes = offset.field("2").cast(pl.Int32) * 60 + offset.field("3").cast(pl.Int32).fill_null(0)
-    ahead = pl.when(offset.field("1") == "-").then(-minutes).otherwise(minutes).fill_null(0)
-    shifted = local - pl.duration(minutes=ahead, time_unit="us")
-    digits = pl.when(text.str.contains(_NUMBER)).then(text)
-    fixed = pl.coalesce(pl.when(zoned).then(shifted), _epoch_text(digits))
-    return _judged(text, now, local=pl.when(~zoned).then(local), fixed=fixed, timezone=timezone)
+    known = number.is_finite() & number.is_between(_SECONDS, 2.0**63, closed="left")
+    return pl.when(known).then(micros).cast(pl.Int64).cast(_NAIVE)
 
 
-def _epoch_text(digits: pl.Expr) -> pl.Expr:
+def _text_stages() -> tuple[Stage, ...]:
+    text, written, clocked = pl.field("text"), pl.field("written"), pl.field("clocked")
+    tail, digits = pl.field("tail"), pl.field("digits")
+    sign, hours, minutes = pl.field("sign"), pl.field("hours"), pl.field("minutes")
+    clock = _number(clocked.str.slice(11, 2)) * 3600 + _number(clocked.str.slice(14, 2)) * 60
+    # "2024-01-02" has no clock, and that of "2024-01-02 10:30Z" has no seconds.
+    seconds = _number(pl.when(tail.str.starts_with(":")).then(tail.str.slice(1, 2)))
+    fractional = pl.when(tail.str.contains(".", literal=True)).then(tail)
+    offset = pl.when(tail.str.contains("[+-]")).then(tail)
+    ahead = (_number(hours) * 3600 + _number(minutes).fill_null(0) * 60) * _SECOND
+    shift = pl.when(sign == "-").then(-ahead).otherwise(ahead).fill_null(0)
+    zoned, micros = pl.field("zoned"), pl.field("micros")
+    return (
+        {
+            "given": text.is_not_null(),
+            "beyond": pl.lit(value=False),
+            "written": pl.when(text.str.contains(_WRITTEN)).then(text),
+        },
+        {
+            "clocked": pl.when(written.str.len_bytes() > 10).then(written),
+            "digits": pl.when(written.is_null() & text.str.contains(_NUMBER)).then(text),
+        },
+        {"tail": clocked.str.slice(16)},
+        {
+            "zoned": tail.str.contains("[A-Za-z]$|[+-]").fill_null(value=False),
+            "sign": offset.str.extract("([+-])"),
+            "hours": offset.str.extract("[+-]([0-9]{2})"),
+            "minutes": offset.str.extract("[+-][0-9]{2}:?([0-9]{2})"),
+            "micros": written.str.head(10)
+            .str.to_date("%Y-%m-%d", strict=False)
+            .cast(_NAIVE)
+            .cast(pl.Int64)
+            + (clock + seconds.fill_null(0)).fill_null(0) * _SECOND
+            + _number(fractional.str.extract("[.]([0-9]{1,6})").str.pad_end(6, "0")).fill_null(0),
+        },
+        {
+            "local": pl.when(~zoned).then(micros).cast(_NAIVE),
+            "fixed": pl.coalesce(
+                pl.when(zoned).then(micros - shift).cast(_NAIVE), _text_epoch(digits)
+            ),
+        },
+    )
+
+
+def _text_epoch(digits: pl.Expr) -> pl.Expr:
     """Digits with or without a decimal fraction, exact to the microsecond."""
     number = digits.str.extract("^([0-9]+)").cast(pl.Int64, strict=False)
-    fraction = digits.str.extract("[.]([0-9]+)$").fill_null("").str.pad_end(6, "0")
-    unit = pl.when(number < _MILLIS).then(6).when(number < _MICROS).then(3).otherwise(0)
-    finer = fraction.str.slice(0, unit).cast(pl.Int64, strict=False).fill_null(0)
-    return _epoch(number, pl.Int64()) + pl.duration(microseconds=finer, time_unit="us")
+    fraction = digits.str.extract("[.]([0-9]+)$")
+    places = pl.when(number < _MILLIS).then(6).when(number < _MICROS).then(3).otherwise(0)
+    finer = _number(fraction.str.pad_end(6, "0").str.slice(0, places)).fill_null(0)
+    return _epoch(number) + pl.duration(microseconds=finer, time_unit="us")
+
+
+def _number(digits: pl.Expr) -> pl.Expr:
+    return digits.cast(pl.Int64, strict=False)
+
+
+_TEXT = _text_stages()

@@ -11,24 +11,27 @@ import uuid
 import polars as pl
 import polars_hash as plh
 
-from backfill.prepare.checked import Checked, trimmed
+from backfill.prepare.checked import Steps, trimmed
 
 __all__ = ["check_uuid"]
 
 _FORM = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
-def check_uuid(text: pl.Expr, namespace: uuid.UUID | None) -> Checked:
+def check_uuid(namespace: uuid.UUID | None) -> Steps:
     """The 36-character form in lower case. Rule: `uuid`.
 
     With a namespace, whatever is not in that form already becomes the UUIDv5 of its text
     (without the white space around it, its case kept), so it breaks nothing.
     """
-    inner = trimmed(text)
-    lower = inner.str.to_lowercase()
-    formed = lower.str.contains(_FORM)
+    inner, lower, formed = pl.field("inner"), pl.field("lower"), pl.field("formed")
+    stages = (
+        {"inner": trimmed(pl.field("text"))},
+        {"lower": inner.str.to_lowercase()},
+        {"formed": lower.str.contains(_FORM)},
+    )
     if namespace is None:
-        return Checked(lower, (("uuid", (~formed).fill_null(value=False)),))
+        return Steps((*stages, {"value": lower, "uuid": ~formed}), ("uuid",))
     other = pl.when(~formed).then(inner)
     named = plh.UUIDHashNameSpace(other).uuid5(namespace=str(namespace))
-    return Checked(pl.when(formed).then(lower).otherwise(named))
+    return Steps((*stages, {"value": pl.when(formed).then(lower).otherwise(named)}))
