@@ -9,7 +9,7 @@ from typing import Any
 from backfill.manifest import Manifest, SourceEntry
 from backfill.report.markup import Html, printable, tag, without_secrets
 from backfill.report.tables import table
-from backfill.report.wording import amount, clock, size
+from backfill.report.wording import amount, clock, moment, records, size
 
 __all__ = ["bound_section"]
 
@@ -24,12 +24,14 @@ def bound_section(manifest: Manifest) -> Html:
         ("Planned", clock(manifest.created)),
         (
             "First and last time",
-            f"{facts.first_time} to {facts.last_time}" if facts.first_time else "none",
+            f"{moment(facts.first_time)} to {moment(facts.last_time)}"
+            if facts.first_time and facts.last_time
+            else "none",
         ),
         ("Requests needed", amount(facts.requests)),
         ("Ordering keys", amount(facts.keys)),
-        ("Busiest key", f"{amount(facts.longest_key)} records"),
-        ("Longest lane", f"{amount(facts.longest_lane)} records"),
+        ("Busiest key", records(facts.longest_key)),
+        ("Longest lane", records(facts.longest_lane)),
         (
             "The same record",
             "equal in " + ", ".join(manifest.identity) if manifest.identity else "-",
@@ -56,6 +58,7 @@ def bound_section(manifest: Manifest) -> Html:
         _json("How they are delivered (may change between runs)", manifest.delivery),
         tag("h3", "Plan"),
         _pairs(plan),
+        tag("h3", "Notes") if facts.warnings else None,
         tag("ul", [tag("li", tag("bdi", printable(each))) for each in facts.warnings])
         if facts.warnings
         else None,
@@ -79,7 +82,12 @@ def _sources(title: str, entries: tuple[SourceEntry, ...]) -> Html:
         "div",
         tag("h3", title),
         table(
-            f"{title} files", ("File", "Rows", "Size", "SHA-256"), rows, numbers={1, 2}, wrap={0, 3}
+            f"{title} files",
+            ("File", "Rows", "Size", "SHA-256"),
+            rows,
+            numbers={1, 2},
+            wrap={0, 3},
+            kind="stacked",
         ),
         tag("p", f"And {amount(left)} more files, which manifest.json lists.") if left else None,
     )

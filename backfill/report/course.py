@@ -17,7 +17,7 @@ from backfill.model import Tick
 
 __all__ = ["Bin", "Course", "Stretch", "course_of", "percentile"]
 
-_WIDTHS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_WIDTHS = (10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _PAUSE = 60  # seconds without a request that may be cut out
 _PAUSE_SHARE = 0.05  # and the least share of the whole that makes cutting worth while
 _MOST_STRETCHES = 12
@@ -30,13 +30,13 @@ class Stretch:
 
     start: int
     stop: int
-    offset: float
+    offset: int
 
     @property
     def seconds(self) -> int:
         return self.stop - self.start
 
-    def place(self, epoch: float) -> float:
+    def place(self, epoch: int) -> int:
         return self.offset + epoch - self.start
 
 
@@ -135,8 +135,8 @@ def _stretches(ticks: Sequence[Tick]) -> tuple[Stretch, ...]:
     cuts = sorted(number for _, number in longest[: _MOST_STRETCHES - 1])
     edges = [0, *cuts, len(ticks)]
     parts = [(ticks[first].at, ticks[last - 1].at + SLICE) for first, last in pairwise(edges)]
-    gap = _GAP * sum(stop - start for start, stop in parts)
-    offset = 0.0
+    gap = max(1, round(_GAP * sum(stop - start for start, stop in parts)))
+    offset = 0
     stretches = []
     for start, stop in parts:
         stretches.append(Stretch(start, stop, offset))

@@ -11,7 +11,7 @@ from backfill.destinations import destination
 from backfill.manifest import Manifest
 from backfill.model import Books, State
 from backfill.report.markup import Html, join, tag, without_secrets
-from backfill.report.wording import COLOURS, MEANING, amount, duration, share
+from backfill.report.wording import COLOURS, MEANING, amount, duration, moment, share
 from backfill.status import Phase, Status
 
 __all__ = ["balance", "books_bar", "books_html", "books_table", "job_html", "swatch"]
@@ -41,7 +41,7 @@ def job_html(status: Status, manifest: Manifest) -> str:
     books, facts = status.books, manifest.facts
     lines = []
     if facts.first_time and facts.last_time:
-        lines.append(f"Records from {facts.first_time} to {facts.last_time}.")
+        lines.append(f"Records from {moment(facts.first_time)} to {moment(facts.last_time)}.")
     if status.requests.sent:
         sent = status.requests
         rate = f"; {amount(status.rate)} a second" if status.rate else ""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from backfill.config.values import parse_rate
 from backfill.destinations import destination
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
@@ -78,14 +79,16 @@ class Reason:
 class EventTimes:
     """When the ready records happened: for each unit of time, how many are in each state.
 
-    `counts` is by the unit's start, in order; `edges` are the starts with the next one's.
-    `without` counts the records that have no time.
+    `counts` is by the unit's start, in order, and `ends` has the end of each. `without` counts
+    the records that have no time.
     """
 
     unit: str = "day"
-    counts: Mapping[datetime, Mapping[State, int]] | None = None
-    ends: Mapping[datetime, datetime] | None = None
-    without: Mapping[State, int] | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    counts: Mapping[datetime, Mapping[State, int]] = field(default_factory=dict)
+    ends: Mapping[datetime, datetime] = field(default_factory=dict)
+    without: Mapping[State, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,12 @@ class Figures:
     @property
     def course(self) -> Course:
         return course_of(self.ticks)
+
+    @property
+    def limit(self) -> float | None:
+        """The requests a second that the plan's configuration allows; None where it finds out."""
+        rate = parse_rate(self.manifest.delivery.get("rate"))
+        return None if rate is None else rate.per_second
 
 
 def gather(job: Job) -> Figures:
@@ -266,4 +275,4 @@ def _times(directory: Path, manifest: Manifest, spans: pl.DataFrame) -> EventTim
         (without if moment is None else counts[moment])[State(state)] = records
     starts = pl.Series(list(counts), dtype=pl.Datetime("us", "UTC"))
     ends = dict(zip(counts, starts.dt.offset_by(every).to_list(), strict=True))
-    return EventTimes(unit, dict(counts), ends, without)
+    return EventTimes(unit, first, last, dict(counts), ends, without)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from backfill.destinations import destination
@@ -15,7 +15,7 @@ from backfill.report.course import course_of, percentile
 from backfill.report.face import balance, books_bar, books_table, swatch
 from backfill.report.gather import Figures, Reason
 from backfill.report.markup import Html, join, printable, tag, without_secrets
-from backfill.report.pictures import Picture
+from backfill.report.pictures import PHONE_BARS, Picture
 from backfill.report.tables import course_table, replies_table, table, times_table
 from backfill.report.wording import (
     COLOURS,
@@ -109,8 +109,10 @@ def _key_figures(figures: Figures) -> Html:
     if requests.sent:
         repeated = f"{amount(requests.retried)} of them again"
         found.append(("Requests", amount(requests.sent), repeated))
-        if status.rate:
-            found.append(("Rate", f"{amount(status.rate)}/s", "requests while at work"))
+        # A first run that is still at work has not written its duration down yet.
+        rate = status.rate or (requests.sent / course.seconds if course.seconds else None)
+        if rate:
+            found.append(("Rate", f"{amount(rate)}/s", "requests while at work"))
         slowed = share(requests.throttled, requests.sent)
         found.append(("Throttled", slowed, f"{amount(requests.throttled)} requests"))
         middle, high = (percentile(course.latency, each) for each in (0.5, 0.99))
@@ -172,7 +174,9 @@ def _next(figures: Figures) -> Html:
     if status.phase is Phase.RUNNING:
         steps.append(_step("A process is at work on this job. To look on:", status.next))
     elif books.pending:
-        steps.append(_step(f"{_records(books.pending)} to be sent. To go on:", status.next))
+        steps.append(
+            _step(f"{_records(books.pending, 'is', 'are')} to be sent. To go on:", status.next)
+        )
     if books.unknown:
         steps.append(
             _step(
@@ -220,8 +224,8 @@ def _lines(parts: Iterable[Html]) -> list[Html]:
     return found
 
 
-def _records(count: int) -> str:
-    return "1 record is" if count == 1 else f"{amount(count)} records are"
+def _records(count: int, one: str = "was", many: str = "were") -> str:
+    return f"1 record {one}" if count == 1 else f"{amount(count)} records {many}"
 
 
 # --- over time -------------------------------------------------------------------------------
@@ -244,7 +248,16 @@ def _over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         + f". The busiest slice had {amount(most.sent / most.seconds)} requests a second."
     )
     cut = _CUT if pauses else ""
-    caption = f"Mean over {duration(course.width)} in UTC.{cut}"
+    caption = [
+        tag("span", f"Mean over {duration(width)}, in UTC.{cut}", class_=kind)
+        for kind, width in (
+            ("desk", course.width),
+            ("phone", course_of(figures.ticks, PHONE_BARS).width),
+        )
+    ]
+    allowed = ""
+    if figures.limit is not None:
+        allowed = f" The dashed line is the rate that was configured: {amount(figures.limit)}."
     return _section(
         "time",
         "Over time",
@@ -252,7 +265,9 @@ def _over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         tag("h3", "Records a second, by outcome"),
         _figure(pictures["outcomes"], words, caption) if "outcomes" in pictures else None,
         tag("h3", "Requests a second, and those told to slow down"),
-        _figure(pictures["requests"], words, caption) if "requests" in pictures else None,
+        _figure(pictures["requests"], words, [*caption, allowed])
+        if "requests" in pictures
+        else None,
         _alternative(
             course_table(course_of(figures.ticks, 100)), "Outcomes, requests and replies over time"
         ),
@@ -278,6 +293,7 @@ def _latency(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
             ("", "Meaning", "Time"),
             [(name, meaning, f"about {milliseconds(value)}") for name, meaning, value in rows],
             numbers={2},
+            kind="compact",
         ),
         tag("h3", "Percentiles over time"),
         _figure(pictures["latency"], words, "On a logarithmic scale."),
@@ -290,9 +306,11 @@ def _latency(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
 def _event_times(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     times = figures.times
     parts: list[Html | None] = []
-    if times.counts and times.ends:
-        first, last = min(times.counts), max(times.ends.values())
-        words = f"From {first:%Y-%m-%d} to {last:%Y-%m-%d}, counted by {times.unit} in UTC."
+    if times.counts and times.first and times.last:
+        words = (
+            f"From {times.first:%Y-%m-%d %H:%M} to {times.last:%Y-%m-%d %H:%M},"
+            f" counted by {times.unit}, in UTC."
+        )
         parts += [
             tag(
                 "p",
@@ -303,7 +321,7 @@ def _event_times(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         ]
     if times.without:
         count = sum(times.without.values())
-        parts.append(tag("p", f"{_records(count)} without a time."))
+        parts.append(tag("p", f"{_records(count, 'has', 'have')} no time."))
     return _section(
         "when",
         "When the records happened",
@@ -339,7 +357,7 @@ def _reasons(figures: Figures) -> Html:
         parts += [
             tag("h3", swatch(COLOURS[State.REJECTED]), "Rejected: the rules that were broken"),
             tag("p", "A record that breaks two rules is counted under both and rejected once."),
-            table("Rejected", ("Rule", "Records", "For example"), rows, wrap={2}),
+            table("Rejected", ("Rule", "Records", "For example"), rows, wrap={2}, kind="stacked"),
         ]
     if any(status.dropped.values()):
         most = max(status.dropped.values())
@@ -353,6 +371,7 @@ def _reasons(figures: Figures) -> Html:
                     (tag("code", tag("bdi", rule)), _meter(count, most, COLOURS[State.DUPLICATE]))
                     for rule, count in _sorted(status.dropped)
                 ],
+                kind="compact",
             ),
         ]
     titles = {
@@ -401,7 +420,8 @@ def _outcomes(state: State, reasons: list[Reason]) -> Html:
         )
         for reason in reasons
     ]
-    return table(state.value, ("Words", "HTTP", "Records", "For example"), rows, wrap={0, 3})
+    heads = ("Words", "HTTP", "Records", "For example")
+    return table(state.value, heads, rows, wrap={0, 3}, kind="stacked")
 
 
 def _place(file: str, row: int) -> Html:
@@ -449,7 +469,7 @@ def _section(name: str, title: str, *parts: Html | None) -> Html:
     )
 
 
-def _figure(picture: Picture, words: str, caption: str) -> Html:
+def _figure(picture: Picture, words: str, caption: str | Sequence[str]) -> Html:
     return tag(
         "figure",
         tag(

@@ -8,6 +8,7 @@ be read. Text and lines have two fixed colours, which the page's style exchanges
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +26,11 @@ from backfill.report.gather import EventTimes, Figures
 from backfill.report.markup import Html
 from backfill.report.wording import COLOURS, amount
 
-__all__ = ["GRID", "INK", "Picture", "draw", "png", "svg_files"]
+__all__ = ["GRID", "INK", "PHONE_BARS", "Picture", "draw", "png", "svg_files"]
 
 INK = "#434c57"
 GRID = "#dde1e6"
+PHONE_BARS = 60
 
 _ANSWERED, _THROTTLED = "#3f86d9", "#bd7a12"
 _PERCENTILES = {"p50": (0.5, "#1f9d61"), "p90": (0.9, "#bd7a12"), "p99": (0.99, "#d9483b")}
@@ -37,6 +39,14 @@ _FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-se
 _STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800)
 _MAIN = re.compile(r"<svg ([^>]*)>")
 _SIZE = re.compile(r'width="([0-9.]+)" height="([0-9.]+)"')
+
+_FORMATS = {
+    "hour": "%d %b %H:%M",
+    "day": "%d %b",
+    "week": "%d %b %Y",
+    "month": "%b %Y",
+    "year": "%Y",
+}
 
 Spec = dict[str, Any]
 
@@ -52,7 +62,7 @@ class _Shape:
 
 
 _DESK = _Shape(width=860, height=190, bars=300, labels=8)
-_PHONE = _Shape(width=300, height=170, bars=60, labels=3)
+_PHONE = _Shape(width=300, height=170, bars=PHONE_BARS, labels=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,7 @@ def _charts(figures: Figures, shape: _Shape) -> dict[str, tuple[str, alt.LayerCh
     course = course_of(figures.ticks, shape.bars)
     if course.bins:
         charts["outcomes"] = ("Records a second, by outcome", _outcomes(course, shape))
-        charts["requests"] = ("Requests a second", _requests(course, shape))
+        charts["requests"] = ("Requests a second", _requests(course, shape, figures.limit))
     if course.latency:
         charts["latency"] = ("How long replies took, over time", _latency(course, shape))
         charts["replies"] = ("Replies by how long they took", _replies(course, shape))
@@ -123,7 +133,7 @@ def _outcomes(course: Course, shape: _Shape) -> alt.LayerChart:
     return _over_time(_blocks(rows, colours, shape), course, shape)
 
 
-def _requests(course: Course, shape: _Shape) -> alt.LayerChart:
+def _requests(course: Course, shape: _Shape, limit: float | None) -> alt.LayerChart:
     rows = []
     throttled = any(each.throttled for each in course.bins)
     for each in course.bins:
@@ -134,7 +144,11 @@ def _requests(course: Course, shape: _Shape) -> alt.LayerChart:
         if slow:
             rows.append(_block(each, "throttled", rate - slow, rate))
     colours = {"requests": _ANSWERED} | ({"throttled": _THROTTLED} if throttled else {})
-    return _over_time(_blocks(rows, colours, shape), course, shape)
+    chart = _over_time(_blocks(rows, colours, shape), course, shape)
+    if limit is not None:
+        line = alt.Chart(alt.InlineData(values=[{"y": limit}]))
+        chart.layer.append(line.mark_rule(aria=False, color=INK, strokeDash=[6, 3]).encode(y="y:Q"))
+    return chart
 
 
 def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
@@ -143,7 +157,7 @@ def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
         for name, (fraction, _) in _PERCENTILES.items():
             value = percentile(each.latency, fraction)
             if value is not None:
-                x = each.stretch.place((each.start + each.stop) / 2)
+                x = (each.stretch.place(each.start) + each.stretch.place(each.stop)) / 2
                 stretch = course.stretches.index(each.stretch)
                 rows.append({"x": x, "y": value, "part": name, "stretch": stretch})
     colours = {name: colour for name, (_, colour) in _PERCENTILES.items()}
@@ -154,12 +168,8 @@ def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
             x=alt.X("x:Q"),
             y=alt.Y(
                 "y:Q",
-                scale=alt.Scale(type="log", nice=True),
-                axis=alt.Axis(
-                    title=None,
-                    tickCount=4,
-                    labelExpr="datum.value < 1000 ? datum.value + ' ms' : datum.value/1000 + ' s'",
-                ),
+                scale=alt.Scale(type="log", nice=False, domain=_around([row["y"] for row in rows])),
+                axis=_durations(_around([row["y"] for row in rows]), 5),
             ),
             color=_colour(colours, shape),
             detail="stretch:N",
@@ -174,12 +184,8 @@ def _replies(course: Course, shape: _Shape) -> alt.LayerChart:
         for slot, replies in sorted(course.latency.items())
         if replies
     ]
-    axis = alt.Axis(
-        title=None,
-        grid=False,
-        tickCount=shape.labels,
-        labelExpr="datum.value < 1000 ? datum.value + ' ms' : datum.value/1000 + ' s'",
-    )
+    axis = _durations([row[edge] for row in rows for edge in ("x", "x2")], shape.labels)
+    axis.grid = False
     bars = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_rect(aria=False, color=_ANSWERED, stroke=None)
@@ -194,7 +200,7 @@ def _replies(course: Course, shape: _Shape) -> alt.LayerChart:
 
 
 def _times(times: EventTimes, shape: _Shape) -> alt.LayerChart:
-    counts, ends = times.counts or {}, times.ends or {}
+    counts, ends = times.counts, times.ends
     order = (State.DELIVERED, State.UNKNOWN, State.FAILED, State.PENDING)
     there = [state for state in order if any(state in parts for parts in counts.values())]
     rows = []
@@ -213,7 +219,9 @@ def _times(times: EventTimes, shape: _Shape) -> alt.LayerChart:
             x=alt.X(
                 "x:T",
                 scale=alt.Scale(type="utc", nice=False),
-                axis=alt.Axis(title=None, grid=False, tickCount=shape.labels),
+                axis=alt.Axis(
+                    title=None, grid=False, tickCount=shape.labels, format=_FORMATS[times.unit]
+                ),
             ),
             x2="x2:T",
             y=alt.Y("y:Q", axis=_counts()),
@@ -279,12 +287,12 @@ def _over_time(chart: alt.Chart, course: Course, shape: _Shape) -> alt.LayerChar
     return _sized(shape, *layers)
 
 
-def _labels(stretches: Sequence[Stretch], most: int) -> dict[float, list[str]]:
+def _labels(stretches: Sequence[Stretch], most: int) -> dict[int, list[str]]:
     """Places on the axis with a clock time, and the day where it is a new one."""
     total = stretches[-1].offset + stretches[-1].seconds
     room = total / most
     step = next((each for each in _STEPS if each >= room), _STEPS[-1] * (1 + int(total) // 10**7))
-    found: dict[float, list[str]] = {}
+    found: dict[int, list[str]] = {}
     free, day = 0.0, ""
     for stretch in stretches:
         moments = [stretch.start]
@@ -299,7 +307,7 @@ def _labels(stretches: Sequence[Stretch], most: int) -> dict[float, list[str]]:
             clock = f"{at:%H:%M:%S}" if moment % 60 else f"{at:%H:%M}"
             new_day = "" if f"{at:%d %b}" == day else f"{at:%d %b}"
             day = f"{at:%d %b}"
-            found[round(place, 3)] = [clock, new_day] if new_day else [clock]
+            found[place] = [clock, new_day] if new_day else [clock]
     return found
 
 
@@ -318,7 +326,23 @@ def _colour(colours: dict[str, str], shape: _Shape) -> alt.Color:
 
 
 def _counts() -> alt.Axis:
-    return alt.Axis(title=None, tickCount=4, format="~s", domain=False, ticks=False)
+    words = "format(datum.value, '~s')"
+    return alt.Axis(title=None, tickCount=4, labelExpr=words, domain=False, ticks=False)
+
+
+def _durations(found: Sequence[float], most: int) -> alt.Axis:
+    """An axis of milliseconds with round numbers, at most so many where they reach far."""
+    low, high = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
+    values = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
+    inside = [each for each in values if min(found) <= each <= max(found)] or values
+    if len(inside) > most:
+        inside = [each for each in inside if math.log10(each).is_integer()] or inside[:most]
+    words = "datum.value < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'"
+    return alt.Axis(title=None, values=inside, labelExpr=words, domain=False, ticks=False)
+
+
+def _around(found: Sequence[float]) -> list[float]:
+    return [min(found) / 1.5, max(found) * 1.5]
 
 
 def _sized(shape: _Shape, *layers: alt.Chart) -> alt.LayerChart:
@@ -356,9 +380,11 @@ def _svg(chart: alt.LayerChart, background: str | None) -> str:
         },
         "legend": {"labelColor": INK, "labelFontSize": 12, "labelLimit": 0, "offset": 8},
     }
-    return vl_convert.vegalite_to_svg(
+    svg: str = vl_convert.vegalite_to_svg(
         chart.to_dict(), config=config, allowed_base_urls=[], show_warnings=False
     )
+    # Bars that touch would show seams where their edges fall between two pixels.
+    return svg.replace('<g class="mark-rect ', '<g shape-rendering="crispEdges" class="mark-rect ')
 
 
 def _inline(chart: alt.LayerChart) -> Html:

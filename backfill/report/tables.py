@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 from backfill.model import State
 from backfill.report.course import Course, percentile
@@ -22,39 +23,52 @@ def table(
     *,
     numbers: Collection[int] = (),
     wrap: Collection[int] = (),
+    kind: Literal["compact", "stacked"] | None = None,
 ) -> Html:
     """A table whose first column names its rows.
 
     The columns in `numbers` are set to the right, those in `wrap` may break their lines
-    anywhere. On a phone each row becomes a block, in which every cell repeats its heading.
+    anywhere. A compact table is only as wide as it needs to be; a stacked one becomes a list of
+    blocks on a phone, in which every cell repeats its heading.
     """
-    kinds = [
+    stacked = kind == "stacked"
+    classes = [
         "number" if each in numbers else "wrap" if each in wrap else None
         for each in range(len(heads))
     ]
     head = [
-        tag("th", text, scope="col", class_=kind) for text, kind in zip(heads, kinds, strict=True)
+        tag("th", text, scope="col", class_=name, role="columnheader" if stacked else None)
+        for text, name in zip(heads, classes, strict=True)
     ]
+
+    def cell(number: int, content: str) -> Html:
+        role = "cell" if number else "rowheader"
+        return tag(
+            "td" if number else "th",
+            content,
+            scope=None if number else "row",
+            class_=classes[number],
+            # A table whose display is changed is no table to a screen reader without roles.
+            role=role if stacked else None,
+            data_head=heads[number] if stacked else None,
+        )
+
     body = [
         tag(
             "tr",
-            [
-                tag(
-                    "td" if number else "th",
-                    cell,
-                    scope=None if number else "row",
-                    class_=kinds[number],
-                )
-                for number, cell in enumerate(row)
-            ],
+            [cell(number, content) for number, content in enumerate(row)],
+            role="row" if stacked else None,
         )
         for row in rows
     ]
+    group = "rowgroup" if stacked else None
     return tag(
         "table",
         tag("caption", caption),
-        tag("thead", tag("tr", head)),
-        tag("tbody", body),
+        tag("thead", tag("tr", head, role="row" if stacked else None), role=group),
+        tag("tbody", body, role=group),
+        class_=kind,
+        role="table" if stacked else None,
     )
 
 
@@ -100,7 +114,7 @@ def times_table(times: EventTimes) -> Html:
     form = "%Y-%m-%d %H:%M" if times.unit == "hour" else "%Y-%m-%d"
     rows = [
         [f"{start:{form}}", *(amount(parts.get(state, 0)) for state in _READY)]
-        for start, parts in (times.counts or {}).items()
+        for start, parts in times.counts.items()
     ]
     heads = (f"{times.unit.capitalize()} from", *(state.value.capitalize() for state in _READY))
     return table(f"Records by {times.unit}", heads, rows, numbers=range(1, len(heads)))

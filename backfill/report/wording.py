@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 
 from backfill.model import State
 
-__all__ = ["COLOURS", "MEANING", "amount", "clock", "duration", "milliseconds", "share", "size"]
+__all__ = [
+    "COLOURS",
+    "MEANING",
+    "amount",
+    "clock",
+    "duration",
+    "milliseconds",
+    "moment",
+    "records",
+    "share",
+    "size",
+]
 
 # Each stands out from white and from near black by at least 3 to 1, so one palette serves both.
 COLOURS = {
@@ -34,6 +45,11 @@ def amount(count: float) -> str:
     return f"{count:,.1f}" if abs(count) >= 10 else f"{count:,.2f}"
 
 
+def records(count: int) -> str:
+    """`1 record`, `2 records`."""
+    return "1 record" if count == 1 else f"{amount(count)} records"
+
+
 def share(part: int, whole: int) -> str:
     """A percentage that is 0% or 100% only where it is exactly that."""
     if not whole or not part:
@@ -51,6 +67,14 @@ def share(part: int, whole: int) -> str:
 def clock(epoch: float) -> str:
     """`2026-11-20 14:05:00 UTC`."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 time of the manifest, as `clock` writes it."""
+    try:
+        return clock(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return text
 
 
 def duration(seconds: float) -> str:
