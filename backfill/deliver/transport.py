@@ -8,6 +8,7 @@ have reached the server.
 from __future__ import annotations
 
 import errno
+import io
 import ssl
 import time
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ MOST_BODY = 64 * 1024
 """Bytes of a reply's body that are kept. A longer one is cut off and its connection closed."""
 
 _LONGEST_CONNECT = 10.0  # seconds
+_LARGE = 2**20  # bytes of a body that aiohttp would rather send piece by piece
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -70,7 +72,7 @@ class Transport(httpx.AsyncBaseTransport):
             reply = await session.request(
                 request.method,
                 self._translated(request.url),
-                data=body,
+                data=body if len(body) <= _LARGE else io.BytesIO(body),
                 headers=headers,
                 allow_redirects=False,
             )
