@@ -126,6 +126,7 @@ class Manifest(_Part):
             file.write(self.model_dump_json(indent=1))
             file.flush()
             os.fsync(file.fileno())
+        draft.chmod(0o600)
         draft.replace(path)
 
     @classmethod

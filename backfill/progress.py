@@ -23,7 +23,7 @@ class _Face:
         self._quiet = quiet
         self._bar: Any = None
         self._lively = _in_notebook() or sys.stderr.isatty()
-        self._said_at = 0.0
+        self._said_at = time.monotonic()  # what is done at once says nothing
 
     def __exit__(
         self,
@@ -67,7 +67,6 @@ class PlanBar(_Face):
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
         self._phase = ""
-        self._said_at = time.monotonic()  # a plan that is done at once says nothing
 
     def __enter__(self) -> Self:
         return self

@@ -138,10 +138,7 @@ def _parts(
             frame = _with_state(directory, manifest, bucket, spans)
             if state is not None:
                 frame = frame.filter(pl.col("_state") == state.value)
-            renamed = frame.rename(
-                {f"source.{name}": name for name in own if name != "_raw"}, strict=False
-            )
-            yield _shaped(renamed, own)
+            yield _shaped(frame, own, prefix="source.")
 
 
 def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -176,7 +173,7 @@ def _with_state(
         .with_row_index("position")
         .with_columns(pl.col("position").cast(pl.Int64))
         .set_sorted("position")
-        .join_asof(spans.lazy().drop("bucket"), left_on="position", right_on="start")
+        .join_asof(spans.lazy().drop("bucket", "at"), left_on="position", right_on="start")
         .with_columns(
             _state=pl.when(settled).then("state").otherwise(pl.lit(State.PENDING.value)),
             _reason=pl.when(settled & (pl.col("reason") != "")).then("reason"),
@@ -207,8 +204,11 @@ def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
     return {**own, "_raw": pl.String()}
 
 
-def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType]) -> pl.LazyFrame:
-    """The agreed columns in the agreed order; what a part does not have is null."""
+def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType], *, prefix: str = "") -> pl.LazyFrame:
+    """The agreed columns in the agreed order; what a part does not have is null.
+
+    `prefix` is what stands before the names of the source's own columns in this part.
+    """
     wanted: dict[str, pl.DataType] = {
         "_file": pl.String(),
         "_row": pl.UInt64(),
@@ -220,8 +220,9 @@ def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType]) -> pl.LazyFrame:
         "__file": pl.UInt32(),
     }
     there = frame.collect_schema()
+    places = {name: f"{prefix}{name}" if name in own else name for name in wanted}
     return frame.select(
-        (pl.col(name) if name in there else pl.lit(None)).cast(dtype).alias(name)
+        (pl.col(places[name]) if places[name] in there else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in wanted.items()
     )
 

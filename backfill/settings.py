@@ -28,7 +28,7 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
             raise ConfigError(
                 f"a run has no setting {name!r}", hint=did_you_mean(name, Delivery.model_fields)
             )
-    before = config.delivery.model_dump() if config is not None else dict(manifest.delivery)
+    before = config.delivery.model_dump(mode="json") if config else dict(manifest.delivery)
     try:
         return Delivery.model_validate({**before, **given})
     except ValidationError as error:

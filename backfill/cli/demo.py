@@ -11,7 +11,14 @@ import click
 __all__ = ["demo"]
 
 _CONFIGS = ("pristo.toml", "watch-events.toml", "watch-feedbacks.toml")
-_FAULTS = ("429=2%", "503=0.5%", "500-after=0.2%", "cut-after=0.1%", "bad-item=0.5%")
+_ONE_BY_ONE = (
+    "429:0.05=0.3%",
+    "503:0.05=0.1%",
+    "500-after=0.05%",
+    "cut-after=0.05%",
+    "bad-item=0.1%",
+)
+_BATCHES = ("429:0.05=4%", "503:0.05=2%", "500-after=0.5%", "cut-after=0.5%", "bad-item=3%")
 _MARK = ".backfill-demo"
 
 
@@ -32,20 +39,21 @@ def demo(directory: Path) -> None:
     record is to be seen. Nothing leaves the machine, and no credential is needed.
     """
     from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
-    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.cli.run import halting_on_signals  # noqa: PLC0415
     from backfill.cli.text import print_status  # noqa: PLC0415
     from backfill.errors import BackfillError  # noqa: PLC0415
     from backfill.model import Secret  # noqa: PLC0415
+    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 
     _lay_out(directory)
     commands = []
     balanced = True
-    with running_sandbox(faults=_FAULTS, seed=7) as server:
-        click.echo(f"A sandbox listens at {server.url}; now and then it misbehaves.", err=True)
-        for name in _CONFIGS:
-            click.secho(f"\n{name}", bold=True, err=True)
+    for name in _CONFIGS:
+        # A hundred times fewer requests need more of them spoilt, to show what happens then.
+        faults = _ONE_BY_ONE if name == "pristo.toml" else _BATCHES
+        with running_sandbox(faults=faults, seed=7, retry_after="milliseconds") as server:
+            click.secho(f"\n{name}, to a sandbox that now and then misbehaves", bold=True, err=True)
             with PlanBar() as bar:
                 job = plan(directory / name, progress=bar)
             with halting_on_signals() as halt, DeliveryBar(job) as observe:

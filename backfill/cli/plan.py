@@ -23,17 +23,17 @@ def plan(config: str, job: str | None, as_json: bool, quiet: bool) -> None:
     Reads the files that CONFIG names, checks every row, and tells how many records are ready,
     which rules were broken how often, what a body looks like, and how long sending takes.
     """
-    from backfill.progress import PlanBar  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.text import print_json, print_plan, print_status  # noqa: PLC0415
     from backfill.config import load_config  # noqa: PLC0415
     from backfill.job import job_directory, plan_job  # noqa: PLC0415
+    from backfill.progress import PlanBar  # noqa: PLC0415 - `--help` answers without these
 
     loaded = load_config(config)
     with PlanBar(quiet=quiet) as bar:
         planned = plan_job(loaded, job_directory(config, job), progress=bar)
     status = planned.status()
     if as_json:
-        print_json({**status.as_dict(), "plan": planned.facts()})
+        print_json({**status.as_dict(), "plan": planned.manifest.facts.model_dump(mode="json")})
         return
     rate = loaded.delivery.rate
     print_plan(

@@ -40,15 +40,17 @@ def run(
     directory. The first Ctrl-C finishes what is in flight and records it; a second one leaves
     at once, and what was in flight is then unknown.
     """
-    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415 - not for `--help`
-    from backfill.cli.text import print_json, print_status  # noqa: PLC0415
+    from backfill.cli.text import print_json, print_status  # noqa: PLC0415 - not for `--help`
+    from backfill.credentials import credential_for  # noqa: PLC0415
     from backfill.job import find_or_plan  # noqa: PLC0415
+    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet) as bar:
         found = find_or_plan(config, job, progress=bar)
+    credential = credential_for(found.destination)
     _announce(found, changes, ask=not yes)
     with halting_on_signals() as halt, DeliveryBar(found, quiet=quiet) as observe:
-        status = found.run(observe=observe, halt=halt, **changes)
+        status = found.run(observe=observe, halt=halt, credential=credential, **changes)
     if as_json:
         print_json(status.as_dict())
     else:

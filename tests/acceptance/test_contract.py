@@ -1,0 +1,334 @@
+"""The commands as a script sees them: exit codes, JSON, messages."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import polars as pl
+import pytest
+
+from backfill.sandbox import running_sandbox
+from tests.acceptance.program import backfill, start
+from tests.acceptance.sources import pristo_job, watch_job
+
+STATES = ("rejected", "duplicate", "pending", "delivered", "failed", "unknown")
+
+
+def balanced(content) -> bool:
+    records = content["records"]
+    return records["input"] == sum(records[state] for state in STATES)
+
+
+def test_a_clean_job_goes_all_the_way(tmp_path):
+    config = pristo_job(tmp_path, 200)
+    planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
+    assert planned["phase"] == "planned"
+    assert planned["records"]["pending"] == planned["records"]["input"] == 200
+    assert planned["next"] == f"backfill run {config}"
+    with running_sandbox() as server:
+        ended = backfill(
+            "run", config, "--json", "--base-url", server.url, cwd=tmp_path, expect=[0]
+        ).json
+        accepted = server.accepted
+    assert ended["phase"] == "complete"
+    assert ended["records"]["delivered"] == 200
+    assert ended["requests"]["sent"] == 200
+    assert ended["next"] is None
+    assert len(accepted) == 200
+    assert backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json == ended
+    assert balanced(planned)
+    assert balanced(ended)
+
+
+def test_records_of_one_contact_arrive_in_the_order_of_time(tmp_path):
+    config = pristo_job(tmp_path, 500, contacts=7, delivery="concurrency = 32")
+    with running_sandbox(latency=0.005) as server:
+        backfill("run", config, "--base-url", server.url, cwd=tmp_path, expect=[0])
+        seen = server.stats["destinations"]["pristo-events"]
+    assert seen["accepted"] == 500
+    assert seen["overlaps"] == 0
+    assert seen["disorder"] == 0
+
+
+def test_a_watch_job_needs_hardly_more_requests_than_full_batches(tmp_path):
+    config = watch_job(tmp_path, 20_000, phones=700)
+    with running_sandbox(keep=False) as server:
+        ended = backfill(
+            "run", config, "--json", "--base-url", server.url, cwd=tmp_path, expect=[0]
+        ).json
+    assert ended["records"]["delivered"] == 20_000
+    assert ended["requests"]["sent"] <= 216
+
+
+def test_a_run_that_is_limited_says_how_to_go_on_and_does(tmp_path):
+    config = pristo_job(tmp_path, 60)
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url]
+        first = backfill(*run, "--limit", "25", "--json", cwd=tmp_path, expect=[8]).json
+        assert first["records"]["delivered"] == 25
+        assert first["phase"] == "stopped"
+        assert first["next"].startswith(f"backfill run {config}")
+        again = first["next"].split()[1:]
+        last = backfill(*again, "--json", cwd=tmp_path, expect=[0]).json
+        assert last["records"]["delivered"] == 60
+        assert len(server.accepted) == 60
+
+
+def test_a_limit_that_is_just_enough_is_a_finished_run(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url, "--limit", "20"]
+        assert backfill(*run, "--json", cwd=tmp_path, expect=[0]).json["phase"] == "complete"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_records_what_was_in_flight(tmp_path, number, code):
+    config = pristo_job(tmp_path, 2_000, delivery="concurrency = 4")
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    with running_sandbox(latency=0.1) as server:
+        process = start("run", config, "--json", "--base-url", server.url, cwd=tmp_path)
+        deadline = time.monotonic() + 30
+        while len(server.accepted) < 8 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == code, err
+        ended = json.loads(out)
+        assert ended["records"]["unknown"] == 0
+        assert ended["records"]["delivered"] == len(server.accepted) >= 8
+        assert f"backfill run {config}" in ended["next"]
+        assert balanced(ended)
+
+
+def test_a_second_interrupt_leaves_at_once_and_the_ledger_knows(tmp_path):
+    config = pristo_job(tmp_path, 2_000, delivery="concurrency = 4")
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    with running_sandbox(latency=5) as server:
+        process = start("run", config, "--base-url", server.url, cwd=tmp_path)
+        deadline = time.monotonic() + 30
+        while not server.stats["destinations"]["pristo-events"]["requests"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert time.monotonic() - began < 3
+    content = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
+    assert 1 <= content["records"]["unknown"] <= 4
+    assert balanced(content)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ('time = "at"', 'tme = "at"', "Did you mean 'time'?"),
+        ('"contact.email"', '"contact.emial"', "contact.email"),
+        ('"order_no"', '"order_nr"', "order_no"),
+        ('"events.parquet"', '"event.parquet"', "events.parquet"),
+        ('destination = "pristo-events"', 'destination = "pristo-event"', "'pristo-events'"),
+        ("[delivery]", '[delivery]\napi_key = "shown-nowhere"', "credential"),
+        ("[delivery]", '[delivery]\nbase_url = "http://api.example.com"', "https"),
+        ("population =", "# population =", "population"),
+    ],
+)
+def test_a_wrong_configuration_is_explained(tmp_path, before, after, expected):
+    config = pristo_job(tmp_path, 5)
+    text = config.read_text()
+    assert before in text
+    config.write_text(text.replace(before, after))
+    ended = backfill("run", config, "--yes", cwd=tmp_path, expect=[2])
+    assert expected in ended.err
+    assert "shown-nowhere" not in ended.err + ended.out
+    assert ended.out == ""
+
+
+def test_a_missing_credential_is_explained(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    ended = backfill(
+        "run", config, "--base-url", "http://127.0.0.1:9", cwd=tmp_path, expect=[2],
+        PRISTO_API_KEY="",
+    )  # fmt: skip
+    assert "PRISTO_API_KEY" in ended.err
+
+
+def test_a_source_that_changed_is_refused_after_sending_and_planned_anew_before(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    frame = pl.read_parquet(tmp_path / "events.parquet")
+    frame.head(20).write_parquet(tmp_path / "events.parquet")
+    with running_sandbox() as server:
+        run = ["run", config, "--json", "--base-url", server.url]
+        refused = backfill(*run, cwd=tmp_path, expect=[10])
+        assert "events.parquet" in refused.err
+        planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
+        assert planned["records"]["input"] == 20
+        backfill(*run, "--limit", "5", cwd=tmp_path, expect=[8])
+        frame.head(10).write_parquet(tmp_path / "events.parquet")
+        for command in (["plan", config], run):
+            assert "delivered_by" in backfill(*command, cwd=tmp_path, expect=[10]).err
+        assert len(server.accepted) == 5
+
+
+def test_a_configuration_that_changed_is_refused_and_named(tmp_path):
+    config = pristo_job(tmp_path, 10)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    config.write_text(config.read_text().replace('"order_no"', '"event"'))
+    ended = backfill("run", config, "--base-url", "http://127.0.0.1:9", cwd=tmp_path, expect=[10])
+    assert "[fields] customFields.order" in ended.err
+
+
+def test_delivery_settings_may_change_between_runs(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    config.write_text(config.read_text() + "concurrency = 3\n")
+    with running_sandbox() as server:
+        backfill("run", config, "--base-url", server.url, cwd=tmp_path, expect=[0])
+
+
+def test_two_runs_of_one_job_do_not_meet(tmp_path):
+    config = pristo_job(tmp_path, 2_000, delivery="concurrency = 2")
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    with running_sandbox(latency=0.1) as server:
+        run = ["run", config, "--base-url", server.url]
+        first = start(*run, cwd=tmp_path)
+        try:
+            deadline = time.monotonic() + 30
+            while not server.accepted:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            ended = backfill(*run, cwd=tmp_path, expect=[11])
+            assert "another process" in ended.err
+            status = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
+            assert status["phase"] == "running"
+            assert status["records"]["unknown"] == 0
+            assert balanced(status)
+        finally:
+            first.send_signal(signal.SIGINT)
+            first.communicate(timeout=30)
+
+
+def test_failed_records_are_listed_retried_and_delivered(tmp_path):
+    config = pristo_job(tmp_path, 40, delivery='max_errors = "100%"')
+
+    def refuse_some(arrival):
+        return "422" if arrival.number % 4 == 0 else None
+
+    with running_sandbox(faults=refuse_some) as server:
+        run = ["run", config, "--json", "--base-url", server.url]
+        ended = backfill(*run, cwd=tmp_path, expect=[3]).json
+        assert ended["records"]["failed"] == 10
+        backfill(
+            "records", config, "--state", "failed", "-o", tmp_path / "failed.csv", cwd=tmp_path
+        )
+        failed = pl.read_csv(tmp_path / "failed.csv")
+        assert failed.columns == [
+            "_file", "_row", "_state", "_reason", "_http_status", "_request_id",
+            "user_id", "event", "at", "order_no",
+        ]  # fmt: skip
+        assert set(failed["_http_status"]) == {422}
+        assert failed["_row"].is_sorted()
+        retried = backfill("retry", config, cwd=tmp_path, expect=[0])
+        assert "10" in retried.out
+    with running_sandbox() as server:
+        run = ["run", config, "--json", "--base-url", server.url]
+        assert backfill(*run, cwd=tmp_path, expect=[0]).json["records"]["delivered"] == 40
+
+
+@pytest.mark.parametrize(
+    ("option", "state"),
+    [("--resend", "pending"), ("--delivered", "delivered"), ("--failed", "failed")],
+)
+def test_unknown_records_are_settled_by_hand(tmp_path, option, state):
+    config = pristo_job(tmp_path, 12, contacts=12)
+
+    def cut_one(arrival):
+        return "cut-after" if arrival.number == 3 else None
+
+    with running_sandbox(faults=cut_one) as server:
+        run = ["run", config, "--json", "--base-url", server.url]
+        ended = backfill(*run, cwd=tmp_path, expect=[5]).json
+    assert ended["records"]["unknown"] == 1
+    assert "unknown" in ended["next"]
+    backfill("resolve", config, option, cwd=tmp_path, expect=[0])
+    content = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
+    assert content["records"]["unknown"] == 0
+    assert content["records"][state] >= 1
+    assert balanced(content)
+
+
+def test_what_an_earlier_job_delivered_is_left_out(tmp_path):
+    config = pristo_job(tmp_path, 50)
+    with running_sandbox() as server:
+        backfill("run", config, "--base-url", server.url, "--limit", "20", cwd=tmp_path, expect=[8])
+        later = tmp_path / "later.toml"
+        text = config.read_text().replace(
+            "[delivery]", '[dedupe]\ndelivered_by = ["pristo.job"]\n[delivery]'
+        )
+        later.write_text(text)
+        ended = backfill(
+            "run", later, "--json", "--base-url", server.url, cwd=tmp_path, expect=[0]
+        ).json
+        assert ended["records"]["duplicate"] == 20
+        assert ended["records"]["delivered"] == 30
+        orders = [each.record["customFields"]["order"] for each in server.accepted]
+    assert sorted(orders) == sorted(f"order-{number}" for number in range(50))
+
+
+def test_the_job_is_its_owners_alone(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    job = tmp_path / "pristo.job"
+    assert job.stat().st_mode & 0o777 == 0o700
+    loose = [path for path in job.rglob("*") if path.stat().st_mode & 0o077]
+    assert loose == []
+    assert {
+        "manifest.json",
+        "ready",
+        "rejected.parquet",
+        "duplicates.parquet",
+        "ledger.sqlite",
+    } <= {path.name for path in job.iterdir()}
+
+
+def test_a_directory_of_something_else_is_not_planned_into(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    ended = backfill("plan", config, "--job", tmp_path, cwd=tmp_path, expect=[2])
+    assert "no job" in ended.err
+    assert (tmp_path / "events.parquet").exists()
+
+
+def test_a_ledger_that_is_gone_is_no_reason_to_send_everything_again(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url]
+        backfill(*run, cwd=tmp_path, expect=[0])
+        (tmp_path / "pristo.job" / "ledger.sqlite").unlink()
+        backfill(*run, cwd=tmp_path, expect=[1])
+        assert len(server.accepted) == 5
+
+
+def test_a_manifest_that_is_gone_is_no_reason_either(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url]
+        backfill(*run, cwd=tmp_path, expect=[0])
+        (tmp_path / "pristo.job" / "manifest.json").unlink()
+        ended = backfill(*run, cwd=tmp_path, expect=[2])
+        assert "ledger says that records were sent" in ended.err
+        assert len(server.accepted) == 5
+
+
+def test_books_that_do_not_balance_are_told_loudly(tmp_path):
+    config = pristo_job(tmp_path, 50)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    ready = next((tmp_path / "pristo.job" / "ready").iterdir())
+    pl.read_parquet(ready).head(3).write_parquet(ready)
+    for command in ("status", "run"):
+        ended = backfill(command, config, cwd=tmp_path)
+        assert ended.code != 0
+        assert "DO NOT BALANCE" in ended.err
