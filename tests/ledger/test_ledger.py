@@ -1,0 +1,289 @@
+"""What the ledger keeps, adds up, recovers and refuses, over real SQLite files."""
+
+from __future__ import annotations
+
+import itertools
+import stat
+from pathlib import Path
+
+import pytest
+
+from backfill.errors import LedgerError
+from backfill.ledger import Ledger
+from backfill.model import Batch, Outcome, RequestCounts, Settlement, State, Tick
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path):
+    with Ledger.open(path, create=True, clock=itertools.count(1000).__next__) as ledger:
+        yield ledger
+
+
+def batch(start: int, stop: int, *, lane: int = 0, bucket: int = 0) -> Batch:
+    return Batch(bucket, lane, ((start, stop),))
+
+
+def settle(sent: Batch, state: State = State.DELIVERED, reason: str = "", **more) -> Settlement:
+    return Settlement(sent, (Outcome(sent.ranges, state, reason, **more),))
+
+
+def spans(ledger: Ledger) -> list[tuple[int, int, str]]:
+    columns = ledger.outcome_columns()
+    return list(zip(columns["start"], columns["stop"], columns["state"], strict=True))
+
+
+def test_equal_neighbours_of_a_lane_become_one_span(ledger: Ledger) -> None:
+    before: list[Settlement] = []
+    for start in range(0, 50, 10):
+        sent = batch(start, start + 10)
+        ledger.commit(before, [sent])
+        before = [settle(sent, http_status=201)]
+    ledger.commit(before, [])
+    assert spans(ledger) == [(0, 50, "delivered")]
+    assert ledger.settled(0) == [(0, 50)]
+    assert ledger.outcome_columns()["at"] == [1005]
+
+
+def test_neighbours_that_differ_in_their_words_stay_apart(ledger: Ledger) -> None:
+    first, second = batch(0, 5), batch(5, 9)
+    ledger.commit([], [first])
+    ledger.commit([settle(first, request_id="a")], [second])
+    ledger.commit([settle(second, request_id="b")], [])
+    assert spans(ledger) == [(0, 5, "delivered"), (5, 9, "delivered")]
+    assert ledger.settled(0) == [(0, 9)], "what is left to do does not depend on the words"
+
+
+def test_a_lane_goes_on_with_its_span_after_reopening(ledger: Ledger, path: Path) -> None:
+    first, second = batch(0, 5), batch(5, 9)
+    ledger.commit([], [first])
+    ledger.commit([settle(first)], [])
+    ledger.close()
+    with Ledger.open(path) as again:
+        again.commit([], [second])
+        again.commit([settle(second)], [])
+        assert spans(again) == [(0, 9, "delivered")]
+
+
+def test_records_without_an_outcome_are_pending_again(ledger: Ledger) -> None:
+    sent = batch(0, 10)
+    ledger.commit([], [sent])
+    outcome = Outcome(((3, 4),), State.FAILED, "bad number", 400, "r-1")
+    rest = Batch(0, 0, ((0, 3), (4, 10)))
+    ledger.commit([Settlement(sent, (outcome,))], [rest])
+    assert ledger.settled(0) == [(3, 4)]
+    ledger.commit([settle(rest)], [])
+    assert list(ledger.outcomes(State.FAILED)) == [(0, outcome, 1001)]
+    assert spans(ledger) == [(0, 3, "delivered"), (3, 4, "failed"), (4, 10, "delivered")]
+    assert ledger.counts() == {State.DELIVERED: 9, State.FAILED: 1, State.UNKNOWN: 0}
+
+
+def test_buckets_have_positions_of_their_own(ledger: Ledger) -> None:
+    here, there = batch(0, 5), batch(0, 7, bucket=3)
+    ledger.commit([], [here, there])
+    ledger.commit([settle(here), settle(there)], [])
+    assert ledger.settled(0) == [(0, 5)]
+    assert ledger.settled(3) == [(0, 7)]
+    assert ledger.settled(1) == []
+
+
+def test_what_is_in_flight_becomes_unknown_when_the_ledger_is_opened(
+    ledger: Ledger, path: Path
+) -> None:
+    ledger.commit([], [Batch(0, 0, ((0, 3), (5, 8))), batch(20, 22, lane=1)])
+    ledger.close()
+    with Ledger.open(path) as again:
+        assert again.recovered == 8
+        assert again.counts()[State.UNKNOWN] == 8
+        assert again.settled(0) == [(0, 3), (5, 8), (20, 22)]
+    with Ledger.open(path) as once_more:
+        assert once_more.recovered == 0
+        assert once_more.counts()[State.UNKNOWN] == 8
+
+
+def test_ticks_add_up_by_slice_and_requests_over_all_of_them(ledger: Ledger) -> None:
+    ledger.commit([], [], Tick(60, sent=2, throttled=1, latency={3: 1, 4: 1}))
+    ledger.commit([], [], Tick(60, sent=3, delivered=2, latency={4: 2}))
+    ledger.commit([], [], Tick(70, sent=1, retried=1, unknown=1))
+    assert ledger.ticks() == [
+        Tick(60, sent=5, throttled=1, delivered=2, latency={3: 1, 4: 3}),
+        Tick(70, sent=1, retried=1, unknown=1),
+    ]
+    assert ledger.requests() == RequestCounts(sent=6, throttled=1, retried=1)
+
+
+def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+    assert ledger.recovered == 0
+    assert ledger.counts() == {State.DELIVERED: 0, State.FAILED: 0, State.UNKNOWN: 0}
+    assert ledger.requests() == RequestCounts()
+    assert ledger.ticks() == []
+    assert list(ledger.outcomes()) == []
+    assert set(map(tuple, ledger.outcome_columns().values())) == {()}
+    assert ledger.quiet_until() == 0
+    assert ledger.recall("rate") is None
+
+
+def test_small_facts_survive(ledger: Ledger, path: Path) -> None:
+    ledger.remember("rate", "12.5")
+    ledger.remember("rate", "13.5")
+    ledger.set_quiet_until(1_800_000_000.25)
+    ledger.close()
+    with Ledger.open(path) as again:
+        assert again.recall("rate") == "13.5"
+        assert again.quiet_until() == 1_800_000_000.25
+
+
+def test_outcomes_come_by_bucket_and_position_over_many_pages(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backfill.ledger.ledger._PAGE", 3)
+    sent = [batch(2 * i, 2 * i + 1, lane=i, bucket=i % 2) for i in range(10)]
+    ledger.commit([], sent)
+    ledger.commit([settle(each) for each in sent], [])
+    order = [(bucket, outcome.ranges[0][0]) for bucket, outcome, _ in ledger.outcomes()]
+    assert order == sorted((each.bucket, each.ranges[0][0]) for each in sent)
+    assert len(ledger.outcome_columns(State.DELIVERED)["at"]) == 10
+    assert ledger.outcome_columns(State.FAILED)["at"] == []
+
+
+class TestDecisionsByHand:
+    @pytest.fixture(autouse=True)
+    def mixed(self, ledger: Ledger) -> None:
+        sent = batch(0, 10)
+        ledger.commit([], [sent])
+        outcomes = (
+            Outcome(((0, 5),), State.DELIVERED),
+            Outcome(((5, 7),), State.FAILED, "too long", 400),
+            Outcome(((7, 10),), State.UNKNOWN, "timed out", None, "r-9"),
+        )
+        ledger.commit([Settlement(sent, outcomes)], [])
+
+    def test_retry_makes_failed_records_pending(self, ledger: Ledger) -> None:
+        assert ledger.retry() == 2
+        assert ledger.settled(0) == [(0, 5), (7, 10)]
+        assert ledger.retry() == 0
+
+    def test_resend_makes_unknown_records_pending(self, ledger: Ledger) -> None:
+        assert ledger.resolve(State.PENDING) == 3
+        assert ledger.settled(0) == [(0, 7)]
+
+    @pytest.mark.parametrize("to", [State.DELIVERED, State.FAILED])
+    def test_settling_by_hand_keeps_what_was_known(self, ledger: Ledger, to: State) -> None:
+        assert ledger.resolve(to) == 3
+        assert ledger.counts()[State.UNKNOWN] == 0
+        last = list(ledger.outcomes(to))[-1][1]
+        assert last.reason == f"settled by hand as {to.value} (before: timed out)"
+        assert last.request_id == "r-9"
+
+    def test_a_retried_record_is_delivered_beside_its_neighbours(self, ledger: Ledger) -> None:
+        ledger.retry()
+        again = batch(5, 7)
+        ledger.commit([], [again])
+        ledger.commit([settle(again)], [])
+        assert ledger.counts() == {State.DELIVERED: 7, State.FAILED: 0, State.UNKNOWN: 3}
+
+    def test_nothing_is_settled_by_hand_while_requests_are_in_flight(self, ledger: Ledger) -> None:
+        ledger.commit([], [batch(10, 12)])
+        for decide in (ledger.retry, lambda: ledger.resolve(State.DELIVERED)):
+            with pytest.raises(LedgerError, match="in flight"):
+                decide()
+        assert ledger.counts() == {State.DELIVERED: 5, State.FAILED: 2, State.UNKNOWN: 3}
+
+    def test_an_unknown_record_is_not_resolved_as_unknown(self, ledger: Ledger) -> None:
+        with pytest.raises(ValueError, match="unknown"):
+            ledger.resolve(State.UNKNOWN)
+
+
+class TestContradictions:
+    """Whoever breaks the order of things is told so, and nothing of the step is written."""
+
+    @pytest.fixture(autouse=True)
+    def begun(self, ledger: Ledger) -> None:
+        first = batch(0, 5)
+        ledger.commit([], [first])
+        ledger.commit([settle(first)], [batch(5, 10)])
+
+    @pytest.mark.parametrize(
+        ("settled", "started", "words"),
+        [
+            ([settle(batch(5, 9))], [], "not in flight"),
+            ([settle(batch(0, 5))], [], "not in flight"),
+            ([settle(batch(5, 10)), settle(batch(5, 10))], [], "not in flight"),
+            ([], [batch(10, 12)], "while its lane is in flight"),
+            ([], [batch(20, 22, lane=1), batch(22, 24, lane=1)], "while its lane is in flight"),
+            ([], [batch(3, 6, lane=1)], "0 to 5 is delivered"),
+            ([], [batch(4, 5, lane=1)], "0 to 5 is delivered"),
+            ([], [batch(9, 12, lane=1)], "5 to 10 is in flight"),
+            ([], [batch(20, 25, lane=1), batch(22, 23, lane=2)], "is in flight"),
+            ([settle(batch(5, 10))], [batch(5, 6)], "5 to 10|0 to 10"),
+            ([], [Batch(0, 1, ())], "no records"),
+            ([], [Batch(0, 1, ((30, 30),))], "ascending"),
+            ([], [Batch(0, 1, ((30, 35), (33, 36)))], "ascending"),
+            ([settle(batch(5, 10), State.PENDING)], [], "comes to rest"),
+            (
+                [Settlement(batch(5, 10), (Outcome(((4, 6),), State.FAILED),))],
+                [],
+                "not a part of it",
+            ),
+            (
+                [
+                    Settlement(
+                        batch(5, 10),
+                        (Outcome(((5, 7),), State.FAILED), Outcome(((6, 8),), State.DELIVERED)),
+                    )
+                ],
+                [],
+                "settled twice",
+            ),
+        ],
+    )
+    def test_it_is_refused_in_words(self, ledger: Ledger, path: Path, settled, started, words):
+        before = (spans(ledger), ledger.in_flight())
+        with pytest.raises(LedgerError, match=words):
+            ledger.commit(settled, started, Tick(0, sent=1))
+        assert (spans(ledger), ledger.in_flight()) == before
+        assert ledger.requests().sent == 0
+        good = batch(5, 10)
+        ledger.commit([settle(good)], [])
+        assert ledger.counts()[State.DELIVERED] == 10
+
+    def test_a_position_that_was_settled_twice_in_the_file_is_found(
+        self, ledger: Ledger, path: Path
+    ) -> None:
+        ledger._file._connection.execute(
+            "INSERT INTO span VALUES (0, 3, 4, 'failed', NULL, '', NULL, 0)"
+        )
+        with pytest.raises(LedgerError, match="settled twice"):
+            ledger.settled(0)
+
+
+def test_files_are_for_their_owner_only_under_a_loose_umask(path: Path, loose_umask: None) -> None:
+    with Ledger.open(path, create=True) as ledger:
+        ledger.commit([], [batch(0, 1)])
+        files = sorted(each.name for each in path.parent.iterdir())
+        assert files == ["ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"]
+        for each in path.parent.iterdir():
+            assert stat.S_IMODE(each.stat().st_mode) == 0o600
+
+
+def test_every_commit_is_synced_before_it_returns(ledger: Ledger) -> None:
+    connection = ledger._file._connection
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_memory_of_last_spans_is_bounded_and_forgetting_costs_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backfill.ledger.ledger._MOST_TAILS", 2)
+    for half in (0, 5):
+        sent = [batch(10 * i + half, 10 * i + half + 5, lane=i) for i in range(8)]
+        ledger.commit([], sent)
+        ledger.commit([settle(each) for each in sent], [])
+    assert len(ledger._tails) <= 2
+    assert ledger.settled(0) == [(0, 80)]
+    assert ledger.counts()[State.DELIVERED] == 80
