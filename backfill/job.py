@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
-
-import anyio
 
 from backfill.audit import audit
 from backfill.config import Config, load_config
@@ -24,6 +20,7 @@ from backfill.errors import BusyError, ConfigError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Books, Progress, Secret, State, Stop, StopKind
+from backfill.own_thread import run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
 from backfill.status import Phase, Status
@@ -143,36 +140,10 @@ class Job:
         return self._frame("duplicates.parquet")
 
     def sample(self, n: int = 5) -> pl.DataFrame:
-        """The first `n` ready records with the body that is sent for each."""
-        import polars as pl  # noqa: PLC0415
+        """The first `n` ready records of the source with the body that is sent for each."""
+        from backfill.records import sample_bodies  # noqa: PLC0415 - Polars only when needed
 
-        parts = [
-            pl.scan_parquet(self.directory / "ready" / bucket.file).head(n)
-            for bucket in self.manifest.buckets
-        ]
-        names = pl.Series([entry.name for entry in self.manifest.events], dtype=pl.String())
-        columns = {"_file": pl.String, "_row": pl.UInt64, "time": pl.Datetime("us", "UTC")}
-        if not parts:
-            return pl.DataFrame(schema={**columns, "key": pl.String, "body": pl.String})
-        return (
-            pl.concat(parts)
-            .sort("file", "row")
-            .head(n)
-            .select(
-                pl.col("file")
-                .replace_strict(
-                    pl.Series(range(len(names)), dtype=pl.UInt32()),
-                    names,
-                    return_dtype=pl.String(),
-                )
-                .alias("_file"),
-                pl.col("row").alias("_row"),
-                "time",
-                "key",
-                "body",
-            )
-            .collect()
-        )
+        return sample_bodies(self.directory, self.manifest, n)
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:
         """The settings that a run with these changes would have. Raises ConfigError."""
@@ -193,39 +164,14 @@ class Job:
 
         `changes` override the configuration for this run: `rate`, `concurrency`, `limit`,
         `max_duration`, `max_errors`, `base_url`, `guarantee`, `timeout`, `max_wait`,
-        `patience`. The credential comes from the environment unless it is given. An interrupt
-        finishes what is in flight, records it and returns; a second one is raised at once.
+        `patience`. `observe` is called with the state of things a few times a second; without
+        it a bar is shown where someone is looking. The credential comes from the environment
+        unless it is given. An interrupt finishes what is in flight, records it and returns; a
+        second one is raised at once.
         """
         halt = halt or Halt()
-        result: list[Status] = []
-        fault: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                options = {"use_uvloop": find_spec("uvloop") is not None}
-                run = partial(
-                    self.run_async, observe=observe, halt=halt, credential=credential, **changes
-                )
-                result.append(anyio.run(run, backend_options=options))
-            except BaseException as error:  # noqa: BLE001 - raised again below, in the caller
-                fault.append(error)
-
-        # A thread of its own: a notebook has a loop running in this one, and an interrupt
-        # must reach `halt` instead of cancelling requests in flight.
-        thread = threading.Thread(target=work, name="backfill-run", daemon=True)
-        thread.start()
-        interrupted = False
-        while thread.is_alive():
-            try:
-                thread.join(0.5)
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise
-                interrupted = True
-                halt.request(StopKind.INTERRUPTED)
-        if fault:
-            raise fault[0]
-        return result[0]
+        run = partial(self.run_async, observe=observe, halt=halt, credential=credential, **changes)
+        return run_in_own_thread(run, halt)
 
     async def run_async(
         self,
@@ -236,6 +182,18 @@ class Job:
         **changes: Any,
     ) -> Status:
         """The same as `run`, inside an event loop."""
+        from backfill.progress import DeliveryBar  # noqa: PLC0415 - a face, shown on demand
+
+        with nullcontext(observe) if observe else DeliveryBar(self) as observer:
+            return await self._run(observer, halt or Halt(), credential, changes)
+
+    async def _run(
+        self,
+        observe: Observer,
+        halt: Halt,
+        credential: Secret | None,
+        changes: Mapping[str, Any],
+    ) -> Status:
         settings = self.settings(changes)
         credential = credential or credential_for(self.destination)
         with locked(self.directory):
@@ -252,7 +210,7 @@ class Job:
                     destination=self.destination,
                     credential=credential,
                     settings=settings,
-                    halt=halt or Halt(),
+                    halt=halt,
                     observe=observe,
                 )
                 seconds = before + time.monotonic() - started
@@ -263,11 +221,14 @@ class Job:
 
     # --- faces -----------------------------------------------------------------------------
 
-    def report(self, path: str | Path | None = None, format: str = "html") -> Path:  # noqa: A002
-        """Write a self-contained page with pictures. Returns its path.
+    def report(
+        self,
+        path: str | Path | None = None,
+        format: Literal["html", "png", "svg"] | None = None,  # noqa: A002 - the option's name
+    ) -> tuple[Path, ...]:
+        """Write a self-contained page with pictures, or the pictures alone ("png", "svg").
 
-        Without `path` it is `report.html` in the job's directory; `format` may also be "png"
-        or "svg" for the pictures alone.
+        Without `path` it is `report.html` in the job's directory. Returns what was written.
         """
         from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
 

@@ -7,7 +7,7 @@ as-of join, so the cost is that of reading the rows once.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import State
 
-__all__ = ["FRONT", "delivered_records", "frame_of_records", "write_records"]
+__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies", "write_records"]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
 
@@ -66,6 +66,33 @@ def write_records(frame: pl.LazyFrame, target: Path | BinaryIO, rows: int, direc
             ordered.sink_parquet(target)
         else:
             ordered.sink_ndjson(target)
+
+
+def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
+    """The first `n` ready records of the source: `_file`, `_row`, `time`, `key`, `body`."""
+    columns: dict[str, pl.DataType] = {
+        "_file": pl.String(),
+        "_row": pl.UInt64(),
+        "time": pl.Datetime("us", "UTC"),
+        "key": pl.String(),
+        "body": pl.String(),
+    }
+    parts = [
+        pl.scan_parquet(directory / "ready" / bucket.file)
+        .select("file", "row", "time", "key", "body")
+        .bottom_k(n, by=("file", "row"))
+        for bucket in manifest.buckets
+    ]
+    if not parts:
+        return pl.DataFrame(schema=columns)
+    return (
+        pl.concat(parts)
+        .sort("file", "row")
+        .head(n)
+        .with_columns(_file=_file_names(manifest), _row="row")
+        .select(list(columns))
+        .collect()
+    )
 
 
 def delivered_records(directory: Path) -> pl.LazyFrame:
@@ -164,7 +191,6 @@ def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFra
 def _with_state(
     directory: Path, manifest: Manifest, bucket: int, spans: pl.DataFrame
 ) -> pl.LazyFrame:
-    names = pl.Series([entry.name for entry in manifest.events], dtype=pl.String())
     settled = pl.col("stop").is_not_null() & (pl.col("position") < pl.col("stop"))
     ours = destination(manifest.destination).request_id_of("") is not None
     request_id = pl.coalesce("request_id", "record") if ours else pl.col("request_id")
@@ -179,13 +205,18 @@ def _with_state(
             _reason=pl.when(settled & (pl.col("reason") != "")).then("reason"),
             _http_status=pl.when(settled).then("http_status"),
             _request_id=pl.when(settled).then(request_id),
-            _file=pl.col("file").replace_strict(
-                pl.Series(range(len(names)), dtype=pl.UInt32()), names, return_dtype=pl.String()
-            ),
+            _file=_file_names(manifest),
             __file=pl.col("file"),
             _row=pl.col("row"),
         )
     )
+
+
+def _file_names(manifest: Manifest) -> pl.Expr:
+    """The name of a record's file, from its number."""
+    numbers = pl.Series(range(len(manifest.events)), dtype=pl.UInt32())
+    names = pl.Series([entry.name for entry in manifest.events], dtype=pl.String())
+    return pl.col("file").replace_strict(numbers, names, return_dtype=pl.String())
 
 
 def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
@@ -248,7 +279,7 @@ def _ordered(frame: pl.LazyFrame, rows: int, place: Path) -> pl.LazyFrame:
     return pl.concat([pl.scan_parquet(folder / "*.parquet").sort(_ORDER) for folder in folders])
 
 
-def _numbers(folder: Path) -> Sequence[int]:
+def _numbers(folder: Path) -> list[int]:
     return [int(part.partition("=")[2]) for part in folder.parts[-2:]]
 
 

@@ -18,7 +18,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"credentials", "prepare", "ledger", "status"}),
     frozenset({"deliver", "records", "audit"}),
-    frozenset({"planning", "settings"}),
+    frozenset({"planning", "settings", "own_thread"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),
     frozenset({"api"}),
