@@ -45,7 +45,7 @@ def init(events: str, contacts: str | None, destination_name: str, output: Path 
         events,
         contacts=contacts,
         destination_name=destination_name,
-        directory=target.parent,
+        target=target,
     )
     save_config(draft, target)
     print_draft(draft, target)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backfill.config.questions import Question, open_questions
+from backfill.config.questions import MARK, Question, open_questions
 from backfill.config.types import Files
 from backfill.destinations import destination
 from backfill.discover.columns import look_at
@@ -34,12 +34,16 @@ class Draft:
 
 
 def draft_config(
-    events: str, *, destination_name: str, directory: Path, contacts: str | None = None
+    events: str, *, destination_name: str, target: Path, contacts: str | None = None
 ) -> Draft:
     """Look at the files (names relative to the working directory) and draft a configuration that
-    will lie in `directory`. Raises ConfigError, and SourceError for files that cannot be read.
+    will be the file `target`. Raises ConfigError, also where that is there already, and
+    SourceError for files that cannot be read.
     """
     wanted = destination(destination_name)
+    if target.exists():
+        raise _there_already(target)
+    directory = target.parent
     now = datetime.now(UTC)
     here = Path()
     mine = read_sample(Files(files=(events,)), here, "events")
@@ -78,13 +82,17 @@ def save_config(draft: Draft, target: Path) -> None:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(draft.text)
     except FileExistsError:
-        raise ConfigError(
-            "exists already, and is not written over",
-            where=str(target),
-            hint="Name another file with -o, or remove this one.",
-        ) from None
+        raise _there_already(target) from None
     except OSError as error:
         raise ConfigError(f"cannot be written: {error.strerror}", where=str(target)) from error
+
+
+def _there_already(target: Path) -> ConfigError:
+    return ConfigError(
+        "exists already, and is not written over",
+        where=str(target),
+        hint="Name another file with -o, or remove this one.",
+    )
 
 
 def _relative(name: str, directory: Path) -> str:
@@ -97,7 +105,9 @@ def _relative(name: str, directory: Path) -> str:
             where=ascii(name),
             hint="Rename the file.",
         ) from None
-    if is_remote(name) or Path(name).is_absolute():
+    if is_remote(name):
+        return name
+    if Path(name).is_absolute() and not Path(name).is_relative_to(directory.absolute()):
         return name
     path = os.path.relpath(name, directory).replace(os.sep, "/")
-    return f"./{path}" if path.startswith("~") else path
+    return f"./{path}" if path.startswith(("~", MARK)) else path

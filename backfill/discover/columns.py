@@ -24,6 +24,7 @@ _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
 _EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
+_DECIMAL = "^[0-9]+[.][0-9]+$"
 _OURS = frozenset({"__file", "__row", "__raw"})
 
 
@@ -91,10 +92,9 @@ def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
         text.is_not_null().sum().alias("filled"),
         text.str.len_chars().max().fill_null(0).alias("longest"),
         *(_passing(kind, dtype, now).sum().alias(kind.value) for kind in _KINDS),
-        *(
-            text.str.contains(pattern).sum().alias(alias)
-            for alias, pattern in (("number", _NUMBER), ("epoch", _EPOCH), ("national", _NATIONAL))
-        ),
+        text.str.contains(_NUMBER).sum().alias("number"),
+        text.str.contains(_EPOCH).sum().alias("epoch"),
+        (text.str.contains(_NATIONAL) & ~text.str.contains(_DECIMAL)).sum().alias("national"),
         _unzoned(dtype, now).sum().alias("unzoned"),
     ).row(0, named=True)
     counts = (

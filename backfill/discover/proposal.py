@@ -14,7 +14,7 @@ from backfill.discover.columns import Look
 from backfill.discover.joins import Join, find_join
 from backfill.discover.spellings import TIMES, closeness, spellings_of
 
-__all__ = ["Match", "Proposal", "fits", "propose"]
+__all__ = ["Match", "Proposal", "propose", "resembles"]
 
 _TABLE = 50  # values that a table is offered for
 _LIKELY, _SURE = 0.5, 0.8  # shares of values that pass a field's rules
@@ -81,12 +81,13 @@ class _Matching:
             for each in self.destination.fields
             if not each.family and each.kind is not Kind.TIME
         ]
-        for each in (each for each in wanted if each.kind is Kind.UUID):
+        identities = [each for each in wanted if each.kind is Kind.UUID]
+        for each in identities:
             if identity := self._identity(each):
                 found[each.name] = Match(each, identity)
                 self._take(identity)
         self._take(self.join.contacts if self.join else None)
-        found |= self._best(each for each in wanted if each.name not in found)
+        found |= self._best(each for each in wanted if each not in identities)
         for each in wanted:
             if each.name not in found and each.required and each.default is None:
                 found[each.name] = self._asked(each, found)
@@ -186,7 +187,7 @@ class _Matching:
         if column.side == "contacts" and not of_person:
             return 0.0
         named = closeness(column.name, spellings_of(wanted))
-        share = fits(wanted, column)
+        share = _fits(wanted, column)
         if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
             return 0.0
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
@@ -219,7 +220,7 @@ def _of_event(column: Look) -> bool:
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
 
 
-def fits(wanted: Field, column: Look) -> float:
+def _fits(wanted: Field, column: Look) -> float:
     """The share of a column's values that a field would take, as far as a sample can tell."""
     match wanted.kind:
         case Kind.TARGET | Kind.PHONE:
@@ -239,6 +240,15 @@ def fits(wanted: Field, column: Look) -> float:
             return 1 - plain
         case _:
             return column.share(wanted.kind)
+
+
+def resembles(wanted: Field, column: Look) -> bool:
+    """Whether a column comes near enough to a field to be named as a possible answer."""
+    if closeness(column.name, spellings_of(wanted)):
+        return True
+    if wanted.kind in (Kind.PHONE, Kind.TARGET):
+        return column.share(Kind.PHONE) > 0.1
+    return _fits(wanted, column) > 0.1
 
 
 def _tells(wanted: Field, column: Look) -> float:

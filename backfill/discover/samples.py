@@ -40,6 +40,11 @@ class Sample:
     files: int
     rows: int | None
 
+    @property
+    def complete(self) -> bool:
+        """Whether every row that can be read is in the sample."""
+        return self.rows is not None and self.rows <= _ROWS
+
     def __str__(self) -> str:
         some = f"{self.frame.height:,}"
         if self.rows is None:

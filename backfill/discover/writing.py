@@ -11,9 +11,8 @@ from backfill.config.questions import MARK
 from backfill.destinations import Field, Kind
 from backfill.discover.columns import Look
 from backfill.discover.phrases import percent, reason, summary, time_format
-from backfill.discover.proposal import Match, Proposal, fits
+from backfill.discover.proposal import Match, Proposal, resembles
 from backfill.discover.samples import Sample
-from backfill.discover.spellings import closeness, spellings_of
 from backfill.discover.toml_text import quoted
 
 __all__ = ["Sampled", "write_config"]
@@ -35,7 +34,7 @@ def write_config(proposal: Proposal, events: Sampled, contacts: Sampled | None =
     """Write a proposal as TOML. Every open question is the value `"?"`."""
     blocks = [
         _head(proposal, events, contacts),
-        _events(proposal, events),
+        _events(proposal, events, contacts),
         *([_contacts(proposal, contacts)] if contacts else []),
         _fields(proposal),
         *(_table(each) for each in proposal.matches if each.table),
@@ -92,12 +91,13 @@ def _head(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list
     ]
 
 
-def _events(proposal: Proposal, events: Sampled) -> list[str]:
+def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
     lines: list[Line] = [("files", quoted(events.files), "")]
     notes: list[str] = []
     join, time = proposal.join, proposal.time
     if join is not None:
-        common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the contacts"
+        place = "contacts" if contacts and contacts.sample.complete else "sampled contacts"
+        common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the {place}"
         lines.append(("contact_key", _own(join.events), common))
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
@@ -161,11 +161,7 @@ def _wanted(proposal: Proposal, field: Field) -> str:
     if field.choices:
         words = f"a column of {', '.join(field.choices)}"
         return f'{words}; or {{ value = "…" }} for all'
-    near = [
-        _column(proposal, each)
-        for each in proposal.unused
-        if fits(field, each) > _NOTICED or closeness(each.name, spellings_of(field))
-    ]
+    near = [_column(proposal, each) for each in proposal.unused if resembles(field, each)]
     hint = f"; perhaps {' or '.join(near[:3])}" if near else ""
     if not field.required:
         return f"a contact needs a phone or an email, and no column was found for either{hint}"
@@ -193,7 +189,7 @@ def _custom(proposal: Proposal) -> Iterator[Line]:
 
 
 def _table(match: Match) -> list[str]:
-    column, name = match.column, quoted(match.field.name)
+    column, name = match.column, _key(match.field.name)
     assert column is not None  # noqa: S101 - a table is one of a column
     choices = ", ".join(match.field.choices)
     lines: list[Line] = [
@@ -202,7 +198,7 @@ def _table(match: Match) -> list[str]:
     ]
     note = [
         f"# What {match.field.name} each value stands for is yours to say: {choices}.",
-        "# Rows of a value without a line are rejected; delete the lines of what is not to be sent.",
+        "# Rows of a value without a line are rejected: delete the lines of what is not to go.",
     ]
     if match.more:
         note.append(f"# {match.more:,} rarer values of the sample are not listed.")
@@ -214,6 +210,10 @@ def _table(match: Match) -> list[str]:
         f"[fields.{name}.values]",
         *_aligned(lines),
     ]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else quoted(name)
 
 
 def _rules(proposal: Proposal) -> list[str]:

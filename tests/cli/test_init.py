@@ -1,0 +1,94 @@
+"""`backfill init` from the command line."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from backfill.cli import main
+
+EVENTS = "user_id,event,at,phone,plan\n" + "".join(
+    f"00000000-0000-4000-8000-{number % 5:012},{('signup', 'login')[number % 2]},"
+    f"2024-01-{number + 1:02}T10:00:00Z,+12025550{100 + number},p1\n"
+    for number in range(20)
+)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.csv").write_text(EVENTS, encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["backfill", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return run
+
+
+def test_it_writes_a_configuration_and_says_what_is_open_and_what_comes_next(run, tmp_path):
+    code, out, err = run("init", "visits.csv", "--destination", "pristo-events")
+    assert (code, err) == (0, "")
+    assert "looked at all 20 rows of visits.csv" in out
+    assert "contact.id     events.user_id" in out
+    assert "not used: events.plan" in out
+    assert "population: the UUID" in out
+    assert out.endswith("Answer them, then: backfill plan visits.toml\n")
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert 'destination = "pristo-events"' in (tmp_path / "visits.toml").read_text("utf-8")
+
+
+def test_plan_refuses_open_questions_and_names_them(run):
+    run("init", "visits.csv", "--destination", "watch-events")
+    code, _, err = run("plan", "visits.toml")
+    assert code == 2
+    assert "a question is still open" in err
+    assert "[fields] confidence: what to send for 'login', 'signup'" in err
+
+
+def test_it_writes_nothing_over(run, tmp_path):
+    assert run("init", "visits.csv", "--destination", "watch-events", "-o", "w.toml")[0] == 0
+    before = (tmp_path / "w.toml").read_bytes()
+    code, _, err = run("init", "visits.csv", "--destination", "watch-events", "-o", "w.toml")
+    assert code == 2
+    assert "exists already" in err
+    assert "-o" in err
+    assert (tmp_path / "w.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("visits.csv", "--destination", "pristo"), "Did you mean 'pristo-events'?"),
+        (("visit.csv", "--destination", "watch-events"), "Did you mean 'visits.csv'?"),
+        (("visits.csv",), "--destination"),
+        (
+            ("visits.csv", "--contacts", "none.csv", "--destination", "watch-events"),
+            "there is no such file",
+        ),
+    ],
+)
+def test_mistakes_are_explained_and_leave_no_file(run, tmp_path, arguments, words):
+    code, _, err = run("init", *arguments)
+    assert code == 2
+    assert words in err
+    assert not list(tmp_path.glob("*.toml"))
+
+
+def test_hostile_names_do_not_command_the_terminal(run, tmp_path):
+    text = EVENTS.replace("plan", '"pl\x1b[2Jan"', 1)
+    (tmp_path / "visits.csv").write_text(text, encoding="utf-8")
+    code, out, _ = run("init", "visits.csv", "--destination", "pristo-events")
+    assert code == 0
+    assert "\x1b[2J" not in out
+    assert "\x1b" not in (tmp_path / "visits.toml").read_text("utf-8")
+
+
+def test_help_has_an_example(run):
+    code, out, _ = run("init", "--help")
+    assert code == 0
+    assert "backfill init exports/events.parquet" in out

@@ -1,0 +1,79 @@
+"""Columns are measured by the rules that will judge their values."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+
+from backfill.destinations import Kind
+from tests.discover.frames import EMAILS, IDS, LABELS, PHONES, TIMES, look
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Kind.UUID, IDS),
+        (Kind.UUID, [each.upper() for each in IDS]),
+        (Kind.PHONE, PHONES),
+        (Kind.EMAIL, EMAILS),
+        (Kind.LANGUAGE, ["en", "he", "fr"]),
+        (Kind.TIME, TIMES),
+        (Kind.TIME, [1_700_000_000, 1_700_000_001]),
+        (Kind.TIME, [datetime(2024, 1, 1, tzinfo=UTC)]),
+        (Kind.TIME, [date(2024, 1, 1)]),
+        (Kind.TIME, ["2999-01-01T00:00:00Z"]),
+    ],
+)
+def test_values_that_a_field_would_take_count_for_its_kind(kind, values):
+    found = look([*values, None])
+    assert found.share(kind) == 1
+    assert found.filled == len(values)
+
+
+def test_shares_are_of_the_values_that_are_there():
+    found = look([*IDS[:3], "CUST-1", None, "", "  "])
+    assert found.filled == 4
+    assert found.share(Kind.UUID) == 0.75
+
+
+def test_times_without_a_zone_are_told_from_those_with_one():
+    assert look(["2024-01-01 10:00", "2024-01-01T10:00:00Z"]).unzoned == 0.5
+    assert look([datetime(2024, 1, 1)]).unzoned == 1  # noqa: DTZ001 - such a time is the case
+    assert look([datetime(2024, 1, 1, tzinfo=UTC)]).unzoned == 0
+
+
+def test_names_of_events_are_a_few_words_that_come_back():
+    assert look(LABELS * 10).coded
+    assert look(pl.Series(LABELS * 10, dtype=pl.Categorical)).coded
+    assert not look(IDS * 2).coded
+    assert not look(["1", "2"] * 10).coded
+    assert not look([f"a note of its own {number}" for number in range(100)]).coded
+
+
+def test_the_most_frequent_values_come_first_as_they_stand():
+    found = look(["b", "a ", "b", "c", "a ", "b"])
+    assert found.common == (("b", 3), ("a ", 2), ("c", 1))
+
+
+def test_an_amount_is_no_national_phone_number():
+    assert look(["052-555-0123", "(02) 555 0123"]).national == 1
+    assert look(["1234567.25", "9876543.5"]).national == 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series([[1], [2]]),
+        pl.Series([{"a": 1}, {"a": 2}]),
+        pl.Series([None, None]),
+        pl.Series([], dtype=pl.String),
+        pl.Series([b"a", b"b"]),
+        pl.Series([True, False]),
+        pl.Series([1.5, float("nan")]),
+    ],
+)
+def test_a_column_of_any_type_can_be_looked_at(values):
+    found = look(values)
+    assert found.share(Kind.UUID) == found.share(Kind.EMAIL) == found.share(Kind.TIME) == 0

@@ -1,0 +1,57 @@
+"""The two columns that join events and contacts."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backfill.discover.columns import look_at
+from backfill.discover.joins import find_join
+from tests.discover.frames import IDS, NOW, contacts, events
+
+
+def join_of(mine, theirs):
+    found = find_join(look_at(mine, "events", now=NOW), look_at(theirs, "contacts", now=NOW))
+    return (found.events.name, found.contacts.name) if found else None
+
+
+def test_names_and_common_values_agree():
+    assert join_of(events(), contacts()) == ("user_id", "id")
+
+
+def test_common_values_are_enough_under_names_that_say_nothing():
+    mine = events(user_id=None, x7=IDS[:20] * 2)
+    theirs = contacts(id=None, column_3=IDS)
+    assert join_of(mine, theirs) == ("x7", "column_3")
+
+
+def test_row_numbers_on_both_sides_do_not_win_against_ids():
+    """Counting ids have everything in common with row numbers; the names decide."""
+    mine = events(id=range(40), user_id=[number // 2 for number in range(40)])
+    theirs = contacts(id=range(40), row=range(40))
+    assert join_of(mine, theirs) == ("user_id", "id")
+
+
+def test_names_are_enough_where_samples_have_nothing_in_common():
+    mine = events(user_id=[f"{number:036}" for number in range(40)])
+    assert join_of(mine, contacts()) == ("user_id", "id")
+
+
+def test_codes_that_every_file_has_join_nothing():
+    mine = pl.DataFrame({"country": ["IL", "GB"] * 20})
+    theirs = pl.DataFrame({"country": ["GB", "IL"] * 20})
+    assert join_of(mine, theirs) is None
+
+
+def test_ids_that_stand_in_several_rows_of_the_contacts_still_join():
+    theirs = pl.concat([contacts(), contacts().head(5)])
+    (found,) = [
+        find_join(look_at(events(), "events", now=NOW), look_at(theirs, "contacts", now=NOW))
+    ]
+    assert found is not None
+    assert found.repeated == 5
+    assert found.found == 20
+
+
+def test_empty_sides_join_nothing():
+    assert join_of(events().clear(), contacts()) is None
+    assert join_of(events(), contacts().clear()) is None

@@ -1,0 +1,141 @@
+"""Names propose, values decide."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from tests.discover.frames import EMAILS, IDS, PHONES, TIMES, contacts, events, proposed
+
+
+def test_a_crm_export_is_matched_whole():
+    proposal, fields = proposed("pristo-events", events(), contacts())
+    assert fields == {
+        "contact.id": "events.user_id",
+        "contact.email": "contacts.email",
+        "contact.phone": "contacts.mobile",
+        "contact.language": "contacts.lang",
+        "contact.name": "contacts.firstName",
+        "contact.lastName": "contacts.surname",
+        "type": "events.event",
+    }
+    assert proposal.time is not None
+    assert proposal.time.name == "at"
+    assert [each.name for each in proposal.unused] == ["amount", "plan"]
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        ("contact.email", "email", "e-mail"),
+        ("contact.email", "email", "E_MAIL"),
+        ("contact.email", "email", "Kontakt"),
+        ("contact.phone", "mobile", "msisdn"),
+        ("contact.phone", "mobile", "Tel"),
+        ("contact.phone", "mobile", "whatever"),
+        ("contact.language", "lang", "locale"),
+        ("contact.name", "firstName", "given name"),
+        ("contact.lastName", "surname", "LAST_NAME"),
+    ],
+)
+def test_spellings_and_values_find_the_column(field, old, new):
+    _, fields = proposed("pristo-events", events(), contacts().rename({old: new}))
+    assert fields[field] == f"contacts.{new}"
+
+
+def test_values_veto_a_name():
+    """A column named `email` that holds phones is the phone."""
+    _, fields = proposed("pristo-events", events(), contacts(email=PHONES, mobile=EMAILS))
+    assert fields["contact.phone"] == "contacts.email"
+    assert fields["contact.email"] == "contacts.mobile"
+
+
+def test_an_id_of_the_event_is_not_the_contact():
+    mine = events(user_id=None, id=IDS, email=EMAILS)
+    proposal, fields = proposed("pristo-events", mine)
+    assert fields["contact.id"] is None
+    assert not proposal.namespace
+
+
+def test_ids_that_are_no_uuids_need_a_namespace():
+    numbers = [f"CUST-{number}" for number in range(20)] * 2
+    proposal, fields = proposed("pristo-events", events(user_id=numbers, email=EMAILS))
+    assert fields["contact.id"] == "events.user_id"
+    assert proposal.namespace
+
+
+def test_a_uuid_of_the_contacts_is_better_than_a_number_that_joins():
+    mine = events(user_id=list(range(20)) * 2)
+    theirs = contacts(id=range(40), uuid=IDS)
+    proposal, fields = proposed("pristo-events", mine, theirs)
+    assert proposal.join is not None
+    assert fields["contact.id"] == "contacts.uuid"
+    assert not proposal.namespace
+
+
+def test_a_contact_that_cannot_be_reached_is_a_question():
+    _, fields = proposed("pristo-events", events())
+    assert fields["contact.phone"] is None
+    assert "contact.email" not in fields
+
+
+@pytest.mark.parametrize(
+    ("columns", "time"),
+    [
+        ({"at": None, "created_at": TIMES}, "created_at"),
+        ({"updated_at": TIMES}, "at"),
+        ({"at": None, "wann": TIMES}, "wann"),
+        ({"at": None, "ts": range(1_700_000_000, 1_700_000_040)}, "ts"),
+        ({"at": None, "amount": range(1_700_000_000, 1_700_000_040)}, None),
+        ({"at": ["31/01/2024"] * 40}, None),
+    ],
+)
+def test_the_time_is_found_by_its_name_or_by_how_it_is_written(columns, time):
+    proposal, _ = proposed("watch-events", events(phone=PHONES, **columns))
+    assert (proposal.time.name if proposal.time else None) == time
+
+
+def test_confidence_is_a_table_of_the_labels_without_an_answer():
+    proposal, fields = proposed("watch-events", events(), contacts())
+    assert fields == {
+        "target.value": "contacts.mobile",
+        "label": "events.event",
+        "confidence": "events.event",
+    }
+    confidence = proposal.match("confidence")
+    assert confidence is not None
+    assert confidence.table == (("login", 20, None), ("purchase", 10, None), ("signup", 10, None))
+
+
+def test_a_column_of_the_right_words_needs_no_table():
+    _, fields = proposed("watch-events", events(phone=PHONES, trust=["high", "low"] * 20))
+    assert fields["confidence"] == "events.trust"
+
+
+def test_more_labels_than_a_table_holds_are_counted():
+    labels = [f"label {number % 55}" for number in range(550)]
+    mine = pl.DataFrame({"event": labels, "phone": (PHONES * 14)[:550]})
+    proposal, _ = proposed("watch-events", mine)
+    confidence = proposal.match("confidence")
+    assert confidence is not None
+    assert len(confidence.table) == 50
+    assert confidence.more == 5
+
+
+def test_words_that_are_valid_answer_themselves():
+    words = ["verification.started", "approved", "denied", "expired"] * 10
+    proposal, _ = proposed("watch-feedbacks", events(event=None, status=words, phone=PHONES))
+    kind = proposal.match("type")
+    assert kind is not None
+    assert {value: sent for value, _, sent in kind.table} == {
+        "verification.started": "verification.started",
+        "approved": None,
+        "denied": None,
+        "expired": None,
+    }
+
+
+def test_nothing_at_all_leaves_every_required_field_open():
+    proposal, fields = proposed("watch-events", pl.DataFrame({"a": [None], "b": [[1]]}))
+    assert fields == {"target.value": None, "label": None, "confidence": None}
+    assert [each.name for each in proposal.unused] == ["a", "b"]

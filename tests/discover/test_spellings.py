@@ -1,0 +1,33 @@
+"""Names are compared as people mean them."""
+
+from __future__ import annotations
+
+import pytest
+
+from backfill.discover.spellings import JOIN_KEYS, TIMES, closeness
+
+
+@pytest.mark.parametrize("name", ["user_id", "userId", "UserID", "USER_ID", "user-id", "User Id"])
+def test_case_and_separators_do_not_matter(name):
+    assert closeness(name, JOIN_KEYS) == closeness("user_id", JOIN_KEYS) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings"),
+    [("home_phone", ("phone",)), ("emailWork", ("email",)), ("signup_user_id", ("user_id",))],
+)
+def test_a_spelling_inside_a_longer_name_counts_for_less(name, spellings):
+    assert 0.5 < closeness(name, spellings) < closeness(spellings[0], spellings)
+
+
+@pytest.mark.parametrize(
+    "name", ["order_id", "birth_date", "expires_at", "nickname", "", "?", "🎁"]
+)
+def test_words_that_say_little_are_not_recognised_in_longer_names(name):
+    assert closeness(name, ("id", "name", "date", "at", *TIMES)) == 0
+
+
+def test_clearer_spellings_come_before_others():
+    ranks = [closeness(name, TIMES) for name in ("occurred_at", "created_at", "updated_at")]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(set(ranks)) == 3
