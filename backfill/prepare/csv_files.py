@@ -247,8 +247,7 @@ class _Survey:
         if self.dialect.plain(text, end):
             return Block(end, self._count(text[:end]), straight=True)
         if self.dialect.straight(text, end):
-            found = self.dialect.regular.match(text, 0, end)
-            regular = found.end() if found else 0
+            regular = self.dialect.regular(text, end)
             if regular == end or (
                 regular and self.dialect.read_row(text, regular, final=self._ended) is None
             ):

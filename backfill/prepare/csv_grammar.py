@@ -68,7 +68,7 @@ class Dialect:
     marked: bool = False
 
     @cached_property
-    def regular(self) -> re.Pattern[bytes]:
+    def _regular(self) -> re.Pattern[bytes]:
         """Matches the rows from a row's beginning on whose quotes stand where they should."""
         sep = re.escape(self.separator)
         return re.compile(
@@ -77,8 +77,8 @@ class Dialect:
         )  # fmt: skip
 
     @cached_property
-    def exact(self) -> re.Pattern[bytes]:
-        """Like `regular`, and every row is text, has no cell too many and repeats no header."""
+    def _exact(self) -> re.Pattern[bytes]:
+        """Like `_regular`, and every row is text, has no cell too many and repeats no header."""
         sep = re.escape(self.separator)
         bare = rb'[^"\n\xff' + sep + rb"]*+"
         quoted = _QUOTED.replace(b'[^"]', b'[^"\xff]')
@@ -95,6 +95,23 @@ class Dialect:
     def _refuse_blank(self) -> bytes:
         return b"" if self.width == 1 else rb"(?!\r?\n)"
 
+    def regular(self, text: bytes, end: int) -> int:
+        """How far Polars reads `text`, from a row's beginning on, as this grammar does.
+
+        Only quotes and blank lines are looked at; `straight` looks at the rest.
+        """
+        return self._span(self._regular, text, 0, end)
+
+    def _span(self, pattern: re.Pattern[bytes], text: bytes, at: int, end: int) -> int:
+        # In steps of the reach, so that a longer row is never taken here: where it ends is
+        # decided by `read_row` alone, wherever the text was cut.
+        while at < end:
+            found = pattern.match(text, at, min(end, at + self.reach))
+            if found is None or found.end() == at:
+                break
+            at = found.end()
+        return at
+
     def plain(self, text: bytes, end: int) -> bool:
         """Whether Polars reads `text` up to `end`, whole rows, as one row a line.
 
@@ -105,7 +122,7 @@ class Dialect:
         )
 
     def straight(self, text: bytes, end: int) -> bool:
-        """Whether nothing that `regular` does not see can mislead Polars in `text`."""
+        """Whether nothing that `_regular` does not see can mislead Polars in `text`."""
         # Polars drops a carriage return at the end of any cell without quotes.
         if text.find(b"\r", 0, end) >= 0 and text.find(b"\r" + self.separator, 0, end) >= 0:
             return False
@@ -188,10 +205,9 @@ class Dialect:
         malformed: list[str] = []
         at = 0
         while at < len(text):
-            found = self.exact.match(text, at)
-            assert found is not None  # noqa: S101 - the pattern matches nothing at least
-            parts.append(text[at : found.end()])
-            at = found.end()
+            end = self._span(self._exact, text, at, len(text))
+            parts.append(text[at:end])
+            at = end
             if at == len(text):
                 break
             row = self.read_row(text, at, final=final)

@@ -141,7 +141,7 @@ def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
         return {}, 0, True
     if not _SURROGATE.search(text):
         frame = _read(text)
-        if frame is not None and _RAW not in frame.schema:
+        if frame is not None and frame.width and _RAW not in frame.schema:
             return {name: _kind(dtype) for name, dtype in frame.schema.items()}, frame.height, True
     repaired = _repair(text)
     return repaired.schema, repaired.rows, False

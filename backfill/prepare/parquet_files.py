@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import polars as pl
 
 from backfill.errors import SourceError
 from backfill.prepare.locations import Location
 
-__all__ = ["ParquetFile", "survey_parquet"]
+__all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,23 @@ class ParquetFile:
     size: int
     sha256: str
 
-    def scan(self, path: str) -> pl.LazyFrame:
-        """`__row`, `__raw`, then the columns."""
-        return pl.scan_parquet(
-            path, glob=False, hive_partitioning=False, row_index_name="__row", row_index_offset=1
-        ).select(
-            pl.col("__row").cast(pl.UInt64),
-            pl.lit(None, pl.String).alias("__raw"),
-            *self.schema,
-        )
+
+def scan_parquet(paths: Sequence[str], rows: Sequence[int]) -> pl.LazyFrame:
+    """Files of one schema, which hold so many rows: `__file`, `__row`, `__raw`, the columns.
+
+    `__file` counts them from 0, `__row` the rows of each from 1.
+    """
+    index = pl.col("__row")
+    ends = pl.Series(list(accumulate(rows)), dtype=pl.UInt64)
+    number = pl.lit(ends).search_sorted(index, side="right").cast(pl.UInt32)
+    starts = pl.lit(pl.Series([0, *ends], dtype=pl.UInt64))
+    return pl.scan_parquet(
+        list(paths), glob=False, hive_partitioning=False, row_index_name="__row"
+    ).with_columns(
+        pl.lit(None, pl.String).alias("__raw"),
+        number.alias("__file"),
+        index.cast(pl.UInt64) - starts.gather(number) + 1,
+    )
 
 
 def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> ParquetFile:

@@ -7,7 +7,9 @@ with what the machine's own environment has for them.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import polars as pl
 
 from backfill.errors import SourceError
 
-__all__ = ["fetch", "fetched"]
+__all__ = ["Copies", "fetched"]
 
 _TIMEOUT = 60.0  # seconds without any byte
 
@@ -28,13 +30,31 @@ def fetched(address: str, *, name: str) -> Iterator[Path]:
     os.close(handle)
     path = Path(text)
     try:
-        fetch(address, path, name=name)
+        _fetch(address, path, name)
         yield path
     finally:
         path.unlink(missing_ok=True)
 
 
-def fetch(address: str, path: Path, *, name: str) -> None:
+class Copies:
+    """Copies of remote files in a private directory, removed when this object goes."""
+
+    def __init__(self) -> None:
+        self._directory: Path | None = None
+        self._count = 0
+
+    def fetch(self, address: str, *, name: str) -> str:
+        """Copy what lies behind `address`. Returns the copy's path. Raises SourceError."""
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="backfill-"))
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        self._count += 1
+        path = self._directory / str(self._count)
+        _fetch(address, path, name)
+        return str(path)
+
+
+def _fetch(address: str, path: Path, name: str) -> None:
     """Copy what lies behind `address` into the file `path`. Raises SourceError."""
     if address.startswith(("http://", "https://")):
         _download(address, path, name)

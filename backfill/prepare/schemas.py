@@ -28,7 +28,7 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
     """The type that values of both can take."""
     if left == right:
         return left
-    if left == pl.Null or right == pl.Null:
+    if pl.Null in (left, right):
         return right if left == pl.Null else left
     if isinstance(left, pl.Datetime) and isinstance(right, pl.Datetime):
         if (left.time_zone is None) != (right.time_zone is None):
@@ -36,6 +36,8 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
         unit = min((left.time_unit, right.time_unit), key=["ns", "us", "ms"].index)
         zone = left.time_zone if left.time_zone == right.time_zone else "UTC"
         return pl.Datetime(unit, zone)
+    if {left, right} == {pl.Int64(), pl.UInt64()}:
+        return pl.Int128()  # Polars itself would take fractions, which round
     alike = (left.is_numeric() and right.is_numeric()) or (left.is_nested() and right.is_nested())
     if not alike:
         return pl.String()

@@ -6,11 +6,8 @@ door no longer knows files, formats or encodings.
 
 from __future__ import annotations
 
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -25,8 +22,8 @@ from backfill.prepare.csv_files import CsvFile, survey_csv
 from backfill.prepare.fingerprints import check_unchanged, hash_file
 from backfill.prepare.locations import Location, locate
 from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
-from backfill.prepare.parquet_files import ParquetFile, survey_parquet
-from backfill.prepare.remote import fetch
+from backfill.prepare.parquet_files import ParquetFile, scan_parquet, survey_parquet
+from backfill.prepare.remote import Copies
 from backfill.prepare.schemas import converted, union
 
 __all__ = ["OURS", "Source", "check_unchanged", "open_source"]
@@ -56,27 +53,47 @@ class Source:
     rows: int
     _files: tuple[Opened, ...]
     _paths: tuple[str, ...]
+    _copies: Copies  # of remote files; they go with the source
 
     def scan(self) -> pl.LazyFrame:
-        """`__file`, `__row`, `__raw`, then the own columns, in the order of files and rows.
+        """`__file`, `__row`, `__raw`, then the own columns.
 
-        A malformed row has its text in `__raw` and null in every own column. May be called, and
-        its frame collected, several times.
+        A malformed row has its text in `__raw` and null in every own column. The rows of a file
+        come in order, and so do files of one kind; text comes before Parquet. May be called,
+        and its frame collected, several times, as long as the source lives.
         """
-        parts: list[pl.LazyFrame] = []
-        numbered = enumerate(zip(self._files, self._paths, strict=True))
-        for lazy, group in groupby(numbered, lambda each: isinstance(each[1][0], ParquetFile)):
-            if lazy:
-                parts += [
-                    self._shaped(file.scan(path), index, file)
-                    for index, (file, path) in group
-                    if isinstance(file, ParquetFile)
-                ]
-            else:
-                parts.append(self._streamed(tuple(index for index, _ in group)))
-        return pl.concat(parts)
+        groups: dict[Hashable, list[int]] = {}
+        for index in range(len(self._files)):
+            groups.setdefault(self._scanned_with(index), []).append(index)
+        text = groups.pop(None, None)
+        parts = [self._streamed(text)] if text else []
+        return pl.concat([*parts, *map(self._together, groups.values())])
 
-    def _streamed(self, indices: tuple[int, ...]) -> pl.LazyFrame:
+    def _scanned_with(self, index: int) -> Hashable:
+        """Files of which this is equal are read by one scan; None is for text."""
+        file = self._files[index]
+        if not isinstance(file, ParquetFile):
+            return None
+        return tuple(file.schema.items()), tuple(name for name, _ in file.location.partitions)
+
+    def _together(self, indices: Sequence[int]) -> pl.LazyFrame:
+        """Parquet files of one schema: a scan for each would cost milliseconds for each."""
+        files = [self._files[index] for index in indices]
+        scan = scan_parquet([self._paths[index] for index in indices], [f.rows for f in files])
+        number = pl.col("__file")
+        partitions = {
+            name: pl.lit(pl.Series([dict(file.location.partitions)[name] for file in files]))
+            for name, _ in files[0].location.partitions
+        }
+        return scan.select(
+            pl.lit(pl.Series(indices, dtype=pl.UInt32)).gather(number).alias("__file"),
+            "__row",
+            "__raw",
+            *self._own(files[0], {name: each.gather(number) for name, each in partitions.items()}),
+        )
+
+    def _streamed(self, indices: Sequence[int]) -> pl.LazyFrame:
+        """Text files, read block by block as the engine asks for them."""
         schema = {**_INTERNAL, **self.schema}
 
         def read(
@@ -89,8 +106,12 @@ class Source:
             for index in indices:
                 file = self._files[index]
                 assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
+                partitions = {name: pl.lit(value) for name, value in file.location.partitions}
+                own = tuple(self._own(file, partitions))
                 for part in file.frames(self._paths[index]):
-                    frame = self._shaped(part.lazy(), index, file).collect()
+                    frame = part.select(
+                        pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own
+                    )
                     if left is not None:
                         frame = frame.head(left)
                         left -= frame.height
@@ -102,18 +123,15 @@ class Source:
 
         return register_io_source(read, schema=schema, is_pure=True)
 
-    def _shaped(self, frame: pl.LazyFrame, index: int, file: Opened) -> pl.LazyFrame:
-        """Give a file's rows their file, its partitions, and the columns that it lacks."""
-        partitions = dict(file.location.partitions)
-        own = [
-            pl.lit(partitions[name], pl.String).alias(name)
-            if name in partitions
-            else converted(name, file.schema[name], dtype)
-            if name in file.schema
-            else pl.lit(None, dtype).alias(name)
-            for name, dtype in self.schema.items()
-        ]
-        return frame.select(pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own)
+    def _own(self, file: Opened, partitions: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
+        """The own columns of all files, from one that has partitions and may lack others."""
+        for name, dtype in self.schema.items():
+            if name in partitions:
+                yield partitions[name].cast(pl.String).alias(name)
+            elif name in file.schema:
+                yield converted(name, file.schema[name], dtype)
+            else:
+                yield pl.lit(None, dtype).alias(name)
 
 
 def open_source(
@@ -128,8 +146,10 @@ def open_source(
     Raises SourceError for a file that is missing, empty, broken or not what its ending says.
     """
     locations = locate(files, directory)
-    local = _Local()
-    paths = tuple(local.path(location) for location in locations)
+    copies = Copies()
+    paths = tuple(
+        copies.fetch(each.path, name=each.name) if each.remote else each.path for each in locations
+    )
     opened: list[Opened] = []
     entries: list[SourceEntry] = []
     sizes = [Path(path).stat().st_size for path in paths]
@@ -151,16 +171,15 @@ def open_source(
         )
         done += size
     schema = _own_columns(opened, what)
-    source = Source(
+    return Source(
         entries=tuple(entries),
         columns=tuple(schema),
         schema=schema,
         rows=sum(entry.rows for entry in entries),
         _files=tuple(opened),
         _paths=paths,
+        _copies=copies,
     )
-    local.live_as_long_as(source)
-    return source
 
 
 def _survey(
@@ -202,25 +221,3 @@ def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     if not own:
         raise SourceError(f"the {what} have no column of their own", where=files[0].location.name)
     return own
-
-
-class _Local:
-    """Copies of remote files, in a private directory that goes when the source goes."""
-
-    def __init__(self) -> None:
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
-        self._count = 0
-
-    def path(self, location: Location) -> str:
-        if not location.remote:
-            return location.path
-        if self._directory is None:
-            self._directory = tempfile.TemporaryDirectory(prefix="backfill-")
-        self._count += 1
-        path = Path(self._directory.name, str(self._count))
-        fetch(location.path, path, name=location.name)
-        return str(path)
-
-    def live_as_long_as(self, source: Source) -> None:
-        if self._directory is not None:
-            weakref.finalize(source, self._directory.cleanup)

@@ -1,0 +1,135 @@
+"""NDJSON files: scalars are text, shapes stay, and what is no object is a malformed row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.errors import SourceError
+from backfill.prepare.locations import Location
+from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
+
+
+def read(
+    content: bytes, directory: Path, *, block: int = 1 << 16, **options
+) -> tuple[NdjsonFile, list[dict[str, object]]]:
+    """Survey and read; the row numbers are checked here and taken off."""
+    path = directory / "file.ndjson"
+    path.write_bytes(content)
+    location = Location("file.ndjson", str(path), "ndjson")
+    file = survey_ndjson(location, str(path), block=block, **options)
+    rows = [row for frame in file.frames(str(path)) for row in frame.rows(named=True)]
+    assert [row.pop("__row") for row in rows] == list(range(1, file.rows + 1))
+    return file, rows
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("ndjson")
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+def test_numbers_and_truth_values_are_text_with_all_their_digits(tmp_path, block):
+    content = b'{"a":9007199254740993}\n{"a":0.1}\r\n\n{"a":true}\n{"a":"00123"}\n{"b":null}'
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema == {"a": pl.String, "b": pl.String}
+    assert [row["a"] for row in rows] == ["9007199254740993", "0.1", "true", "00123", None]
+
+
+def test_lists_and_objects_keep_their_shape(tmp_path):
+    file, rows = read(b'{"a":[1,2],"b":{"c":1}}\n{"b":{"d":"x"}}\n', tmp_path)
+    assert file.schema["a"] == pl.List(pl.Int64)
+    assert rows[1]["b"] == {"c": None, "d": "x"}
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+def test_shapes_that_do_not_go_together_are_json_text(tmp_path, block):
+    _, rows = read(b'{"a":[1]}\n{"a":{"b":1}}\n{"a":2}\n', tmp_path, block=block)
+    assert [json.loads(str(row["a"])) for row in rows] == [[1], {"b": 1}, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "raw"),
+    [
+        (b"nonsense", "nonsense"),
+        (b"[1]", "[1]"),
+        (b"null", "null"),
+        (b'{"id":', '{"id":'),
+        (b'{"id":1} {"id":2}', '{"id":1} {"id":2}'),
+        (b'{"id":1e999}', '{"id":1e999}'),
+        (b'{"id":NaN}', '{"id":NaN}'),
+        (b'{"id":"\xff"}', '{"id":"\\xff"}'),
+        (b'{"id":"\\ud800"}', '{"id":"\\ud800"}'),
+    ],
+)
+@pytest.mark.parametrize("block", [4, 1 << 16])
+def test_a_line_that_is_no_object_is_malformed_and_harms_no_other(tmp_path, line, raw, block):
+    content = b'{"id":"a","x":[1]}\n' + line + b'\r\n{"id":"\\ud83d\\ude00"}\n'
+    _, rows = read(content, tmp_path, block=block)
+    assert rows == [
+        {"__raw": None, "id": "a", "x": [1]},
+        {"__raw": raw, "id": None, "x": None},
+        {"__raw": None, "id": "\U0001f600", "x": None},
+    ]
+
+
+def test_null_values_are_missing(tmp_path):
+    _, rows = read(b'{"a":"NA","b":"NA "}\n', tmp_path, null_values=("NA",))
+    assert rows == [{"__raw": None, "a": None, "b": "NA "}]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"[1]\n[2]\n", b"a,b\n1,2\n", b"{}\n"])
+def test_a_file_without_any_object_is_named(tmp_path, content):
+    with pytest.raises(SourceError) as raised:
+        read(content, tmp_path)
+    assert raised.value.where == "file.ndjson"
+
+
+@pytest.mark.parametrize("good", [b'{"a":1}\n', b'{"a":1}\nbad\n'])
+def test_a_reserved_name_is_refused(tmp_path, good):
+    with pytest.raises(SourceError, match="__raw"):
+        read(good + b'{"__raw":"x"}\n', tmp_path)
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=6)
+SCALAR = st.one_of(st.none(), st.booleans(), st.integers(-(2**100), 2**100), TEXT)
+
+
+def as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    rows=st.lists(
+        st.one_of(
+            st.dictionaries(st.sampled_from(["a", "b", "c"]), SCALAR),
+            st.sampled_from(["{", "17", '{"a" 1}', "[{}]"]),
+        ),
+        max_size=10,
+    ),
+    ascii_only=st.booleans(),
+    block=st.integers(1, 60),
+)
+def test_every_object_is_read_as_written_and_every_other_line_kept(
+    directory, rows, ascii_only, block
+):
+    rows = [{"first": "x"}, *rows]
+    lines = [
+        row if isinstance(row, str) else json.dumps(row, ensure_ascii=ascii_only) for row in rows
+    ]
+    for size in (block, 1 << 16):
+        file, found = read("\n".join(lines).encode(), directory, block=size)
+        for row, got in zip(rows, found, strict=True):
+            values = {} if isinstance(row, str) else row
+            assert got["__raw"] == (row if isinstance(row, str) else None)
+            assert [got[name] for name in file.schema] == [
+                as_text(values.get(name)) for name in file.schema
+            ]

@@ -1,0 +1,239 @@
+"""The door: every row of every file, once, in order, with its file and its number."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.config.types import Files
+from backfill.errors import SourceError
+from backfill.prepare.byte_streams import zstd
+from backfill.prepare.sources import Source, open_source
+
+
+def opened(directory: Path, *names: str, **options) -> Source:
+    return open_source(Files(files=names, **options), directory, what="events")
+
+
+def rows(source: Source) -> list[tuple[object, ...]]:
+    """All rows by file and number, collected by both engines, which must agree."""
+    frame = source.scan().collect(engine="streaming")
+    assert frame.schema == {
+        "__file": pl.UInt32,
+        "__row": pl.UInt64,
+        "__raw": pl.String,
+        **source.schema,
+    }
+    assert frame.equals(source.scan().collect(engine="in-memory"))
+    for _, part in frame.group_by("__file"):
+        assert part["__row"].to_list() == list(range(1, part.height + 1))
+    assert frame.height == source.rows == sum(entry.rows for entry in source.entries)
+    return frame.sort("__file", "__row").rows()
+
+
+def test_files_of_every_format_are_one_frame(tmp_path):
+    (tmp_path / "a.csv").write_text("id,x\n1,2\n3,4,5\n")
+    (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"x\tid\r\n7\t6\r\n"))
+    (tmp_path / "c.jsonl.zst").write_bytes(zstd.compress(b'{"id":8,"y":true}\n'))
+    pl.DataFrame({"x": ["9"], "id": ["0"]}).write_parquet(tmp_path / "d.parquet")
+    source = opened(tmp_path, "*")
+    assert source.columns == ("id", "x", "y")
+    assert rows(source) == [
+        (0, 1, None, "1", "2", None),
+        (0, 2, "3,4,5", None, None, None),
+        (1, 1, None, "6", "7", None),
+        (2, 1, None, "8", None, "true"),
+        (3, 1, None, "0", "9", None),
+    ]
+
+
+def test_compressed_members_one_after_another_are_one_text(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"a\n1\n") + gzip.compress(b"2\n"))
+    (tmp_path / "b.csv.zst").write_bytes(zstd.compress(b"a\n3\n") + zstd.compress(b"4\n"))
+    assert [row[-1] for row in rows(opened(tmp_path, "*"))] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_a_compressed_file_that_breaks_off_is_named(tmp_path, pack):
+    name = f"a.csv.{'gz' if pack is gzip.compress else 'zst'}"
+    content = "".join(f"{number},{number * 7919}\n" for number in range(50_000)).encode()
+    packed = pack(b"a,b\n" + content)
+    (tmp_path / name).write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(SourceError, match="cannot be read") as raised:
+        opened(tmp_path, name)
+    assert raised.value.where == name
+
+
+def test_our_own_columns_are_dropped_so_that_records_can_be_fed_back(tmp_path):
+    ours = "_file,_row,_state,_reason,_http_status,_request_id,_raw"
+    (tmp_path / "a.csv").write_text(f"{ours},id\nx.csv,7,rejected,id|uuid,,,,u1\n")
+    source = opened(tmp_path, "a.csv")
+    assert source.columns == ("id",)
+    assert rows(source) == [(0, 1, None, "u1")]
+
+
+@pytest.mark.parametrize("name", ["__file", "__row", "__raw"])
+def test_a_reserved_column_is_refused(tmp_path, name):
+    (tmp_path / "a.csv").write_text(f"id,{name}\n1,2\n")
+    with pytest.raises(SourceError, match=name):
+        opened(tmp_path, "a.csv")
+
+
+def test_columns_of_all_files_stand_in_order_of_first_appearance(tmp_path):
+    (tmp_path / "1.csv").write_text("b,a\n1,2\n")
+    (tmp_path / "2.csv").write_text("c,a\n3,4\n")
+    (tmp_path / "3.csv").write_text("a\n")
+    source = opened(tmp_path, "*.csv")
+    assert source.columns == ("b", "a", "c")
+    assert rows(source) == [(0, 1, None, "1", "2", None), (1, 1, None, None, "4", "3")]
+
+
+def test_parquet_types_stay_and_differing_ones_meet(tmp_path):
+    at = datetime(2024, 5, 6, 7, 8)  # noqa: DTZ001 - a time without a zone is the case
+    pl.DataFrame(
+        {"n": [1, None], "at": [at, None], "l": [[1], None], "s": [{"a": 1}, None]},
+        schema_overrides={"n": pl.Int32},
+    ).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"n": [2**40], "s": [{"b": "x"}]}).write_parquet(tmp_path / "b.parquet")
+    (tmp_path / "c.csv").write_text("at\n2024\n")
+    source = opened(tmp_path, "*")
+    assert source.schema["n"] == pl.Int64
+    assert source.schema["l"] == pl.List(pl.Int64)
+    assert [row[3:] for row in rows(source)] == [
+        (1, "2024-05-06T07:08:00.000000", [1], {"a": 1, "b": None}),
+        (None, None, None, None),
+        (2**40, None, None, {"a": None, "b": "x"}),
+        (None, "2024", None, None),
+    ]
+
+
+def test_hive_partitions_are_columns_of_every_format(tmp_path):
+    for folder in ("day=2024-01-01", "day=__HIVE_DEFAULT_PARTITION__"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "a.csv").write_text("id\n1\n")
+        pl.DataFrame({"id": ["2"]}).write_parquet(tmp_path / "in" / folder / "b.parquet")
+    source = opened(tmp_path, "in", hive=True)
+    assert source.columns == ("id", "day")
+    assert [row[3:] for row in rows(source)] == [
+        ("1", "2024-01-01"),
+        ("2", "2024-01-01"),
+        ("1", None),
+        ("2", None),
+    ]
+    assert opened(tmp_path, "in").columns == ("id",)
+
+
+def test_a_frame_can_be_cut_filtered_and_projected(tmp_path):
+    (tmp_path / "a.csv").write_text("id,x\n" + "".join(f"{i},{i % 3}\n" for i in range(100)))
+    (tmp_path / "b.csv").write_text("id\n100\n")
+    scan = opened(tmp_path, "a.csv", "b.csv").scan()
+    assert scan.select(pl.len()).collect().item() == 101
+    assert scan.filter(pl.col("x") == "0").select("__row").head(2).collect().rows() == [(1,), (4,)]
+    assert scan.head(4).filter(pl.col("x") == "0").select("id").collect().rows() == [("0",), ("3",)]
+    assert scan.head(3).select("id").collect().rows() == [("0",), ("1",), ("2",)]
+    assert scan.filter(pl.col("__file") == 1).select("id", "__row").collect().rows() == [("100", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.parquet", b"", "empty"),
+        ("a.parquet", b"id,x\n1,2\n", "no Parquet"),
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"PAR1\x15\x04", "Parquet"),
+        ("a.csv", gzip.compress(b"id\n1\n"), "gzip"),
+        ("a.csv.gz", b"id\n1\n", "not gzip"),
+        ("a.csv.zst", b"id\n1\n", "not zstd"),
+        ("a.csv.gz", gzip.compress(b""), "empty"),
+        ("a.ndjson", b"", "empty"),
+    ],
+)
+def test_a_file_that_is_not_what_its_ending_says_is_named(tmp_path, name, content, message):
+    (tmp_path / "good.csv").write_text("id\n1\n")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=message) as raised:
+        opened(tmp_path, "good.csv", name)
+    assert raised.value.where == name
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_parquet_file_that_is_cut_short_is_named(tmp_path, share):
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"id": range(10_000)}).write_parquet(path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(SourceError, match="cut short") as raised:
+        opened(tmp_path, "a.parquet")
+    assert raised.value.where == "a.parquet"
+
+
+def test_headers_alone_are_a_source_without_rows(tmp_path):
+    (tmp_path / "a.csv").write_text("id,x\n")
+    pl.DataFrame(schema={"y": pl.Int64}).write_parquet(tmp_path / "b.parquet")
+    source = opened(tmp_path, "*")
+    assert source.columns == ("id", "x", "y")
+    assert rows(source) == []
+
+
+def test_progress_runs_from_nothing_to_all_bytes(tmp_path):
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    pl.DataFrame({"id": ["2"]}).write_parquet(tmp_path / "b.parquet")
+    told: list[tuple[str, int, int | None]] = []
+    open_source(
+        Files(files="*"), tmp_path, what="contacts", progress=lambda *each: told.append(each)
+    )
+    total = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert {phase for phase, _, _ in told} == {"reading contacts"}
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1][1:] == (total, total)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_many_small_files_are_opened_and_read(tmp_path, form):
+    for number in range(1000):
+        frame = pl.DataFrame({"id": [str(number)] * (number % 3)}, schema={"id": pl.String})
+        getattr(frame, f"write_{form}")(tmp_path / f"{number:03}.{form}")
+    frame = opened(tmp_path, "*").scan().collect(engine="streaming")
+    expected = [(number, row) for number in range(1000) for row in range(1, number % 3 + 1)]
+    names = sorted(str(path.stem) for path in tmp_path.iterdir())
+    assert frame.select("__file", "__row").rows() == sorted(
+        (names.index(f"{number:03}"), row) for number, row in expected
+    )
+    assert frame["id"].to_list() == [str(int(names[file])) for file in frame["__file"]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    tables=st.lists(
+        st.tuples(
+            st.sampled_from(["csv", "ndjson", "parquet"]),
+            st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=3, unique=True),
+            st.integers(1, 3),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_any_mixture_of_files_gives_every_row_once_in_order(tmp_path_factory, tables):
+    directory = tmp_path_factory.mktemp("mixture")
+    expected = []
+    for index, (form, columns, height) in enumerate(tables):
+        frame = pl.DataFrame(
+            {name: [f"{index}{name}{row}" for row in range(height)] for name in columns}
+        )
+        path = directory / f"{index}.{form}"
+        getattr(frame, f"write_{form}")(path)
+        expected += [
+            (index, row + 1, {name: f"{index}{name}{row}" for name in columns})
+            for row in range(height)
+        ]
+    source = opened(directory, "*")
+    assert rows(source) == [
+        (index, number, None, *(cells.get(name) for name in source.columns))
+        for index, number, cells in expected
+    ]
