@@ -58,7 +58,7 @@ class BucketWriter:
         seen = Seen()
         if marks.height:
             doubles = items.select("__at", "__file", "__row").join(marks, on=["__file", "__row"])
-            items = items.join(marks, on=["__file", "__row"], how="anti")
+            items = items.filter(~pl.col("__at").is_in(doubles["__at"].implode()))
             seen.duplicate = doubles.height
             out = doubles.select(
                 "__file",

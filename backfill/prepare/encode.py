@@ -1,16 +1,16 @@
 """JSON bodies, encoded in Polars: no record passes through Python.
 
-A body is put together from members (`"name":"value"`), each a String expression that is null
-where the field is missing; members join with commas, an object whose members are all missing
-is missing itself. Runs of members that come from the contacts alone become one fragment, which
-is encoded once for a contact and not once for an event.
+A body is one concatenation of literals and members (`"name":"value"`). A member that may be
+missing is null then, and brings its comma with it; an object whose members are all missing is
+missing itself. Members that come from the contacts alone and stand side by side become one
+fragment, which is encoded once for a contact and not once for an event.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 import polars as pl
@@ -26,14 +26,24 @@ _PLAIN = frozenset({Kind.UUID, Kind.PHONE, Kind.LANGUAGE})
 
 _FRAGMENT = "__fragment"
 
+_Piece = str | pl.Expr
+
 
 @dataclass(frozen=True)
 class _Object:
     name: str
-    members: tuple[_Object | Input, ...]
+    members: tuple[_Member, ...]
 
-    def only_contacts(self) -> bool:
-        return all(_only_contacts(member) for member in self.members)
+
+@dataclass(frozen=True)
+class _Run:
+    """Neighbours that come from the contacts alone, in the column `fragment`."""
+
+    members: tuple[_Member, ...]
+    fragment: str
+
+
+_Member = Input | _Object | _Run
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,13 @@ class Body:
 
 def body_of(inputs: Sequence[Input]) -> Body:
     """The body of inputs that stand in its order. Canonical columns bear their fields' names."""
+    encoder = _Encoder()
     root = reduce(_insert, ((each.path, each) for each in inputs), _Object("", ()))
-    fragments: list[pl.Expr] = []
-    members = list(_members(root, fragments))
-    return Body(tuple(fragments), _braced(members, ""))
+    item = _concatenated([*encoder.whole(encoder.with_runs(root))])
+    return Body(tuple(encoder.fragments), item)
+
+
+# --- the tree of names -----------------------------------------------------------------------
 
 
 def _insert(into: _Object, item: tuple[tuple[str, ...], Input]) -> _Object:
@@ -70,73 +83,130 @@ def _insert(into: _Object, item: tuple[tuple[str, ...], Input]) -> _Object:
     return _Object(into.name, tuple(members))
 
 
-def _only_contacts(member: _Object | Input) -> bool:
-    return member.only_contacts() if isinstance(member, _Object) else member.side == "contacts"
+def _of_contacts(member: _Member) -> bool:
+    if isinstance(member, Input):
+        return member.side == "contacts"
+    return all(_of_contacts(each) for each in member.members)
 
 
-def _members(owner: _Object, fragments: list[pl.Expr]) -> Iterator[_Object | Input | pl.Expr]:
-    """An object's members, with each run of contacts' members as one fragment's column."""
-    run: list[_Object | Input] = []
-    for member in (*owner.members, None):
-        if member is not None and _only_contacts(member):
-            run.append(member)
-            continue
-        if run:
-            name = f"{_FRAGMENT}{len(fragments)}"
-            fragments.append(_joined([_encoded(each) for each in run]).alias(name))
-            yield pl.col(name)
-            run = []
+def _always(member: _Member) -> bool:
+    """Whether every ready record has it."""
+    if isinstance(member, Input):
+        return member.constant is not None or member.field.required
+    return any(_always(each) for each in member.members)
+
+
+# --- from the tree to expressions ------------------------------------------------------------
+
+
+@dataclass
+class _Encoder:
+    fragments: list[pl.Expr] = field(default_factory=list)
+    count: int = 0
+
+    def with_runs(self, owner: _Object) -> _Object:
+        """The tree with every run of contacts' members put together."""
+        members: list[_Member] = []
+        run: list[_Member] = []
+        for member in (*owner.members, None):
+            if member is not None and _of_contacts(member):
+                run.append(member)
+                continue
+            if run:
+                members.append(_Run(tuple(run), f"{_FRAGMENT}{self.count}"))
+                self.count += 1
+                run = []
+            if member is not None:
+                members.append(self.with_runs(member) if isinstance(member, _Object) else member)
+        return _Object(owner.name, tuple(members))
+
+    def whole(self, owner: _Object) -> Iterator[_Piece]:
+        """An object that every record has, from brace to brace."""
+        yield "{"
+        yield from self._listed(owner.members)
+        yield "}"
+
+    def _listed(self, members: Sequence[_Member]) -> Iterator[_Piece]:
+        """Members of which at least one is always there, with commas between them.
+
+        Commas belong to those that may be missing, on the side of the first that is not.
+        """
+        first = next(index for index, member in enumerate(members) if _always(member))
+        for index, member in enumerate(members):
+            if not _always(member):
+                yield self._optional(member, *(("", ",") if index < first else (",", "")))
+                continue
+            if index > first:
+                yield ","
+            yield from self._present(member)
+
+    def _present(self, member: _Member) -> Iterator[_Piece]:
+        if isinstance(member, _Run):
+            self._keep(member.fragment, _concatenated([*self._listed(member.members)]))
+            yield pl.col(member.fragment)
+        elif isinstance(member, _Object):
+            yield _key(member.name)
+            yield from self.whole(member)
+        else:
+            yield from _written(member)
+
+    def _optional(self, member: _Member, before: str, after: str) -> pl.Expr:
+        """A member with its comma; null, or empty in a fragment, where it is missing."""
+        if isinstance(member, _Run):
+            parts = [self._optional(each, before, after) for each in member.members]
+            self._keep(member.fragment, _concatenated(parts))
+            return pl.col(member.fragment)
         if isinstance(member, _Object):
-            inner = list(_members(member, fragments))
-            yield _braced(inner, _key(member.name))
-        elif member is not None:
-            yield member
+            inner = _concatenated([self._optional(each, ",", "") for each in member.members])
+            text = pl.concat_str(
+                pl.lit(f"{before}{_key(member.name)}{{"),
+                inner.str.strip_prefix(","),
+                pl.lit(f"}}{after}"),
+            )
+            return pl.when(inner != "").then(text)
+        first, *middle, last = ["", *_written(member), ""]
+        pieces = [f"{before}{first}", *middle, f"{last}{after}"]
+        return pl.concat_str(_merged(pieces))  # null where the value is
+
+    def _keep(self, name: str, fragment: pl.Expr) -> None:
+        self.fragments.append(fragment.alias(name))
 
 
-def _braced(members: Sequence[_Object | Input | pl.Expr], key: str) -> pl.Expr:
-    joined = _joined([_encoded(each) for each in members])
-    if any(isinstance(each, Input) and _always(each) for each in members):
-        return pl.concat_str(pl.lit(f"{key}{{"), joined, pl.lit("}"))
-    return pl.when(joined.is_not_null()).then(
-        pl.concat_str(pl.lit(f"{key}{{"), joined, pl.lit("}"))
-    )
-
-
-def _always(each: Input) -> bool:
-    """Whether every ready record has the field."""
-    return each.constant is not None or each.field.required
-
-
-def _joined(members: Sequence[pl.Expr]) -> pl.Expr:
-    """Members with commas between those that are there; null where none is."""
-    if len(members) == 1:
-        return members[0]
-    text = pl.concat_str(members, separator=",", ignore_nulls=True)
-    return pl.when(text != "").then(text)
-
-
-def _encoded(member: _Object | Input | pl.Expr) -> pl.Expr:
-    if isinstance(member, pl.Expr):
-        return member
-    if isinstance(member, _Object):
-        return _braced(member.members, _key(member.name))
-    return _member(member)
-
-
-def _member(each: Input) -> pl.Expr:
-    """`"name":"value"`, null where the value is."""
+def _written(each: Input) -> Iterator[_Piece]:
+    """`"name":"value"`, null in part where the value is."""
     name = each.path[-1]
-    if each.constant is not None:
-        return pl.lit(f"{_key(name)}{json.dumps(each.constant, ensure_ascii=False)}")
     value = pl.col(each.name)
-    if each.field.kind is Kind.TIME:
-        return pl.concat_str(pl.lit(f'{_key(name)}"'), rfc3339(value), pl.lit('"'))
-    if each.field.kind in _PLAIN or each.field.choices:
-        return pl.concat_str(pl.lit(f'{_key(name)}"'), value, pl.lit('"'))
-    quoted = pl.struct(value.alias(name)).struct.json_encode()
-    inner = quoted.str.strip_prefix("{").str.strip_suffix("}")
-    return pl.when(value.is_not_null()).then(inner)
+    if each.constant is not None:
+        yield f"{_key(name)}{json.dumps(each.constant, ensure_ascii=False)}"
+    elif each.field.kind in _PLAIN or each.field.choices or _written_plainly(each):
+        yield from (f'{_key(name)}"', value, '"')
+    elif each.field.kind is Kind.TIME:
+        yield from (f'{_key(name)}"', rfc3339(value), '"')
+    else:
+        encoded = pl.struct(value.alias(name)).struct.json_encode()
+        yield pl.when(value.is_not_null()).then(encoded.str.strip_prefix("{").str.strip_suffix("}"))
+
+
+def _written_plainly(each: Input) -> bool:
+    """Whether the values were numbers or truth values, whose text holds nothing to escape."""
+    return each.table is None and (each.dtype.is_numeric() or each.dtype == pl.Boolean)
 
 
 def _key(name: str) -> str:
     return f"{json.dumps(name, ensure_ascii=False)}:"
+
+
+def _merged(pieces: Sequence[_Piece]) -> list[pl.Expr]:
+    """Pieces as expressions, neighbouring literals as one and empty ones left out."""
+    merged: list[_Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif not isinstance(piece, str) or piece:
+            merged.append(piece)
+    return [pl.lit(piece) if isinstance(piece, str) else piece for piece in merged]
+
+
+def _concatenated(pieces: Sequence[_Piece]) -> pl.Expr:
+    """Pieces one after another, without those that are missing."""
+    return pl.concat_str(_merged(pieces), ignore_nulls=True)

@@ -1,7 +1,8 @@
 """What makes two records the same one, as one text and as one UUID.
 
-The text is the identity's values one after another, each with its length before it, so two
-texts are equal exactly when all values are: comparing texts is comparing values. The record
+The text is the identity's values one after another, each with its length in bytes before it
+(`4:free`; `:` alone for a missing one), so two texts are equal exactly when all values are:
+comparing texts is comparing values. The record
 key is the UUIDv5 (RFC 9562) of that text in a namespace of the destination, the population
 and the identity's names, so it is the same on every machine and in every version.
 """
@@ -24,7 +25,7 @@ __all__ = ["IDENTITY", "Identity", "identity_of"]
 IDENTITY = "__identity"
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "backfill:record")
-_MISSING = "-"
+_MISSING = ":"
 _FRAGMENT = "__named"
 
 
@@ -48,23 +49,24 @@ def identity_of(binding: Binding, population: str | None) -> Identity:
     names = sorted(binding.identity)  # the order in which the fields were mapped means nothing
     fragments: list[pl.Expr] = []
     parts: list[pl.Expr] = []
-    run: list[pl.Expr] = []
+    run: list[Input] = []
     for name in [*names, None]:
         each = inputs[name] if name is not None else None
         if each is not None and each.side == "contacts":
-            run.append(_value(each))
+            run.append(each)
             continue
         if run:
             column = f"{_FRAGMENT}{len(fragments)}"
-            fragments.append(pl.concat_str(run).alias(column))
+            values = [part for one in run for part in _value(one)]
+            fragments.append(pl.concat_str(values, ignore_nulls=True).alias(column))
             # A contact that is missing has as many missing values as the fragment has fields.
             parts.append(pl.col(column).fill_null(_MISSING * len(run)))
             run = []
         if each is not None:
-            parts.append(_value(each))
+            parts += _value(each)
     return Identity(
         tuple(fragments),
-        pl.concat_str(parts).alias(IDENTITY),
+        pl.concat_str(parts, ignore_nulls=True).alias(IDENTITY),
         plh.UUIDHashNameSpace(pl.col(IDENTITY)).uuid5(
             str(namespace_of(binding.destination.name, population, names))
         ),
@@ -76,11 +78,11 @@ def namespace_of(destination: str, population: str | None, names: Sequence[str])
     return uuid.uuid5(_NAMESPACE, json.dumps([destination, population, *names]))
 
 
-def _value(each: Input) -> pl.Expr:
-    """A value with its length in bytes before it; a time as microseconds since the epoch."""
+def _value(each: Input) -> list[pl.Expr]:
+    """A value with its length before it; a time as microseconds since the epoch and a `;`."""
     if each.constant is not None:
-        return pl.lit(f"{len(each.constant.encode())}:{each.constant}")
-    text = pl.col(each.name)
+        return [pl.lit(f"{len(each.constant.encode())}:{each.constant}")]
+    column = pl.col(each.name)
     if each.field.kind is Kind.TIME:
-        text = text.dt.epoch("us").cast(pl.String)
-    return pl.concat_str(text.str.len_bytes(), pl.lit(":"), text).fill_null(_MISSING)
+        return [column.dt.epoch("us").cast(pl.String), pl.lit(";")]
+    return [column.str.len_bytes().cast(pl.String), pl.lit(":"), column]

@@ -14,6 +14,7 @@ from datetime import datetime
 import polars as pl
 
 from backfill.config import Config
+from backfill.destinations import Kind
 from backfill.errors import ConfigError
 from backfill.prepare.binding import Binding, Input, Table
 from backfill.prepare.checked import trimmed
@@ -155,8 +156,8 @@ class _Mapper:
         records of one ordering key come together however the sources write it.
         """
         lower = key.str.to_lowercase()
-        if ordering is None:
-            return lower
+        if ordering is None or ordering.field.kind is Kind.UUID:
+            return lower  # a UUID's spellings differ in case alone
         text = replace(ordering, raw=key, dtype=pl.String())
         return pl.coalesce(self._field(text, None)[0], lower)
 
