@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from backfill.prepare.checked import Broken, absent
+from backfill.prepare.moments import in_calendar, placed, zoned_in_utc
 
 __all__ = ["Text", "as_text"]
 
@@ -38,16 +39,21 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
     - booleans as `true` and `false`;
     - dates, times and date-times as RFC 3339 writes them, date-times in UTC with the fraction
       that they have. A date-time without a zone takes `timezone`; without one it breaks
-      `timezone`, and a moment that a clock change skipped breaks `nonexistent`;
+      `timezone`, and a moment that a clock change skipped breaks `nonexistent`. Outside the years
+      1 to 9999 they break `range`;
     - lists, structs and maps break `nested`; bytes, durations and objects, which no standard
       writes as text in one way, break `type`.
     """
     if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
         return _present(raw.cast(pl.String))
-    if dtype.is_integer() or dtype.is_decimal() or dtype in (pl.Boolean, pl.Date):
+    if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Boolean:
         return Text(raw.cast(pl.String))
     if dtype.is_float():
         return Text(_float(raw, dtype), (("finite", _seen(~raw.is_finite())),))
+    if dtype == pl.Date:
+        inside = in_calendar(raw, dtype)
+        text = pl.when(inside).then(raw).dt.to_string("%Y-%m-%d")
+        return Text(text, (("range", _seen(~inside)),))
     if isinstance(dtype, pl.Datetime):
         return _datetime(raw, dtype, timezone)
     if dtype == pl.Time:
@@ -84,10 +90,13 @@ def _without_exponent(scientific: pl.Expr) -> pl.Expr:
 
 
 def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Text:
+    inside = in_calendar(raw, dtype)
+    known = pl.when(inside).then(raw)
+    range_rule = ("range", _seen(~inside))
     if dtype.time_zone is not None:
-        return Text(raw.dt.convert_time_zone("UTC").dt.to_string(_STAMP))
+        return Text(zoned_in_utc(known).dt.to_string(_STAMP), (range_rule,))
     if timezone is None:
         return Text(absent(raw), (("timezone", raw.is_not_null()),))
-    moment = raw.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
-    stamp = moment.dt.convert_time_zone("UTC").dt.to_string(_STAMP)
-    return Text(stamp, (("nonexistent", raw.is_not_null() & moment.is_null()),))
+    moment = placed(known, timezone)
+    skipped = known.is_not_null() & moment.is_null()
+    return Text(moment.dt.to_string(_STAMP), (("nonexistent", skipped), range_rule))

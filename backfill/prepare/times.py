@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from backfill.prepare.checked import Stage, Steps, absent, trimmed
+from backfill.prepare.moments import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
 __all__ = ["MOMENT", "check_time", "rfc3339"]
 
@@ -23,11 +24,7 @@ _ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _WRITTEN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
 _NUMBER = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 
-_NAIVE = pl.Datetime("us")
 _SECOND = 1_000_000  # microseconds
-_FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - compared with moments whose zone is set aside
-_LAST = datetime(9999, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001 - the same
-
 # An epoch counts in seconds from 10**8 (1973), in milliseconds from 10**11, in microseconds
 # from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
@@ -73,7 +70,7 @@ def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
     read, `beyond` marks what was understood but lies outside the calendar.
     """
     raw = pl.field("raw")
-    nowhere = absent(raw, _NAIVE)
+    nowhere = absent(raw, NAIVE)
     rest = {"given": raw.is_not_null(), "beyond": pl.lit(value=False)}
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype.is_decimal():
         return ({"text": trimmed(raw.cast(pl.String))}, *_TEXT)
@@ -82,34 +79,31 @@ def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
         return ({**rest, "local": nowhere, "fixed": _epoch(number)},)
     if dtype.is_float():
         return ({**rest, "local": nowhere, "fixed": _float_epoch(raw.cast(pl.Float64))},)
-    if isinstance(dtype, pl.Datetime):
-        local = dtype.time_zone is None
-        plain = _microseconds(dtype)
-        inside = raw.dt.replace_time_zone(None).is_between(_FIRST, _LAST)
-        return (
-            {**rest, "inside": inside if dtype.time_unit != "ns" else raw.is_not_null()},
-            {
-                "beyond": ~pl.field("inside"),
-                "local": plain if local else nowhere,
-                "fixed": nowhere if local else plain,
-            },
-        )
-    if dtype == pl.Date:
-        inside = raw.is_between(_FIRST.date(), _LAST.date())
-        local_midnight = pl.when(inside).then(raw).cast(_NAIVE)
-        return ({**rest, "beyond": ~inside, "local": local_midnight, "fixed": nowhere},)
+    if isinstance(dtype, pl.Datetime) or dtype == pl.Date:
+        return ({**rest, "inside": in_calendar(raw, dtype)}, _typed(dtype))
     return ({**rest, "local": nowhere, "fixed": nowhere},)
+
+
+def _typed(dtype: pl.DataType) -> Stage:
+    """Dates and date-times. What the calendar does not hold is left out before it is converted."""
+    raw = pl.when(pl.field("inside")).then(pl.field("raw"))
+    nowhere = absent(raw, NAIVE)
+    beyond = pl.field("given") & ~pl.field("inside")
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        fixed = zoned_in_utc(raw).dt.cast_time_unit("us")
+        return {"beyond": beyond, "local": nowhere, "fixed": fixed}
+    return {"beyond": beyond, "local": raw.cast(NAIVE), "fixed": nowhere}
 
 
 def _judged(timezone: str | None, now: datetime) -> tuple[Stage, ...]:
     local, fixed, beyond = pl.field("local"), pl.field("fixed"), pl.field("beyond")
-    placed = absent(local, _NAIVE) if timezone is None else _placed(local, timezone)
+    there = absent(local, NAIVE) if timezone is None else placed(local, timezone)
     moment, inside = pl.field("moment"), pl.field("inside")
     lost = local.is_not_null() & moment.is_null()
     nobody = pl.lit(value=False)
     return (
-        {"moment": pl.coalesce(fixed, placed)},
-        {"inside": moment.is_between(_FIRST, _LAST)},
+        {"moment": pl.coalesce(fixed, there)},
+        {"inside": moment.is_between(FIRST, LAST)},
         {
             "value": pl.when(inside).then(moment).dt.replace_time_zone("UTC"),
             "format": pl.field("given") & local.is_null() & fixed.is_null() & ~_so(beyond),
@@ -125,22 +119,6 @@ def _so(condition: pl.Expr) -> pl.Expr:
     return condition.fill_null(value=False)
 
 
-def _placed(local: pl.Expr, timezone: str) -> pl.Expr:
-    """The UTC moment, still naive, of a local time; null where clocks skipped it."""
-    there = local.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
-    return there.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-
-
-def _microseconds(dtype: pl.Datetime) -> pl.Expr:
-    """A Datetime within the calendar as naive microseconds, in UTC where it has a zone.
-
-    Milliseconds reach further than microseconds can count, so what is outside is left out first.
-    """
-    raw = pl.when(pl.field("inside")).then(pl.field("raw"))
-    plain = raw if dtype.time_zone is None else raw.dt.convert_time_zone("UTC")
-    return plain.dt.replace_time_zone(None).dt.cast_time_unit("us")
-
-
 def _epoch(number: pl.Expr) -> pl.Expr:
     """Whole numbers as naive UTC microseconds; null where their size is that of no epoch."""
     micros = (
@@ -152,7 +130,7 @@ def _epoch(number: pl.Expr) -> pl.Expr:
         .then(number)
         .otherwise(number // 1_000)
     )
-    return pl.when(number >= _SECONDS).then(micros).cast(_NAIVE)
+    return pl.when(number >= _SECONDS).then(micros).cast(NAIVE)
 
 
 def _float_epoch(number: pl.Expr) -> pl.Expr:
@@ -167,7 +145,7 @@ def _float_epoch(number: pl.Expr) -> pl.Expr:
         .otherwise((number / 1e3).floor())
     )
     known = number.is_finite() & number.is_between(_SECONDS, 2.0**63, closed="left")
-    return pl.when(known).then(micros).cast(pl.Int64).cast(_NAIVE)
+    return pl.when(known).then(micros).cast(pl.Int64).cast(NAIVE)
 
 
 def _text_stages() -> tuple[Stage, ...]:
@@ -200,15 +178,15 @@ def _text_stages() -> tuple[Stage, ...]:
             "minutes": offset.str.extract("[+-][0-9]{2}:?([0-9]{2})"),
             "micros": written.str.head(10)
             .str.to_date("%Y-%m-%d", strict=False)
-            .cast(_NAIVE)
+            .cast(NAIVE)
             .cast(pl.Int64)
             + (clock + seconds.fill_null(0)).fill_null(0) * _SECOND
             + _number(fractional.str.extract("[.]([0-9]{1,6})").str.pad_end(6, "0")).fill_null(0),
         },
         {
-            "local": pl.when(~zoned).then(micros).cast(_NAIVE),
+            "local": pl.when(~zoned).then(micros).cast(NAIVE),
             "fixed": pl.coalesce(
-                pl.when(zoned).then(micros - shift).cast(_NAIVE), _text_epoch(digits)
+                pl.when(zoned).then(micros - shift).cast(NAIVE), _text_epoch(digits)
             ),
         },
     )

@@ -1,0 +1,237 @@
+"""Every rule by name: what it means, what to do about it, and to which fields it applies.
+
+A broken rule is written `field|rule`. The documentation's list is made from this table, and a
+test holds it against the checks themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backfill.destinations import AnyOf, Destination, Field, Kind, TargetAgrees
+
+__all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule's name without the field, its meaning, and what helps where it is broken.
+
+    `kinds` are the kinds of field that it applies to; a rule without kinds belongs to certain
+    fields only, which the destination says.
+    """
+
+    name: str
+    meaning: str
+    remedy: str
+    kinds: frozenset[Kind] = frozenset()
+
+
+@dataclass(frozen=True)
+class BrokenRule:
+    """A rule of one field. `source` is the element of the API's schema that it comes from."""
+
+    name: str  # `field|rule`
+    rule: Rule
+    source: str
+
+
+_ALL = frozenset(Kind)
+_WORDS = _ALL - {Kind.TIME}
+_PHONES = frozenset({Kind.PHONE, Kind.TARGET})
+_TIMES = frozenset({Kind.TIME})
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "malformed",
+        "The row cannot be read: a broken quote, too many cells, bytes in another encoding.",
+        "Mend the file; its raw text is in the rejected rows.",
+    ),
+    Rule(
+        "required",
+        "The field must be there, and an empty text (for codes, ids and labels also one of white"
+        " space alone) counts as missing.",
+        "Fill the column, or map the field to another one.",
+    ),
+    Rule(
+        "unmapped",
+        "The value is in no row of the field's `values` table.",
+        "Add a row, or say with `otherwise` what becomes of other values.",
+        _ALL,
+    ),
+    Rule(
+        "nested",
+        "The value is a list, a struct or a map, and the API takes a single text.",
+        "Take one part of it with `sql`.",
+        _WORDS,
+    ),
+    Rule(
+        "type",
+        "The value is of a type that has no one text form: bytes, a duration, an object.",
+        "Convert it with `sql`.",
+        _WORDS,
+    ),
+    Rule(
+        "finite",
+        "The number is infinite or not a number.",
+        "Leave the cell empty where there is no value.",
+        _WORDS,
+    ),
+    Rule(
+        "uuid",
+        "The id is no UUID of 36 characters, such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.",
+        "With `contact_id = { namespace = … }` other ids become UUIDs by name (version 5).",
+        frozenset({Kind.UUID}),
+    ),
+    Rule(
+        "e164",
+        "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
+        "With `phone_region` national numbers become E.164. A zero in brackets, an extension and"
+        " letters are never taken away.",
+        _PHONES,
+    ),
+    Rule(
+        "rewritten",
+        "libphonenumber would read the number as another one, for example without a zero after"
+        " the country's calling code.",
+        "Write the number as it is dialled from abroad.",
+        _PHONES,
+    ),
+    Rule(
+        "possible",
+        "No such calling code, or no number of this length under it, says libphonenumber.",
+        "Look for missing or doubled digits.",
+        _PHONES,
+    ),
+    Rule(
+        "valid",
+        "The number lies in no range that is in use, says libphonenumber.",
+        'Numbering plans change; `phone = "possible"` asks for the length only.',
+        _PHONES,
+    ),
+    Rule(
+        "email",
+        "Not an address of the form name@domain.tld in ASCII letters.",
+        "Only the address may stand there, no name beside it. A domain beyond ASCII is written"
+        " in its `xn--` form.",
+        frozenset({Kind.EMAIL, Kind.TARGET}),
+    ),
+    Rule(
+        "language",
+        "Not a two-letter code of ISO 639-1.",
+        "Write `en` for `en-US`, `eng` or English; `he` for the withdrawn `iw`.",
+        frozenset({Kind.LANGUAGE}),
+    ),
+    Rule(
+        "choice",
+        "Not one of the words that the API knows, letter by letter.",
+        "Translate your own words with a `values` table.",
+        frozenset({Kind.CHOICE}),
+    ),
+    Rule(
+        "allowed",
+        "The event type is not in the configuration's `event_types`.",
+        "Add it there once it is defined in Pristo.",
+        frozenset({Kind.EVENT_TYPE}),
+    ),
+    Rule(
+        "max_length",
+        "The text has more characters than the API takes; it is never cut.",
+        "Shorten it with `sql`. For custom fields, `custom_value_max = 255` follows the schema"
+        " where the prose says 50.",
+    ),
+    Rule(
+        "format",
+        "Not a time in any known form.",
+        "Known are RFC 3339, a space for the T, a date alone, and epochs in seconds to"
+        " nanoseconds from 1973 on.",
+        _TIMES,
+    ),
+    Rule(
+        "timezone",
+        "The time has no zone, and the configuration names none.",
+        'Set `timezone` in [events], for example "Asia/Jerusalem".',
+        _ALL,
+    ),
+    Rule(
+        "nonexistent",
+        "Clocks were put forward over this local time, so it never was.",
+        "Export times in UTC or with their offset.",
+        _ALL,
+    ),
+    Rule(
+        "range",
+        "The time lies outside the years 1 to 9999.",
+        "Such times stand for a missing one as a rule; leave the cell empty.",
+        _ALL,
+    ),
+    Rule(
+        "future",
+        "The time is later than the moment of planning.",
+        "Check `timezone`, and the unit of epochs.",
+        _TIMES,
+    ),
+    Rule(
+        "reachable",
+        "The contact has neither a phone nor an email address; its first report needs one.",
+        "Map `contact.phone` or `contact.email`.",
+    ),
+    Rule(
+        "phone_only",
+        "The target is an email address, and the API supports phone numbers only for now.",
+        "`allow_email_targets = true` sends them all the same.",
+    ),
+    Rule(
+        "agrees",
+        "The target's value is not what its type says: an email address for a phone number, or"
+        " the reverse.",
+        "Map the type from the same source as the value.",
+    ),
+)
+"""Every rule, in the order in which a reader meets them."""
+
+_BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def rule_named(broken: str) -> Rule:
+    """The rule behind `field|rule`. Raises KeyError for a name that no check gives."""
+    return _BY_NAME[broken.rpartition("|")[2]]
+
+
+def rules_of(destination: Destination) -> tuple[BrokenRule, ...]:
+    """Everything that a record for this destination can be rejected for, field by field.
+
+    A destination whose body has no time still orders by one: its rules are named `time|…`.
+    """
+    fields = destination.fields
+    if destination.time_field is None:
+        fields = (*fields, Field("time", Kind.TIME, source="the order of the records"))
+    return (
+        BrokenRule("row|malformed", _BY_NAME["malformed"], ""),
+        *(
+            BrokenRule(f"{field.name}|{rule.name}", rule, field.source)
+            for field in fields
+            for rule in RULES
+            if _applies(rule, field)
+        ),
+        *(each for check in destination.checks for each in _between(check)),
+    )
+
+
+def _applies(rule: Rule, field: Field) -> bool:
+    match rule.name:
+        case "required":
+            return field.required
+        case "max_length":
+            return field.max_chars is not None
+    return field.kind in rule.kinds
+
+
+def _between(check: AnyOf | TargetAgrees) -> Iterator[BrokenRule]:
+    """The rules between fields."""
+    if isinstance(check, AnyOf):
+        yield BrokenRule(check.name, rule_named(check.name), check.source)
+        return
+    yield BrokenRule(f"{check.type_field}|phone_only", _BY_NAME["phone_only"], check.source)
+    yield BrokenRule(f"{check.value_field}|agrees", _BY_NAME["agrees"], check.source)
