@@ -69,8 +69,9 @@ class CsvFile:
         ) as stream:
             stream.read(self.header_length)
             for block in self.blocks:
-                frame = self._read(stream.read(block.length), block.straight)
-                if frame.height != block.rows:
+                text = stream.read(block.length)
+                frame = self._read(text, block.straight)
+                if len(text) != block.length or frame.height != block.rows:
                     raise SourceError("changed while it was read", where=self.location.name)
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
@@ -78,6 +79,8 @@ class CsvFile:
                     *self.columns,
                 )
                 first += block.rows
+            if stream.read(1):
+                raise SourceError("changed while it was read", where=self.location.name)
 
     def _read(self, text: bytes, straight: bool) -> pl.DataFrame:
         if not text.endswith(b"\n"):
@@ -159,7 +162,11 @@ def survey_csv(
 
 
 class _Survey:
-    """One pass over a file's text. `_text` was read and is not yet part of a block."""
+    """One pass over a file's text.
+
+    `_text` was read and is not yet part of a block; `_added` line feeds end it that the file
+    lacks.
+    """
 
     def __init__(
         self,
@@ -175,6 +182,7 @@ class _Survey:
         self._advance = advance
         self._text = b""
         self._ended = False
+        self._added = 0
         self.dialect = dialect
         self.columns: tuple[str, ...] = ()
 
@@ -189,6 +197,7 @@ class _Survey:
             self._ended = True
             if self._text and not self._text.endswith(b"\n"):
                 self._text += b"\n"
+                self._added = 1
         if self._advance is not None:
             self._advance(self._stream.raw_count)
 
@@ -232,7 +241,7 @@ class _Survey:
             found = self._block() if self._text else None
             if found is not None:
                 self._text = self._text[found.length :]
-                yield found
+                yield replace(found, length=found.length - self._added * (not self._text))
             elif self._ended:
                 return
             if not self._ended:

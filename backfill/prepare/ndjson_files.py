@@ -59,7 +59,7 @@ class NdjsonFile:
             for length, rows, sound in self.blocks:
                 text = stream.read(length)
                 frame = _read(text if sound else _repair(text).text, schema=schema)
-                if frame is None or frame.height != rows:
+                if len(text) != length or frame is None or frame.height != rows:
                     raise SourceError("changed while it was read", where=self.location.name)
                 if nulls:
                     frame = frame.with_columns(
@@ -71,6 +71,8 @@ class NdjsonFile:
                     *self.schema,
                 )
                 first += rows
+            if stream.read(1):
+                raise SourceError("changed while it was read", where=self.location.name)
 
 
 def survey_ndjson(

@@ -178,10 +178,12 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, content, message):
     assert raised.value.where == "file.csv"
 
 
-def test_a_file_that_changed_after_its_survey_is_not_read_as_if_it_had_not(tmp_path):
-    file, _ = read(b"a,b\n1,2\n3,4\n", tmp_path)
+@pytest.mark.parametrize("now", [b"a,b\n1,2\n", b"a,b\n", b"a,b\n1,2\n3,\n\n"])
+@pytest.mark.parametrize("then", [b"a,b\n1,2\n3,4\n", b"a,b\n1,2\n3,4"])
+def test_a_file_that_changed_after_its_survey_is_not_read_as_if_it_had_not(tmp_path, then, now):
+    file, _ = read(then, tmp_path)
     path = tmp_path / "file.csv"
-    path.write_bytes(b"a,b\n1,2\n")
+    path.write_bytes(now)
     with pytest.raises(SourceError, match="changed"):
         list(file.frames(str(path)))
 
