@@ -100,7 +100,7 @@ def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
     counts = (
         column.select(as_is.alias("value"), text.alias("inner"))
         .filter(pl.col("inner").is_not_null())
-        .group_by("value")
+        .group_by("value", "inner")
         .agg(pl.len().alias("count"))
         .sort("count", "value", descending=[True, False])
     )
@@ -121,8 +121,8 @@ def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
         unzoned=share("unzoned"),
         epoch=share("epoch"),
         national=share("national"),
-        common=tuple(counts.head(_COMMON).iter_rows()),
-        values=column.select(text.drop_nulls().unique()).to_series(),
+        common=tuple(counts.head(_COMMON).select("value", "count").iter_rows()),
+        values=counts["inner"].unique(),
     )
 
 

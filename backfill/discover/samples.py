@@ -72,7 +72,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         step = max(1, source.rows // _SPREAD)
         wanted = (pl.col("__row") <= _ROWS) | (pl.col("__row") % step == 0)
         rows = source.scan().filter(pl.col("__raw").is_null() & wanted)
-        frame = rows.select(source.columns).collect(engine="streaming")
+        frame = rows.collect(engine="streaming").sort("__file", "__row").select(source.columns)
     known = whole and len(chosen) == len(locations)
     return Sample(frame, len(locations), source.rows if known else None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import polars as pl
 import pytest
 
 from backfill.cli import main
@@ -80,10 +81,11 @@ def test_mistakes_are_explained_and_leave_no_file(run, tmp_path, arguments, word
 
 
 def test_hostile_names_do_not_command_the_terminal(run, tmp_path):
-    text = EVENTS.replace("plan", '"pl\x1b[2Jan"', 1)
-    (tmp_path / "visits.csv").write_text(text, encoding="utf-8")
-    code, out, _ = run("init", "visits.csv", "--destination", "pristo-events")
+    frame = pl.read_csv(tmp_path / "visits.csv").rename({"plan": "pl\x1b[2Jan\n"})
+    frame.write_parquet(tmp_path / "visits.parquet")
+    code, out, _ = run("init", "visits.parquet", "--destination", "pristo-events")
     assert code == 0
+    assert "not used: events.pl\N{REPLACEMENT CHARACTER}[2Jan" in out
     assert "\x1b[2J" not in out
     assert "\x1b" not in (tmp_path / "visits.toml").read_text("utf-8")
 

@@ -36,9 +36,7 @@ HOSTILE = [
     "'''",
     "a;b|c",
 ]
-NAME = st.one_of(
-    st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
-)
+NAME = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8"), min_size=1))
 ANSWERS = {"population": "00000000-0000-4000-8000-000000000000", "timezone": "UTC"}
 LOCAL = ["2024-03-01 10:00:00"] * 40
 
@@ -72,7 +70,7 @@ def plain(name: str, joined: bool) -> Proposal:
 
 
 def sources(config: Config) -> dict[str, tuple[str | None, str]]:
-    found = {}
+    found: dict[str, tuple[str | None, str]] = {}
     for name, spec in config.fields.items():
         column = spec.column if isinstance(spec, Lookup) else spec
         assert isinstance(column, Column)
@@ -149,7 +147,7 @@ def test_what_people_wrote_is_not_copied_into_the_file():
         assert private not in text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     names=st.lists(NAME, min_size=11, max_size=11, unique=True),
     name=st.sampled_from(["pristo-events", "watch-events"]),
@@ -193,7 +191,7 @@ def _renamed(proposal: Proposal, names: list[str]) -> Proposal:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(NAME, min_size=1, max_size=6, unique=True))
 def test_any_label_survives_as_a_line_of_the_table(labels):
     proposal = plain("watch-events", joined=True)
