@@ -17,7 +17,7 @@ from backfill.model import Tick
 
 __all__ = ["Bin", "Course", "Stretch", "course_of", "percentile"]
 
-_WIDTHS = (10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+_WIDTHS = (10, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 _PAUSE = 60  # seconds without a request that may be cut out
 _PAUSE_SHARE = 0.05  # and the least share of the whole that makes cutting worth while
 _MOST_STRETCHES = 12

@@ -17,7 +17,7 @@ _VOID = frozenset({"meta", "br", "hr", "link", "rect", "col"})
 # Besides controls: what turns the direction of all that follows, and what no document may hold.
 _HIDDEN = frozenset({"Cc", "Cs", "Cn", "Co"})
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
-_USERINFO = re.compile(r"(?<=://)[^/@\s\"']+(?=@)")
+_USERINFO = re.compile(r"(?<=://)[^/\s\"']+(?=@)")
 _QUERY = re.compile(r"(://[^\s\"'?#]*)[?#][^\s\"']*")
 
 

@@ -7,36 +7,41 @@ be read. Text and lines have two fixed colours, which the page's style exchanges
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+from datetime import datetime
 from typing import Any
 
 import altair as alt
 import vl_convert
 
 from backfill.model import Books, State
-from backfill.report.course import Bin, Course, Stretch, course_of, percentile
+from backfill.report.axes import (
+    DESK,
+    GRID,
+    INK,
+    PHONE,
+    Shape,
+    around,
+    colour,
+    durations,
+    over_time,
+    quantities,
+    sized,
+)
+from backfill.report.course import Bin, Course, course_of, percentile
 from backfill.report.face import books_bar
 from backfill.report.gather import EventTimes, Figures
 from backfill.report.markup import Html
 from backfill.report.wording import COLOURS, amount
 
-__all__ = ["GRID", "INK", "PHONE_BARS", "Picture", "draw", "png", "svg_files"]
+__all__ = ["Picture", "draw", "png", "svg_files"]
 
-INK = "#434c57"
-GRID = "#dde1e6"
-PHONE_BARS = 60
 
 _ANSWERED, _THROTTLED = "#3f86d9", "#bd7a12"
 _PERCENTILES = {"p50": (0.5, "#1f9d61"), "p90": (0.9, "#bd7a12"), "p99": (0.99, "#d9483b")}
 _STATES = (State.DELIVERED, State.UNKNOWN, State.FAILED)
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
-_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800)
 _MAIN = re.compile(r"<svg ([^>]*)>")
 _SIZE = re.compile(r'width="([0-9.]+)" height="([0-9.]+)"')
 
@@ -52,20 +57,6 @@ Spec = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """How large a drawing is, in CSS pixels, and how many bars and labels have room in it."""
-
-    width: int
-    height: int
-    bars: int
-    labels: int
-
-
-_DESK = _Shape(width=860, height=190, bars=300, labels=8)
-_PHONE = _Shape(width=300, height=170, bars=PHONE_BARS, labels=3)
-
-
-@dataclass(frozen=True, slots=True)
 class Picture:
     """One chart: its file's name, its title, and the drawings for a desk and for a phone."""
 
@@ -77,21 +68,17 @@ class Picture:
 
 def draw(figures: Figures) -> dict[str, Picture]:
     """Every chart that there is something to draw for, by name."""
-    found = {}
-    for name, (title, _) in _charts(figures, _DESK).items():
-        found[name] = Picture(
-            name,
-            title,
-            _inline(_charts(figures, _DESK)[name][1]),
-            _inline(_charts(figures, _PHONE)[name][1]),
-        )
-    return found
+    desk, phone = _charts(figures, DESK), _charts(figures, PHONE)
+    return {
+        name: Picture(name, title, _inline(chart), _inline(phone[name][1]))
+        for name, (title, chart) in desk.items()
+    }
 
 
 def svg_files(figures: Figures) -> dict[str, str]:
     """The same charts and the books as SVG documents that stand by themselves, by name."""
     files = {"books": _books_svg(figures.status.books)}
-    for name, (title, chart) in _charts(figures, _DESK).items():
+    for name, (title, chart) in _charts(figures, DESK).items():
         files[name] = _svg(_titled(chart, title), "white")
     return files
 
@@ -104,7 +91,7 @@ def png(svg: str) -> bytes:
 # --- which charts there are ------------------------------------------------------------------
 
 
-def _charts(figures: Figures, shape: _Shape) -> dict[str, tuple[str, alt.LayerChart]]:
+def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerChart]]:
     charts: dict[str, tuple[str, alt.LayerChart]] = {}
     course = course_of(figures.ticks, shape.bars)
     if course.bins:
@@ -119,7 +106,7 @@ def _charts(figures: Figures, shape: _Shape) -> dict[str, tuple[str, alt.LayerCh
     return charts
 
 
-def _outcomes(course: Course, shape: _Shape) -> alt.LayerChart:
+def _outcomes(course: Course, shape: Shape) -> alt.LayerChart:
     there = [state for state in _STATES if any(getattr(each, state) for each in course.bins)]
     rows = []
     for each in course.bins:
@@ -130,10 +117,10 @@ def _outcomes(course: Course, shape: _Shape) -> alt.LayerChart:
                 rows.append(_block(each, state.value, base, base + rate))
             base += rate
     colours = {state.value: COLOURS[state] for state in there}
-    return _over_time(_blocks(rows, colours, shape), course, shape)
+    return over_time(_blocks(rows, colours, shape), course, shape)
 
 
-def _requests(course: Course, shape: _Shape, limit: float | None) -> alt.LayerChart:
+def _requests(course: Course, shape: Shape, limit: float | None) -> alt.LayerChart:
     rows = []
     throttled = any(each.throttled for each in course.bins)
     for each in course.bins:
@@ -144,14 +131,14 @@ def _requests(course: Course, shape: _Shape, limit: float | None) -> alt.LayerCh
         if slow:
             rows.append(_block(each, "throttled", rate - slow, rate))
     colours = {"requests": _ANSWERED} | ({"throttled": _THROTTLED} if throttled else {})
-    chart = _over_time(_blocks(rows, colours, shape), course, shape)
+    chart = over_time(_blocks(rows, colours, shape), course, shape)
     if limit is not None:
         line = alt.Chart(alt.InlineData(values=[{"y": limit}]))
         chart.layer.append(line.mark_rule(aria=False, color=INK, strokeDash=[6, 3]).encode(y="y:Q"))
     return chart
 
 
-def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
+def _latency(course: Course, shape: Shape) -> alt.LayerChart:
     rows: list[Spec] = []
     for each in course.bins:
         for name, (fraction, _) in _PERCENTILES.items():
@@ -168,23 +155,23 @@ def _latency(course: Course, shape: _Shape) -> alt.LayerChart:
             x=alt.X("x:Q"),
             y=alt.Y(
                 "y:Q",
-                scale=alt.Scale(type="log", nice=False, domain=_around([row["y"] for row in rows])),
-                axis=_durations(_around([row["y"] for row in rows]), 5),
+                scale=alt.Scale(type="log", nice=False, domain=around([row["y"] for row in rows])),
+                axis=durations(around([row["y"] for row in rows]), 5),
             ),
-            color=_colour(colours, shape),
+            color=colour(colours, shape),
             detail="stretch:N",
         )
     )
-    return _over_time(lines, course, shape)
+    return over_time(lines, course, shape)
 
 
-def _replies(course: Course, shape: _Shape) -> alt.LayerChart:
+def _replies(course: Course, shape: Shape) -> alt.LayerChart:
     rows = [
         {"x": 2 ** (slot / 2), "x2": 2 ** ((slot + 1) / 2), "y": 0, "y2": replies}
         for slot, replies in sorted(course.latency.items())
         if replies
     ]
-    axis = _durations([row[edge] for row in rows for edge in ("x", "x2")], shape.labels)
+    axis = durations([row[edge] for row in rows for edge in ("x", "x2")], shape.labels)
     axis.grid = False
     bars = (
         alt.Chart(alt.InlineData(values=rows))
@@ -192,14 +179,14 @@ def _replies(course: Course, shape: _Shape) -> alt.LayerChart:
         .encode(
             x=alt.X("x:Q", scale=alt.Scale(type="log", nice=False), axis=axis),
             x2="x2:Q",
-            y=alt.Y("y:Q", axis=_counts()),
+            y=alt.Y("y:Q", axis=quantities()),
             y2="y2:Q",
         )
     )
-    return _sized(shape, bars)
+    return sized(shape, bars)
 
 
-def _times(times: EventTimes, shape: _Shape) -> alt.LayerChart:
+def _times(times: EventTimes, shape: Shape) -> alt.LayerChart:
     counts, ends = times.counts, times.ends
     order = (State.DELIVERED, State.UNKNOWN, State.FAILED, State.PENDING)
     there = [state for state in order if any(state in parts for parts in counts.values())]
@@ -224,12 +211,12 @@ def _times(times: EventTimes, shape: _Shape) -> alt.LayerChart:
                 ),
             ),
             x2="x2:T",
-            y=alt.Y("y:Q", axis=_counts()),
+            y=alt.Y("y:Q", axis=quantities()),
             y2="y2:Q",
-            color=_colour({state.value: COLOURS[state] for state in there}, shape),
+            color=colour({state.value: COLOURS[state] for state in there}, shape),
         )
     )
-    return _sized(shape, blocks)
+    return sized(shape, blocks)
 
 
 # --- what they are made of -------------------------------------------------------------------
@@ -240,113 +227,19 @@ def _block(each: Bin, part: str, low: float, high: float) -> Spec:
     return {"x": place(each.start), "x2": place(each.stop), "y": low, "y2": high, "part": part}
 
 
-def _blocks(rows: list[Spec], colours: dict[str, str], shape: _Shape) -> alt.Chart:
+def _blocks(rows: list[Spec], colours: dict[str, str], shape: Shape) -> alt.Chart:
     blocks: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_rect(aria=False, stroke=None)
         .encode(
             x=alt.X("x:Q"),
             x2="x2:Q",
-            y=alt.Y("y:Q", axis=_counts()),
+            y=alt.Y("y:Q", axis=quantities()),
             y2="y2:Q",
-            color=_colour(colours, shape),
+            color=colour(colours, shape),
         )
     )
     return blocks
-
-
-def _over_time(chart: alt.Chart, course: Course, shape: _Shape) -> alt.LayerChart:
-    """A chart over the stretches, with a mark where time was cut out."""
-    labels = _labels(course.stretches, shape.labels)
-    last = course.stretches[-1]
-    chart.encoding.x = alt.X(
-        "x:Q",
-        scale=alt.Scale(domain=[0, last.offset + last.seconds], nice=False, zero=False),
-        axis=alt.Axis(
-            title=None,
-            grid=False,
-            values=list(labels),
-            labelExpr=f"({json.dumps({str(place): text for place, text in labels.items()})})"
-            "[datum.value]",
-            labelAlign="left",
-            labelBound=False,
-            labelOverlap=False,
-        ),
-    )
-    layers: list[alt.Chart] = [chart]
-    pauses = [
-        {"x": (before.offset + before.seconds + after.offset) / 2}
-        for before, after in pairwise(course.stretches)
-    ]
-    if pauses:
-        layers.append(
-            alt.Chart(alt.InlineData(values=pauses))
-            .mark_rule(aria=False, strokeDash=[2, 4], color=INK)
-            .encode(x="x:Q")
-        )
-    return _sized(shape, *layers)
-
-
-def _labels(stretches: Sequence[Stretch], most: int) -> dict[int, list[str]]:
-    """Places on the axis with a clock time, and the day where it is a new one."""
-    total = stretches[-1].offset + stretches[-1].seconds
-    room = total / most
-    step = next((each for each in _STEPS if each >= room), _STEPS[-1] * (1 + int(total) // 10**7))
-    found: dict[int, list[str]] = {}
-    free, day = 0.0, ""
-    for stretch in stretches:
-        moments = [stretch.start]
-        moments += range((stretch.start // step + 1) * step, stretch.stop, step)
-        for moment in moments:
-            place = stretch.place(moment)
-            # A label stands to the right of its place, so the last one needs room as well.
-            if place < free or place > total - 0.5 * room:
-                continue
-            free = place + 0.9 * room
-            at = datetime.fromtimestamp(moment, UTC)
-            clock = f"{at:%H:%M:%S}" if moment % 60 else f"{at:%H:%M}"
-            new_day = "" if f"{at:%d %b}" == day else f"{at:%d %b}"
-            day = f"{at:%d %b}"
-            found[place] = [clock, new_day] if new_day else [clock]
-    return found
-
-
-def _colour(colours: dict[str, str], shape: _Shape) -> alt.Color:
-    legend = alt.Legend(
-        title=None,
-        orient="top",
-        direction="horizontal",
-        columns=2 if shape is _PHONE else 4,
-        symbolType="square",
-        symbolStrokeWidth=0,
-        aria=False,
-    )
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color("part:N", scale=scale, legend=legend)
-
-
-def _counts() -> alt.Axis:
-    words = "format(datum.value, '~s')"
-    return alt.Axis(title=None, tickCount=4, labelExpr=words, domain=False, ticks=False)
-
-
-def _durations(found: Sequence[float], most: int) -> alt.Axis:
-    """An axis of milliseconds with round numbers, at most so many where they reach far."""
-    low, high = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
-    values = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
-    inside = [each for each in values if min(found) <= each <= max(found)] or values
-    if len(inside) > most:
-        inside = [each for each in inside if math.log10(each).is_integer()] or inside[:most]
-    words = "datum.value < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'"
-    return alt.Axis(title=None, values=inside, labelExpr=words, domain=False, ticks=False)
-
-
-def _around(found: Sequence[float]) -> list[float]:
-    return [min(found) / 1.5, max(found) * 1.5]
-
-
-def _sized(shape: _Shape, *layers: alt.Chart) -> alt.LayerChart:
-    return alt.LayerChart(layer=list(layers), width=shape.width - 60, height=shape.height)
 
 
 def _millis(moment: datetime) -> int:

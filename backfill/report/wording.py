@@ -50,6 +50,11 @@ def records(count: int) -> str:
     return "1 record" if count == 1 else f"{amount(count)} records"
 
 
+def counted(count: int, one: str = "was", many: str = "were") -> str:
+    """The subject of a sentence with its verb: `1 record was`, `2 records were`."""
+    return f"{records(count)} {one if count == 1 else many}"
+
+
 def share(part: int, whole: int) -> str:
     """A percentage that is 0% or 100% only where it is exactly that."""
     if not whole or not part:

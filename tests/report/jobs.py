@@ -62,8 +62,7 @@ def make_job(
             },
         ).write_parquet(directory / "ready" / f"{index:03}.parquet")
         number += rows
-    for file, rows in (("rejected", rejected), ("duplicates", duplicate)):
-        pl.DataFrame({"_file": [name] * rows}).write_parquet(directory / f"{file}.parquet")
+    _write_beside(directory, name, number + 1, rejected, duplicate)
     found = {"contact.id|uuid": (Example(file=name, row=9, value="not an id"),)}
     manifest = Manifest(
         backfill="0.1.0",
@@ -136,3 +135,20 @@ def ticks(
         Tick(start + 10 * each, sent, throttled, throttled, delivered, latency=latency)
         for each in range(slices)
     ]
+
+
+def _write_beside(directory: Path, name: str, first: int, rejected: int, duplicate: int) -> None:
+    def rows(start: int, count: int) -> dict[str, pl.Series]:
+        return {
+            "_file": pl.Series([name] * count, dtype=pl.String),
+            "_row": pl.Series(range(start, start + count), dtype=pl.UInt64),
+        }
+
+    pl.DataFrame(rows(first, rejected)).with_columns(
+        _reason=pl.lit("contact.id|uuid"), _raw=pl.lit(None, pl.String)
+    ).write_parquet(directory / "rejected.parquet")
+    pl.DataFrame(rows(first + rejected, duplicate)).with_columns(
+        _kept_file=pl.lit(name),
+        _kept_row=pl.lit(1, pl.UInt64),
+        _kept_job=pl.lit(None, pl.String),
+    ).write_parquet(directory / "duplicates.parquet")

@@ -1,0 +1,119 @@
+"""What happened when: while sending, and in the time of the records themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backfill.report.axes import PHONE
+from backfill.report.course import course_of, percentile
+from backfill.report.gather import Figures
+from backfill.report.markup import Html, tag
+from backfill.report.parts import alternative, figure, section
+from backfill.report.pictures import Picture
+from backfill.report.tables import course_table, replies_table, table, times_table
+from backfill.report.wording import amount, clock, counted, duration, milliseconds
+
+__all__ = ["event_times", "over_time", "replies"]
+
+_CUT = " A dotted line stands where a pause between requests was cut out."
+
+
+def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
+    """Outcomes and requests over the time of sending."""
+    course = figures.course
+    if not course.bins:
+        return section("time", "Over time", tag("p", "Nothing was sent yet."))
+    first, last = course.bins[0].start, course.bins[-1].stop
+    most = max(course.bins, key=lambda each: each.sent / each.seconds)
+    pauses = len(course.stretches) - 1
+    words = (
+        f"From {clock(first)} to {clock(last)}; {duration(course.seconds)} of it at work"
+        + (
+            f", with {amount(pauses)} longer pause{'s' if pauses > 1 else ''} between"
+            if pauses
+            else ""
+        )
+        + f". The busiest slice had {amount(most.sent / most.seconds)} requests a second."
+    )
+    cut = _CUT if pauses else ""
+    caption = [
+        tag("span", f"Mean over {duration(width)}, in UTC.{cut}", class_=kind)
+        for kind, width in (
+            ("desk", course.width),
+            ("phone", course_of(figures.ticks, PHONE.bars).width),
+        )
+    ]
+    allowed = ""
+    if figures.limit is not None:
+        allowed = f" The dashed line is the rate that was configured: {amount(figures.limit)}."
+    return section(
+        "time",
+        "Over time",
+        tag("p", words),
+        tag("h3", "Records a second, by outcome"),
+        figure(pictures.get("outcomes"), words, caption),
+        tag("h3", "Requests a second, and those told to slow down"),
+        figure(pictures.get("requests"), words, [*caption, allowed])
+        if "requests" in pictures
+        else None,
+        alternative(
+            course_table(course_of(figures.ticks, 100)), "Outcomes, requests and replies over time"
+        ),
+    )
+
+
+def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
+    """Percentiles of the time that replies took, overall and over time."""
+    latency = figures.course.latency
+    rows = [
+        (f"p{round(each * 100)}", f"{round(each * 100)}% of the replies came within", value)
+        for each in (0.5, 0.9, 0.99)
+        if (value := percentile(latency, each)) is not None
+    ]
+    if not rows:
+        return section("latency", "How long replies took", tag("p", "There was no reply yet."))
+    words = ", ".join(f"{name} {milliseconds(value)}" for name, _, value in rows)
+    words = f"{amount(latency.total())} replies: {words}."
+    return section(
+        "latency",
+        "How long replies took",
+        table(
+            "Percentiles",
+            ("", "Meaning", "Time"),
+            [(name, meaning, f"about {milliseconds(value)}") for name, meaning, value in rows],
+            numbers={2},
+            kind="compact",
+        ),
+        tag("h3", "Percentiles over time"),
+        figure(pictures.get("latency"), words, "On a logarithmic scale."),
+        tag("h3", "Replies by how long they took"),
+        figure(pictures.get("replies"), words, "Each bar reaches to 1.4 times where it begins."),
+        alternative(replies_table(latency), "Replies by how long they took"),
+    )
+
+
+def event_times(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
+    """Where in their own time the ready records lie, by state."""
+    times = figures.times
+    parts: list[Html | None] = []
+    if times.counts and times.first and times.last:
+        words = (
+            f"From {times.first:%Y-%m-%d %H:%M} to {times.last:%Y-%m-%d %H:%M},"
+            f" counted by {times.unit}, in UTC."
+        )
+        parts += [
+            tag(
+                "p",
+                "The records that passed the rules, by their own time and by where they stand now.",
+            ),
+            figure(pictures.get("times"), words, words),
+            alternative(times_table(times), f"Records by {times.unit}"),
+        ]
+    if times.without:
+        count = sum(times.without.values())
+        parts.append(tag("p", f"{counted(count, 'has', 'have')} no time."))
+    return section(
+        "when",
+        "When the records happened",
+        *(parts or [tag("p", "No record is ready to be sent.")]),
+    )

@@ -1,0 +1,116 @@
+"""Where the report goes, who may read it, and what is said when it cannot be written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from backfill.errors import BackfillError, ConfigError
+from backfill.job import Job
+from backfill.model import State
+from backfill.report import write_report
+from tests.report.jobs import deliver, make_job, ticks
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    job = make_job(tmp_path / "a.job")
+    deliver(job, [(0, 9, State.DELIVERED, "")], ticks(4))
+    return job
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_it_lies_in_the_jobs_directory_for_the_owner_alone(job: Job) -> None:
+    before = os.umask(0)
+    try:
+        (path,) = write_report(job)
+    finally:
+        os.umask(before)
+    assert path == job.directory / "report.html"
+    assert mode(path) == 0o600
+    assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert not list(job.directory.glob(".report-*"))
+
+
+def test_an_older_report_is_replaced(job: Job, tmp_path: Path) -> None:
+    target = tmp_path / "r.html"
+    target.write_text("old")
+    target.chmod(0o644)
+    assert write_report(job, target) == (target,)
+    assert "old" not in target.read_text("utf-8")[:100]
+    assert mode(target) == 0o600
+
+
+@pytest.mark.parametrize("given", [("r.svg", None), ("r.html", "svg"), ("r", "svg")])
+def test_pictures_are_called_after_the_file_that_was_named(
+    job: Job, tmp_path: Path, given: tuple[str, None]
+) -> None:
+    paths = write_report(job, tmp_path / given[0], given[1])
+    names = ["books", "outcomes", "requests", "latency", "replies", "times"]
+    assert [path.name for path in paths] == [f"r-{name}.svg" for name in names]
+    for path in paths:
+        assert mode(path) == 0o600
+        assert path.read_text("utf-8").startswith("<svg ")
+    assert not (tmp_path / given[0]).exists()
+
+
+def test_pictures_can_be_had_as_png(job: Job, tmp_path: Path) -> None:
+    paths = write_report(job, tmp_path / "r.png")
+    assert len(paths) == 6
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+@pytest.mark.parametrize("module", ["altair", "vl_convert"])
+def test_without_the_extra_it_says_what_to_install(
+    job: Job, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigError, match="not installed") as caught:
+        write_report(job)
+    assert caught.value.hint == "pip install 'backfill[report]'"
+    assert caught.value.exit_code == 2
+    assert not (job.directory / "report.html").exists()
+
+
+def test_a_directory_that_is_not_there_is_said(job: Job, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        write_report(job, tmp_path / "no" / "r.html")
+    with pytest.raises(ConfigError, match="is a directory"):
+        write_report(job, tmp_path)
+
+
+def test_a_full_disk_leaves_the_older_report(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "r.html"
+    target.write_text("old")
+
+    def full(number: int, mode: str) -> None:
+        os.close(number)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("backfill.report.os.fdopen", full)
+    with pytest.raises(BackfillError, match="No space left on device"):
+        write_report(job, target)
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".report")] == []
+
+
+def test_a_pipe_is_written_to_and_not_replaced(job: Job, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.html"
+    os.mkfifo(pipe)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_report(job, pipe)
+    reader.join(30)
+    assert received[0].startswith(b"<!DOCTYPE html>")
+    assert pipe.is_fifo()
