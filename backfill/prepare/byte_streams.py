@@ -36,7 +36,7 @@ _CHUNK = 1 << 20
 _MARK = "backfill.mark"
 _MAGIC = {
     b"PAR1\x15": "Parquet",
-    b"\x1f\x8b": "gzip",
+    b"\x1f\x8b\x08": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",

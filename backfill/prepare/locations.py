@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from backfill.config.types import Files
 from backfill.errors import SourceError, did_you_mean
+from backfill.prepare.remote import listed
 
 __all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate"]
 
@@ -78,14 +79,8 @@ def locate(files: Files, directory: Path) -> tuple[Location, ...]:
     found: dict[str, Location] = {}
     for text in files.files:
         if is_remote(text) and not text.startswith("file://"):
-            if "*" in text:
-                raise SourceError(
-                    "a glob in an address cannot be expanded",
-                    where=text,
-                    hint="List the addresses one by one.",
-                )
-            location = _location(_public(text), text, files)
-            found.setdefault(location.path, location)
+            for address in _expand_address(text):
+                found.setdefault(address, _location(_public(address), address, files))
             continue
         for path in _expand(text, directory, files):
             location = _location(_name(path, text, directory), str(path), files)
@@ -110,6 +105,16 @@ def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
         yield from paths
     else:
         raise SourceError("there is no such file", where=text, hint=_nearest(path))
+
+
+def _expand_address(text: str) -> list[str]:
+    """Object stores can be asked what they hold; behind http a name means itself."""
+    if text.startswith(("http://", "https://")) or not re.search(r"[*?]|/$", text):
+        return [text]
+    addresses = listed(text)
+    if not addresses:
+        raise SourceError("no object matches", where=text)
+    return addresses
 
 
 def _inside(directory: Path, files: Files) -> Iterator[Path]:

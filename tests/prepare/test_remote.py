@@ -1,4 +1,4 @@
-"""Files behind http addresses are fetched as they are, without any credential."""
+"""Files behind addresses are fetched byte for byte, without a destination's credential."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import pytest
 
 from backfill.config.types import Files
 from backfill.errors import SourceError
+from backfill.prepare.locations import locate
 from backfill.prepare.sources import check_unchanged, open_source
+
+_WHEN = "Mon, 06 May 2024 07:08:09 GMT"
 
 
 @dataclass
@@ -24,15 +27,29 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     seen: list[dict[str, str]] = field(default_factory=list)
 
+    def listing(self) -> bytes:
+        """What S3 answers when asked for the objects of a bucket."""
+        objects = "".join(
+            f"<Contents><Key>{name.removeprefix('/bucket/')}</Key><Size>{len(body)}</Size>"
+            '<LastModified>2024-05-06T07:08:09.000Z</LastModified><ETag>"1"</ETag></Contents>'
+            for name, body in self.files.items()
+        )
+        return f"<ListBucketResult><Name>bucket</Name>{objects}</ListBucketResult>".encode()
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.seen.append({name.lower(): value for name, value in self.headers.items()})
-            body = state.files.get(self.path)
+            if "list-type=2" in self.path:
+                body: bytes | None = state.listing()
+            else:
+                body = state.files.get(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Length", str(len(body or b"")))
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", _WHEN)
             self.end_headers()
             self.wfile.write(body or b"")
 
@@ -103,3 +120,61 @@ def test_copies_are_private_and_go_with_the_source(server, tmp_path, monkeypatch
     assert source.scan().collect().height == 1
     del source
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def bucket(server: Server, monkeypatch) -> Server:
+    """The same server, as an object store that the environment names."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.address,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": "invented",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+def test_objects_are_read_byte_for_byte(bucket, tmp_path):
+    pl.DataFrame({"a": ["3"]}).write_parquet(tmp_path / "x.parquet")
+    bucket.files = {
+        "/bucket/in/e.csv": b"a\r\n1\r\n\xff\r\n",
+        "/bucket/in/e.csv.gz": gzip.compress(b"a\n2\n"),
+        "/bucket/x.parquet": (tmp_path / "x.parquet").read_bytes(),
+    }
+    files = Files(
+        files=("s3://bucket/in/e.csv", "s3://bucket/in/e.csv.gz", "s3://bucket/x.parquet")
+    )
+    source = open_source(files, tmp_path, what="events")
+    assert source.scan().select("__file", "__raw", "a").collect().rows() == [
+        (0, None, "1"),
+        (0, "\\xff", None),
+        (1, None, "2"),
+        (2, None, "3"),
+    ]
+    assert check_unchanged(source.entries, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "names"),
+    [
+        ("s3://bucket/in/*.csv", ["in/a.csv", "in/b.csv"]),
+        ("s3://bucket/in/", ["in/a.csv", "in/b.csv", "in/deep/c.csv"]),
+        ("s3://bucket/**/?.csv", ["in/a.csv", "in/b.csv", "in/deep/c.csv"]),
+        ("s3://bucket/in/*/c.csv", ["in/deep/c.csv"]),
+    ],
+)
+def test_a_glob_in_an_object_store_gives_its_objects_in_order(bucket, tmp_path, address, names):
+    for name in ("in/b.csv", "in/a.csv", "in/deep/c.csv"):
+        bucket.files[f"/bucket/{name}"] = b"a\n1\n"
+    found = locate(Files(files=address), tmp_path)
+    assert [each.path for each in found] == [f"s3://bucket/{name}" for name in names]
+
+
+def test_what_an_object_store_does_not_have_is_named(bucket, tmp_path):
+    with pytest.raises(SourceError, match="cannot be fetched") as raised:
+        open_source(Files(files="s3://bucket/none.csv"), tmp_path, what="events")
+    assert raised.value.where == "s3://bucket/none.csv"
+    with pytest.raises(SourceError, match="no object matches"):
+        locate(Files(files="s3://bucket/*.csv"), tmp_path)

@@ -45,7 +45,11 @@ def test_two_types_meet_the_same_way_from_both_sides(left, right, common):
 
 def test_the_union_keeps_the_order_of_first_appearance():
     merged = union([{"b": pl.Int32(), "a": pl.String()}, {"c": pl.Date(), "b": pl.Int64()}])
-    assert list(merged.items()) == [("b", pl.Int64), ("a", pl.String), ("c", pl.Date)]
+    assert list(merged.items()) == [
+        ("b", pl.Int64()),
+        ("a", pl.String()),
+        ("c", pl.Date()),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from hypothesis import strategies as st
 
 from backfill.config.types import Files
 from backfill.errors import SourceError
-from backfill.prepare.byte_streams import zstd
 from backfill.prepare.sources import Source, open_source
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def opened(directory: Path, *names: str, **options) -> Source:

@@ -1,0 +1,76 @@
+"""Bytes come hashed, unpacked and in UTF-8; what is wrong in them stays visible."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.errors import SourceError
+from backfill.prepare.byte_streams import INVALID, mark_invalid, open_stream
+
+
+@given(st.text(), st.binary(max_size=20))
+def test_marking_changes_nothing_but_what_is_no_text(text, wrong):
+    assert mark_invalid(text.encode()) == text.encode()
+    marked = mark_invalid(wrong)
+    assert marked.replace(INVALID, b"").decode() == wrong.decode(errors="backslashreplace")
+    assert (INVALID in marked) == ("\ufffd" in wrong.decode(errors="replace"))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("streams") / "text"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.text(min_size=1, max_size=40).filter(lambda text: text[0] != "\ufeff"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"]),
+    packed=st.booleans(),
+    sizes=st.lists(st.integers(1, 9), min_size=1),
+)
+def test_text_is_the_same_in_whatever_steps_it_is_read(path, text, encoding, packed, sizes):
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with open_stream(
+        path,
+        name="text",
+        compression="gzip" if packed else None,
+        encoding="utf-8" if encoding == "utf-8-sig" else encoding,
+        hashed=True,
+    ) as stream:
+        read = b""
+        while step := stream.read(sizes[len(read) % len(sizes)]):
+            read += step
+        assert read == text.encode()
+        assert stream.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert stream.raw_count == path.stat().st_size
+
+
+def test_the_hash_covers_what_was_not_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(os.urandom(3 << 20))
+    before = threading.active_count()
+    with open_stream(path, name="a.csv", encoding="latin-1", hashed=True) as stream:
+        assert len(stream.read(10)) == 10
+        assert stream.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+    with open_stream(path, name="a.csv", hashed=True) as stream:
+        stream.read(10)  # and no hash asked for, as after an error
+    assert threading.active_count() == before
+
+
+def test_a_directory_or_a_missing_file_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with (
+            pytest.raises(SourceError, match="cannot be opened") as raised,
+            open_stream(path, name="it"),
+        ):
+            pass
+        assert raised.value.where == "it"
