@@ -1,16 +1,14 @@
 """What a configuration holds. Every section is frozen and knows no key beyond its own.
 
 Names of destination fields are not checked here: only `prepare` knows both the configuration
-and the destination.
+and the destination. The text below a key says what it does; the documentation's reference is
+made from these texts.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,6 +24,15 @@ from pydantic import (
     model_validator,
 )
 
+from backfill.config.forms import (
+    Column,
+    Constant,
+    FieldSpec,
+    Lookup,
+    Scalar,
+    Sql,
+    read_field,
+)
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 
 __all__ = [
@@ -41,130 +48,10 @@ __all__ = [
     "Lookup",
     "Rate",
     "Rules",
+    "Scalar",
     "Share",
     "Sql",
 ]
-
-Side = Literal["events", "contacts"]
-Scalar = str | bool | int | float | Decimal | datetime | date | time
-
-# --- where a field's value comes from ------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column. `side` is None where the configuration leaves it to the one file that has it."""
-
-    name: str
-    side: Side | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sql:
-    """An SQL expression over the columns of one side."""
-
-    text: str
-    side: Side = "events"
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """The same value for every record."""
-
-    value: Scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A column's value translated by a table.
-
-    A value that is in no row of the table is rejected as `unmapped` ("reject"), leaves the
-    field out ("omit"), is sent as it is ("keep"), or becomes a constant.
-    """
-
-    column: Column
-    values: tuple[tuple[str, Scalar], ...]
-    otherwise: Literal["reject", "omit", "keep"] | Constant = "reject"
-
-
-FieldSpec = Column | Sql | Constant | Lookup
-
-
-def _column(text: str, side: Side | None = None) -> Column:
-    prefix, dot, rest = text.partition(".")
-    if dot and rest and prefix in ("events", "contacts"):
-        if side not in (None, prefix):
-            raise ValueError(f"{text!r} and from = {side!r} name two different files")
-        return Column(rest, "events" if prefix == "events" else "contacts")
-    if not text:
-        raise ValueError("a column's name is empty")
-    return Column(text, side)
-
-
-def _field_spec(value: Any) -> FieldSpec:  # noqa: PLR0912 - one branch for each form
-    if isinstance(value, Column | Sql | Constant | Lookup):
-        return value
-    if isinstance(value, str):
-        return _column(value)
-    if not isinstance(value, dict):
-        raise ValueError(
-            "is neither a column's name nor a table; a constant is written { value = … }"
-        )
-    forms = [form for form in ("column", "sql", "value") if form in value]
-    if len(forms) != 1:
-        raise ValueError("needs exactly one of `column`, `sql`, `value`")
-    allowed = {
-        "column": {"column", "from", "values", "otherwise"},
-        "sql": {"sql", "from"},
-        "value": {"value"},
-    }[forms[0]]
-    for key in value:
-        if key not in allowed:
-            raise ValueError(
-                f"unknown key {key!r} beside `{forms[0]}`: {sorted(allowed)} may stand"
-            )
-    side = value.get("from")
-    if side not in (None, "events", "contacts"):
-        raise ValueError('`from` is "events" or "contacts"')
-    if forms[0] == "value":
-        return Constant(_scalar(value["value"]))
-    text = value[forms[0]]
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"`{forms[0]}` needs a text")
-    if forms[0] == "sql":
-        return Sql(text, side or "events")
-    column = _column(text, side)
-    if "values" not in value:
-        if "otherwise" in value:
-            raise ValueError("`otherwise` needs `values`")
-        return column
-    table = value["values"]
-    if not isinstance(table, dict) or not table:
-        raise ValueError('`values` is a table such as { p1 = "gold", p2 = "silver" }')
-    rows = tuple((str(key), _scalar(each)) for key, each in table.items())
-    return Lookup(column, rows, _otherwise(value.get("otherwise", "reject")))
-
-
-def _otherwise(value: Any) -> Literal["reject", "omit", "keep"] | Constant:
-    match value:
-        case "reject":
-            return "reject"
-        case "omit":
-            return "omit"
-        case "keep":
-            return "keep"
-    if isinstance(value, dict) and set(value) == {"value"}:
-        return Constant(_scalar(value["value"]))
-    raise ValueError('`otherwise` is "reject", "omit", "keep" or { value = … }')
-
-
-def _scalar(value: Any) -> Scalar:
-    if isinstance(value, str | bool | int | float | Decimal | datetime | date | time):
-        return value
-    raise ValueError("a value is a text, a number, a truth value or a date, never a list or table")
-
-
-# --- sections ------------------------------------------------------------------------------
 
 
 class _Section(BaseModel):
@@ -179,11 +66,19 @@ class Files(_Section):
     """Which files, and how they are read where their ending does not say it."""
 
     files: Annotated[tuple[str, ...], BeforeValidator(_one_or_list), Field(min_length=1)]
+    """One or a list: files, globs, directories (read at any depth), `http(s)://` and object-store
+    addresses. Relative paths are relative to the configuration."""
     format: Literal["csv", "tsv", "ndjson", "parquet"] | None = None
+    """What the files are, where their ending (`.csv`, `.tsv`, `.ndjson`, `.parquet`, also with
+    `.gz` or `.zst`) does not say it."""
     separator: str | None = None
+    """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` a tab."""
     encoding: str = "utf-8"
+    """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
     null_values: tuple[str, ...] = ()
+    """Cells of text files that mean "missing", besides the empty one."""
     hive: bool = False
+    """Whether directories named `key=value` are columns."""
 
     @field_validator("files", mode="after")
     @classmethod
@@ -213,8 +108,12 @@ class Events(Files):
     """The events source. `time` may be left out where the destination takes no timestamp."""
 
     contact_key: str | None = None
+    """The column that names the contact. Needed with [contacts]."""
     time: str | None = None
+    """The column that says when it happened: for the order, for what is a duplicate, and for the
+    destination's time field. May be left out where the destination takes no timestamp."""
     timezone: str | None = None
+    """The zone of times without one, such as `Asia/Jerusalem`; else such rows are rejected."""
 
     @field_validator("timezone")
     @classmethod
@@ -238,7 +137,9 @@ class Contacts(Files):
     """The contacts source, joined to the events by its key."""
 
     key: str
+    """The column whose values stand in the events' `contact_key`."""
     keep: Literal["first", "last"] = "last"
+    """Which of several rows of one contact counts."""
 
     @field_validator("key")
     @classmethod
@@ -250,27 +151,39 @@ class ContactId(_Section):
     """Ids that are no UUIDs become UUIDv5 of this namespace."""
 
     namespace: uuid.UUID
+    """Your own UUID, the same for ever."""
 
 
 class Rules(_Section):
     """What a value must be like, beyond what the API demands."""
 
     phone: Literal["e164", "possible", "valid"] = "e164"
+    """How closely phone numbers are looked at."""
     phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    """The country in which national numbers are dialled, such as `IL`: they become E.164."""
     custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
+    """Characters that a custom field may have. Longer ones are rejected, never cut."""
     event_types: tuple[str, ...] | None = None
+    """The event types that may be sent to Pristo; any other is rejected. Without it all may."""
     drop_invalid: tuple[str, ...] = ()
+    """Optional fields that are left out where their value breaks a rule; the record is sent."""
     contact_id: ContactId | None = None
+    """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none."""
     contact: Literal["full", "identifiers"] = "full"
+    """What of a contact is sent: all that is mapped, or only its id, phone and email address."""
     allow_email_targets: bool = False
+    """Send email addresses to Watch, which supports phone numbers only for now."""
 
 
 class Dedupe(_Section):
     """Which records are the same one. Without a key: every mapped field and the time."""
 
     key: tuple[str, ...] | None = None
+    """Destination fields whose values say that two records are the same one."""
     keep: Literal["first", "last"] = "first"
+    """Which of them is sent."""
     delivered_by: Annotated[tuple[str, ...], BeforeValidator(_one_or_list)] = ()
+    """Directories of earlier jobs; what they delivered counts as a duplicate."""
 
     @field_validator("key", mode="before")
     @classmethod
@@ -284,28 +197,37 @@ class Dedupe(_Section):
 class Delivery(_Section):
     """How the job is delivered. May change between the runs of a job.
 
-    `rate` is in requests; None finds it ("auto"). `max_wait` is the longest wait, in seconds,
-    that a server may ask for; `patience` how long a run goes on without any success.
+    A rate of None is found ("auto"); durations are in seconds.
     """
 
     base_url: str | None = None
+    """Where the destination is: https, or http on this machine. Else the vendor's own address."""
     rate: Annotated[
         Rate | None,
         BeforeValidator(parse_rate),
         PlainSerializer(lambda rate: "auto" if rate is None else str(rate), when_used="json"),
     ] = None
+    """Requests: `"50/s"`, `"3000/min"`, a number a second; `"auto"` finds what is allowed."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Requests in flight at most."""
     guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
+    """Whether what may have been stored is left alone as `unknown`, or sent again."""
     max_errors: Annotated[
         Share, BeforeValidator(parse_share), PlainSerializer(str, when_used="json")
     ] = Share(fraction=0.01)
+    """Failed records after which a run stops: a number, or a share such as `"1%"`."""
     timeout: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] = 30.0
+    """How long to wait for a reply."""
     max_wait: Annotated[float, BeforeValidator(parse_duration), Field(ge=0)] = 600.0
+    """The longest wait that the destination may ask for; the run stops at a longer one."""
     patience: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] = 30.0
+    """How long a run goes on while the destination refuses or cannot be reached."""
     limit: PositiveInt | None = None
+    """Records after which a run stops."""
     max_duration: Annotated[
         Annotated[float, Field(gt=0)] | None, BeforeValidator(parse_duration)
     ] = None
+    """Time after which a run stops."""
 
 
 class Config(_Section):
@@ -315,10 +237,12 @@ class Config(_Section):
     """
 
     destination: str
+    """`pristo-events`, `watch-events` or `watch-feedbacks`."""
     population: str | None = None
+    """The UUID of the population that the events belong to. Pristo only, and needed there."""
     events: Events
     contacts: Contacts | None = None
-    fields: dict[str, Annotated[FieldSpec, BeforeValidator(_field_spec)]]
+    fields: dict[str, Annotated[FieldSpec, BeforeValidator(read_field)]]
     rules: Rules = Rules()
     dedupe: Dedupe = Dedupe()
     delivery: Delivery = Delivery()
