@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import anyio.to_thread
@@ -38,9 +39,7 @@ class Rows:
         return self.keys[first.start], bodies
 
     def _places(self, start: int, stop: int) -> slice:
-        index = 0 if len(self.ranges) == 1 else bisect_right(self.ranges, (start, stop)) - 1
-        if index and self.ranges[index][0] > start:
-            index -= 1
+        index = bisect_right(self.ranges, start, key=itemgetter(0)) - 1
         shift = self.offsets[index] - self.ranges[index][0]
         return slice(start + shift, stop + shift)
 

@@ -101,13 +101,9 @@ async def deliver(
     unknown when it is opened again.
     """
     check_base_url(settings.base_url)
-    quiet_until = ledger.quiet_until()
-    if quiet_until - wall() > settings.max_wait:
-        message = "the destination asked for quiet, and for longer than max_wait from now"
-        return Stop(StopKind.UNAVAILABLE, message, come_back_at=quiet_until)
-    ours = Transport(timeout=settings.timeout) if transport is None else None
-    carrier = transport or ours
-    assert carrier is not None  # noqa: S101 - one of the two is there
+    meter = Meter(ledger.counts(), manifest.ready, clock=wall)
+    if not meter.pending:
+        return None
     learned = ledger.recall(_LEARNED)
     pacer = Pacer(
         settings.rate,
@@ -117,10 +113,13 @@ async def deliver(
             max_wait=settings.max_wait,
         ),
         learned=float(learned) if learned else None,
-        quiet_until=quiet_until,
+        quiet_until=ledger.quiet_until(),
         wall=wall,
         rng=rng,
     )
+    if (stop := pacer.begin()) is not None:
+        return stop
+    carrier = transport or Transport(timeout=settings.timeout)
     sender = Sender(
         carrier,
         destination,
@@ -129,7 +128,6 @@ async def deliver(
         credential=credential,
         timeout=settings.timeout,
     )
-    meter = Meter(ledger.counts(), manifest.ready, clock=wall)
     run = _Run(
         manifest=manifest,
         directory=directory,
@@ -144,8 +142,8 @@ async def deliver(
         with halt.attached(run.halt):
             await run.go(observe)
     finally:
-        if ours is not None:
-            await ours.aclose()
+        if transport is None:
+            await carrier.aclose()
     if run.brake.error is not None:
         raise run.brake.error
     if pacer.learned is not None:

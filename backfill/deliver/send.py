@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -17,6 +17,10 @@ from backfill.version import VERSION
 __all__ = ["Answer", "Sender", "read_reply"]
 
 _MOST_BODY = 64 * 1024  # bytes of a body that anybody looks at
+
+# What zlib calls them; "deflate" comes with zlib's header and, wrongly, without it.
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+_WINDOWS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,15 @@ async def read_reply(response: httpx.Response) -> Reply:
         body = b"".join(stream)
     else:
         body = b""
+        chunks = aiter(stream)  # type: ignore[arg-type] # an async transport's
         try:
-            async for chunk in stream:  # type: ignore[union-attr] # an async transport's
+            async for chunk in chunks:
                 body += chunk
                 if len(body) >= _MOST_BODY:
                     break
         finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
             await response.aclose()
     # `raw`, because httpx works out a text encoding anew for every reading of a header.
     headers = {
@@ -110,10 +117,8 @@ async def read_reply(response: httpx.Response) -> Reply:
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
     """Undo a Content-Encoding that we did not ask for; what cannot be undone stays as it is."""
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        return body[:_MOST_BODY]
-    # "deflate" comes with zlib's header or without it; 32 tells gzip's from zlib's.
-    for window in (32 + zlib.MAX_WBITS, -zlib.MAX_WBITS):
+    windows = _WINDOWS.get(encoding.strip().lower(), ())
+    for window in windows:
         try:
             return zlib.decompressobj(window).decompress(body, _MOST_BODY)
         except zlib.error:

@@ -17,7 +17,7 @@ from tests.deliver.servers import SELF_SIGNED, Exchange, response, serving
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "hunter2-credential"
+SECRET = "hunter2-credential"  # noqa: S105 - an invented one
 
 
 @pytest.fixture
@@ -267,12 +267,15 @@ async def test_a_body_longer_than_it_says_is_cut_or_a_fault_and_never_believed_w
     text = b'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n{"status":"success"}'
     async with serving(saying(text)) as server:
         transport = Transport(timeout=5)
+        found: bytes | Fault
         try:
             reply = await transport.handle_async_request(request(server.url))
-            assert await reply.aread() == b'{"st'
+            found = await reply.aread()
         except TransportFault as error:
-            assert error.fault is Fault.BROKEN_REPLY
+            found = error.fault
         await transport.aclose()
+    # Which of the two depends on how the bytes come in.
+    assert found in (b'{"st', Fault.BROKEN_REPLY)
 
 
 async def test_a_body_without_a_length_ends_with_its_connection():

@@ -1,0 +1,140 @@
+"""Group commit: what comes along while one is written goes together into the next."""
+
+from __future__ import annotations
+
+import threading
+
+import anyio
+import pytest
+
+from backfill.deliver.commits import Committer
+from backfill.deliver.meter import Meter
+from backfill.errors import LedgerError
+from backfill.model import Batch, Outcome, Settlement, State, Tick
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+
+
+class Slow:
+    """A ledger whose commits end when the test says so."""
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[list[Settlement], list[Batch]]] = []
+        self.ticks: list[Tick] = []
+        self.quiet: list[float] = []
+        self.go = threading.Semaphore(0)
+        self.error: LedgerError | None = None
+
+    def commit(self, settled, started, tick=None):
+        assert self.go.acquire(timeout=5)
+        if self.error is not None:
+            raise self.error
+        self.groups.append((list(settled), list(started)))
+        self.ticks.append(tick)
+
+    def set_quiet_until(self, epoch: float) -> None:
+        self.quiet.append(epoch)
+
+
+def batch(lane: int) -> Batch:
+    return Batch(0, lane, ((10 * lane, 10 * lane + 1),))
+
+
+def delivered(lane: int) -> Settlement:
+    each = batch(lane)
+    return Settlement(each, (Outcome(each.ranges, State.DELIVERED),))
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.book = Slow()
+        self.meter = Meter({}, 100, clock=lambda: 1000.0)
+        self.committed: list[Tick] = []
+        self.broken: list[LedgerError] = []
+        self.committer = Committer(
+            self.book, self.meter, committed=self.committed.append, broken=self.broken.append
+        )
+        self.answers: dict[int, bool] = {}
+        self.answered = anyio.Event()
+
+    async def start(self, lane: int) -> None:
+        self.answers[lane] = await self.committer.start(batch(lane))
+        self.answered.set()
+
+
+async def test_one_transaction_takes_all_that_wait():
+    setting = Setting()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        for lane in range(1, 4):
+            tasks.start_soon(setting.start, lane)
+        setting.committer.settle(delivered(9))
+        await anyio.wait_all_tasks_blocked()
+        assert setting.answers == {}
+        setting.book.go.release()
+        await setting.answered.wait()
+        assert setting.answers == {0: True}  # the others are in the next transaction
+        setting.book.go.release()
+        setting.committer.close()
+    assert setting.answers == dict.fromkeys(range(4), True)
+    first, second = setting.book.groups
+    assert first == ([], [batch(0)])
+    assert second[0] == [delivered(9)]
+    assert sorted(each.lane for each in second[1]) == [1, 2, 3]
+
+
+async def test_records_count_only_once_they_are_written():
+    setting = Setting()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        setting.committer.settle(delivered(0))
+        await anyio.wait_all_tasks_blocked()
+        assert setting.meter.pending == 100
+        assert not setting.committed
+        setting.book.go.release()
+        setting.committer.close()
+    assert setting.meter.pending == 99
+    assert [tick.delivered for tick in setting.committed] == [1]
+
+
+async def test_what_was_brought_before_the_end_is_written():
+    setting = Setting()
+    setting.book.go.release()
+    setting.committer.settle(delivered(0))
+    setting.committer.close()
+    await setting.committer.run()
+    assert setting.book.groups == [([delivered(0)], [])]
+
+
+async def test_a_quiet_period_is_stored_with_the_next_transaction():
+    setting = Setting()
+    setting.book.go.release()
+    setting.committer.quiet(1234.5)
+    setting.committer.close()
+    await setting.committer.run()
+    assert setting.book.quiet == [1234.5]
+
+
+async def test_after_a_fault_nobody_may_send_and_nothing_is_written():
+    setting = Setting()
+    setting.book.error = LedgerError("the disk is full")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(setting.start, 1)  # waits for the transaction after the failing one
+        setting.committer.settle(delivered(9))
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release()
+    await setting.start(2)
+    assert setting.answers == dict.fromkeys(range(3), False)
+    assert setting.broken == [setting.book.error]
+    assert setting.book.groups == []
+    assert setting.meter.pending == 100
