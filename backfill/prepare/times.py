@@ -150,16 +150,17 @@ def _float_epoch(number: pl.Expr) -> pl.Expr:
 
 def _text_stages() -> tuple[Stage, ...]:
     text, written, clocked = pl.field("text"), pl.field("written"), pl.field("clocked")
-    tail, digits = pl.field("tail"), pl.field("digits")
-    sign, hours, minutes = pl.field("sign"), pl.field("hours"), pl.field("minutes")
+    tail, offset, zoned = pl.field("tail"), pl.field("offset"), pl.field("zoned")
     clock = _number(clocked.str.slice(11, 2)) * 3600 + _number(clocked.str.slice(14, 2)) * 60
-    # "2024-01-02" has no clock, and that of "2024-01-02 10:30Z" has no seconds.
+    # What follows the minutes is ":09.123+03:00" with all or none of its parts.
     seconds = _number(pl.when(tail.str.starts_with(":")).then(tail.str.slice(1, 2)))
-    fractional = pl.when(tail.str.contains(".", literal=True)).then(tail)
-    offset = pl.when(tail.str.contains("[+-]")).then(tail)
+    finer = pl.when(tail.str.slice(3, 1) == ".").then(tail.str.slice(4, 6))
+    places = finer.str.extract("^([0-9]+)").str.pad_end(6, "0")
+    hours, minutes = offset.str.slice(1, 2), offset.str.tail(2)
+    minutes = pl.when(offset.str.len_bytes() > 3).then(minutes)
     ahead = (_number(hours) * 3600 + _number(minutes).fill_null(0) * 60) * _SECOND
-    shift = pl.when(sign == "-").then(-ahead).otherwise(ahead).fill_null(0)
-    zoned, micros = pl.field("zoned"), pl.field("micros")
+    shift = pl.when(offset.str.starts_with("-")).then(-ahead).otherwise(ahead).fill_null(0)
+    date = written.str.head(10).str.to_date("%Y-%m-%d", strict=False)
     return (
         {
             "given": text.is_not_null(),
@@ -171,34 +172,33 @@ def _text_stages() -> tuple[Stage, ...]:
             "digits": pl.when(written.is_null() & text.str.contains(_NUMBER)).then(text),
         },
         {"tail": clocked.str.slice(16)},
+        {"numeric": tail.str.contains("[+-]")},
         {
-            "zoned": tail.str.contains("[A-Za-z]$|[+-]").fill_null(value=False),
-            "sign": offset.str.extract("([+-])"),
-            "hours": offset.str.extract("[+-]([0-9]{2})"),
-            "minutes": offset.str.extract("[+-][0-9]{2}:?([0-9]{2})"),
-            "micros": written.str.head(10)
-            .str.to_date("%Y-%m-%d", strict=False)
-            .cast(NAIVE)
-            .cast(pl.Int64)
+            "zoned": (pl.field("numeric") | tail.str.contains("[A-Za-z]$")).fill_null(value=False),
+            "offset": pl.when(pl.field("numeric")).then(tail).str.extract("([+-].*)$"),
+            "micros": date.cast(NAIVE).cast(pl.Int64)
             + (clock + seconds.fill_null(0)).fill_null(0) * _SECOND
-            + _number(fractional.str.extract("[.]([0-9]{1,6})").str.pad_end(6, "0")).fill_null(0),
+            + _number(places).fill_null(0),
         },
         {
-            "local": pl.when(~zoned).then(micros).cast(NAIVE),
+            "local": pl.when(~zoned).then(pl.field("micros")).cast(NAIVE),
             "fixed": pl.coalesce(
-                pl.when(zoned).then(micros - shift).cast(NAIVE), _text_epoch(digits)
+                pl.when(zoned).then(pl.field("micros") - shift).cast(NAIVE), _text_epoch()
             ),
         },
     )
 
 
-def _text_epoch(digits: pl.Expr) -> pl.Expr:
+def _text_epoch() -> pl.Expr:
     """Digits with or without a decimal fraction, exact to the microsecond."""
-    number = digits.str.extract("^([0-9]+)").cast(pl.Int64, strict=False)
-    fraction = digits.str.extract("[.]([0-9]+)$")
+    digits = pl.field("digits")
+    dotted = pl.when(digits.str.contains(".", literal=True)).then(digits)
+    whole = pl.coalesce(dotted.str.extract("^([0-9]+)"), digits)
+    number = whole.cast(pl.Int64, strict=False)
     places = pl.when(number < _MILLIS).then(6).when(number < _MICROS).then(3).otherwise(0)
-    finer = _number(fraction.str.pad_end(6, "0").str.slice(0, places)).fill_null(0)
-    return _epoch(number) + pl.duration(microseconds=finer, time_unit="us")
+    fraction = dotted.str.extract("[.]([0-9]+)$").str.pad_end(6, "0")
+    finer = _number(fraction.str.slice(0, places)).fill_null(0)
+    return (_epoch(number).cast(pl.Int64) + finer).cast(NAIVE)
 
 
 def _number(digits: pl.Expr) -> pl.Expr:
