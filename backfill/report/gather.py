@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +104,9 @@ class Figures:
     other_reasons: Mapping[State, Reason]  # the sum of those beyond the most frequent
     times: EventTimes
 
-    @property
+    @cached_property
     def course(self) -> Course:
+        """What happened over time, in at most 300 slices."""
         return course_of(self.ticks)
 
     @property

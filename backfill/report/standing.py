@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterator
 
+from backfill.model import State
 from backfill.report.face import balance, books_bar, books_table
 from backfill.report.gather import Figures
 from backfill.report.markup import Html, printable, tag, without_secrets
 from backfill.report.parts import scrolled, section
 from backfill.report.wording import clock, counted
-from backfill.status import Phase
+from backfill.status import Phase, Status
 
 __all__ = ["books_section", "next_section"]
 
@@ -30,7 +31,7 @@ def books_section(figures: Figures) -> Html:
 def next_section(figures: Figures) -> Html:
     """What to type now, for each state that waits for a person."""
     status = figures.status
-    books, job = status.books, shlex.quote(status.job)
+    books = status.books
     parts: list[Html | None] = []
     if status.stop is not None:
         parts.append(
@@ -40,41 +41,14 @@ def next_section(figures: Figures) -> Html:
         parts.append(
             tag("p", f"The destination asked for quiet until {clock(status.quiet_until)}.")
         )
-    steps: list[Html] = []
     if status.phase is Phase.RUNNING:
-        steps.append(_step("A process is at work on this job. To look on:", status.next))
-    elif books.pending:
-        steps.append(
-            _step(f"{counted(books.pending, 'is', 'are')} to be sent. To go on:", status.next)
-        )
-    if books.unknown:
-        steps.append(
-            _step(
-                f"{counted(books.unknown)} sent, and nobody can say whether they arrived. See"
-                " which, ask the destination, then settle them in one of these ways:",
-                f"backfill records {job} --state unknown -o unknown.csv",
-                f"backfill resolve {job} --resend",
-                f"backfill resolve {job} --delivered",
-                f"backfill resolve {job} --failed",
-            )
-        )
-    if books.failed:
-        steps.append(
-            _step(
-                f"{counted(books.failed)} refused. Mend them and feed the file back in, or send"
-                " them again as they are:",
-                f"backfill records {job} --state failed -o failed.csv",
-                f"backfill retry {job}",
-            )
-        )
-    if books.rejected:
-        steps.append(
-            _step(
-                f"{counted(books.rejected)} never sent because a rule was broken. Mend them and"
-                " feed the file back in:",
-                f"backfill records {job} --state rejected -o rejected.csv",
-            )
-        )
+        steps = [
+            _step("A process is at work on this job. To look on:", ("", status.next or "")),
+        ]
+        if books.failed or books.unknown:
+            steps.append(_step("What failed or is unknown can be settled when it has ended."))
+    else:
+        steps = list(_steps(status, shlex.quote(status.job)))
     if steps:
         parts.append(tag("ol", steps, class_="steps"))
     else:
@@ -82,13 +56,51 @@ def next_section(figures: Figures) -> Html:
     return section("next", "What to do next", *parts)
 
 
-def _step(words: str, *commands: str | None) -> Html:
-    lines = [tag("code", without_secrets(each)) for each in commands if each]
-    return tag("li", tag("p", words), tag("pre", *_lines(lines)) if lines else None)
+def _steps(status: Status, job: str) -> Iterator[Html]:
+    books = status.books
+    if books.pending:
+        yield _step(
+            f"{counted(books.pending, 'is', 'are')} to be sent.", ("To go on:", status.next or "")
+        )
+    if books.unknown:
+        yield _step(
+            f"{counted(books.unknown)} sent, and nobody can say whether they arrived.",
+            ("See which, and ask the destination:", _records(job, State.UNKNOWN)),
+            ("They arrived:", f"backfill resolve {job} --delivered"),
+            ("They did not; send them again:", f"backfill resolve {job} --resend"),
+            ("They did not, and shall not be sent:", f"backfill resolve {job} --failed"),
+        )
+    if books.failed:
+        yield _step(
+            f"{counted(books.failed)} refused.",
+            ("Mend them and feed the file back in:", _records(job, State.FAILED)),
+            ("Or send them again as they are:", f"backfill retry {job}"),
+        )
+    if books.rejected:
+        yield _step(
+            f"{counted(books.rejected)} never sent because a rule was broken.",
+            ("Mend them and feed the file back in:", _records(job, State.REJECTED)),
+        )
 
 
-def _lines(parts: Iterable[Html]) -> list[Html]:
-    found: list[Html] = []
-    for part in parts:
-        found += [Html("\n"), part] if found else [part]
-    return found
+def _records(job: str, state: State) -> str:
+    return f"backfill records {job} --state {state} -o {state}.csv"
+
+
+def _step(words: str, *ways: tuple[str, str]) -> Html:
+    """What stands there, and what can be typed.
+
+    Each command stands alone: copied together, one choice would be followed by its opposite.
+    """
+    return tag(
+        "li",
+        tag("p", words),
+        [
+            [tag("p", name, class_="way") if name else None, tag("pre", _code(command))]
+            for name, command in ways
+        ],
+    )
+
+
+def _code(command: str) -> Html:
+    return tag("code", without_secrets(command))

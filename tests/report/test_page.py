@@ -209,6 +209,8 @@ def test_every_state_that_needs_a_person_has_its_command(document: Element) -> N
     for each in ("resolve", "retry", "records"):
         assert any(command.startswith(f"backfill {each} ") for command in commands)
     assert any(command.endswith("--state unknown -o unknown.csv") for command in commands)
+    # Two choices in one block would be pasted together.
+    assert all(len(list(block)) == 1 for block in section(document, "next").iter("pre"))
 
 
 # --- everyone --------------------------------------------------------------------------------
@@ -339,10 +341,11 @@ def test_a_run_of_one_slice_and_one_reply_can_be_drawn(tmp_path: Path) -> None:
 
 def test_a_running_job_says_that_it_is_running(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job")
-    deliver(job, [(0, 10, State.DELIVERED, "")], ticks(2))
+    deliver(job, [(0, 10, State.DELIVERED, ""), (0, 1, State.FAILED, "no")], ticks(2))
     with locked(job.directory), Ledger.open(job.directory / "ledger.sqlite"):
         document = parsed(job)
     assert "A process is at work" in words(section(document, "next"))
+    assert "retry" not in words(section(document, "next"))
     assert "while the job was running" in words(document)
 
 
