@@ -15,12 +15,13 @@ __all__ = ["Backoff", "Budget"]
 class Budget:
     """Requests at a rate that may change, none in a quiet period, no stored burst after one.
 
-    The burst is `burst` seconds' worth of requests, and at least 1.2 requests: what was not
+    The burst is `burst` seconds' worth of requests, and at least `least` requests: what was not
     used may be caught up with that far back, so a late timer costs no throughput.
     """
 
-    def __init__(self, now: float, *, burst: float = 0.1) -> None:
+    def __init__(self, now: float, *, burst: float = 0.1, least: float = 1.2) -> None:
         self._burst = burst
+        self._extra = least - 1
         self._due = now
         self._begin = now  # nothing is granted, and nothing accrues, before this
 
@@ -48,7 +49,7 @@ class Budget:
         return True
 
     def _slack(self, rate: float) -> float:
-        return max(self._burst - 1 / rate, 0.2 / rate)
+        return max(self._burst - 1 / rate, self._extra / rate)
 
 
 class Backoff:

@@ -83,7 +83,9 @@ class Pacer:
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
         self._fixed = rate if rate is not None else math.inf
-        self._budget = Budget(now, burst=0.1 if rate is not None else 0.02)
+        self._budget = Budget(
+            now, burst=0.1 if rate is not None else 0.02, least=1.2 if rate is not None else 1.0
+        )
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
         self._probing = False  # after a guessed wait one request finds out if it was enough
@@ -228,9 +230,11 @@ class Pacer:
             self._alarm.set()
 
     def _slow_down(self, grant: Grant, now: float) -> None:
-        """Answers to requests from before the last quiet period tell nothing new."""
-        if self._auto is not None and grant.generation == self.generation:
-            self._auto.throttled(now, grant.rate)
+        """Answers to requests from before the last quiet period say nothing new of the rate."""
+        if self._auto is not None:
+            self._auto.refused()
+            if grant.generation == self.generation:
+                self._auto.throttled(now, grant.rate)
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
         if wait is not None:
@@ -239,7 +243,7 @@ class Pacer:
             self._probing = True
             self.quiet(self._backoff.next())
         if self._auto is not None:
-            self._auto.paused(now + self._budget.wait(now, math.inf))
+            self._auto.paused(now, now + self._budget.wait(now, math.inf))
 
     def _asked_wait(self, verdict: Verdict) -> float | None:
         """Seconds that the answer asks to wait, however it says so; None where it does not."""
