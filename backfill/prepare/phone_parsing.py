@@ -40,6 +40,8 @@ def is_rewritten(number: pl.Expr) -> pl.Expr:
     """
 
     def differs(numbers: pl.Series) -> pl.Series:
+        if numbers.null_count() == numbers.len():  # no need to read the world's metadata
+            return pl.repeat(value=False, n=numbers.len(), dtype=pl.Boolean, eager=True)
         return (parsed(numbers, phone_plans.world().prefixes) != numbers).fill_null(value=False)
 
     return number.map_batches(differs, return_dtype=pl.Boolean, is_elementwise=True)

@@ -23,9 +23,9 @@ Level = Literal["e164", "possible", "valid"]
 # digits of every script pass.
 E164 = "^[+][1-9][0-9]{1,14}$"
 
-# What people write between digits: it means nothing, so the digits without it are the same
-# number. "(0)" is not among it: that zero is dialled inside the country only, and whether it
-# belongs to the number is not for us to say.
+# What people write between digits means nothing, so the digits without it are the same number.
+# But a zero in brackets of its own, as in "+44 (0)20…", is dialled inside the country only, and
+# a number of which libphonenumber would leave digits out, as in "+44 (020)…", has such a zero too.
 _GROUPED = "^[+][0-9](?:[ \u00a0.\u2010\u2011\u2012\u2013\u2014-]?[(]?[0-9]+[)]?)+$"
 _SEPARATORS = "[ \u00a0.()\u2010\u2011\u2012\u2013\u2014-]+"
 
@@ -33,7 +33,8 @@ _SEPARATORS = "[ \u00a0.()\u2010\u2011\u2012\u2013\u2014-]+"
 def check_phone(level: Level, region: str | None) -> Steps:
     """The number as `+` and digits. Rules: `e164`, and by level `rewritten`, `possible`, `valid`.
 
-    White space around the number and separators in it are left out. With a region, what is
+    White space around the number is left out, and so are separators in it where what remains
+    is what libphonenumber reads. With a region, what is
     dialled there becomes E.164; a number that begins with `+` is never changed. At the levels
     `possible` and `valid`, a number that libphonenumber would read as another one is refused as
     `rewritten`, then one that it calls impossible, then one that it calls invalid: at most one
@@ -43,8 +44,9 @@ def check_phone(level: Level, region: str | None) -> Steps:
     stages: list[Stage] = [
         {"inner": trimmed(pl.field("text"))},
         {"plain": pl.field("inner").str.contains(E164)},
-        {"other": pl.when(~pl.field("plain")).then(pl.field("inner"))},
-        {"value": pl.coalesce(_ungrouped(pl.field("other")), pl.field("inner"))},
+        {"bare": _ungrouped(pl.when(~pl.field("plain")).then(pl.field("inner")))},
+        {"same": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))},
+        {"value": pl.coalesce(pl.field("same"), pl.field("inner"))},
     ]
     if region is not None:
         dialled = pl.when(~value.str.starts_with("+")).then(value)
@@ -65,7 +67,7 @@ def check_phone(level: Level, region: str | None) -> Steps:
     return Steps(tuple(stages), ("e164", "rewritten", "possible", "valid"))
 
 
-def _ungrouped(other: pl.Expr) -> pl.Expr:
+def _ungrouped(text: pl.Expr) -> pl.Expr:
     """The number without separators, where it has nothing but them between its digits."""
-    grouped = other.str.contains(_GROUPED) & ~other.str.contains("(0)", literal=True)
-    return pl.when(grouped).then(other.str.replace_all(_SEPARATORS, ""))
+    grouped = text.str.contains(_GROUPED) & ~text.str.contains("(0)", literal=True)
+    return pl.when(grouped).then(text.str.replace_all(_SEPARATORS, ""))
