@@ -221,6 +221,12 @@ class _Survey:
 
     def _names(self, line: bytes, cells: tuple[bytes, ...] | None) -> tuple[str, ...]:
         """The columns' names; a column without one is called after its place, from 1."""
+        if b"\r" in line and b'"' not in line:
+            raise SourceError(
+                "its lines end in carriage returns alone",
+                where=self._name,
+                hint="Save it with line feeds, as any program writes today.",
+            )
         try:
             if cells is None or re.search(rb"[\x00-\x08\x0e-\x1f]", line):
                 raise ValueError

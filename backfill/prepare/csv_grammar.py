@@ -214,7 +214,7 @@ class Dialect:
             if row is None:
                 break
             if row.cells is None:
-                parts.append(token + b"%d\n" % len(malformed))
+                parts.append(_quote(token + b"%d" % len(malformed)) + b"\n")
                 malformed.append(_line(text[at : row.end]).replace(INVALID, b"").decode())
             elif self.width == 1 or row.cells != (b"",) or text[at : at + 1] == b'"':
                 parts.append(self.separator.join(map(_quote, row.cells)) + b"\n")

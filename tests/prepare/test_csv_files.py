@@ -132,6 +132,20 @@ def test_a_byte_order_mark_belongs_to_no_column(tmp_path):
     assert rows == [(None, "1", "\ufeff2")]
 
 
+@pytest.mark.parametrize("separator", list(";\t|-^\\] .*a0"))
+def test_any_separator_separates(tmp_path, separator):
+    lines = ["X{0}Y", "1{0}", '"{0}"{0}"2"', "3{0}3{0}3", '"4{0}4', '5{0}5" "']
+    content = "\n".join(line.replace("{0}", separator) for line in lines).encode()
+    _, rows = read(content, tmp_path, separator=separator)
+    assert rows == [
+        (None, "1", None),
+        (None, separator, "2"),
+        (f"3{separator}3{separator}3", None, None),
+        (f'"4{separator}4', None, None),
+        (None, "5", '5" "') if separator != " " else (lines[5].replace("{0}", " "), None, None),
+    ]
+
+
 def test_null_values_are_missing(tmp_path):
     _, rows = read(b'a,b\nNA,"-"\nNAN,--\n', tmp_path, null_values=("NA", "-"))
     assert rows == [(None, None, None), (None, "NAN", "--")]
@@ -164,6 +178,7 @@ def test_a_column_without_a_name_is_called_after_its_place(tmp_path):
         (b"\n\r\n", "empty"),
         (b"a,b,a\n1,2,3\n", "two columns are named 'a'"),
         (b'"a,b\n1,2\n', "no header"),
+        (b"a,b\r1,2\r3,4\r", "carriage returns"),
         (b"a\x00\x01\x02,b\n", "no header"),
         (b"a,\xe9\n1,2\n", "no header"),
         (b"PAR1\x15\x00", "Parquet"),
