@@ -40,7 +40,8 @@ def plan(
     `events` and `contacts` are paths, Polars frames or lazy frames, anything that speaks the
     Arrow or the dataframe interchange (pandas, pyarrow), or mappings such as the sections
     [events] and [contacts]; `fields`, `rules`, `dedupe` and `delivery` are those sections;
-    `contact_key`, `time` and `timezone` belong to the events and `contacts_key` to the contacts.
+    `contact_key`, `time` and `timezone` belong to the events, and `contacts_key` is the contacts'
+    own column where its name is another one.
 
     Frames are kept in the job's directory, so that a later process can go on without them.
     Without a file the job lies in `DESTINATION.job` in the working directory, unless `job`
@@ -75,7 +76,7 @@ def plan(
             "events": _section(
                 events, {"contact_key": contact_key, "time": time, "timezone": timezone}
             ),
-            "contacts": _section(contacts, {"key": contacts_key}),
+            "contacts": _section(contacts, {"key": contacts_key or contact_key}),
         }
         content |= {name: value for name, value in sections.items() if value is not None}
         content = store_frames(content, directory)
@@ -97,4 +98,4 @@ def _section(source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         section["files"] = [
             str(name) if "://" in str(name) else str(Path(name).absolute()) for name in names
         ]
-    return {**section, **{name: value for name, value in settings.items() if value is not None}}
+    return {**{name: value for name, value in settings.items() if value is not None}, **section}

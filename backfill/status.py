@@ -23,7 +23,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A job at one moment.
+    """A job at one moment. `status["records"]["failed"]` reads it like the object of `--json`.
 
     `rate` is in requests a second while requests were being sent, over all runs; `seconds_left`
     the time that the pending records need at that rate. Both are None before there is anything
@@ -46,6 +46,9 @@ class Status:
     @property
     def exit_code(self) -> int:
         return exit_code(self.stop, self.books)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.as_dict()[name]
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""

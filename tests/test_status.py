@@ -79,3 +79,4 @@ def test_the_object_for_scripts_has_the_agreed_names():
     assert content["requests"] == {"sent": 2, "throttled": 1, "retried": 0}
     assert content["reasons"] == {"contact.id|uuid": 1}
     assert content["next"] == "backfill run x.toml"
+    assert {name: status[name] for name in content} == status.as_dict()
