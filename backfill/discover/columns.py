@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import datetime
 from typing import Literal
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from backfill.config import Rules
 from backfill.destinations import Field, Kind
-from backfill.prepare.checked import trimmed
+from backfill.prepare.checked import Checked, trimmed
 from backfill.prepare.checks import check
 from backfill.prepare.text import as_text
 
@@ -50,7 +51,7 @@ class Look:
     epoch: float
     national: float
     common: tuple[tuple[str, int], ...]
-    values: pl.Series = field(repr=False, compare=False)
+    values: pl.Series = attribute(repr=False, compare=False)
 
     def share(self, kind: Kind) -> float:
         return self.shares.get(kind, 0.0)
@@ -76,19 +77,27 @@ class Look:
 
 def look_at(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[Look, ...]:
     """Look at each column of a sample but those that are ours."""
+    names = [name for name in frame.columns if name and name not in _OURS]
+    columns = [frame.lazy().select(pl.col(name).alias("value")) for name in names]
+    dtypes = [frame.schema[name] for name in names]
+    queries = [
+        query
+        for column, dtype in zip(columns, dtypes, strict=True)
+        for query in (column.select(_measures(dtype, now)), _counted(column, dtype))
+    ]
+    found = pl.collect_all(queries)
     return tuple(
-        _look(frame.select(pl.col(name).alias("value")), name, side, now)
-        for name in frame.columns
-        if name and name not in _OURS
+        _look(name, side, dtype, measures.row(0, named=True), counts)
+        for name, dtype, measures, counts in zip(
+            names, dtypes, found[::2], found[1::2], strict=True
+        )
     )
 
 
-def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
-    dtype = column.schema["value"]
-    raw = pl.col("value")
-    as_is = as_text(raw, dtype, timezone="UTC").value
-    text = trimmed(as_is)
-    found = column.select(
+def _measures(dtype: pl.DataType, now: datetime) -> list[pl.Expr]:
+    """One row: how many values there are, and how many of each kind."""
+    text = trimmed(_text(dtype))
+    return [
         text.is_not_null().sum().alias("filled"),
         text.str.len_chars().max().fill_null(0).alias("longest"),
         *(_passing(kind, dtype, now).sum().alias(kind.value) for kind in _KINDS),
@@ -96,51 +105,70 @@ def _look(column: pl.DataFrame, name: str, side: Side, now: datetime) -> Look:
         text.str.contains(_EPOCH).sum().alias("epoch"),
         (text.str.contains(_NATIONAL) & ~text.str.contains(_DECIMAL)).sum().alias("national"),
         _unzoned(dtype, now).sum().alias("unzoned"),
-    ).row(0, named=True)
-    counts = (
-        column.select(as_is.alias("value"), text.alias("inner"))
-        .filter(pl.col("inner").is_not_null())
-        .group_by("value", "inner")
+    ]
+
+
+def _counted(column: pl.LazyFrame, dtype: pl.DataType) -> pl.LazyFrame:
+    """The distinct values as they stand and trimmed, with their counts, most frequent first."""
+    return (
+        column.select(_text(dtype).alias("value"))
+        .group_by("value")
         .agg(pl.len().alias("count"))
+        .with_columns(trimmed(pl.col("value")).alias("inner"))
+        .filter(pl.col("inner").is_not_null())
         .sort("count", "value", descending=[True, False])
     )
-    filled = int(found["filled"])
+
+
+def _look(
+    name: str, side: Side, dtype: pl.DataType, measures: dict[str, int], counts: pl.DataFrame
+) -> Look:
+    filled = measures["filled"]
 
     def share(key: str) -> float:
-        return int(found[key] or 0) / filled if filled else 0.0
+        return (measures[key] or 0) / filled if filled else 0.0
 
+    shares = {kind: share(kind.value) for kind in _KINDS}
     return Look(
         side=side,
         name=name,
         dtype=dtype,
         filled=filled,
         distinct=counts.height,
-        longest=int(found["longest"]),
-        shares={kind: share(kind.value) for kind in _KINDS},
+        longest=measures["longest"],
+        shares={**shares, Kind.TIME: shares[Kind.TIME] + share("unzoned")},
         number=share("number"),
         unzoned=share("unzoned"),
         epoch=share("epoch"),
         national=share("national"),
         common=tuple(counts.head(_COMMON).select("value", "count").iter_rows()),
-        values=counts["inner"].unique(),
+        values=counts["inner"].unique(maintain_order=True),
     )
+
+
+def _text(dtype: pl.DataType) -> pl.Expr:
+    return as_text(pl.col("value"), dtype, timezone="UTC").value
 
 
 def _passing(kind: Kind, dtype: pl.DataType, now: datetime) -> pl.Expr:
-    """Whether a value would pass a field of a kind. A time may lie in the future here."""
-    checked = check(
-        Field("value", kind), pl.col("value"), dtype, rules=Rules(), timezone="UTC", now=now
-    )
+    """Whether a value would pass a field of a kind.
+
+    A time may lie in the future here; one without a zone is counted apart.
+    """
+    checked = _checked(kind, dtype, now)
     passing = checked.value.is_not_null()
-    for rule, broken in checked.broken:
-        if rule != "future":
-            passing = passing & ~broken
+    if kind is Kind.TIME:
+        return passing  # what breaks another rule has no moment
+    for _, broken in checked.broken:
+        passing = passing & ~broken
     return passing
 
 
 def _unzoned(dtype: pl.DataType, now: datetime) -> pl.Expr:
-    checked = check(
-        Field("value", Kind.TIME), pl.col("value"), dtype, rules=Rules(), timezone=None, now=now
-    )
-    rules = dict(checked.broken)
-    return rules.get("timezone", pl.col("value").is_null() & pl.col("value").is_not_null())
+    broken = dict(_checked(Kind.TIME, dtype, now).broken)
+    return broken.get("timezone", pl.lit(value=False))
+
+
+def _checked(kind: Kind, dtype: pl.DataType, now: datetime) -> Checked:
+    field = Field("value", kind)
+    return check(field, pl.col("value"), dtype, rules=Rules(), timezone=None, now=now)
