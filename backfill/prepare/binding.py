@@ -290,17 +290,26 @@ class _Binder:
         """Whether a mapped field goes into the body; some stay out by `contact = "identifiers"`."""
         field = self.destination.field_for(name)
         if field is None or any(mark in name for mark in _RESERVED):
-            family = next((f.name for f in self.destination.fields if f.family), None)
-            near = did_you_mean(name, [f.name for f in self.destination.fields if not f.family])
-            raise ConfigError(
-                f"{self.destination.name} has no field {name!r}",
-                where="[fields]",
-                hint=near or (f"Fields of your own go under {family}." if family else None),
-            )
+            raise self._unknown_field(name)
         return not (
             self.config.rules.contact == "identifiers"
             and name.startswith("contact.")
             and field.kind not in (Kind.UUID, Kind.PHONE, Kind.EMAIL)
+        )
+
+    def _unknown_field(self, name: str) -> ConfigError:
+        families = [field.name for field in self.destination.fields if field.family]
+        declared = [field.name for field in self.destination.fields if not field.family]
+        own = name.rpartition(".")[2]
+        near = did_you_mean(name, [*declared, *(f"{family[:-1]}{own}" for family in families)])
+        if near is None or "Did you mean" not in near:
+            near = did_you_mean(name, declared) or ""
+            if families:
+                near += f" Fields of your own go under {' or '.join(families)}."
+        return ConfigError(
+            f"{self.destination.name} has no field {name!r}",
+            where="[fields]",
+            hint=near.strip() or None,
         )
 
     def time(self) -> Input | None:

@@ -169,9 +169,11 @@ class _Preparation:
         if self._gathered_at_once():
             buckets = self._make_and_settle(rows, people)
         else:
+            buckets = []
             items = self._make(rows, people)
-            twins = self._find_twins(items) if not self._identity_gathered() else None
-            buckets = self._gather_and_settle(items, twins)
+            if items is not None:
+                twins = self._find_twins(items) if not self._identity_gathered() else None
+                buckets = self._gather_and_settle(items, twins)
         rejected, duplicates = self._gather_outputs()
         return self._manifest(buckets, rejected, duplicates, now)
 
@@ -214,8 +216,11 @@ class _Preparation:
 
         return self._each_bucket("preparing", work)
 
-    def _make(self, rows: Parts, people: Parts | None) -> pl.LazyFrame:
-        """First of two passes: good records of each part, with the source's own columns."""
+    def _make(self, rows: Parts, people: Parts | None) -> pl.LazyFrame | None:
+        """First of two passes: good records of each part, with the source's own columns.
+
+        None where the source has no row at all.
+        """
         directory = self.work / "items"
         directory.mkdir()
         own = [pl.col(name).alias(f"{OWN}{name}") for name in self.events.columns]
@@ -233,9 +238,7 @@ class _Preparation:
 
         self._each("preparing", work)
         files = sorted(directory.glob("*.parquet"))
-        if files:
-            return pl.scan_parquet(files)
-        return pl.LazyFrame(schema={"__file": pl.UInt32, "__row": pl.UInt64, "key": pl.String})
+        return pl.scan_parquet(files) if files else None
 
     def _find_twins(self, items: pl.LazyFrame) -> Path:
         """Mark duplicates among parts of their own, of identities only."""

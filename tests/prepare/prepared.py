@@ -1,0 +1,121 @@
+"""A job prepared from frames in a directory of its own, and all that came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from backfill.config import Config, config_from_mapping
+from backfill.destinations import DESTINATIONS
+from backfill.manifest import Manifest
+from backfill.model import Progress
+from backfill.prepare.pipeline import prepare
+
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
+POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The manifest and the files of one prepared job, read whole."""
+
+    manifest: Manifest
+    buckets: list[pl.DataFrame]
+    rejected: pl.DataFrame
+    duplicates: pl.DataFrame
+    directory: Path
+
+    @property
+    def ready(self) -> pl.DataFrame:
+        return pl.concat(self.buckets) if self.buckets else pl.DataFrame()
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The bodies in source order."""
+        if not self.buckets:
+            return []
+        return [json.loads(body) for body in self.ready.sort("file", "row")["body"]]
+
+    @property
+    def reasons(self) -> dict[int, str]:
+        """Row to the rules that it broke."""
+        return dict(zip(self.rejected["_row"], self.rejected["_reason"], strict=True))
+
+    @property
+    def kept_of(self) -> dict[int, int]:
+        """Row to the row of which it is a duplicate."""
+        return dict(zip(self.duplicates["_row"], self.duplicates["_kept_row"], strict=True))
+
+
+def configured(directory: Path, destination: str, **sections: Any) -> Config:
+    """A configuration over `events.parquet` and, with [contacts], `contacts.parquet`."""
+    content: dict[str, Any] = {"destination": destination, **sections}
+    content["events"] = {"files": "events.parquet", **content.get("events", {})}
+    if "contacts" in content:
+        content["contacts"] = {"files": "contacts.parquet", **content["contacts"]}
+    if destination == "pristo-events":
+        content.setdefault("population", POPULATION)
+    return config_from_mapping(content, directory=directory)
+
+
+def prepare_in(
+    directory: Path,
+    destination: str,
+    events: pl.DataFrame | None,
+    contacts: pl.DataFrame | None = None,
+    /,
+    *,
+    parts: int | None = None,
+    name: str = "job",
+    delivered: Callable[[Path], pl.LazyFrame] | None = None,
+    progress: Progress | None = None,
+    **sections: Any,
+) -> Prepared:
+    """Write the sources (unless they lie there already), prepare the job, and read it."""
+    if events is not None:
+        events.write_parquet(directory / "events.parquet")
+    if contacts is not None:
+        contacts.write_parquet(directory / "contacts.parquet")
+    into = directory / name
+    into.mkdir()
+    manifest = prepare(
+        configured(directory, destination, **sections),
+        DESTINATIONS[destination],
+        into,
+        now=NOW,
+        parts=parts,
+        delivered=delivered,
+        progress=progress,
+    )
+    return Prepared(
+        manifest,
+        [pl.read_parquet(into / "ready" / bucket.file) for bucket in manifest.buckets],
+        pl.read_parquet(into / "rejected.parquet"),
+        pl.read_parquet(into / "duplicates.parquet"),
+        into,
+    )
+
+
+@contextmanager
+def prepared(*arguments: Any, **sections: Any) -> Iterator[Prepared]:
+    """`prepare_in` a directory that is gone afterwards, for examples made by the hundred."""
+    with TemporaryDirectory() as directory:
+        yield prepare_in(Path(directory), *arguments, **sections)
+
+
+def watch_fields(**others: Any) -> Mapping[str, Any]:
+    """The fields of a small Watch job: columns `phone` and `label`."""
+    return {
+        "target.value": "phone",
+        "label": "label",
+        "confidence": {"value": "high"},
+        **others,
+    }

@@ -1,0 +1,69 @@
+"""Duplicates: exactly the rows that repeat another one, each with the row that is kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.prepare.dedupe import MARKS, marks
+from backfill.prepare.identity import IDENTITY
+
+places = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(1, 40), st.sampled_from("abcdefgh")),
+    unique_by=lambda each: each[:2],
+    max_size=60,
+)
+
+
+def frame_of(rows: list[tuple[int, int, str]]) -> pl.DataFrame:
+    schema = {"__file": pl.UInt32, "__row": pl.UInt64, IDENTITY: pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+@settings(deadline=None, max_examples=100)
+@given(places, st.sampled_from(["first", "last"]))
+def test_the_kept_row_is_the_first_or_last_in_source_order(
+    rows: list[tuple[int, int, str]], keep: Literal["first", "last"]
+) -> None:
+    kept: dict[str, tuple[int, int]] = {}
+    for file, row, identity in sorted(rows, reverse=keep == "last"):
+        kept.setdefault(identity, (file, row))
+    expected = {
+        (file, row): kept[identity] for file, row, identity in rows if kept[identity] != (file, row)
+    }
+    found = marks(frame_of(rows), keep)
+    assert found.schema == MARKS
+    pairs = found.select("__file", "__row", "__kept", "_kept_row").iter_rows()
+    assert {(file, row): (other, place) for file, row, other, place in pairs} == expected
+    assert found.height == len(expected)
+
+
+def test_equal_hashes_alone_make_no_duplicate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pl.Expr, "hash", lambda self, *_: pl.lit(7, pl.UInt64).repeat_by(1).first())
+    monkeypatch.setattr(pl.Expr, "is_duplicated", lambda self: pl.lit(value=True), raising=True)
+    found = marks(frame_of([(0, 1, "a"), (0, 2, "b"), (0, 3, "a")]), "first")
+    assert found["__row"].to_list() == [3]
+
+
+def test_what_an_earlier_job_delivered_is_left_out_in_every_copy() -> None:
+    rows = frame_of([(0, 1, "a"), (0, 2, "b"), (0, 3, "b"), (0, 4, "c"), (0, 5, "c")])
+    earlier = pl.LazyFrame(
+        {
+            "record": ["key of b", "key of b", "key of z"],
+            "_kept_file": ["march.csv"] * 3,
+            "_kept_row": [70, 70, 71],
+            "_kept_job": ["march.job"] * 3,
+        },
+        schema_overrides={"_kept_row": pl.UInt64},
+    )
+    record = pl.concat_str(pl.lit("key of "), IDENTITY)
+    found = marks(rows, "first", record=record, earlier=earlier).sort("__row")
+    assert found.rows() == [
+        (0, 2, None, "march.csv", 70, "march.job"),
+        (0, 3, None, "march.csv", 70, "march.job"),
+        (0, 5, 0, None, 4, None),
+    ]

@@ -1,0 +1,466 @@
+"""From files to buckets: joined, judged, counted, and in order, however the rows are split."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from backfill.errors import BackfillError, ConfigError, JobError
+from backfill.manifest import Example
+from backfill.prepare import pipeline
+from tests.prepare.prepared import Prepared, prepare_in, watch_fields
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def an_id(number: int) -> str:
+    return str(uuid.UUID(int=number + 1))
+
+
+def pristo_events(**columns: list[Any]) -> pl.DataFrame:
+    """Events with a time each, one second apart, of a type `purchase`."""
+    count = len(next(iter(columns.values())))
+    at = [START + timedelta(seconds=index) for index in range(count)]
+    return pl.DataFrame({"at": at, "event": ["purchase"] * count, **columns})
+
+
+PRISTO: Mapping[str, Any] = {
+    "events": {"time": "at", "contact_key": "user"},
+    "contacts": {"key": "id"},
+    "fields": {
+        "contact.id": "events.user",
+        "contact.email": "contacts.email",
+        "contact.name": "contacts.name",
+        "type": "event",
+    },
+}
+
+
+def pristo(
+    directory: Path, events: pl.DataFrame, contacts: pl.DataFrame, /, **more: Any
+) -> Prepared:
+    return prepare_in(directory, "pristo-events", events, contacts, **{**PRISTO, **more})
+
+
+# --- contacts ------------------------------------------------------------------------------
+
+
+def test_events_meet_their_contact_whatever_the_type_of_the_key(tmp_path: Path) -> None:
+    space = str(uuid.UUID(int=0))
+    job = pristo(
+        tmp_path,
+        pristo_events(user=[1, 2, 3]),
+        pl.DataFrame({"id": [" 2 ", "1", "x"], "email": ["b@example.com", "a@example.com", None]}),
+        fields={"contact.id": "events.user", "contact.email": "email", "type": "event"},
+        rules={"contact_id": {"namespace": space}},
+    )
+    assert [body["contact"].get("email") for body in job.bodies] == [
+        "a@example.com",
+        "b@example.com",
+    ]
+    assert job.reasons == {3: "contact|reachable"}
+    assert job.manifest.facts.warnings == (
+        "1 event names a contact that is not in the contacts' files",
+    )
+
+
+@pytest.mark.parametrize(("keep", "name"), [("first", "Old"), ("last", "New")])
+def test_of_several_rows_of_a_contact_one_counts(tmp_path: Path, keep: str, name: str) -> None:
+    people = pl.DataFrame(
+        {"id": [an_id(1)] * 2, "email": ["a@example.com"] * 2, "name": ["Old", "New"]}
+    )
+    job = pristo(
+        tmp_path, pristo_events(user=[an_id(1)]), people, contacts={"key": "id", "keep": keep}
+    )
+    assert job.bodies[0]["contact"]["name"] == name
+
+
+def test_a_bad_contact_rejects_its_events_and_no_others(tmp_path: Path) -> None:
+    people = pl.DataFrame({"id": [an_id(1), an_id(2)], "email": ["no", "b@example.com"]})
+    people = people.with_columns(name=pl.lit("N"))
+    job = pristo(tmp_path, pristo_events(user=[an_id(1), an_id(2), an_id(1)]), people)
+    assert job.reasons == {1: "contact.email|email", 3: "contact.email|email"}
+    assert job.manifest.facts.examples["contact.email|email"] == (
+        Example(file="events.parquet", row=1, value="no"),
+        Example(file="events.parquet", row=3, value="no"),
+    )
+
+
+def test_a_required_field_of_a_contact_that_is_missing_is_required(tmp_path: Path) -> None:
+    events = pl.DataFrame({"user": ["1", "2", None], "label": ["a", "b", "c"]})
+    people = pl.DataFrame({"id": ["1"], "phone": ["+12025550101"]})
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        events,
+        people,
+        events={"contact_key": "user"},
+        contacts={"key": "id"},
+        fields=watch_fields(),
+    )
+    assert job.reasons == {2: "target.value|required", 3: "target.value|required"}
+
+
+# --- fields --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "labels", "reasons"),
+    [
+        ("reject", ["Gold"], {2: "label|unmapped", 3: "label|required"}),
+        ("keep", ["Gold", "p9"], {3: "label|required"}),
+        ("omit", ["Gold"], {2: "label|required", 3: "label|required"}),
+        ({"value": "Tin"}, ["Gold", "Tin"], {3: "label|required"}),
+    ],
+)
+def test_a_table_translates_and_says_what_becomes_of_the_rest(
+    tmp_path: Path, otherwise: Any, labels: list[str], reasons: dict[int, str]
+) -> None:
+    events = pl.DataFrame({"phone": ["+12025550101"] * 3, "label": ["p1", "p9", None]})
+    label = {"column": "label", "values": {"p1": "Gold"}, "otherwise": otherwise}
+    job = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(label=label))
+    assert [body["label"] for body in job.bodies] == labels
+    assert job.reasons == reasons
+
+
+def test_an_expression_works_on_one_side_and_its_fault_is_the_configurations(
+    tmp_path: Path,
+) -> None:
+    events = pl.DataFrame({"country": ["1", "44"], "number": ["2025550101", "7700900123"]})
+    fields = watch_fields(
+        **{"target.value": {"sql": "'+' || country || number"}, "label": {"value": "x"}}
+    )
+    job = prepare_in(tmp_path, "watch-events", events, fields=fields)
+    assert [body["target"]["value"] for body in job.bodies] == ["+12025550101", "+447700900123"]
+    bad = {**fields, "label": {"sql": "cast(cast(number || 'x' as int) as varchar)"}}
+    with pytest.raises(ConfigError, match="TRY_CAST") as caught:
+        prepare_in(tmp_path, "watch-events", None, fields=bad, name="other")
+    assert "label" in (caught.value.where or "")
+    assert not any((tmp_path / "other").glob(".*"))
+
+
+def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> None:
+    people = pl.DataFrame(
+        {"id": [an_id(1), an_id(2)], "email": ["a@example.com", "b@example.com"]}
+    ).with_columns(name=pl.Series(["en-US", "he"]))
+    events = pristo_events(user=[an_id(1), an_id(2), an_id(1)], note=["x" * 51, "y", "z"])
+    fields = {
+        **{name: spec for name, spec in PRISTO["fields"].items() if name != "contact.name"},
+        "contact.language": "contacts.name",
+        "customFields.note": "note",
+    }
+    rules = {"drop_invalid": ["contact.language", "customFields.note"]}
+    job = pristo(tmp_path, events, people, fields=fields, rules=rules)
+    assert [body["contact"].get("language") for body in job.bodies] == [None, "he", None]
+    assert [body.get("customFields") for body in job.bodies] == [None, {"note": "y"}, {"note": "z"}]
+    assert job.manifest.dropped == {
+        "contact.language|language": 2,
+        "customFields.note|max_length": 1,
+    }
+    assert job.manifest.rejected == 0
+
+
+def test_a_row_carries_every_rule_that_it_broke(tmp_path: Path) -> None:
+    events = pristo_events(user=["nobody"]).with_columns(event=pl.lit(None, pl.String))
+    people = pl.DataFrame({"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"]})
+    job = pristo(tmp_path, events, people)
+    assert job.reasons == {1: "contact.id|uuid;type|required;contact|reachable"}
+    assert job.manifest.reasons == {
+        "contact.id|uuid": 1,
+        "contact|reachable": 1,
+        "type|required": 1,
+    }
+
+
+def test_a_row_that_cannot_be_read_is_malformed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("phone,label\n+12025550101,a\n1,2,3\n+12025550102,b\n")
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        events={"files": "events.csv"},
+        fields=watch_fields(),
+    )
+    assert job.reasons == {2: "row|malformed"}
+    assert job.rejected["_raw"].to_list() == ["1,2,3"]
+    assert job.manifest.facts.examples["row|malformed"][0].value == "1,2,3"
+    assert job.ready["row"].sort().to_list() == [1, 3]
+
+
+def test_typed_columns_keep_their_types_in_all_three_outputs(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "phone": ["+12025550101", "+12025550101", "none"],
+            "label": pl.Series(["a", "a", "b"], dtype=pl.Categorical),
+            "amount": pl.Series([1, 1, 2], dtype=pl.Int16),
+            "at": [START] * 3,
+        }
+    )
+    job = prepare_in(tmp_path, "watch-events", events, events={"time": "at"}, fields=watch_fields())
+    own = dict(events.schema)
+    assert {name: job.rejected.schema[name] for name in own} == own
+    assert {name: job.duplicates.schema[name] for name in own} == own
+    assert {name: job.ready.schema[f"source.{name}"] for name in own} == own
+    assert job.ready.columns[:7] == ["lane", "file", "row", "time", "key", "record", "body"]
+
+
+def test_watch_orders_by_a_time_that_may_be_missing_but_not_wrong(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "phone": ["+12025550101"] * 4,
+            "label": ["a", "b", "c", "d"],
+            "at": ["2024-01-02T00:00:00Z", None, "2024-01-01T00:00:00Z", "soon"],
+        }
+    )
+    job = prepare_in(tmp_path, "watch-events", events, events={"time": "at"}, fields=watch_fields())
+    assert job.ready["row"].to_list() == [3, 1, 2]
+    assert job.reasons == {4: "time|format"}
+
+
+# --- whatever the split --------------------------------------------------------------------
+
+
+def many(count: int = 600) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Events of 40 contacts of whom two share each phone; every fifth event stands twice."""
+    rows = [index if index % 5 else index // 2 for index in range(count)]
+    events = pl.DataFrame(
+        {
+            "user": [f"U{row % 40}" for row in rows],
+            "label": [f"label {row % 7}" for row in rows],
+            "at": [START + timedelta(minutes=row % 200) for row in rows],
+            "order": [row if row % 11 else None for row in rows],
+        }
+    )
+    people = pl.DataFrame(
+        {
+            "id": [f"u{number}" if number % 2 else f"U{number}" for number in range(40)],
+            "phone": [f"+1202555{number // 2:04}" if number % 9 else "no" for number in range(40)],
+        }
+    )
+    return events, people
+
+
+def settled(job: Prepared) -> dict[str, Any]:
+    """What a job says of its rows, without where they lie."""
+    columns = ["file", "row", "time", "key", "record", "body"]
+    facts = job.manifest.facts.model_dump(exclude={"longest_lane", "requests"})
+    return {
+        "ready": job.ready.select(columns).sort("file", "row").rows(),
+        "rejected": job.rejected.rows(),
+        "duplicates": job.duplicates.rows(),
+        "reasons": job.manifest.reasons,
+        "facts": facts,
+    }
+
+
+def check_placement(job: Prepared) -> None:
+    """Every key in one lane of one bucket, and each lane where the manifest says it is."""
+    homes: dict[str, set[tuple[int, int]]] = {}
+    for number, (bucket, rows) in enumerate(zip(job.manifest.buckets, job.buckets, strict=True)):
+        assert sum(bucket.lanes) == bucket.rows == rows.height
+        assert rows["lane"].rle().struct.field("len").to_list() == list(bucket.lanes)
+        assert rows["lane"].unique().sort().to_list() == list(range(len(bucket.lanes)))
+        for key, lane in rows.select("key", "lane").unique().iter_rows():
+            homes.setdefault(key, set()).add((number, lane))
+        order = ["lane", "time", "file", "row"]
+        assert rows.select(order).equals(rows.select(order).sort(order, nulls_last=True))
+    assert all(len(home) == 1 for home in homes.values())
+    assert job.manifest.facts.keys == len(homes)
+
+
+@pytest.mark.parametrize(
+    "dedupe",
+    [{}, {"keep": "last"}, {"key": ["label", "time"]}, {"key": ["target.value"], "keep": "last"}],
+    ids=["default", "last", "without the ordering key", "one of a key"],
+)
+@pytest.mark.parametrize("phone", ["contacts.phone", "events.user"])
+def test_one_part_or_many_make_the_same_job(
+    tmp_path: Path, dedupe: dict[str, Any], phone: str
+) -> None:
+    events, people = many()
+    if phone == "events.user":  # the join key is the ordering key
+        numbers = pl.concat_str(pl.lit("+1202555"), pl.col("user").str.slice(1).str.zfill(4))
+        events = events.with_columns(user=numbers)
+        people = people.with_columns(id=pl.lit("+1202555") + pl.col("id").str.slice(1).str.zfill(4))
+    results = []
+    for parts in (1, 6):
+        job = prepare_in(
+            tmp_path,
+            "watch-events",
+            events,
+            people,
+            parts=parts,
+            name=f"job{parts}",
+            events={"contact_key": "user", "time": "at"},
+            contacts={"key": "id"},
+            dedupe=dedupe,
+            fields=watch_fields(**{"target.value": phone}),
+        )
+        check_placement(job)
+        assert job.manifest.duplicate > 0
+        assert job.manifest.books.balanced
+        results.append(settled(job))
+    assert results[0] == results[1]
+
+
+def test_spellings_of_one_ordering_key_come_together(tmp_path: Path) -> None:
+    upper, lower = an_id(0xABCDEF).upper(), an_id(0xABCDEF)
+    events = pristo_events(user=[upper, f" {lower}", lower, an_id(7)] * 10)
+    people = pl.DataFrame({"id": [upper, lower, an_id(7)], "email": ["a@example.com"] * 3})
+    people = people.with_columns(name=pl.lit("N"))
+    job = pristo(tmp_path, events, people, parts=8)
+    check_placement(job)
+    assert set(job.ready["key"]) == {lower, an_id(7)}
+
+
+def test_national_and_international_forms_of_a_phone_come_together(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {"phone": ["020 7946 0018", "+442079460018"] * 20, "label": [str(n) for n in range(40)]}
+    )
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        events,
+        parts=8,
+        fields=watch_fields(),
+        rules={"phone_region": "GB"},
+    )
+    check_placement(job)
+    assert set(job.ready["key"]) == {"+442079460018"}
+
+
+# --- facts ---------------------------------------------------------------------------------
+
+
+def test_a_plan_knows_its_facts(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "phone": ["+12025550101", "+12025550102", "+12025550101"],
+            "kind": ["verification.started"] * 3,
+            "id": ["x" * 64, "y" * 65, "z" * 80],
+            "at": [START, START + timedelta(days=2), START + timedelta(days=1)],
+        }
+    )
+    seen: list[str] = []
+    job = prepare_in(
+        tmp_path,
+        "watch-feedbacks",
+        events,
+        events={"time": "at"},
+        fields={"target.value": "phone", "type": "kind", "metadata.correlation_id": "id"},
+        progress=lambda phase, done, total: seen.append(phase),
+    )
+    facts = job.manifest.facts
+    assert (facts.first_time, facts.last_time) == ("2024-01-01T00:00:00Z", "2024-01-03T00:00:00Z")
+    assert (facts.keys, facts.longest_key, facts.longest_lane, facts.requests) == (2, 2, 3, 1)
+    assert [json.loads(body)["metadata"]["correlation_id"][0] for body in facts.samples] == [
+        "x",
+        "y",
+        "z",
+    ]
+    assert facts.warnings[0].startswith("2 records have a metadata.correlation_id of more than 64")
+    assert {"splitting", "preparing", "writing"} <= set(seen)
+
+
+def test_a_source_without_a_good_row_makes_no_bucket(tmp_path: Path) -> None:
+    events = pl.DataFrame({"phone": ["no", "none"], "label": ["a", "b"]})
+    job = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(), parts=3)
+    assert (job.manifest.rejected, job.manifest.ready, job.manifest.buckets) == (2, 0, ())
+    assert (job.directory / "ready").is_dir()
+    assert job.duplicates.is_empty()
+
+
+def test_books_that_do_not_balance_end_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "gather", lambda *_: 1)
+    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
+    with pytest.raises(BackfillError, match="do not balance") as caught:
+        prepare_in(tmp_path, "watch-events", events, fields=watch_fields())
+    assert caught.value.exit_code == 1
+
+
+# --- earlier jobs --------------------------------------------------------------------------
+
+
+def reader(job: Prepared, rows: set[int]) -> Any:
+    """Reads the job as if these of its rows were delivered."""
+
+    def delivered(directory: Path) -> pl.LazyFrame:
+        assert directory.resolve() == job.directory.resolve()
+        return (
+            job.ready.lazy()
+            .filter(pl.col("row").is_in(rows))
+            .select("record", pl.lit("events.parquet").alias("file"), "row")
+        )
+
+    return delivered
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+def test_what_an_earlier_job_delivered_is_left_out(tmp_path: Path, parts: int) -> None:
+    events, people = many(100)
+    sections: dict[str, Any] = {
+        "events": {"contact_key": "user", "time": "at"},
+        "contacts": {"key": "id"},
+        "fields": watch_fields(**{"target.value": "contacts.phone"}),
+    }
+    old = prepare_in(tmp_path, "watch-events", events, people, name="old.job", **sections)
+    old.manifest.write(old.directory)
+    sent = set(old.ready["row"].sort()[:20])
+    new = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        name="new.job",
+        parts=parts,
+        delivered=reader(old, sent),
+        **{**sections, "dedupe": {"delivered_by": ["old.job"]}},
+    )
+    assert set(new.ready["row"]) == set(old.ready["row"]) - sent
+    before = new.duplicates.filter(pl.col("_kept_job") == "old.job")
+    copies = {row for row, kept in old.kept_of.items() if kept in sent}
+    assert set(before["_row"]) == sent | copies
+    assert all(row == kept or row in copies for row, kept in new.kept_of.items() if row in sent)
+    assert new.manifest.books.balanced
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dedupe": {"key": ["label"]}}, "identity"),
+        ({"fields": watch_fields(**{"target.type": {"value": "phone_number"}})}, "identity"),
+    ],
+)
+def test_an_earlier_job_of_another_kind_is_refused(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
+    old = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(), name="old.job")
+    old.manifest.write(old.directory)
+    sections = {"fields": watch_fields(), **changes}
+    sections["dedupe"] = {**changes.get("dedupe", {}), "delivered_by": "old.job"}
+    with pytest.raises(ConfigError, match=words):
+        prepare_in(
+            tmp_path, "watch-events", None, name="new.job", delivered=reader(old, set()), **sections
+        )
+
+
+def test_an_earlier_job_that_is_none_is_named(tmp_path: Path) -> None:
+    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
+    with pytest.raises(JobError, match="no job here"):
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            events,
+            fields=watch_fields(),
+            dedupe={"delivered_by": "nowhere.job"},
+            delivered=lambda _: pl.LazyFrame(),
+        )
