@@ -247,7 +247,7 @@ def resembles(wanted: Field, column: Look) -> bool:
     if closeness(column.name, spellings_of(wanted)):
         return True
     if wanted.kind in (Kind.PHONE, Kind.TARGET):
-        return column.share(Kind.PHONE) > 0.1
+        return column.share(Kind.PHONE) > 0.1 or column.national > _LIKELY
     return _fits(wanted, column) > 0.1
 
 

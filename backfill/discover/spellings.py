@@ -32,15 +32,18 @@ TIMES = _listed(
 _EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address")
 _PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
-    telephone telephone_number phone_no mobile_no tel_no handy number whatsapp
+    telephone telephone_number phone_no mobile_no tel_no telefon telefono handy celular number
+    whatsapp
     """
 )
 _NAMES = _listed("event event_name event_type type action activity label name kind")
 
 _BY_FIELD: dict[str, tuple[str, ...]] = {
     "contact.id": JOIN_KEYS,
-    "contact.name": ("first_name", "given_name", "forename", "name", "full_name", "display_name"),
-    "contact.lastName": ("last_name", "surname", "family_name", "lname"),
+    "contact.name": _listed(
+        "first_name given_name forename vorname prenom name full_name display_name"
+    ),
+    "contact.lastName": ("last_name", "surname", "family_name", "lname", "nachname", "apellido"),
     "label": ("label", *_NAMES),
     "confidence": ("confidence", "confidence_level", "trust", "trust_level"),
     "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),

@@ -13,6 +13,7 @@ from backfill.discover.columns import Look
 from backfill.discover.phrases import percent, reason, summary, time_format
 from backfill.discover.proposal import Match, Proposal, resembles
 from backfill.discover.samples import Sample
+from backfill.discover.spellings import TIMES, closeness
 from backfill.discover.toml_text import quoted
 
 __all__ = ["Sampled", "write_config"]
@@ -114,6 +115,9 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
     elif proposal.destination.time_field:
         lines.append(("time", quoted(MARK), "the column that says when it happened"))
         notes = ["# No column holds times in a known form: RFC 3339, a date, or an epoch number."]
+        named = [quoted(each.name) for each in proposal.events if closeness(each.name, TIMES)]
+        if named:
+            notes += _wrapped(f"{', '.join(named)} is named like one, but written in another form.")
     else:
         notes = ['# time = "…"  # the column that says when it happened, for the order']
     return ["[events]", *_aligned(lines), *notes]

@@ -130,6 +130,16 @@ def test_contacts_that_nothing_joins_raise_both_questions():
     assert places[:2] == ["[events] contact_key", "[contacts] key"]
 
 
+def test_a_time_in_another_form_is_a_question_that_names_its_column():
+    proposal, _ = proposed("pristo-events", events(at=["31/01/2024 10:00"] * 40), contacts())
+    text = written(proposal)
+    assert [each.place for each in open_questions(tomllib.loads(text))] == [
+        "population",
+        "[events] time",
+    ]
+    assert '# "at" is named like one' in text
+
+
 def test_a_few_times_without_a_zone_are_a_remark_and_no_question():
     mixed = ["2024-03-01 10:00:00", *["2024-03-01T10:00:00Z"] * 39]
     proposal, _ = proposed("watch-events", events(at=mixed), contacts())
