@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -52,13 +52,14 @@ class Sender:
         self._transport = transport
         self._destination = destination
         self.url = httpx.URL(base_url.rstrip("/") + destination.path(population))
-        self._headers = [
-            ("Host", self.url.netloc.decode("ascii")),
-            ("User-Agent", f"backfill/{VERSION}"),
+        headers = {
+            "Host": self.url.netloc.decode("ascii"),
+            "User-Agent": f"backfill/{VERSION}",
             # A reply is a line of JSON: nothing is gained by compressing it.
-            ("Accept-Encoding", "identity"),
-            *destination.headers(credential).items(),
-        ]
+            "Accept-Encoding": "identity",
+            **destination.headers(credential),
+        }
+        self._headers = _encoded(headers)
         self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     async def send(self, key: str, items: Sequence[bytes]) -> Answer:
@@ -70,8 +71,8 @@ class Sender:
             self.url,
             headers=[
                 *self._headers,
-                *self._destination.request_headers(key).items(),
-                ("Content-Length", str(len(body))),
+                *_encoded(self._destination.request_headers(key)),
+                (b"Content-Length", b"%d" % len(body)),
             ],
             stream=httpx.ByteStream(body),
             extensions=self._extensions,
@@ -85,6 +86,10 @@ class Sender:
             reply = fault_of(error)
             words = error.words if isinstance(error, TransportFault) else ""
         return Answer(reply, time.perf_counter() - began, words)
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), text.encode("latin-1")) for name, text in headers.items()]
 
 
 async def read_reply(response: httpx.Response) -> Reply:

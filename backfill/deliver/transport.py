@@ -1,20 +1,24 @@
 """The connections: httpx's transport interface carried by aiohttp. No other file knows aiohttp.
 
-httpcore's pool costs time in proportion to its connections for every request; aiohttp's does
-not. Faults are read from aiohttp's own exceptions, since only they tell whether a request can
-have reached the server.
+httpcore's pool costs time in proportion to its connections for every request, and half of what
+aiohttp's own client spends goes into features that a POST of ready bytes has no use for. So
+aiohttp brings its connector (names, TLS, the pool) and its parser, and the bytes are ours.
+
+That also draws the line that matters most: whatever goes wrong before `_exchange` never reached
+the server, and whatever goes wrong inside it may have.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import io
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import httpx
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from backfill.deliver.faults import TransportFault
@@ -36,100 +40,109 @@ MOST_BODY = 64 * 1024
 """Bytes of a reply's body that are kept. A longer one is cut off and its connection closed."""
 
 _LONGEST_CONNECT = 10.0  # seconds
-_LARGE = 2**20  # bytes of a body that aiohttp would rather send piece by piece
 
 
 class Transport(httpx.AsyncBaseTransport):
     """Sends a request and returns its reply, the body read and cut at `MOST_BODY` bytes.
 
-    `timeout` is in seconds. It bounds the silence while a reply is awaited; connecting has its
-    own bound inside it, which always ends first, so that a timeout there is known to have done
-    nothing. Redirects are not followed, TLS is verified, and nothing is taken from the
-    environment but what OpenSSL itself reads. Raises TransportFault whenever no reply came.
+    `timeout` is in seconds: for connecting, at most 10 of them, and then again from the first
+    byte of the request to the last of the reply. Redirects are answers like any other, TLS is
+    verified, and nothing is taken from the environment but what OpenSSL itself reads. Raises
+    TransportFault whenever no reply came.
 
     A broken body leaves a reply of 300 and above standing, because its status alone decides; a
     broken success is a fault, because its body decides.
     """
 
     def __init__(self, *, timeout: float, verify: ssl.SSLContext | None = None) -> None:
-        connect = min(timeout, _LONGEST_CONNECT)
-        self._timeout = aiohttp.ClientTimeout(
-            total=connect + 2 * timeout, connect=connect, sock_read=timeout
-        )
+        self._timeout = timeout
+        self._connecting = aiohttp.ClientTimeout(connect=min(timeout, _LONGEST_CONNECT))
         self._verify = verify
-        self._session: aiohttp.ClientSession | None = None
-        self._address: tuple[httpx.URL, URL] | None = None
+        self._connector: _Connector | None = None
+        self._to: tuple[httpx.URL, aiohttp.ClientRequest] | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        session = self._session or self._open()
         stream = request.stream
         body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-        # `raw`, because httpx works out a text encoding anew for every reading of a header.
-        headers = [
-            (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
-        ]
+        data = _head(request) + body
+        connector = self._connector or self._open()
         try:
-            reply = await session.request(
-                request.method,
-                self._translated(request.url),
-                data=body if len(body) <= _LARGE else io.BytesIO(body),
-                headers=headers,
-                allow_redirects=False,
+            connection = await connector.connect(
+                self._addressee(request.url), traces=[], timeout=self._connecting
             )
-            content = await _read(reply)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            fault = _fault(error)
+            fault = _connecting_fault(error)
         else:
-            return httpx.Response(
-                reply.status, headers=list(reply.raw_headers), stream=httpx.ByteStream(content)
-            )
-        # Raised out here and without its cause: aiohttp's exceptions hold the request's
-        # headers, and with them the credential.
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await _exchange(connection, data)
+            except (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError) as error:
+                fault = _fault(error)
+            finally:
+                connection.close()  # unless it was released
+        # Out here it has no cause, which could hold more of the request than anybody should see.
         raise fault
 
     async def aclose(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        connector, self._connector = self._connector, None
+        if connector is not None:
+            await connector.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> _Connector:
         # Made late, because aiohttp ties it to the running event loop.
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(
-                limit=0,  # the number of lanes bounds it
-                keepalive_timeout=IDLE_SECONDS,
-                ssl=self._verify or True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-            auto_decompress=False,
-            trust_env=False,
+        self._connector = _Connector(
+            limit=0,  # the number of lanes bounds it
+            keepalive_timeout=IDLE_SECONDS,
+            ssl=self._verify or True,
         )
-        return self._session
+        return self._connector
 
-    def _translated(self, url: httpx.URL) -> URL:
+    def _addressee(self, url: httpx.URL) -> aiohttp.ClientRequest:
+        """What the connector needs to know of a request: where to."""
         # A run has one address, and httpx hands the same object along.
-        if self._address is None or self._address[0] is not url:
-            self._address = (url, URL(str(url), encoded=True))
-        return self._address[1]
+        if self._to is None or self._to[0] is not url:
+            self._to = (url, aiohttp.ClientRequest("POST", URL(str(url), encoded=True)))
+        return self._to[1]
 
 
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
-    """Read the body up to `MOST_BODY` bytes and leave the connection sound or closed."""
-    content = reply.content
+def _head(request: httpx.Request) -> bytes:
+    """The request line and headers. Raises LocalProtocolError where one would become two."""
+    headers = request.headers.raw
+    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
+        request.method.encode("ascii"),
+        request.url.raw_path,
+        b"".join([b"%b: %b\r\n" % header for header in headers]),
+    )
+    if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+        raise httpx.LocalProtocolError("a header holds a line break")
+    return head
+
+
+async def _exchange(connection: Connection, data: bytes) -> httpx.Response:
+    """Write a request and read its reply, and leave the connection to the pool if it is sound."""
+    protocol = cast("ResponseHandler", connection.protocol)
+    transport = protocol.transport
+    if transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+    transport.write(data)
+    message, content = await protocol.read()
+    while 100 <= message.code < 200:  # interim answers, such as 103 Early Hints
+        message, content = await protocol.read()
     body = b""
     try:
         while len(body) < MOST_BODY and (chunk := await content.readany()):
             body = body + chunk if body else chunk
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        if reply.status < 300:
+    except (aiohttp.ClientError, OSError):
+        if message.code < 300:
             raise
-    finally:
-        if content.at_eof():
-            reply.release()
-        else:
-            reply.close()
-    return body[:MOST_BODY]
+    if content.at_eof() and not transport.get_write_buffer_size():
+        connection.release()
+    return httpx.Response(
+        message.code,
+        headers=list(message.raw_headers),
+        stream=httpx.ByteStream(body[:MOST_BODY]),
+    )
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -179,37 +192,40 @@ class _Connector(aiohttp.TCPConnector):
 
 # --- faults --------------------------------------------------------------------------------
 
-# From the special to the general; the first that fits counts. What comes before
-# ClientConnectorError happened before a connection stood, so nothing was sent. Whatever is in no
-# row may have reached the server.
-_FAULTS: tuple[tuple[type[BaseException], Fault], ...] = (
-    (aiohttp.ConnectionTimeoutError, Fault.CONNECT_TIMEOUT),
-    (aiohttp.InvalidURL, Fault.UNRESOLVED),
+# From the special to the general; the first that fits counts. No connection stood yet.
+_WHILE_CONNECTING: tuple[tuple[type[BaseException], Fault], ...] = (
     (aiohttp.ClientConnectorDNSError, Fault.UNRESOLVED),
+    (aiohttp.InvalidURL, Fault.UNRESOLVED),
     (aiohttp.ClientConnectorCertificateError, Fault.TLS),
     (aiohttp.ClientConnectorSSLError, Fault.TLS),
-    (aiohttp.ServerFingerprintMismatch, Fault.TLS),
-    (aiohttp.ClientConnectorError, Fault.UNREACHABLE),
+    (TimeoutError, Fault.CONNECT_TIMEOUT),
+)
+_BY_NUMBER = {errno.ECONNREFUSED: Fault.REFUSED, errno.ETIMEDOUT: Fault.CONNECT_TIMEOUT}
+
+# Once the connection stood; the rest is a disconnect.
+_AFTERWARDS: tuple[tuple[type[BaseException], Fault], ...] = (
     (TimeoutError, Fault.TIMEOUT),
-    (aiohttp.ClientResponseError, Fault.BROKEN_REPLY),
+    (HttpProcessingError, Fault.BROKEN_REPLY),
     (aiohttp.ClientPayloadError, Fault.BROKEN_REPLY),
-    (aiohttp.ClientConnectionError, Fault.DISCONNECTED),
-    (OSError, Fault.DISCONNECTED),
 )
 
-_CONNECTING: dict[int | None, Fault] = {
-    errno.ECONNREFUSED: Fault.REFUSED,
-    errno.ETIMEDOUT: Fault.CONNECT_TIMEOUT,
-}
 
-
-def _fault(error: BaseException) -> TransportFault:
-    fault = next((fault for kind, fault in _FAULTS if isinstance(error, kind)), Fault.BROKEN_REPLY)
+def _connecting_fault(error: BaseException) -> TransportFault:
+    fault = _first(_WHILE_CONNECTING, error, Fault.UNREACHABLE)
     words = ""
     if isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        fault = _CONNECTING.get(cause.errno, fault)
-        words = cause.strerror or str(cause)
+        fault = _BY_NUMBER.get(error.os_error.errno or 0, fault)
+        words = error.os_error.strerror or str(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         words = getattr(error.certificate_error, "verify_message", "") or words
     return TransportFault(fault, words)
+
+
+def _fault(error: BaseException) -> TransportFault:
+    return TransportFault(_first(_AFTERWARDS, error, Fault.DISCONNECTED))
+
+
+def _first(
+    table: tuple[tuple[type[BaseException], Fault], ...], error: BaseException, otherwise: Fault
+) -> Fault:
+    return next((fault for kind, fault in table if isinstance(error, kind)), otherwise)

@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 
+import anyio
 import httpx
 import pytest
 
@@ -393,6 +394,37 @@ async def test_connections_from_before_a_sleep_are_not_used_again(monkeypatch):
         await transport.handle_async_request(request(server.url))
         wall = time.time
         monkeypatch.setattr(time, "time", lambda: wall() + 3600)
+        await transport.handle_async_request(request(server.url))
+        await transport.aclose()
+    assert server.connections == 2
+
+
+async def test_a_header_that_holds_a_line_break_is_not_sent():
+    async with serving(answer_ok) as server:
+        transport = Transport(timeout=5)
+        for value in ("a\r\nX-Other: b", "a\nb", "a\rb"):
+            bad = httpx.Request("POST", server.url, headers={"X-API-Key": value}, content=b"")
+            with pytest.raises(httpx.LocalProtocolError):
+                await transport.handle_async_request(bad)
+        await transport.aclose()
+    assert not server.connections
+
+
+async def test_interim_answers_are_passed_over():
+    text = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    async with serving(saying(text + response(201, b'{"ok":true}'))) as server:
+        assert (await reply_of(server.url))[:2] == (201, b'{"ok":true}')
+
+
+async def test_a_request_that_is_given_up_leaves_no_connection_behind():
+    async def behave(exchange: Exchange) -> None:
+        await asyncio.sleep(0.3)
+        await exchange.answer()
+
+    async with serving(behave) as server:
+        transport = Transport(timeout=5)
+        with anyio.move_on_after(0.1):
+            await transport.handle_async_request(request(server.url))
         await transport.handle_async_request(request(server.url))
         await transport.aclose()
     assert server.connections == 2
