@@ -94,8 +94,9 @@ def png(svg: str) -> bytes:
 def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerChart]]:
     charts: dict[str, tuple[str, alt.LayerChart]] = {}
     course = course_of(figures.ticks, shape.bars)
-    if course.bins:
+    if any(_ended(each) for each in course.bins):
         charts["outcomes"] = ("Records a second, by outcome", _outcomes(course, shape))
+    if any(each.sent for each in course.bins):
         charts["requests"] = ("Requests a second", _requests(course, shape, figures.limit))
     if course.latency:
         charts["latency"] = ("How long replies took, over time", _latency(course, shape))
@@ -104,6 +105,10 @@ def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerCha
         title = f"Records by the {figures.times.unit} in which they happened"
         charts["times"] = (title, _times(figures.times, shape))
     return charts
+
+
+def _ended(each: Bin) -> int:
+    return each.delivered + each.failed + each.unknown
 
 
 def _outcomes(course: Course, shape: Shape) -> alt.LayerChart:

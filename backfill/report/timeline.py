@@ -51,11 +51,10 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         "Over time",
         tag("p", words),
         tag("h3", "Records a second, by outcome"),
-        figure(pictures.get("outcomes"), words, caption),
+        figure(pictures.get("outcomes"), words, caption)
+        or tag("p", "No record was delivered, failed or became unknown in this time."),
         tag("h3", "Requests a second, and those told to slow down"),
-        figure(pictures.get("requests"), words, [*caption, allowed])
-        if "requests" in pictures
-        else None,
+        figure(pictures.get("requests"), words, [*caption, allowed]),
         alternative(
             course_table(course_of(figures.ticks, 100)), "Outcomes, requests and replies over time"
         ),

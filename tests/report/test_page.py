@@ -16,14 +16,14 @@ import pytest
 from backfill.job import Job
 from backfill.ledger import Ledger
 from backfill.manifest import Example
-from backfill.model import State, Stop, StopKind
+from backfill.model import State, Stop, StopKind, Tick
 from backfill.planning import locked
 from backfill.report.gather import Figures, gather
 from backfill.report.page import page
 from backfill.report.pictures import draw
 from backfill.report.wording import COLOURS, amount
 from tests.report.documents import parse, words
-from tests.report.jobs import deliver, make_job, ticks
+from tests.report.jobs import NOW, deliver, make_job, ticks
 
 HOSTILE = "</td></table><script>alert(1)</script><img src=x onerror=alert(1)>'\"&\u202e\x00\x1b[2J"
 
@@ -337,6 +337,25 @@ def test_a_run_of_one_slice_and_one_reply_can_be_drawn(tmp_path: Path) -> None:
     document = parsed(job)
     assert "Nothing is left to do" in words(section(document, "next"))
     assert len([each for each in document.iter() if each.get("role") == "img"]) == 6
+
+
+@pytest.mark.parametrize(
+    "tick",
+    [
+        Tick(NOW, sent=10, retried=2),
+        Tick(NOW, delivered=3),
+        Tick(NOW, sent=4, throttled=4, latency={0: 4}),
+        Tick(NOW, sent=1, throttled=3, latency={60: 1}),
+        Tick(NOW),
+    ],
+    ids=["nothing came back", "no request", "all throttled", "a day of waiting", "nothing"],
+)
+def test_whatever_a_slice_of_time_holds_it_can_be_drawn(tmp_path: Path, tick: Tick) -> None:
+    job = make_job(tmp_path / "a.job")
+    deliver(job, [], [tick])
+    document = parsed(job)
+    found = rows(section(document, "time"), "Over time")
+    assert int(found["2025-06-15 15:06:40 UTC"][4]) == tick.sent
 
 
 def test_a_running_job_says_that_it_is_running(tmp_path: Path) -> None:
