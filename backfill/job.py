@@ -23,7 +23,7 @@ from backfill.model import Books, Progress, Secret, State, Stop, StopKind
 from backfill.own_thread import run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
-from backfill.status import Phase, Status
+from backfill.status import Phase, Status, stop_as_text, stop_from_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "find_or_plan", "job_directory", "open_job", "plan_job"]
 
 _DELIVERED, _FAILED, _UNKNOWN = State.DELIVERED, State.FAILED, State.UNKNOWN
-_SECONDS, _BASE_URL = "seconds", "base_url"  # what a job remembers of its runs
+_SECONDS, _BASE_URL, _STOP = "seconds", "base_url", "stop"  # what a job remembers of its runs
 
 Observer = Callable[[Snapshot], None]
 
@@ -202,6 +202,7 @@ class Job:
             try:
                 audit(self.directory, self.manifest, ledger)
                 ledger.remember(_BASE_URL, settings.base_url)
+                ledger.remember(_STOP, "")
                 before, started = float(ledger.recall(_SECONDS) or 0), time.monotonic()
                 stop = await deliver(
                     manifest=self.manifest,
@@ -215,6 +216,7 @@ class Job:
                 )
                 seconds = before + time.monotonic() - started
                 ledger.remember(_SECONDS, f"{seconds:.3f}")
+                ledger.remember(_STOP, stop_as_text(stop))
                 return self._status(ledger, running=False, stop=stop)
             finally:
                 ledger.close()
@@ -296,6 +298,8 @@ class Job:
             phase = Phase.COMPLETE
         else:
             phase = Phase.STOPPED if requests.sent else Phase.PLANNED
+        if phase is Phase.STOPPED and stop is None:
+            stop = stop_from_text(ledger.recall(_STOP))
         if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
             stop = None
         seconds = float(ledger.recall(_SECONDS) or 0)

@@ -121,11 +121,12 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
 
 def _refuse_strangers(directory: Path) -> None:
     """Never plan into a directory that holds something else, or a ledger without its manifest."""
-    ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "report.html", "manifest.draft"}
+    ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "manifest.draft"}
+    families = (LEDGER, "report", ".report-", ".records-")
     strangers = [
         path.name
         for path in directory.iterdir()
-        if path.name not in ours and not path.name.startswith(LEDGER)
+        if path.name not in ours and not path.name.startswith(families)
     ]
     if strangers:
         raise JobError(
@@ -193,8 +194,7 @@ def _clear(directory: Path) -> None:
     (directory / "manifest.json").unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         (directory / f"{LEDGER}{suffix}").unlink(missing_ok=True)
-    for name in (*_OUTPUTS, "report.html"):
-        path = directory / name
+    for path in (*(directory / name for name in _OUTPUTS), *directory.glob("report*")):
         if path.is_dir():
             shutil.rmtree(path)
         else:

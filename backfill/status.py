@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from backfill.model import Books, RequestCounts, Stop
+from backfill.model import Books, RequestCounts, Stop, StopKind
 
-__all__ = ["Phase", "Status", "exit_code"]
+__all__ = ["Phase", "Status", "exit_code", "stop_as_text", "stop_from_text"]
 
 
 class Phase(StrEnum):
@@ -44,7 +45,20 @@ class Status:
     stop: Stop | None = None
 
     @property
-    def exit_code(self) -> int:
+    def stop_as_text(stop: Stop | None) -> str:
+    """A stop as the ledger keeps it between two processes; nothing for none."""
+    return "" if stop is None else json.dumps([stop.kind.value, stop.message, stop.come_back_at])
+
+
+def stop_from_text(text: str | None) -> Stop | None:
+    """The stop that `stop_as_text` wrote down."""
+    if not text:
+        return None
+    kind, message, come_back_at = json.loads(text)
+    return Stop(StopKind(kind), message, come_back_at)
+
+
+def exit_code(self) -> int:
         return exit_code(self.stop, self.books)
 
     def __getitem__(self, name: str) -> Any:
@@ -74,6 +88,19 @@ class Status:
             },
             "next": self.next,
         }
+
+
+def stop_as_text(stop: Stop | None) -> str:
+    """A stop as the ledger keeps it between two processes; nothing for none."""
+    return "" if stop is None else json.dumps([stop.kind.value, stop.message, stop.come_back_at])
+
+
+def stop_from_text(text: str | None) -> Stop | None:
+    """The stop that `stop_as_text` wrote down."""
+    if not text:
+        return None
+    kind, message, come_back_at = json.loads(text)
+    return Stop(StopKind(kind), message, come_back_at)
 
 
 def exit_code(stop: Stop | None, books: Books) -> int:

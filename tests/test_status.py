@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backfill.model import Books, RequestCounts, State, Stop, StopKind
-from backfill.status import Phase, Status, exit_code
+from backfill.status import Phase, Status, exit_code, stop_as_text, stop_from_text
 
 COUNTS = st.integers(min_value=0, max_value=10**9)
 
@@ -57,6 +57,11 @@ def test_a_stop_comes_before_what_the_books_say(kind, code):
 
 def test_kinds_of_stop_stand_in_the_order_of_their_precedence():
     assert [kind.exit_code for kind in StopKind] == [6, 7, 4, 130, 143, 8]
+
+
+@pytest.mark.parametrize("stop", [None, Stop(StopKind.UNAVAILABLE, "dann \u00fc", 12.5)])
+def test_a_stop_is_known_to_a_later_process(stop):
+    assert stop_from_text(stop_as_text(stop)) == stop
 
 
 def test_the_object_for_scripts_has_the_agreed_names():
