@@ -45,20 +45,7 @@ class Status:
     stop: Stop | None = None
 
     @property
-    def stop_as_text(stop: Stop | None) -> str:
-    """A stop as the ledger keeps it between two processes; nothing for none."""
-    return "" if stop is None else json.dumps([stop.kind.value, stop.message, stop.come_back_at])
-
-
-def stop_from_text(text: str | None) -> Stop | None:
-    """The stop that `stop_as_text` wrote down."""
-    if not text:
-        return None
-    kind, message, come_back_at = json.loads(text)
-    return Stop(StopKind(kind), message, come_back_at)
-
-
-def exit_code(self) -> int:
+    def exit_code(self) -> int:
         return exit_code(self.stop, self.books)
 
     def __getitem__(self, name: str) -> Any:
