@@ -7,8 +7,8 @@ then climbs faster and faster, so a raised limit is found soon.
 A refusal says where the limit is only by where in the climb it comes. Near the ceiling, the
 ceiling was right, and the next drop is smaller; far below it the limit is lower, and the next
 drop is larger. Where the refusals are many, or shut the door for long (a server that counts by
-the minute), or come far above what was accepted on average, the rate of the moment says
-nothing: then what was accepted in a long time, divided by that time, is the limit.
+the minute), the rate of the moment says nothing: then what was accepted in a long time, divided
+by that time, is the limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DOUBLING = 1.0  # seconds in which the rate doubles until the first refusal
 _SHALLOW, _DEEP = 0.035, 0.5  # the least and the greatest drop after a refusal
 _FLOOR = 0.01  # requests a second; a limit lower than this is an outage
 _FAIR, _FAIR_TIME = 30, 10.0  # accepted requests and seconds that make a fair sample
-_LONG_WAIT = 5.0  # seconds shut out in one sample that tell of a window longer than seconds
+_LONG_WAIT = 5.0  # seconds shut out on end that tell of a window longer than seconds
 _USED_TIME, _USED = 0.5, 5  # seconds and requests over which the use of the rate is measured
 
 
@@ -43,6 +43,7 @@ class AutoRate:
         self._sample = now  # when the present sample began; what follows is counted since then
         self._accepted = self._refused = 0
         self._waited = 0.0  # seconds in which nothing was to be sent
+        self._shut = self._longest_shut = 0.0  # such seconds without an acceptance between
         self._before = (0.0, 0.0)  # requests and seconds of earlier samples, older ones fading
         self._pause_end = now
         self._window, self._sent = now, 0
@@ -75,6 +76,7 @@ class AutoRate:
         """A request was answered, and not told to slow down."""
         self._accepted += 1
         self._answered = True
+        self._shut = 0.0
 
     def refused(self) -> None:
         """A request was told to slow down, whenever it went out."""
@@ -92,8 +94,12 @@ class AutoRate:
         found = rate
         if self._doubling:
             self._depth = 0.3
-        elif fair and self._misleading(passed, rate):
+        elif fair and self._shut_out():
             found = min(rate, 1.01 * self._mean(passed))
+            self._depth = max(_SHALLOW, self._depth / 2)
+        elif fair and rate > 1.6 * self._accepted / passed:
+            # A long climb has ended: the limit was raised, or a large burst is used up.
+            found = max(0.7 * rate, 1.01 * self._accepted / passed)
             self._depth = max(_SHALLOW, self._depth / 2)
         elif rate < (1 - 0.2 * self._depth) * self._ceiling:
             self._depth = min(_DEEP, 2 * self._depth)
@@ -109,25 +115,32 @@ class AutoRate:
     def paused(self, now: float, until: float) -> None:
         """Nothing is sent from `now` on before `until`."""
         if until > self._pause_end:
-            self._waited += until - max(now, self._pause_end)
+            more = until - max(now, self._pause_end)
+            self._waited += more
+            self._shut += more
+            self._longest_shut = max(self._longest_shut, self._shut)
             self._pause_end = until
         self._since = max(self._since, until)
         self._window, self._sent = max(self._window, until), 0
 
-    def _misleading(self, passed: float, rate: float) -> bool:
-        """Whether the rate at which a request was refused tells little of the limit."""
-        shut = self._waited > max(_LONG_WAIT, 0.1 * passed)
+    def _shut_out(self) -> bool:
+        """Whether waits or refusals were so many that the rate of the moment says nothing."""
         many = self._refused > 2 + 0.01 * self._accepted
-        return shut or many or rate > 1.6 * self._accepted / passed
+        return many or self._longest_shut > _LONG_WAIT
 
     def _mean(self, passed: float) -> float:
-        """What was accepted a second: in this sample, or with earlier ones if that is more."""
+        """What was accepted a second: in this sample, or with earlier ones if that is more.
+
+        Short waits are our own doing, and left out; long ones are the server's way to count.
+        """
+        own = passed if self._longest_shut > _LONG_WAIT else passed - self._waited
         requests, seconds = self._before
-        together = (requests / 2 + self._accepted) / (seconds / 2 + passed)
-        return max(together, self._accepted / passed)
+        together = (requests / 2 + self._accepted) / (seconds / 2 + own)
+        return max(together, self._accepted / own)
 
     def _begin_sample(self, now: float, passed: float) -> None:
         requests, seconds = self._before
         self._before = (requests / 2 + self._accepted, seconds / 2 + passed)
-        self._quota = self._waited > _LONG_WAIT
+        self._quota = self._longest_shut > _LONG_WAIT
         self._sample, self._accepted, self._refused, self._waited = now, 0, 0, 0.0
+        self._longest_shut = 0.0

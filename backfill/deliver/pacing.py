@@ -111,7 +111,7 @@ class Pacer:
     async def acquire(self) -> Grant | None:
         """Wait for the turn to send one request. None once the run is to stop."""
         if not self._queue:
-            grant = self._try()
+            grant = self.try_acquire()
             if grant is not None or self.stopped:
                 return grant
         turn = anyio.Event()
@@ -120,13 +120,32 @@ class Pacer:
             if self._queue[0] is not turn:
                 await turn.wait()
             while not self.stopped:
-                grant = self._try()
+                grant = self.try_acquire()
                 if grant is not None:
                     return grant
                 await self._sleep()
             return None
         finally:
             self._leave(turn)
+
+    def try_acquire(self) -> Grant | None:
+        """The permission to send a request now, or None. Passes by those who wait in line."""
+        if self.stopped or self.out >= self._width():
+            return None
+        now = self._clock()
+        rate = self._fixed if self._auto is None else self._auto.rate(now)
+        if not self._budget.take(now, rate):
+            return None
+        if self._auto is not None:
+            self._auto.sent(now)
+        self.out += 1
+        return Grant(self, self.generation, rate)
+
+    def until_next(self) -> float:
+        """Seconds until there may be a permission; infinite while one must be given back first."""
+        if self.out >= self._width():
+            return math.inf
+        return self._budget.wait(self._clock(), self.rate)
 
     def withdraw(self, grant: Grant) -> None:
         """The request was not sent after all."""
@@ -183,29 +202,13 @@ class Pacer:
     def _width(self) -> int:
         return 1 if self._probing else self._health.width
 
-    def _try(self) -> Grant | None:
-        if self.stopped or self.out >= self._width():
-            return None
-        now = self._clock()
-        rate = self._fixed if self._auto is None else self._auto.rate(now)
-        if not self._budget.take(now, rate):
-            return None
-        if self._auto is not None:
-            self._auto.sent(now)
-        self.out += 1
-        return Grant(self, self.generation, rate)
-
     async def _sleep(self) -> None:
         """Wait until there may be something for the first in the queue."""
         self._alarm = anyio.Event()
         try:
-            if self.out >= self._width():
+            # A wait of 0 can be left over from rounding; a moment later it is there.
+            with anyio.move_on_after(max(self.until_next(), 1e-6)):
                 await self._alarm.wait()
-            else:
-                # A wait of 0 can be left over from rounding; a moment later it is there.
-                delay = max(self._budget.wait(self._clock(), self.rate), 1e-6)
-                with anyio.move_on_after(delay):
-                    await self._alarm.wait()
         finally:
             self._alarm = None
 

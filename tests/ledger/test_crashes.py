@@ -28,7 +28,7 @@ from backfill.model import Batch, Outcome, Settlement, State
 
 LANES = [(bucket, lane) for bucket in (0, 1) for lane in (0, 1)]
 LANE_SIZE = 12
-WORDS = {
+WORDS: dict[State, list[tuple[str, int | None, str | None]]] = {
     State.DELIVERED: [("", 201, None), ("", 200, "r-1"), ("", 200, "r-2")],
     State.FAILED: [("bad", 400, "r-3"), ("worse", 422, None)],
     State.UNKNOWN: [("timed out", None, None)],
@@ -85,7 +85,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return [p for p in self._positions(lane) if self.model[bucket, p] is State.PENDING]
 
     def _draw_settlement(self, data: st.DataObject, batch: Batch) -> Settlement:
-        choices = [None, *AT_REST]
+        choices: list[State | None] = [None, *AT_REST]
         ends = {p: data.draw(st.sampled_from(choices)) for p in batch.positions()}
         outcomes = []
         for state in AT_REST:
