@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from backfill.deliver.faults import TransportFault, fault_of
+from backfill.deliver.redaction import Redaction
 from backfill.destinations import Destination
 from backfill.model import Fault, Reply, Secret
 from backfill.version import VERSION
@@ -36,7 +37,7 @@ class Sender:
     """Makes a destination's requests and hands them to the transport.
 
     `base_url` has been checked. `timeout` is in seconds, for transports that take it from the
-    request. The credential lives in the headers alone.
+    request. The credential lives in the headers alone, and no answer holds it.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Sender:
     ) -> None:
         self._transport = transport
         self._destination = destination
+        self._redaction = Redaction(credential)
         self.url = httpx.URL(base_url.rstrip("/") + destination.path(population))
         headers = {
             "Host": self.url.netloc.decode("ascii"),
@@ -81,7 +83,9 @@ class Sender:
         words = ""
         reply: Reply | Fault
         try:
-            reply = await read_reply(await self._transport.handle_async_request(request))
+            reply = self._redaction.of(
+                await read_reply(await self._transport.handle_async_request(request))
+            )
         except httpx.TransportError as error:
             reply = fault_of(error)
             words = error.words if isinstance(error, TransportFault) else ""
