@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
@@ -23,6 +24,7 @@ _CREDENTIAL_KEY = re.compile(
     re.IGNORECASE,
 )
 _CREDENTIAL_ENV = ("PRELUDE_API_TOKEN", "PRISTO_API_KEY")
+_TELLING = 8  # characters: a shorter credential may be a part of any word
 
 
 def load_config(path: str | Path) -> Config:
@@ -59,17 +61,35 @@ def config_from_mapping(
 
 
 def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
-    known = {os.environ[name] for name in _CREDENTIAL_ENV if os.environ.get(name)}
+    known = _known_credentials()
     for names, value in _leaves(content):
         named = names[:1] != ["fields"] and _CREDENTIAL_KEY.search(names[-1])
-        held = isinstance(value, str) and (value in known or value.startswith("Bearer "))
+        texts = [*names, value] if isinstance(value, str) else names
+        held = any(text.startswith("Bearer ") or known(text) for text in texts)
         if named or held:
+            place = ".".join("***" if known(name) else name for name in names)
             raise ConfigError(
-                f"{'.'.join(names)} holds a credential; its value was not read",
+                f"{place} holds a credential; its value was not read",
                 where=where,
                 hint="Delete it here and set PRELUDE_API_TOKEN or PRISTO_API_KEY in the environment"
                 " (or PRELUDE_API_TOKEN_FILE, PRISTO_API_KEY_FILE).",
             )
+
+
+def _known_credentials() -> Callable[[str], bool]:
+    """Whether a text is a credential of the environment, or holds one within an expression."""
+    known = set()
+    for name in _CREDENTIAL_ENV:
+        text = os.environ.get(name, "")
+        path = os.environ.get(f"{name}_FILE")
+        if not text.strip() and path:
+            with contextlib.suppress(OSError, ValueError):  # whoever needs it will say so
+                text = Path(path).read_text(encoding="utf-8")
+        known.add(text.strip())
+    known.discard("")
+    return lambda text: any(
+        each == text.strip() or (len(each) >= _TELLING and each in text) for each in known
+    )
 
 
 def _refuse_questions(content: Mapping[str, Any], where: str) -> None:
@@ -86,10 +106,10 @@ def _leaves(
     content: Mapping[str, Any], above: tuple[str, ...] = ()
 ) -> Iterator[tuple[list[str], Any]]:
     for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, (*above, str(key)))
-        else:
-            for each in value if isinstance(value, list) else [value]:
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, Mapping):
+                yield from _leaves(each, (*above, str(key)))
+            else:
                 yield [*above, str(key)], each
 
 

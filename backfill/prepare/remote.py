@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import ssl
 import tempfile
 import weakref
 from collections.abc import Iterator
@@ -70,9 +71,21 @@ def _download(address: str, path: Path, name: str) -> None:
 
     try:
         with (
-            httpx.stream("GET", address, timeout=_TIMEOUT, follow_redirects=True) as reply,
+            # Without the environment: a netrc file would add a password, a proxy would read along.
+            # What OpenSSL itself reads (SSL_CERT_FILE) holds, as it does when we deliver.
+            httpx.Client(
+                timeout=_TIMEOUT,
+                follow_redirects=True,
+                trust_env=False,
+                verify=ssl.create_default_context(),
+            ) as client,
+            client.stream("GET", address) as reply,
             path.open("wb") as file,
         ):
+            if address.startswith("https://") and any(
+                each.url.scheme != "https" for each in (*reply.history, reply)
+            ):
+                raise SourceError("the server sends us away from https", where=name)
             if reply.status_code != 200:
                 raise SourceError(
                     f"the server answered {reply.status_code} {reply.reason_phrase}", where=name

@@ -168,6 +168,40 @@ def test_a_known_credential_is_found_under_any_name(write, monkeypatch):
     assert "11111111" not in message
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"import"', '"{}"'),
+        ('"import"', '" {} "'),
+        ("'+' || mobile", "'{}' || mobile"),
+        ('p1 = "gold"', '{} = "gold"'),
+        ('"3000/min"', '"3000/min"\nbase_url = "https://api.example.com/{}"'),
+        ('["contact.id", "type"]', '["contact.id", "{}"]'),
+        ("[delivery]", '[[delivery.more]]\nx = "{}"\n[delivery]'),
+    ],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_known_credential_is_found_wherever_it_stands(
+    write, monkeypatch, tmp_path, before, after, in_file
+):
+    key = "11111111-2222-4333-8444-555555555555"
+    monkeypatch.delenv("PRISTO_API_KEY", raising=False)
+    if in_file:
+        (tmp_path / "key").write_text(f"{key}\n", encoding="utf-8")
+        monkeypatch.setenv("PRISTO_API_KEY_FILE", str(tmp_path / "key"))
+    else:
+        monkeypatch.setenv("PRISTO_API_KEY", key)
+    assert before in FULL
+    message = message_of(write(FULL.replace(before, after.format(key))))
+    assert "holds a credential" in message
+    assert "11111111" not in message
+
+
+def test_a_credential_file_that_cannot_be_read_is_left_to_the_run(write, monkeypatch, tmp_path):
+    monkeypatch.setenv("PRISTO_API_KEY_FILE", str(tmp_path / "not-there"))
+    load_config(write(FULL))
+
+
 def test_a_field_may_be_called_token(write):
     load_config(write(FULL.replace("customFields.channel", "customFields.token")))
 

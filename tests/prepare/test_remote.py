@@ -90,6 +90,19 @@ def test_csv_and_parquet_are_read_from_a_server(server, tmp_path, monkeypatch):
     assert not any("authorization" in headers for headers in server.seen)
 
 
+def test_passwords_and_proxies_of_the_environment_are_left_alone(server, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password stays-here\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server.files["/e.csv"] = b"a\n1\n"
+    source = open_source(Files(files=f"{server.address}/e.csv"), tmp_path, what="events")
+    assert source.rows == 1
+    assert [("authorization" in headers) for headers in server.seen] == [False]
+
+
 def test_a_change_behind_an_address_is_seen(server, tmp_path):
     server.files["/e.csv"] = b"a\n1\n"
     entries = open_source(Files(files=f"{server.address}/e.csv"), tmp_path, what="events").entries
