@@ -169,7 +169,7 @@ def test_a_known_credential_is_found_under_any_name(write, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    "change",
     [
         ('"import"', '"{}"'),
         ('"import"', '" {} "'),
@@ -182,8 +182,9 @@ def test_a_known_credential_is_found_under_any_name(write, monkeypatch):
 )
 @pytest.mark.parametrize("in_file", [False, True])
 def test_a_known_credential_is_found_wherever_it_stands(
-    write, monkeypatch, tmp_path, before, after, in_file
+    write, monkeypatch, tmp_path, change, in_file
 ):
+    before, after = change
     key = "11111111-2222-4333-8444-555555555555"
     monkeypatch.delenv("PRISTO_API_KEY", raising=False)
     if in_file:
