@@ -165,6 +165,20 @@ def test_the_readme_has_the_exit_codes_of_the_help():
     assert [(code, words.replace("`", "")) for code, words in table] == shown
 
 
+def test_the_architecture_names_every_room():
+    rooms = {
+        path.stem
+        for path in (ROOT / "backfill").iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and path.stem[0] != "_"
+    }
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Rooms") : page.index("## Rules of the house")]
+    named = set(re.findall(r"`([a-z_]+)`", table))
+    assert rooms <= named
+    modules = set(re.findall(r"`((?:prepare|deliver)/\w+\.py)`", page))
+    assert [each for each in modules if not (ROOT / "backfill" / each).exists()] == []
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=name_of)
 def test_links_of_pages_beside_the_site_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
