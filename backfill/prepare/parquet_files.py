@@ -13,6 +13,8 @@ from backfill.prepare.locations import Location
 
 __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 
+_FILES_OF_A_SCAN = 32
+
 
 @dataclass(frozen=True)
 class ParquetFile:
@@ -30,16 +32,32 @@ def scan_parquet(paths: Sequence[str], rows: Sequence[int]) -> pl.LazyFrame:
 
     `__file` counts them from 0, `__row` the rows of each from 1.
     """
+    groups = range(0, len(paths), _FILES_OF_A_SCAN)
+    return pl.concat(
+        [
+            _scan(paths[at : at + _FILES_OF_A_SCAN], rows[at : at + _FILES_OF_A_SCAN], at)
+            for at in groups
+        ]
+    )
+
+
+def _scan(paths: Sequence[str], rows: Sequence[int], first: int) -> pl.LazyFrame:
+    """Files that count from `first`, told apart by the row index over all of them.
+
+    A search in the files' ends would say the same in one step, but holds all rows in memory:
+    only an expression that goes row by row keeps the scan streaming.
+    """
     index = pl.col("__row")
-    ends = pl.Series(list(accumulate(rows)), dtype=pl.UInt64)
-    number = pl.lit(ends).search_sorted(index, side="right").cast(pl.UInt32)
-    starts = pl.lit(pl.Series([0, *ends], dtype=pl.UInt64))
+    file, before = pl.lit(first, pl.UInt32), pl.lit(0, pl.UInt64)
+    for number, end in enumerate(accumulate(rows[:-1]), start=first + 1):
+        file = pl.when(index >= end).then(pl.lit(number, pl.UInt32)).otherwise(file)
+        before = pl.when(index >= end).then(pl.lit(end, pl.UInt64)).otherwise(before)
     return pl.scan_parquet(
         list(paths), glob=False, hive_partitioning=False, row_index_name="__row"
     ).with_columns(
         pl.lit(None, pl.String).alias("__raw"),
-        number.alias("__file"),
-        index.cast(pl.UInt64) - starts.gather(number) + 1,
+        file.alias("__file"),
+        index.cast(pl.UInt64) - before + 1,
     )
 
 

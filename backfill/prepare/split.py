@@ -9,8 +9,11 @@ import polars as pl
 
 __all__ = ["ROWS_OF_A_BUCKET", "Parts", "part_of", "parts_needed", "split"]
 
-ROWS_OF_A_BUCKET = 300_000
+ROWS_OF_A_BUCKET = 150_000
 _BYTES_OF_A_BUCKET = 150_000_000
+
+# A row group is held in memory until it is full, one for each part.
+_ROWS_HELD = 1_000_000
 
 # Different seeds, or the keys of one bucket would crowd into few lanes or parts.
 _SEED = 0x5EED
@@ -61,5 +64,12 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Part
         include_key=False,
         approximate_bytes_per_file=None,
     )
-    rows.sink_parquet(scheme, compression="lz4", statistics=False, mkdir=True, maintain_order=False)
+    rows.sink_parquet(
+        scheme,
+        compression="lz4",
+        statistics=False,
+        row_group_size=max(2_000, min(50_000, _ROWS_HELD // count)),
+        mkdir=True,
+        maintain_order=False,
+    )
     return Parts(count, directory, None)
