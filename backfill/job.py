@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -16,22 +17,28 @@ from backfill.config import Config, load_config
 from backfill.credentials import credential_for
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
-from backfill.errors import BusyError, ConfigError, did_you_mean
+from backfill.errors import BackfillError, BusyError, ConfigError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
-from backfill.model import Books, Progress, Secret, State, Stop, StopKind
-from backfill.own_thread import run_in_own_thread
+from backfill.model import Progress, Secret, State, Stop
+from backfill.own_thread import await_own_thread, run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
-from backfill.status import Phase, Status, stop_as_text, stop_from_text
+from backfill.standing import (
+    check_current,
+    last_base_url,
+    remember_end,
+    remember_start,
+    standing,
+)
+from backfill.status import Status
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["Job", "find_or_plan", "job_directory", "open_job", "plan_job"]
 
-_DELIVERED, _FAILED, _UNKNOWN = State.DELIVERED, State.FAILED, State.UNKNOWN
-_SECONDS, _BASE_URL, _STOP = "seconds", "base_url", "stop"  # what a job remembers of its runs
+log = logging.getLogger("backfill.job")
 
 Observer = Callable[[Snapshot], None]
 
@@ -110,6 +117,12 @@ class Job:
         with self._ledger() as (ledger, running):
             return self._status(ledger, running=running)
 
+    @property
+    def last_base_url(self) -> str | None:
+        """Where the last run sent records to, None before the first."""
+        with self._ledger() as (ledger, _):
+            return last_base_url(ledger)
+
     def records(self, state: str | State | None = None) -> pl.DataFrame:
         """One row for each record, in the source's order, with its state and the reason."""
         with self._records(state) as (frame, _):
@@ -120,14 +133,14 @@ class Job:
     ) -> None:
         """Write `records` to a CSV, Parquet or NDJSON file, or as CSV to a stream.
 
-        Memory is bounded, whatever the number of records.
+        Memory is bounded, whatever the number of records. Raises ConfigError for a name that is
+        no good, and BackfillError where the file cannot be written to its end.
         """
         from backfill.records import write_records  # noqa: PLC0415 - Polars only when needed
 
-        with self._records(state) as (frame, rows):
-            write_records(
-                frame, Path(target) if isinstance(target, str) else target, rows, self.directory
-            )
+        file = Path(target) if isinstance(target, str) else target
+        with self._records(state) as (frame, rows), _writing(file):
+            write_records(frame, file, rows, self.directory)
 
     @property
     def rejected(self) -> pl.DataFrame:
@@ -170,8 +183,7 @@ class Job:
         second one is raised at once.
         """
         halt = halt or Halt()
-        run = partial(self.run_async, observe=observe, halt=halt, credential=credential, **changes)
-        return run_in_own_thread(run, halt)
+        return run_in_own_thread(partial(self._watched, observe, halt, credential, changes), halt)
 
     async def run_async(
         self,
@@ -181,45 +193,57 @@ class Job:
         credential: Secret | None = None,
         **changes: Any,
     ) -> Status:
-        """The same as `run`, inside an event loop."""
-        from backfill.progress import DeliveryBar  # noqa: PLC0415 - a face, shown on demand
+        """The same as `run`, inside an event loop, which stays free meanwhile.
 
-        with nullcontext(observe) if observe else DeliveryBar(self) as observer:
-            return await self._run(observer, halt or Halt(), credential, changes)
+        `observe` is called in another thread. A cancellation finishes what is in flight, records
+        it, and is raised then.
+        """
+        halt = halt or Halt()
+        run = partial(self._watched, observe, halt, credential, changes)
+        return await await_own_thread(run, halt)
 
-    async def _run(
+    async def _watched(
         self,
-        observe: Observer,
+        observe: Observer | None,
         halt: Halt,
         credential: Secret | None,
         changes: Mapping[str, Any],
     ) -> Status:
+        from backfill.progress import DeliveryBar  # noqa: PLC0415 - a face, shown on demand
+
         settings = self.settings(changes)
         credential = credential or credential_for(self.destination)
-        with locked(self.directory):
-            refuse_change(self.directory, self.manifest, self.config)
-            ledger = Ledger.open(self.directory / LEDGER)
-            try:
-                audit(self.directory, self.manifest, ledger)
-                ledger.remember(_BASE_URL, settings.base_url)
-                ledger.remember(_STOP, "")
-                before, started = float(ledger.recall(_SECONDS) or 0), time.monotonic()
-                stop = await deliver(
-                    manifest=self.manifest,
-                    directory=self.directory,
-                    ledger=ledger,
-                    destination=self.destination,
-                    credential=credential,
-                    settings=settings,
-                    halt=halt,
-                    observe=observe,
-                )
-                seconds = before + time.monotonic() - started
-                ledger.remember(_SECONDS, f"{seconds:.3f}")
-                ledger.remember(_STOP, stop_as_text(stop))
-                return self._status(ledger, running=False, stop=stop)
-            finally:
-                ledger.close()
+        bar = nullcontext(observe) if observe else DeliveryBar(self, settings=settings, halt=halt)
+        with bar as observer:
+            return await self._run(observer, halt, credential, settings)
+
+    async def _run(
+        self, observe: Observer, halt: Halt, credential: Secret, settings: Settings
+    ) -> Status:
+        with self._alone(unchanged=True) as ledger:
+            audit(self.directory, self.manifest, ledger)
+            remember_start(ledger, settings.base_url)
+            log.info("%s: sending to %s", self.directory, settings.base_url)
+            started = time.monotonic()
+            stop = await deliver(
+                manifest=self.manifest,
+                directory=self.directory,
+                ledger=ledger,
+                destination=self.destination,
+                credential=credential,
+                settings=settings,
+                halt=halt,
+                observe=observe,
+            )
+            remember_end(ledger, time.monotonic() - started, stop)
+            status = self._status(ledger, running=False, stop=stop)
+        log.info(
+            "%s: %s",
+            self.directory,
+            f"stopped: {stop.message}" if stop else status.phase,
+            extra={"records": status.books.as_dict(), "requests": status.requests.as_dict()},
+        )
+        return status
 
     # --- faces -----------------------------------------------------------------------------
 
@@ -263,8 +287,12 @@ class Job:
     # --- parts -----------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self) -> Iterator[Ledger]:
+    def _alone(self, *, unchanged: bool = False) -> Iterator[Ledger]:
+        """The ledger and the lock; with `unchanged` only if the source is what was planned."""
         with locked(self.directory):
+            check_current(self.directory, self.manifest)
+            if unchanged:
+                refuse_change(self.directory, self.manifest, self.config)
             ledger = Ledger.open(self.directory / LEDGER)
             try:
                 yield ledger
@@ -280,58 +308,20 @@ class Job:
             except (BusyError, PermissionError) as error:
                 # PermissionError: a directory that is only there to be read.
                 running = isinstance(error, BusyError)
+                check_current(self.directory, self.manifest)
                 ledger = stack.enter_context(closing(Ledger.look(self.directory / LEDGER)))
             yield ledger, running
 
     def _status(self, ledger: Ledger, *, running: bool, stop: Stop | None = None) -> Status:
-        audit(self.directory, self.manifest, ledger)
-        manifest, counts, requests = self.manifest, ledger.counts(), ledger.requests()
-        settled = {state: counts.get(state, 0) for state in (_DELIVERED, _FAILED, _UNKNOWN)}
-        books = replace(
-            manifest.books,
-            pending=manifest.ready - sum(settled.values()),
-            **{state.value: count for state, count in settled.items()},
-        )
-        if running:
-            phase = Phase.RUNNING
-        elif books.pending == 0:
-            phase = Phase.COMPLETE
-        else:
-            phase = Phase.STOPPED if requests.sent else Phase.PLANNED
-        if phase is Phase.STOPPED and stop is None:
-            stop = stop_from_text(ledger.recall(_STOP))
-        if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
-            stop = None
-        seconds = float(ledger.recall(_SECONDS) or 0)
-        rate = requests.sent / seconds if seconds and requests.sent else None
-        pace = sum(settled.values()) / seconds if seconds else 0
-        quiet = ledger.quiet_until()
-        return Status(
-            job=str(self.directory),
-            destination=manifest.destination,
-            phase=phase,
-            books=books,
-            reasons=manifest.reasons,
-            dropped=manifest.dropped,
-            requests=requests,
-            rate=rate,
-            seconds_left=books.pending / pace if pace and books.pending else None,
-            quiet_until=quiet if quiet > time.time() else None,
-            next=self._next(phase, books, ledger.recall(_BASE_URL)),
+        return standing(
+            self.directory,
+            self.manifest,
+            ledger,
+            running=running,
+            name=self.name,
+            base_url=self.settings({}).base_url,
             stop=stop,
         )
-
-    def _next(self, phase: Phase, books: Books, base_url: str | None) -> str | None:
-        if phase is Phase.RUNNING:
-            return f"backfill status {shlex.quote(str(self.directory))}"
-        if books.pending:
-            elsewhere = base_url if base_url != self.settings({}).base_url else None
-            return f"backfill run {self.name}" + (f" --base-url {elsewhere}" if elsewhere else "")
-        job = shlex.quote(str(self.directory))
-        for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
-            if books.of(state):
-                return f"backfill records {job} --state {state} -o {state}.csv"
-        return None
 
     @property
     def name(self) -> str:
@@ -360,6 +350,22 @@ class Job:
         import polars as pl  # noqa: PLC0415
 
         return pl.read_parquet(self.directory / name)
+
+
+@contextmanager
+def _writing(target: Path | BinaryIO) -> Iterator[None]:
+    """What Polars meets while it writes, as an error of ours."""
+    import polars as pl  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        # Polars' own errors bear no number, and its words for a reader that left are these.
+        if "Broken pipe" in str(error):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        where = str(target) if isinstance(target, Path) else "the output"
+        raise BackfillError(f"cannot be written: {reason}", where=where) from error
 
 
 def _state(state: str | State | None) -> State | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from backfill.deliver import Halt
 from backfill.model import StopKind
 
-__all__ = ["run_in_own_thread"]
+__all__ = ["await_own_thread", "run_in_own_thread"]
 
 _Result = TypeVar("_Result")
+_EVERY = 0.5  # seconds between two looks, so that an interrupt is heard on every platform
 
 
 def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
@@ -24,27 +26,64 @@ def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) ->
     cancel requests in flight; both are spared by a thread. The first KeyboardInterrupt goes to
     `halt`; a second one is raised here, and the thread is left to itself.
     """
-    results: list[_Result] = []
-    faults: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            options = {"use_uvloop": find_spec("uvloop") is not None}
-            results.append(anyio.run(function, backend_options=options))
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller
-            faults.append(error)
-
-    thread = threading.Thread(target=work, name="backfill-run", daemon=True)
-    thread.start()
+    work = _Work(function)
     while True:
         try:
-            while thread.is_alive():
-                thread.join(0.5)
-            break
+            work.begin()
+            while work.join(_EVERY):
+                pass
+            return work.result()
         except KeyboardInterrupt:
             if halt.kind is not None:
                 raise
             halt.request(StopKind.INTERRUPTED)
-    if faults:
-        raise faults[0]
-    return results[0]
+
+
+async def await_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
+    """The same from inside an event loop, which stays free meanwhile.
+
+    A cancellation goes to `halt`, is held back until the function has ended, and is raised then;
+    a second one is raised at once where the loop's library lets it through.
+    """
+    work = _Work(function)
+    work.begin()
+    try:
+        await anyio.to_thread.run_sync(work.join, abandon_on_cancel=True)
+    except anyio.get_cancelled_exc_class():
+        halt.request(StopKind.INTERRUPTED)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(work.join, abandon_on_cancel=True)
+        raise
+    return work.result()
+
+
+class _Work(Generic[_Result]):
+    """One async function, run by a loop in a thread that does not outlive the process."""
+
+    def __init__(self, function: Callable[[], Awaitable[_Result]]) -> None:
+        self._function = function
+        self._results: list[_Result] = []
+        self._faults: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, name="backfill-run", daemon=True)
+
+    def begin(self) -> None:
+        """Start it, unless it was started already."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait so long for its end, or until it has ended. Returns whether it still runs."""
+        self._thread.join(seconds)
+        return self._thread.is_alive()
+
+    def result(self) -> _Result:
+        if self._faults:
+            raise self._faults[0]
+        return self._results[0]
+
+    def _run(self) -> None:
+        try:
+            options = {"use_uvloop": find_spec("uvloop") is not None}
+            self._results.append(anyio.run(self._function, backend_options=options))
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`, in the caller
+            self._faults.append(error)

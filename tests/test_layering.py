@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "backfill"
 
 # From the ground up. Rooms on one floor do not know each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "model", "version"}),
+    frozenset({"errors", "model", "terminal", "version"}),
     frozenset({"config", "destinations", "manifest"}),
-    frozenset({"credentials", "prepare", "ledger", "status"}),
+    frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
     frozenset({"deliver", "records", "audit"}),
-    frozenset({"planning", "settings", "own_thread"}),
+    frozenset({"own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),
     frozenset({"api"}),
@@ -34,8 +34,8 @@ ONLY = {
     "config": frozenset({"errors", "model"}),
     "deliver": frozenset({"errors", "model", "version", "manifest", "destinations", "ledger"}),
 }
-# The Job offers its faces to a notebook; they are asked for when they are used.
-UPWARDS = {("job", "report"), ("job", "progress")}
+# A job and its status offer their faces to a notebook; they are asked for when they are used.
+UPWARDS = {("job", "report"), ("job", "progress"), ("status", "report")}
 
 
 def floor_of(room: str) -> int:
