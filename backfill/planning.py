@@ -148,6 +148,7 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     from backfill.records import delivered_records  # noqa: PLC0415
 
     draft = directory / _DRAFT
+    died = draft.exists()  # whoever began a plan here before did not even get to clear up
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     try:
@@ -158,6 +159,7 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
             now=datetime.now(UTC),
             delivered=delivered_records,
             progress=progress,
+            careful=died,
         )
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)

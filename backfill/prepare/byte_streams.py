@@ -34,6 +34,7 @@ INVALID = b"\xff"
 _BOM = codecs.BOM_UTF8
 _CHUNK = 1 << 20
 _MARK = "backfill.mark"
+_SURROGATE = re.compile(rb"\xed([\xa0-\xbf])([\x80-\xbf])")
 _MAGIC = {
     b"PAR1\x15": "Parquet",
     b"\x1f\x8b\x08": "gzip",
@@ -62,11 +63,14 @@ def _to_utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return re.sub(
-            rb"\xed([\xb0-\xb3])([\x80-\xbf])",
-            lambda found: INVALID + b"\\x%02x" % ((found[1][0] & 3) << 6 | found[2][0] & 63),
-            text.encode("utf-8", "surrogatepass"),
-        )
+        return _SURROGATE.sub(_escaped, text.encode("utf-8", "surrogatepass"))
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    code = 0xD000 | (found[1][0] & 63) << 6 | found[2][0] & 63
+    # The halves of pairs that some encodings (UTF-7) let pass are no text either.
+    shown = b"\\x%02x" % (code & 0xFF) if 0xDC00 <= code < 0xDD00 else b"\\u%04x" % code
+    return INVALID + shown
 
 
 def mark_invalid(data: bytes) -> bytes:

@@ -78,14 +78,23 @@ def locate(files: Files, directory: Path) -> tuple[Location, ...]:
     """
     found: dict[str, Location] = {}
     for text in files.files:
-        if is_remote(text) and not text.startswith("file://"):
-            for address in _expand_address(text):
-                found.setdefault(address, _location(_public(address), address, files))
-            continue
-        for path in _expand(text, directory, files):
-            location = _location(_name(path, text, directory), str(path), files)
-            found.setdefault(os.path.realpath(path), location)
+        try:
+            for key, location in _located(text, directory, files):
+                found.setdefault(key, location)
+        except (OSError, ValueError) as error:  # a name too long, an address with a broken host
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            raise SourceError(f"names no file: {reason}", where=text) from error
     return tuple(found.values())
+
+
+def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Location]]:
+    """The files that one text names, each with what tells it from others."""
+    if is_remote(text) and not text.startswith("file://"):
+        for address in _expand_address(text):
+            yield address, _location(_public(address), address, files)
+        return
+    for path in _expand(text, directory, files):
+        yield os.path.realpath(path), _location(_name(path, text, directory), str(path), files)
 
 
 def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
@@ -119,8 +128,13 @@ def _expand_address(text: str) -> list[str]:
 
 def _inside(directory: Path, files: Files) -> Iterator[Path]:
     """The files of a directory at any depth that can be read; names with `.` or `_` are hidden."""
+    seen = {os.path.realpath(directory)}
     for root, folders, names in os.walk(directory, followlinks=True):
         folders[:] = [each for each in folders if not each.startswith((".", "_"))]
+        # A link to a directory above would lead round in circles.
+        real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
+        folders[:] = [each for each, path in zip(folders, real, strict=True) if path not in seen]
+        seen.update(real)
         for name in names:
             known = files.format is not None or _endings(name)[0] in _FORMATS
             if known and not name.startswith((".", "_")):

@@ -1,24 +1,15 @@
-"""From files to ready buckets: the way of a row, from the top to the bottom of this page.
-
-The source is split by key, so that each part fits into memory and needs nothing from another.
-Where the ordering key is not yet gathered by that, or the identity is not, the rows are split
-once more; what one split has gathered already is not split again.
-"""
+"""From files to ready buckets: the way of a job, from the top to the bottom of this page."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 
@@ -27,26 +18,20 @@ from backfill.destinations import Destination
 from backfill.errors import BackfillError, ConfigError
 from backfill.manifest import Bucket, Manifest
 from backfill.model import Progress
-from backfill.prepare.binding import Binding, bind
-from backfill.prepare.buckets import OWN, BucketWriter, gather
-from backfill.prepare.dedupe import MARKS, marks
+from backfill.prepare.binding import bind
+from backfill.prepare.buckets import gather
+from backfill.prepare.damage import UNREADABLE
+from backfill.prepare.dedupe import MARKS
 from backfill.prepare.earlier import Delivered, delivered_earlier
 from backfill.prepare.examples import examples_of
-from backfill.prepare.facts import Seen, Tally, as_counts, facts_of
-from backfill.prepare.identity import IDENTITY, Identity, identity_of
-from backfill.prepare.mapping import Mapping, mapping_of
-from backfill.prepare.records import RecordMaker
+from backfill.prepare.facts import Seen, as_counts, facts_of
+from backfill.prepare.identity import identity_of
+from backfill.prepare.mapping import mapping_of
+from backfill.prepare.passes import Passes
 from backfill.prepare.sources import Source, open_source
-from backfill.prepare.split import Parts, parts_needed, split
+from backfill.prepare.split import parts_needed
 
 __all__ = ["prepare"]
-
-_T = TypeVar("_T")
-
-_WORKERS = 2
-"""Parts that are worked on at once: one computes while another reads or writes."""
-
-_TWINS = 8  # identities are short, so their parts may hold more rows than a bucket does
 
 
 def prepare(
@@ -58,23 +43,27 @@ def prepare(
     delivered: Delivered | None = None,
     progress: Progress | None = None,
     parts: int | None = None,
+    careful: bool = False,
 ) -> Manifest:
     """Prepare a job: write `ready/`, `rejected.parquet` and `duplicates.parquet` into `into`.
 
     `into` is an existing, empty directory; the manifest is returned, not written. `delivered`
     reads what an earlier job delivered. `parts` says into how many parts the source is split,
-    which otherwise follows from its size. Raises ConfigError (SourceError among them) where
-    nothing can be prepared, BackfillError where the books do not balance.
+    which otherwise follows from its size. `careful` has another process try each Parquet file
+    first, for when an attempt before this one died. Raises ConfigError (SourceError among them)
+    where nothing can be prepared, BackfillError where the books do not balance.
     """
-    events = open_source(config.events, config.directory, what="events", progress=progress)
+    events = open_source(
+        config.events, config.directory, what="events", progress=progress, careful=careful
+    )
     contacts = None
     if config.contacts is not None:
         contacts = open_source(
-            config.contacts, config.directory, what="contacts", progress=progress
+            config.contacts, config.directory, what="contacts", progress=progress, careful=careful
         )
     binding = bind(config, destination, events, contacts, now=now)
     with _workspace(into) as work:
-        preparation = _Preparation(
+        passes = Passes(
             config=config,
             binding=binding,
             identity=identity_of(binding, config.population),
@@ -93,16 +82,23 @@ def prepare(
             work=work,
             tell=progress or _silent,
         )
+        sources = [source for source in (events, contacts) if source is not None]
         try:
-            return preparation.run(now)
-        except pl.exceptions.InvalidOperationError as error:
+            manifest = _finished(passes, passes.run(), now)
+        except UNREADABLE as error:
+            for source in sources:
+                source.refuse_change()
+                source.read_through()
             raise _sql_fault(config, error) or error from error
+        for source in sources:
+            source.refuse_change()
+        return manifest
 
 
-def _sql_fault(config: Config, error: pl.exceptions.PolarsError) -> ConfigError | None:
+def _sql_fault(config: Config, error: BaseException) -> ConfigError | None:
     """An expression of the configuration that fails on some value, such as a strict cast."""
     names = [name for name, spec in config.fields.items() if isinstance(spec, Sql)]
-    if not names:
+    if not names or not isinstance(error, pl.exceptions.InvalidOperationError):
         return None
     return ConfigError(
         f"the SQL expression cannot be worked out on every row: {str(error).splitlines()[0]}",
@@ -134,326 +130,75 @@ def _workspace(into: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-@dataclass
-class _Preparation:
-    config: Config
-    binding: Binding
-    identity: Identity
-    mapping: Mapping
-    events: Source
-    contacts: Source | None
-    earlier: pl.LazyFrame | None
-    parts: int
-    into: Path
-    work: Path
-    tell: Progress
-
-    def __post_init__(self) -> None:
-        self.tally = Tally()
-        self.lock = threading.Lock()
-        self.maker = RecordMaker(self.binding, self.mapping, self.identity)
-        self.writer = BucketWriter(
-            destination=self.binding.destination,
-            record=self.identity.record,
-            names=[entry.name for entry in self.events.entries],
-            columns=self.events.columns,
-            buckets=self.parts,
-            into=self.into,
-            work=self.work,
-        )
-
-    # --- the way of a row ------------------------------------------------------------------
-
-    def run(self, now: datetime) -> Manifest:
-        rows, people = self._split_sources()
-        if self._gathered_at_once():
-            buckets = self._make_and_settle(rows, people)
-        else:
-            buckets = []
-            items = self._make(rows, people)
-            if items is not None:
-                twins = self._find_twins(items) if not self._identity_gathered() else None
-                buckets = self._gather_and_settle(items, twins)
-        rejected, duplicates = self._gather_outputs()
-        return self._manifest(buckets, rejected, duplicates, now)
-
-    def _split_sources(self) -> tuple[Parts, Parts | None]:
-        """Both sources by the join key, or the events alone by the ordering key."""
-        self.tell("splitting", 0, self.events.rows)
-        rows = split(self.events.scan(), self.mapping.events_part, self.work / "events", self.parts)
-        people = None
-        if self.contacts is not None and self.mapping.join is not None:
-            needed = ["__file", "__row", *self.binding.contacts_columns()]
-            readable = self.contacts.scan().filter(pl.col("__raw").is_null()).select(needed)
-            people = split(
-                readable, self.mapping.join.contacts_part, self.work / "contacts", self.parts
-            )
-        self.tell("splitting", self.events.rows, self.events.rows)
-        return rows, people
-
-    def _gathered_at_once(self) -> bool:
-        return self.parts == 1 or (self.mapping.gathered and self._identity_gathered())
-
-    def _identity_gathered(self) -> bool:
-        """Whether the same records meet in one bucket; earlier jobs' records never do."""
-        return (
-            self.binding.destination.ordering_field in self.binding.identity
-            and self.earlier is None
-        )
-
-    def _make_and_settle(self, rows: Parts, people: Parts | None) -> list[Bucket]:
-        """One pass: each part is a bucket."""
-
-        def work(number: int) -> tuple[int, Bucket | None]:
-            part = _collected(rows, number)
-            if part is None:
-                return 0, None
-            items = self._records(number, part, people)
-            same = marks(
-                items, self.config.dedupe.keep, record=self.identity.record, earlier=self.earlier
-            )
-            return part.height, self._settle(number, items, part, same)
-
-        return self._each_bucket("preparing", work)
-
-    def _make(self, rows: Parts, people: Parts | None) -> pl.LazyFrame | None:
-        """First of two passes: good records of each part, with the source's own columns.
-
-        None where the source has no row at all.
-        """
-        directory = self.work / "items"
-        directory.mkdir()
-        own = [pl.col(name).alias(f"{OWN}{name}") for name in self.events.columns]
-
-        def work(number: int) -> tuple[int, None]:
-            part = _collected(rows, number)
-            if part is None:
-                return 0, None
-            items = self._records(number, part, people)
-            whole = items.drop("__at").hstack(part.select(own)[items["__at"]])
-            whole.write_parquet(
-                directory / f"{number:04d}.parquet", compression="lz4", statistics=False
-            )
-            return part.height, None
-
-        self._each("preparing", work)
-        files = sorted(directory.glob("*.parquet"))
-        return pl.scan_parquet(files) if files else None
-
-    def _find_twins(self, items: pl.LazyFrame) -> Path:
-        """Mark duplicates among parts of their own, of identities only."""
-        directory = self.work / "twins"
-        directory.mkdir()
-        record = self.identity.record.alias("record")
-        count = max(1, self.parts // _TWINS)
-        needed = items.select("__file", "__row", IDENTITY).with_columns(record)
-        found = split(needed, pl.col("record"), self.work / "identities", count)
-        earlier = None
-        if self.earlier is not None:
-            earlier = split(
-                self.earlier.with_columns(
-                    pl.lit(0, pl.UInt32).alias("__file"), pl.col("_kept_row").alias("__row")
-                ),
-                pl.col("record"),
-                self.work / "earlier",
-                count,
-            )
-
-        def work(number: int) -> tuple[int, None]:
-            part = _collected(found, number)
-            if part is None:
-                return 0, None
-            known = earlier.scan(number) if earlier is not None else None
-            same = marks(
-                part,
-                self.config.dedupe.keep,
-                record=pl.col("record"),
-                earlier=known.drop("__file", "__row") if known is not None else None,
-            )
-            if same.height:
-                same.write_parquet(directory / f"{number:04d}.parquet", compression="lz4")
-            found.drop(number)
-            return part.height, None
-
-        self._each("finding duplicates", work, count)
-        return directory
-
-    def _gather_and_settle(self, items: pl.LazyFrame, twins: Path | None) -> list[Bucket]:
-        """Second of two passes: the records of one ordering key come together."""
-        parts = split(items, pl.col("key"), self.work / "gathered", self.parts)
-        shutil.rmtree(self.work / "items", ignore_errors=True)
-        known = sorted(twins.glob("*.parquet")) if twins else []
-
-        def work(number: int) -> tuple[int, Bucket | None]:
-            part = _collected(parts, number)
-            if part is None:
-                return 0, None
-            own = [name for name in part.columns if name.startswith(OWN)]
-            rows = part.select(pl.col(name).alias(name.removeprefix(OWN)) for name in own)
-            records = part.drop(own).with_row_index("__at")
-            if twins is None:
-                same = marks(records, self.config.dedupe.keep)
-            elif known:
-                place = ["__file", "__row"]
-                same = (
-                    pl.scan_parquet(known)
-                    .join(records.lazy().select(place), on=place, how="semi")
-                    .collect()
-                )
-            else:
-                same = pl.DataFrame(schema=MARKS)
-            parts.drop(number)
-            return part.height, self._settle(number, records, rows, same)
-
-        return self._each_bucket("ordering", work)
-
-    # --- one part --------------------------------------------------------------------------
-
-    def _records(self, number: int, rows: pl.DataFrame, people: Parts | None) -> pl.DataFrame:
-        """Make records of a part; the rejected ones are written at once."""
-        met = people.scan(number) if people is not None else None
-        if people is not None and met is None:
-            met = self._nobody()
-        made = self.maker.make(rows, met)
-        seen = self.writer.reject(number, rows, made.rejected)
-        seen.strangers = made.strangers
-        seen.dropped.update(made.dropped)
-        self._count(seen)
-        return made.items
-
-    def _nobody(self) -> pl.LazyFrame:
-        """A part without contacts."""
-        schema = {} if self.contacts is None else self.contacts.schema
-        needed = {name: schema[name] for name in self.binding.contacts_columns()}
-        return pl.LazyFrame(schema={"__file": pl.UInt32, "__row": pl.UInt64, **needed})
-
-    def _settle(
-        self, number: int, items: pl.DataFrame, rows: pl.DataFrame, same: pl.DataFrame
-    ) -> Bucket | None:
-        seen, bucket = self.writer.settle(number, items, rows, same)
-        self._count(seen)
-        return bucket
-
-    def _count(self, seen: Seen) -> None:
-        with self.lock:
-            self.tally.add(seen)
-
-    # --- all parts -------------------------------------------------------------------------
-
-    def _each(
-        self, phase: str, work: Callable[[int], tuple[int, _T]], count: int | None = None
-    ) -> list[_T]:
-        """Work on every part, some at a time; results in the order of parts."""
-        results: list[_T] = []
-        done = 0
-        with (
-            ThreadPoolExecutor(_WORKERS) as pool,
-            _cancelling([pool.submit(work, each) for each in range(count or self.parts)]) as parts,
-        ):
-            for part in parts:
-                rows, result = part.result()
-                results.append(result)
-                done += rows
-                self.tell(phase, done, self.events.rows)
-        return results
-
-    def _each_bucket(
-        self, phase: str, work: Callable[[int], tuple[int, Bucket | None]]
-    ) -> list[Bucket]:
-        """Work on every part, and number the buckets that came of it without gaps."""
-        buckets: list[Bucket] = []
-        for bucket in self._each(phase, work):
-            if bucket is None:
-                continue
-            name = f"{len(buckets):03d}.parquet"
-            (self.into / "ready" / bucket.file).rename(self.into / "ready" / name)
-            buckets.append(bucket.model_copy(update={"file": name}))
-        return buckets
-
-    def _gather_outputs(self) -> tuple[int, int]:
-        self.tell("writing", 0, None)
-        own = dict(self.events.schema)
-        place = {"_file": pl.String(), "_row": pl.UInt64()}
-        rejected = gather(
-            self.work / "rejected",
-            self.into / "rejected.parquet",
-            pl.Schema({**place, "_reason": pl.String(), **own, "_raw": pl.String()}),
-        )
-        kept = {name: dtype for name, dtype in MARKS.items() if name.startswith("_kept")}
-        duplicates = gather(
-            self.work / "duplicates",
-            self.into / "duplicates.parquet",
-            pl.Schema({**place, **kept, **own}),
-        )
-        return rejected, duplicates
-
-    def _manifest(
-        self, buckets: list[Bucket], rejected: int, duplicates: int, now: datetime
-    ) -> Manifest:
-        ready = sum(
-            pl.scan_parquet(self.into / "ready" / bucket.file).select(pl.len()).collect().item()
-            for bucket in buckets
-        )
-        _check_books(self.tally, self.events.rows, rejected, duplicates, ready)
-        shape = self.config.shape()
-        return Manifest(
-            backfill=version("backfill"),
-            polars=pl.__version__,
-            created=now.timestamp(),
-            destination=self.binding.destination.name,
-            population=self.config.population,
-            shape=shape,
-            shape_sha256=hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest(),
-            identity=self.binding.identity,
-            events=self.events.entries,
-            contacts=self.contacts.entries if self.contacts else (),
-            columns=self.events.columns,
-            input=self.events.rows,
-            rejected=rejected,
-            duplicate=duplicates,
-            ready=ready,
-            reasons=as_counts(self.tally.reasons),
-            dropped=as_counts(self.tally.dropped),
-            buckets=tuple(buckets),
-            facts=facts_of(
-                self.tally,
-                self.binding,
-                examples=examples_of(
-                    self.tally.examples,
-                    self.binding,
-                    self.mapping,
-                    rejected=self.work / "rejected",
-                    contacts=self.contacts,
-                    names=[entry.name for entry in self.events.entries],
-                ),
-                unreadable=self._unreadable_contacts(),
-                warned=self.maker.warned,
+def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
+    """Put the outputs together, hold the books against them, and say what the plan found."""
+    rejected, duplicates = _gathered(passes)
+    ready = sum(
+        pl.scan_parquet(passes.into / "ready" / bucket.file).select(pl.len()).collect().item()
+        for bucket in buckets
+    )
+    _check_books(passes.tally, passes.events.rows, rejected, duplicates, ready)
+    shape = passes.config.shape()
+    return Manifest(
+        backfill=version("backfill"),
+        polars=pl.__version__,
+        created=now.timestamp(),
+        destination=passes.binding.destination.name,
+        population=passes.config.population,
+        shape=shape,
+        shape_sha256=hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest(),
+        identity=passes.binding.identity,
+        events=passes.events.entries,
+        contacts=passes.contacts.entries if passes.contacts else (),
+        columns=passes.events.columns,
+        input=passes.events.rows,
+        rejected=rejected,
+        duplicate=duplicates,
+        ready=ready,
+        reasons=as_counts(passes.tally.reasons),
+        dropped=as_counts(passes.tally.dropped),
+        buckets=tuple(buckets),
+        facts=facts_of(
+            passes.tally,
+            passes.binding,
+            examples=examples_of(
+                passes.tally.examples,
+                passes.binding,
+                passes.mapping,
+                rejected=passes.work / "rejected",
+                contacts=passes.contacts,
+                names=[entry.name for entry in passes.events.entries],
             ),
-        )
-
-    def _unreadable_contacts(self) -> int:
-        if self.contacts is None:
-            return 0
-        count: int = (
-            self.contacts.scan().select(pl.col("__raw").is_not_null().sum()).collect().item()
-        )
-        return count
+            unreadable=_unreadable(passes.contacts),
+            warned=passes.maker.warned,
+        ),
+    )
 
 
-@contextmanager
-def _cancelling(futures: list[Future[_T]]) -> Iterator[list[Future[_T]]]:
-    """Where one part fails, the parts that wait are not begun."""
-    try:
-        yield futures
-    finally:
-        for future in futures:
-            future.cancel()
+def _unreadable(contacts: Source | None) -> int:
+    if contacts is None:
+        return 0
+    count: int = contacts.scan().select(pl.col("__raw").is_not_null().sum()).collect().item()
+    return count
 
 
-def _collected(parts: Parts, number: int) -> pl.DataFrame | None:
-    rows = parts.scan(number)
-    part = rows.collect() if rows is not None else None
-    return part if part is not None and part.height else None
+def _gathered(passes: Passes) -> tuple[int, int]:
+    """Put rejected rows and duplicates into a file each; returns how many there are."""
+    passes.tell("writing", 0, None)
+    own = dict(passes.events.schema)
+    place = {"_file": pl.String(), "_row": pl.UInt64()}
+    rejected = gather(
+        passes.work / "rejected",
+        passes.into / "rejected.parquet",
+        pl.Schema({**place, "_reason": pl.String(), **own, "_raw": pl.String()}),
+    )
+    kept = {name: dtype for name, dtype in MARKS.items() if name.startswith("_kept")}
+    duplicates = gather(
+        passes.work / "duplicates",
+        passes.into / "duplicates.parquet",
+        pl.Schema({**place, **kept, **own}),
+    )
+    return rejected, duplicates
 
 
 def _check_books(seen: Seen, rows: int, rejected: int, duplicates: int, ready: int) -> None:

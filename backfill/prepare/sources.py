@@ -19,6 +19,7 @@ from backfill.errors import SourceError
 from backfill.manifest import SourceEntry
 from backfill.model import Progress
 from backfill.prepare.csv_files import CsvFile, survey_csv
+from backfill.prepare.damage import decoding, read_through, try_apart
 from backfill.prepare.fingerprints import check_unchanged, hash_file
 from backfill.prepare.locations import Location, locate
 from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
@@ -68,6 +69,22 @@ class Source:
         text = groups.pop(None, None)
         parts = [self._streamed(text)] if text else []
         return pl.concat([*parts, *map(self._together, groups.values())])
+
+    def refuse_change(self) -> None:
+        """Raise SourceError where a file is no longer the one that was surveyed.
+
+        Copies of remote files are our own, so nobody changes them.
+        """
+        entries = [entry for entry in self.entries if entry.mtime_ns is not None]
+        changed = check_unchanged(entries, Path())
+        if changed is not None:
+            raise SourceError("changed while it was read", where=changed.name)
+
+    def read_through(self) -> None:
+        """Decode each Parquet file by itself. Raises SourceError that names a damaged one."""
+        for file, path in zip(self._files, self._paths, strict=True):
+            if isinstance(file, ParquetFile):
+                read_through(path, name=file.location.name)
 
     def _scanned_with(self, index: int) -> Hashable:
         """Files of which this is equal are read by one scan; None is for text."""
@@ -140,9 +157,11 @@ def open_source(
     *,
     what: Literal["events", "contacts"],
     progress: Progress | None = None,
+    careful: bool = False,
 ) -> Source:
     """Find and survey the files of one section. Relative paths are relative to `directory`.
 
+    `careful` has another process try each Parquet file first, as some damage would end this one.
     Raises SourceError for a file that is missing, empty, broken or not what its ending says.
     """
     locations = locate(files, directory)
@@ -156,6 +175,8 @@ def open_source(
     done = 0
     for location, path, size in zip(locations, paths, sizes, strict=True):
         advance = _advance(progress, f"reading {what}", done, sum(sizes))
+        if careful and location.format == "parquet":
+            try_apart(path, name=location.name)
         mtime = None if location.remote else Path(path).stat().st_mtime_ns
         file = _survey(location, path, files, size, advance)
         opened.append(file)
@@ -192,9 +213,9 @@ def _survey(
         )
     if size == 0:
         raise SourceError("the file is empty", where=location.name)
-    return survey_parquet(
-        location, path, size=size, sha256=hash_file(path, name=location.name, advance=advance)
-    )
+    sha256 = hash_file(path, name=location.name, advance=advance)
+    with decoding(location.name):
+        return survey_parquet(location, path, size=size, sha256=sha256)
 
 
 def _advance(

@@ -74,3 +74,10 @@ def test_a_directory_or_a_missing_file_is_named(tmp_path):
         ):
             pass
         assert raised.value.where == "it"
+
+
+def test_half_a_surrogate_pair_that_an_encoding_lets_pass_is_marked(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a+2AA-b")
+    with open_stream(path, name="a", encoding="utf-7") as stream:
+        assert stream.read(100) == b"a" + INVALID + rb"\ud800" + b"b"
