@@ -68,6 +68,8 @@ class Session:
             path.write_text(text, encoding="utf-8")
         elif kind == "output":
             self._compare(block, text)
+        elif kind == "run" and words == "with the next":
+            self._keep(text)
         elif kind == "run" and words == "background":
             self._start(text)
         elif kind == "run":
@@ -79,11 +81,7 @@ class Session:
     def _run(self, block: Block, text: str, codes: set[int]) -> None:
         self._stays_here(block, text)
         if block.language == "python":
-            script = self._directory / ".script.py"
-            # Blocks of a page go on where the one before ended, as cells of a notebook do.
-            with script.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
-            command = [sys.executable, str(script)]
+            command = [sys.executable, str(self._keep(text))]
         else:
             command = ["bash", "-c", _PRELUDE + text]
         done = subprocess.run(
@@ -100,6 +98,13 @@ class Session:
         self._output = done.stdout
         assert done.returncode in codes, f"{block.place}: exit {done.returncode}\n{done.stdout}"
         assert "Traceback" not in done.stdout, f"{block.place}\n{done.stdout}"
+
+    def _keep(self, text: str) -> Path:
+        """A page's Python goes on where the block before ended, as cells of a notebook do."""
+        script = self._directory / ".script.py"
+        with script.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+        return script
 
     def _start(self, text: str) -> None:
         process = subprocess.Popen(
