@@ -8,7 +8,9 @@ with which the command line ends.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = [
     "BackfillError",
@@ -36,6 +38,15 @@ class BackfillError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
         return f"{text}\n  {self.hint}" if self.hint else text
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the line that was typed and the message, and nothing of our own."""
+        own = str(Path(__file__).parent)
+        frames = traceback.extract_tb(self.__traceback__)
+        typed = [frame for frame in frames if not frame.filename.startswith(own)][-1:]
+        # IPython's own frames come first; where nothing of the user's is left, they tell nothing.
+        shown = [line.rstrip() for frame in typed for line in traceback.format_list([frame])]
+        return [*shown, f"{type(self).__name__}: {self}"]
 
 
 class ConfigError(BackfillError):

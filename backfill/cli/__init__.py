@@ -5,13 +5,15 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 
 import click
 
 from backfill.cli.demo import demo
+from backfill.cli.failures import Guarded, wants_colour
 from backfill.cli.init import init
+from backfill.cli.logs import with_logging
 from backfill.cli.plan import plan
 from backfill.cli.records import records
 from backfill.cli.report import report
@@ -19,7 +21,6 @@ from backfill.cli.run import run
 from backfill.cli.sandbox import sandbox
 from backfill.cli.settle import resolve, retry
 from backfill.cli.status import status
-from backfill.errors import BackfillError
 from backfill.version import VERSION
 
 __all__ = ["main"]
@@ -45,10 +46,15 @@ Example:
   backfill plan events.toml
   backfill run events.toml --limit 10
   backfill run events.toml
+
+\b
+Shell completion (bash; zsh and fish likewise):
+  eval "$(_BACKFILL_COMPLETE=bash_source backfill)"
 """
 
 
 @click.group(
+    cls=Guarded,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
 )
@@ -63,27 +69,20 @@ def _group() -> None:
 for _command in (
     init, plan, run, status, records, retry, resolve, report, sandbox, demo
 ):  # fmt: skip
-    _group.add_command(_command)
+    _group.add_command(with_logging(_command))
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    colour = wants_colour()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
     try:
-        code = _group.main(prog_name="backfill", standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.Abort:
-        click.echo("aborted", err=True)
+        code = _group.main(prog_name="backfill", standalone_mode=False, color=colour)
+    except click.Abort:
+        click.echo("interrupted", err=True)
         code = 130
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except BackfillError as error:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = 130
-    except BrokenPipeError:
-        # The reader of a pipe left, as `head` does; Python would complain again while closing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,27 +1,63 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-__all__ = ["as_json", "config_argument", "delivery_options", "job_argument", "job_option"]
+__all__ = [
+    "as_json",
+    "config_argument",
+    "config_or_job_argument",
+    "delivery_options",
+    "job_argument",
+    "job_option",
+    "quiet",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-config_argument = click.argument("config", metavar="CONFIG", type=click.Path())
-job_argument = click.argument("job", metavar="JOB", type=click.Path())
+
+class _Place(click.Path):
+    """A path, completed with what the command can mean, and else with any path."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__()
+        self._endings = endings
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        folder, start = os.path.split(incomplete)
+        try:
+            names = sorted(os.listdir(folder or "."))  # noqa: PTH208 - as it was typed, `./` too
+        except OSError:
+            names = []
+        found = [
+            CompletionItem(os.path.join(folder, name))  # noqa: PTH118 - as it was typed
+            for name in names
+            if name.startswith(start) and name.endswith(self._endings)
+        ]
+        return found or super().shell_complete(ctx, param, incomplete)
+
+
+config_argument = click.argument("config", metavar="CONFIG", type=_Place(".toml"))
+job_argument = click.argument("job", metavar="JOB", type=_Place(".job", ".toml"))
+config_or_job_argument = click.argument("config", metavar="CONFIG", type=_Place(".toml", ".job"))
 job_option = click.option(
     "--job",
     metavar="DIR",
-    type=click.Path(),
+    type=_Place(".job"),
     help="The job's directory.  [default: CONFIG without its ending, plus .job]",
 )
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; all else goes to stderr."
 )
+quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; only what came of it.")
 
 _DELIVERY = (
     click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from backfill.cli.options import as_json, config_argument, job_option
+from backfill.cli.options import as_json, config_argument, job_option, quiet
 
 __all__ = ["plan"]
 
@@ -16,32 +16,25 @@ __all__ = ["plan"]
 @config_argument
 @job_option
 @as_json
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only what was found.")
+@quiet
 def plan(config: str, job: str | None, as_json: bool, quiet: bool) -> None:
     """Prepare a job without any network.
 
     Reads the files that CONFIG names, checks every row, and tells how many records are ready,
     which rules were broken how often, what a body looks like, and how long sending takes.
     """
-    from backfill.cli.text import print_json, print_plan, print_status  # noqa: PLC0415
+    from backfill.cli.plan_text import print_plan  # noqa: PLC0415 - `--help` answers without
+    from backfill.cli.text import print_json, print_status  # noqa: PLC0415
     from backfill.config import load_config  # noqa: PLC0415
     from backfill.job import job_directory, plan_job  # noqa: PLC0415
-    from backfill.progress import PlanBar  # noqa: PLC0415 - `--help` answers without these
+    from backfill.progress import PlanBar  # noqa: PLC0415
 
     loaded = load_config(config)
-    with PlanBar(quiet=quiet) as bar:
+    with PlanBar(quiet=quiet, lines=True) as bar:
         planned = plan_job(loaded, job_directory(config, job), progress=bar)
     status = planned.status()
     if as_json:
         print_json({**status.as_dict(), "plan": planned.manifest.facts.model_dump(mode="json")})
         return
-    rate = loaded.delivery.rate
-    print_plan(
-        planned.manifest,
-        planned.destination.title,
-        loaded.delivery.base_url or planned.destination.base_url,
-        rate.per_second if rate else None,
-    )
-    for note in planned.destination.notes:
-        click.secho(f"  Note: {note}", fg="yellow")
-    print_status(status)
+    print_plan(planned.manifest, planned.destination, planned.settings({}))
+    print_status(status, reasons=False)

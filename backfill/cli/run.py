@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from backfill.cli.options import as_json, config_argument, delivery_options, job_option
+from backfill.cli.failures import leave
+from backfill.cli.options import (
+    as_json,
+    config_or_job_argument,
+    delivery_options,
+    job_option,
+    quiet,
+)
+from backfill.model import StopKind
 
 if TYPE_CHECKING:
     from backfill.deliver import Halt
-    from backfill.job import Job
 
 __all__ = ["halting_on_signals", "run"]
 
@@ -25,14 +30,23 @@ __all__ = ["halting_on_signals", "run"]
     epilog="\b\nExample:\n  backfill run pristo.toml --rate 50/s --limit 100",
     short_help="Deliver a job; run again, it goes on where it stood.",
 )
-@config_argument
+@config_or_job_argument
 @job_option
 @delivery_options
 @as_json
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before the first request.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only the books at the end.")
+@quiet
+@click.pass_context
 def run(
-    config: str, job: str | None, as_json: bool, yes: bool, quiet: bool, **changes: Any
+    context: click.Context,
+    /,
+    *,
+    config: str,
+    job: str | None,
+    as_json: bool,
+    yes: bool,
+    quiet: bool,
+    **changes: Any,
 ) -> None:
     """Deliver a job to its destination.
 
@@ -40,48 +54,36 @@ def run(
     directory. The first Ctrl-C finishes what is in flight and records it; a second one leaves
     at once, and what was in flight is then unknown.
     """
-    from backfill.cli.text import print_json, print_status  # noqa: PLC0415 - not for `--help`
+    from backfill.cli.announce import announce  # noqa: PLC0415 - `--help` answers without these
+    from backfill.cli.text import print_json, print_status  # noqa: PLC0415
     from backfill.credentials import credential_for  # noqa: PLC0415
     from backfill.job import find_or_plan  # noqa: PLC0415
     from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
 
-    with PlanBar(quiet=quiet) as bar:
+    with PlanBar(quiet=quiet, lines=True) as bar:
         found = find_or_plan(config, job, progress=bar)
-    credential = credential_for(found.destination)
-    _announce(found, changes, ask=not yes)
-    with halting_on_signals() as halt, DeliveryBar(found, quiet=quiet) as observe:
+    settings, credential = found.settings(changes), credential_for(found.destination)
+    if not announce(found, settings, ask=not yes):
+        context.exit(StopKind.INTERRUPTED.exit_code)
+    with (
+        halting_on_signals() as halt,
+        DeliveryBar(found, settings=settings, halt=halt, quiet=quiet, lines=True) as observe,
+    ):
         status = found.run(observe=observe, halt=halt, credential=credential, **changes)
+    leave(context, status.exit_code)
     if as_json:
         print_json(status.as_dict())
     else:
         print_status(status)
     if status.stop is not None and as_json:
         click.echo(f"stopped: {status.stop.message}", err=True)
-    sys.exit(status.exit_code)
-
-
-def _announce(job: Job, changes: dict[str, Any], *, ask: bool) -> None:
-    """Say what is about to happen, and ask once on a terminal if it is about another machine."""
-    settings = job.settings(changes)
-    host = urlsplit(settings.base_url).netloc
-    pending = job.status().books.pending
-    pace = f"{settings.rate:g} requests/s" if settings.rate else "as fast as it allows"
-    amount = min(pending, settings.limit) if settings.limit else pending
-    click.echo(
-        f"Sending {amount:,} records to {job.destination.title} at {host}, {pace},"
-        f" {settings.guarantee}.",
-        err=True,
-    )
-    here = settings.base_url.startswith("http://")  # plain http is allowed to this machine only
-    if ask and amount and not here and sys.stdin.isatty() and sys.stderr.isatty():
-        click.confirm("Go on?", abort=True, err=True)
+    context.exit(status.exit_code)
 
 
 @contextmanager
 def halting_on_signals() -> Iterator[Halt]:
     """Turn the first SIGINT or SIGTERM into an orderly halt; a second one leaves at once."""
     from backfill.deliver import Halt  # noqa: PLC0415
-    from backfill.model import StopKind  # noqa: PLC0415
 
     halt = Halt()
     kinds = {signal.SIGINT: StopKind.INTERRUPTED, signal.SIGTERM: StopKind.TERMINATED}

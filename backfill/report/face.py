@@ -14,7 +14,7 @@ from backfill.report.markup import Html, join, tag, without_secrets
 from backfill.report.wording import COLOURS, MEANING, amount, duration, moment, share
 from backfill.status import Phase, Status
 
-__all__ = ["balance", "books_bar", "books_html", "books_table", "job_html", "swatch"]
+__all__ = ["balance", "books_bar", "books_html", "books_table", "job_html", "status_html", "swatch"]
 
 _WIDTH, _HEIGHT = 1000.0, 36.0
 _SLIVER = 6.0  # width that even a single record gets
@@ -38,16 +38,25 @@ _STYLE = Html(
 
 def job_html(status: Status, manifest: Manifest) -> str:
     """A job's face in a notebook: where it goes, its books, and what to type next."""
-    books, facts = status.books, manifest.facts
+    facts = manifest.facts
     lines = []
     if facts.first_time and facts.last_time:
         lines.append(f"Records from {moment(facts.first_time)} to {moment(facts.last_time)}.")
+    if facts.requests and not status.requests.sent:
+        lines.append(f"{amount(facts.requests)} requests are needed.")
+    return _face(status, lines)
+
+
+def status_html(status: Status) -> str:
+    """How a job stands, as a notebook shows what a run came to."""
+    return _face(status, [])
+
+
+def _face(status: Status, lines: list[str]) -> str:
     if status.requests.sent:
         sent = status.requests
         rate = f"; {amount(status.rate)} a second" if status.rate else ""
         lines.append(f"{amount(sent.sent)} requests, {amount(sent.throttled)} throttled{rate}.")
-    elif facts.requests:
-        lines.append(f"{amount(facts.requests)} requests are needed.")
     if status.seconds_left is not None and status.phase is not Phase.COMPLETE:
         lines.append(f"About {duration(status.seconds_left)} to go.")
     return tag(
@@ -55,11 +64,11 @@ def job_html(status: Status, manifest: Manifest) -> str:
         _STYLE,
         tag(
             "p",
-            tag("strong", destination(manifest.destination).title),
+            tag("strong", destination(status.destination).title),
             f" · {status.phase} · ",
             tag("code", without_secrets(status.job)),
         ),
-        books_html(books),
+        books_html(status.books),
         tag("p", " ".join(lines)) if lines else None,
         tag("p", f"Stopped: {status.stop.message}") if status.stop else None,
         tag("p", "Next: ", tag("code", without_secrets(status.next))) if status.next else None,

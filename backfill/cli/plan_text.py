@@ -1,0 +1,179 @@
+"""What a plan found, for someone who is about to dare it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+from backfill.cli.text import WIDTH, wrapped
+from backfill.deliver import Settings
+from backfill.destinations import Destination
+from backfill.manifest import Example, Manifest
+from backfill.terminal import cells, duration, pad, printable, shorten
+
+__all__ = ["laid_out", "print_plan"]
+
+_NAMED = 12  # files that are listed
+_VALUE = 44  # cells that an example's value may take
+
+
+def print_plan(manifest: Manifest, destination: Destination, settings: Settings) -> None:
+    """Sources, work, values from the configuration, broken rules, a body, and notes."""
+    click.secho(f"\nPlan for {destination.title} at {settings.base_url}", bold=True)
+    _print_sources(manifest)
+    _print_work(manifest, settings)
+    _print_tables(manifest.facts.tables)
+    _print_broken(manifest)
+    _print_body(manifest, destination)
+    _print_notes(manifest, destination)
+
+
+def _print_sources(manifest: Manifest) -> None:
+    entries = (*manifest.events, *manifest.contacts)
+    shown = entries[:_NAMED]
+    width = min(max(cells(printable(entry.name)) for entry in shown), WIDTH - 20)
+    digits = max(len(f"{entry.rows:,}") for entry in shown)
+    for entry in shown:
+        name = printable(entry.name)
+        click.echo(f"  {pad(name, width)}  {entry.rows:>{digits},} rows")
+    if rest := entries[_NAMED:]:
+        click.echo(f"  and {len(rest):,} more files: {sum(each.rows for each in rest):,} rows")
+
+
+def _print_work(manifest: Manifest, settings: Settings) -> None:
+    facts = manifest.facts
+    if not manifest.ready:
+        click.secho("  Nothing is ready to be sent.", fg="yellow")
+        return
+    time_needed = (
+        f"{duration(facts.requests / settings.rate)} at {settings.rate:g}/s"
+        if settings.rate
+        else "the rate is found while sending"
+    )
+    click.echo(f"  {_count(manifest.ready, 'record')} ready", nl=False)
+    click.echo(f" for {_count(facts.requests, 'request')}; {time_needed}")
+    if facts.first_time and facts.last_time:
+        click.echo(f"  from {_moment(facts.first_time)} to {_moment(facts.last_time)}")
+    click.echo(
+        f"  {_count(facts.keys, 'key')}; the busiest has {_count(facts.longest_key, 'record')},"
+        f" the longest lane {facts.longest_lane:,}"
+    )
+
+
+def _print_tables(tables: Mapping[str, Mapping[str, str]]) -> None:
+    if not tables:
+        return
+    _title("Values from the configuration")
+    for field, table in tables.items():
+        pairs = [f"{printable(key)} → {printable(value)}" for key, value in table.items()]
+        short = f"  {printable(field)}: {', '.join(pairs)}"
+        if cells(short) <= WIDTH:
+            click.echo(short)
+        else:
+            _echo([f"  {printable(field)}:", *wrapped(pairs, indent="    ", separator=", ")])
+
+
+def _print_broken(manifest: Manifest) -> None:
+    if not manifest.reasons and not manifest.dropped:
+        return
+    several = len(manifest.events) > 1
+    _print_rules("Rejected because of", manifest.reasons, manifest.facts.examples, several=several)
+    # An optional value that is left out costs the record nothing else.
+    _print_rules("Left out of their records", manifest.dropped, {}, several=several)
+
+
+def _print_rules(
+    title: str,
+    counts: Mapping[str, int],
+    examples: Mapping[str, tuple[Example, ...]],
+    *,
+    several: bool,
+) -> None:
+    counted = sorted(
+        ((name, count) for name, count in counts.items() if count),
+        key=lambda item: (-item[1], item[0]),
+    )
+    if not counted:
+        return
+    _title(title)
+    width = max(cells(printable(name)) for name, _ in counted)
+    digits = max(len(f"{count:,}") for _, count in counted)
+    for name, count in counted:
+        found = f"  {pad(printable(name), width)}  {count:>{digits},}"
+        click.echo(click.style(found, fg="yellow"))
+        _echo(_examples(examples.get(name, ()), several=several), dim=True)
+
+
+def _examples(examples: Iterable[Example], *, several: bool) -> list[str]:
+    """Values with the place of the first row that holds each, or places alone."""
+    places: dict[str | None, list[str]] = {}
+    for example in examples:
+        file = f"{printable(example.file)} " if several else ""
+        value = None if example.value is None else shorten(printable(example.value), _VALUE)
+        places.setdefault(value, []).append(f"{file}row {example.row:,}")
+    parts = []
+    for value, rows in places.items():
+        parts += rows if value is None else [f"{value} ({rows[0]})"]
+    return wrapped(parts, indent="    ", separator=", ")
+
+
+def _print_body(manifest: Manifest, destination: Destination) -> None:
+    if not manifest.facts.samples:
+        return
+    size = destination.batch_size
+    _title("A body that will be sent" if size == 1 else f"One of up to {size} items of a body")
+    body = json.loads(manifest.facts.samples[0])
+    _echo(f"  {printable(line)}" for line in laid_out(body, WIDTH - 2))
+
+
+def _print_notes(manifest: Manifest, destination: Destination) -> None:
+    facts = manifest.facts
+    if facts.unused_columns:
+        _title("Columns that nothing uses")
+        names = [printable(name) for name in facts.unused_columns]
+        _echo(wrapped(names, indent="  ", separator=", "))
+    notes = (*facts.warnings, *destination.notes)
+    if notes:
+        click.echo()
+    for note in notes:
+        for line in wrapped(f"Note: {printable(note)}".split(), indent=""):
+            click.secho(line, fg="yellow")
+
+
+def laid_out(value: Any, width: int) -> list[str]:
+    """JSON in lines of at most so many cells where it can be broken between its members."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if cells(flat) <= width or not isinstance(value, dict) or not value:
+        return [flat]
+    lines = ["{"]
+    for number, (key, inner) in enumerate(value.items(), start=1):
+        name = f"{json.dumps(key, ensure_ascii=False)}: "
+        comma = "," if number < len(value) else ""
+        # What is indented by two has a name before it, unless it is broken up itself.
+        first = json.dumps(inner, ensure_ascii=False)
+        fits = cells(name) + cells(first) + cells(comma) <= width - 2
+        member = [first] if fits else laid_out(inner, min(width - 2, cells(first) - 1))
+        lines += [f"  {line}" for line in (f"{name}{member[0]}", *member[1:])]
+        lines[-1] += comma
+    return [*lines, "}"]
+
+
+def _title(text: str) -> None:
+    click.secho(f"\n{text}", bold=True)
+
+
+def _echo(lines: Iterable[str], *, dim: bool = False) -> None:
+    for line in lines:
+        click.echo(click.style(line, dim=True) if dim else line)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
+def _moment(iso: str) -> str:
+    """`2024-03-01T09:15:00.5Z` as a person reads it."""
+    return f"{iso[:10]} {iso[11:19]} UTC"
