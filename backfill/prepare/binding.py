@@ -19,55 +19,14 @@ from backfill.config.types import Scalar
 from backfill.destinations import Destination, Field, Kind
 from backfill.errors import ConfigError, SourceError, did_you_mean
 from backfill.prepare.checks import check
+from backfill.prepare.inputs import Input, Side, Table
 from backfill.prepare.sources import Source
 from backfill.prepare.sql import row_expression
 
-__all__ = ["Binding", "Input", "Side", "bind"]
-
-Side = Literal["events", "contacts"]
+__all__ = ["Binding", "bind"]
 
 _TIME = "time"  # the identity's name for the event's time where the body has no field for it
 _RESERVED = ";|"  # they separate the parts of a reason
-
-
-@dataclass(frozen=True)
-class Table:
-    """A value table: texts of the column, their translation, and what becomes of all others."""
-
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    otherwise: Literal["reject", "omit", "keep"] | None  # None: `constant`
-    constant: str | None = None
-
-
-@dataclass(frozen=True)
-class Input:
-    """Where the values of one field come from.
-
-    `raw` is an expression over the own columns of `side`, whose type is `dtype`; for a constant
-    `side` is None and `constant` its canonical text. `optional` values that break a rule are
-    left out instead of rejecting the record.
-    """
-
-    name: str
-    field: Field
-    side: Side | None
-    raw: pl.Expr
-    dtype: pl.DataType
-    table: Table | None = None
-    constant: str | None = None
-    optional: bool = False
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The names on the way to the value in the body; a family's last name is one name."""
-        if self.field.family:
-            prefix = self.field.name[:-2]
-            return (*prefix.split("."), self.name[len(prefix) + 1 :])
-        return tuple(self.name.split("."))
-
-    def columns(self) -> set[str]:
-        return set(self.raw.meta.root_names()) if self.side else set()
 
 
 @dataclass(frozen=True)

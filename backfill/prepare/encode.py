@@ -16,7 +16,7 @@ from functools import reduce
 import polars as pl
 
 from backfill.destinations import Kind
-from backfill.prepare.binding import Input
+from backfill.prepare.inputs import Input
 from backfill.prepare.times import rfc3339
 
 __all__ = ["Body", "body_of"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from backfill.manifest import Example
-from backfill.prepare.binding import Binding, Input
+from backfill.prepare.binding import Binding
 from backfill.prepare.facts import Place
+from backfill.prepare.inputs import Input
 from backfill.prepare.mapping import MALFORMED, Mapping
 from backfill.prepare.sources import Source
 

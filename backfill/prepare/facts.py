@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import polars as pl
 
 from backfill.manifest import Example, Facts
-from backfill.prepare.binding import Binding, Input
+from backfill.prepare.binding import Binding
+from backfill.prepare.inputs import Input
 from backfill.prepare.order import requests_needed
 from backfill.prepare.records import REASON
 

@@ -18,7 +18,8 @@ import polars as pl
 import polars_hash as plh
 
 from backfill.destinations import Kind
-from backfill.prepare.binding import Binding, Input
+from backfill.prepare.binding import Binding
+from backfill.prepare.inputs import Input
 
 __all__ = ["IDENTITY", "Identity", "identity_of"]
 

@@ -16,9 +16,10 @@ import polars as pl
 from backfill.config import Config
 from backfill.destinations import Kind
 from backfill.errors import ConfigError
-from backfill.prepare.binding import Binding, Input, Table
+from backfill.prepare.binding import Binding
 from backfill.prepare.checked import trimmed
 from backfill.prepare.checks import check, cross_rules
+from backfill.prepare.inputs import Input, Table
 from backfill.prepare.text import as_text
 
 __all__ = ["MALFORMED", "Join", "Mapping", "Rule", "SideMapping", "mapping_of", "reasons"]

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from backfill.destinations import AnyOf, Destination
-from backfill.prepare.binding import Binding, Input
+from backfill.prepare.binding import Binding
 from backfill.prepare.checks import warned
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
+from backfill.prepare.inputs import Input
 from backfill.prepare.mapping import MALFORMED, Mapping, reasons
 
 __all__ = ["REASON", "Made", "RecordMaker"]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.destinations import DESTINATIONS, Field, Kind
-from backfill.prepare.binding import Input
 from backfill.prepare.encode import body_of
+from backfill.prepare.inputs import Input
 
 PRISTO = DESTINATIONS["pristo-events"]
 

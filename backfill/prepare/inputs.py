@@ -1,0 +1,54 @@
+"""Where the values of one field come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from backfill.destinations import Field
+
+__all__ = ["Input", "Side", "Table"]
+
+Side = Literal["events", "contacts"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A value table: texts of the column, their translation, and what becomes of all others."""
+
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    otherwise: Literal["reject", "omit", "keep"] | None  # None: `constant`
+    constant: str | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where the values of one field come from.
+
+    `raw` is an expression over the own columns of `side`, whose type is `dtype`; for a constant
+    `side` is None and `constant` its canonical text. `optional` values that break a rule are
+    left out instead of rejecting the record.
+    """
+
+    name: str
+    field: Field
+    side: Side | None
+    raw: pl.Expr
+    dtype: pl.DataType
+    table: Table | None = None
+    constant: str | None = None
+    optional: bool = False
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The names on the way to the value in the body; a family's last name is one name."""
+        if self.field.family:
+            prefix = self.field.name[:-2]
+            return (*prefix.split("."), self.name[len(prefix) + 1 :])
+        return tuple(self.name.split("."))
+
+    def columns(self) -> set[str]:
+        return set(self.raw.meta.root_names()) if self.side else set()
