@@ -55,17 +55,18 @@ def _commands(text: str) -> Iterator[list[str]]:
 
 
 @each_page
-def test_every_command_in_a_block_exists_with_its_options(page):
+def test_every_command_in_a_block_exists_with_its_options(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # --log-file opens its file as soon as it is read
     for block in blocks_of(page):
         if block.language not in _SHELL:
             continue
         for arguments in _commands(block.text):
             # A command keeps the help option that its first context gives it.
-            top = click.Context(_group, **_group.context_settings)
-            name, command, rest = _group.resolve_command(top, list(arguments))
-            assert command is not None, f"{block.place}: {arguments}"
-            # Raises UsageError for an option or an argument that is not there.
-            command.make_context(name, rest, parent=top)
+            with click.Context(_group, **_group.context_settings) as top:
+                name, command, rest = _group.resolve_command(top, list(arguments))
+                assert command is not None, f"{block.place}: {arguments}"
+                # Raises UsageError for an option or an argument that is not there.
+                command.make_context(name, rest, parent=top)
 
 
 def test_commands_are_found_in_blocks():
