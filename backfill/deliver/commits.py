@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from backfill.deliver.meter import Meter
@@ -97,16 +98,23 @@ class Committer:
         self._work.set()
 
     async def run(self) -> None:
-        """Write until closed."""
-        while self.error is None:
-            if self._group:
-                await self._write(self._next_group())
-            elif self._closing:
-                return
-            else:
-                self._work = anyio.Event()
-                await self._work.wait()
-        self._group.done.set()
+        """Write until closed. Outcomes that came in are written even if the run is cancelled."""
+        try:
+            while self.error is None:
+                await anyio.lowlevel.checkpoint_if_cancelled()
+                if self._group:
+                    await self._write(self._next_group())
+                elif self._closing:
+                    return
+                else:
+                    self._work = anyio.Event()
+                    await self._work.wait()
+        finally:
+            last = self._next_group()
+            last.done.set()
+            last.started.clear()  # nobody is left to send them
+            if self.error is None and last:
+                await self._write(last)
 
     def _next_group(self) -> _Group:
         group, self._group = self._group, _Group()
@@ -115,7 +123,8 @@ class Committer:
     async def _write(self, group: _Group) -> None:
         tick = self._meter.tick(group.settled)
         try:
-            await anyio.to_thread.run_sync(self._record, group, tick)
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._record, group, tick)
         except LedgerError as error:
             self.error = error
             self._broken(error)

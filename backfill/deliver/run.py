@@ -254,8 +254,9 @@ class _Run:
                 walk.put_back(batch)
                 continue
             verdict = await self._send(batch, rows, grant, again=again)
-            self._committer.settle(walk.settle(batch, verdict, at_least_once=self._at_least_once))
-            again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS)
+            settlement = walk.settle(batch, verdict, at_least_once=self._at_least_once)
+            self._committer.settle(settlement)
+            again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
         """Send a batch whose intent is on the disk, and let the run heed the answer."""

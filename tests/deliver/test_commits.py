@@ -138,3 +138,18 @@ async def test_after_a_fault_nobody_may_send_and_nothing_is_written():
     assert setting.broken == [setting.book.error]
     assert setting.book.groups == []
     assert setting.meter.pending == 100
+
+
+async def test_a_cancelled_run_still_writes_what_came_in():
+    setting = Setting()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        setting.committer.settle(delivered(9))
+        tasks.start_soon(setting.start, 1)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+        setting.book.go.release(2)
+    assert setting.book.groups == [([], [batch(0)]), ([delivered(9)], [])]
+    assert setting.meter.pending == 99

@@ -182,6 +182,8 @@ def test_the_guarantee_decides_about_ambiguous_answers(job, run, answer, guarant
     each = job(lanes=[[10]])
     store = Store(behave)
     assert run(each, store, guarantee=guarantee) is None
+    with each.open() as ledger:
+        assert ledger.requests().retried == (guarantee == "at-least-once")
     if guarantee == "at-most-once":
         assert each.numbers(UNKNOWN) == [5]
         assert store.stored == list(range(10))
@@ -462,6 +464,28 @@ def test_an_address_that_takes_no_credential_sends_nothing(job, run):
     assert not store.requests
 
 
+def test_a_cancelled_run_has_recorded_every_answer_that_it_heard(job):
+    each = job(lanes=[[50] * 8])
+    heard: list[int] = []
+
+    async def go() -> None:
+        with anyio.CancelScope() as scope:
+
+            def behave(store, request):
+                if len(heard) >= 30:
+                    scope.cancel()
+                heard.extend(request.numbers)
+                return accepted(request)
+
+            await each.run(Store(behave), concurrency=8)
+
+    anyio.run(go)
+    delivered, unknown = set(each.numbers(DELIVERED)), set(each.numbers(UNKNOWN))
+    assert set(heard) <= delivered | unknown
+    assert len(unknown) <= 8
+    assert len(delivered) >= 20
+
+
 # --- watching ------------------------------------------------------------------------------
 
 
@@ -498,12 +522,24 @@ def test_the_credential_is_in_no_log(job, run, caplog):
     assert "401" in caplog.text
 
 
-def test_a_found_rate_is_remembered(job, run):
-    each = job(lanes=[[30]])
-    run(each, Store(), rate=None)
+def test_a_found_rate_is_remembered_for_the_next_run(job, run_virtually):
+    def behave(store, request):
+        last_second = [each for each in store.requests if each.at > request.at - 1]
+        if len(last_second) > 20:
+            return error(429, headers={"Retry-After": "1"})
+        store.store(request)
+        return accepted(request)
+
+    each = job(lanes=[[80] * 10])
+    assert run_virtually(each, Store(behave), rate=None, limit=600) is not None
     with each.open() as ledger:
-        remembered = ledger.recall("learned_rate")
-    assert remembered is None or float(remembered) > 0
+        learned = float(ledger.recall("learned_rate") or 0)
+    assert 5 < learned < 30
+    store = Store(behave)
+    assert run_virtually(each, store, rate=None) is None
+    begun = store.requests[0].at
+    early = [each for each in store.requests if each.at < begun + 5]
+    assert len(early) == pytest.approx(5 * learned, rel=0.4)
 
 
 @pytest.mark.parametrize("name", APIS)
