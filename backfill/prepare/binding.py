@@ -7,7 +7,7 @@ break a rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -17,8 +17,9 @@ import polars as pl
 from backfill.config import Column, Config, Constant, FieldSpec, Lookup, Sql
 from backfill.config.types import Scalar
 from backfill.destinations import Destination, Field, Kind
-from backfill.errors import ConfigError, SourceError, did_you_mean
+from backfill.errors import ConfigError, did_you_mean
 from backfill.prepare.checks import check
+from backfill.prepare.columns import Columns
 from backfill.prepare.inputs import Input, Side, Table
 from backfill.prepare.sources import Source
 from backfill.prepare.sql import row_expression
@@ -74,12 +75,19 @@ def bind(
 ) -> Binding:
     """Resolve a configuration. Raises ConfigError, and SourceError where a file lacks a column."""
     _check_population(config, destination)
-    binder = _Binder(config, destination, events, contacts, now)
+    sides: dict[Side, Source] = {"events": events}
+    if contacts is not None:
+        sides["contacts"] = contacts
+    columns = Columns(sides)
+    binder = _Binder(config, destination, columns, now)
     for name, what in ((config.events.contact_key, "contact_key"), (config.events.time, "time")):
         if name is not None:
-            binder.require("events", name, f"[events] {what}")
+            columns.require("events", name, f"[events] {what}")
     if config.contacts is not None:
-        binder.require("contacts", config.contacts.key, "[contacts] key")
+        columns.require("contacts", config.contacts.key, "[contacts] key")
+    keys: dict[Side, str | None] = {}
+    if config.contacts is not None:
+        keys = {"events": config.events.contact_key, "contacts": config.contacts.key}
     time = binder.time()
     mapped = {name: spec for name, spec in config.fields.items() if binder.sends(name)}
     inputs = binder.inputs(mapped, time)
@@ -94,7 +102,7 @@ def bind(
         keep_contact=config.contacts.keep if config.contacts else "last",
         identity=_identity(config, destination, named),
         keep=config.dedupe.keep,
-        unused=tuple(binder.unused(inputs, time)),
+        unused=tuple(columns.unused((*inputs, *([time] if time else [])), keys)),
         tables={each.name: shown for each in inputs if (shown := _shown(each))},
     )
 
@@ -185,65 +193,8 @@ def _listed(names: Iterable[str]) -> str:
 class _Binder:
     config: Config
     destination: Destination
-    events: Source
-    contacts: Source | None
+    columns: Columns
     now: datetime
-
-    # --- columns ---------------------------------------------------------------------------
-
-    def sides(self) -> dict[Side, Source]:
-        found: dict[Side, Source] = {"events": self.events}
-        if self.contacts is not None:
-            found["contacts"] = self.contacts
-        return found
-
-    def require(self, side: Side, column: str, where: str) -> None:
-        source = self.sides()[side]
-        if column not in source.columns:
-            first, *more = (entry.name for entry in source.entries)
-            files = f"{first} and {len(more)} more" if more else first
-            raise SourceError(
-                f"there is no column {column!r} in {files}",
-                where=where,
-                hint=did_you_mean(column, source.columns),
-            )
-
-    def resolve(self, column: Column, where: str) -> Side:
-        """The side that a column belongs to."""
-        if column.side is not None:
-            self.require(column.side, column.name, where)
-            return column.side
-        having = [side for side, source in self.sides().items() if column.name in source.columns]
-        if len(having) == 1:
-            return having[0]
-        if having:
-            raise ConfigError(
-                f"both files have a column {column.name!r}",
-                where=where,
-                hint=f"Write 'events.{column.name}' or 'contacts.{column.name}'.",
-            )
-        known = [name for source in self.sides().values() for name in source.columns]
-        files = _listed(source.entries[0].name for source in self.sides().values())
-        raise SourceError(
-            f"there is no column {column.name!r} in {files}",
-            where=where,
-            hint=did_you_mean(column.name, known),
-        )
-
-    def unused(self, inputs: Iterable[Input], time: Input | None) -> Iterator[str]:
-        used: dict[Side, set[str]] = {"events": set(), "contacts": set()}
-        for each in (*inputs, *([time] if time else [])):
-            if each.side:
-                used[each.side] |= each.columns()
-        if self.config.contacts:
-            used["events"] |= {self.config.events.contact_key or ""}
-            used["contacts"] |= {self.config.contacts.key}
-        for side, source in self.sides().items():
-            for name in source.columns:
-                if name not in used[side]:
-                    yield f"{side}.{name}"
-
-    # --- fields ----------------------------------------------------------------------------
 
     def sends(self, name: str) -> bool:
         """Whether a mapped field goes into the body; some stay out by `contact = "identifiers"`."""
@@ -321,12 +272,14 @@ class _Binder:
         return replace(bound, optional=name in self.config.rules.drop_invalid)
 
     def _column(self, name: str, field: Field, column: Column) -> Input:
-        side = self.resolve(column, f"[fields] {name}" if name != _TIME else "[events] time")
-        dtype = self.sides()[side].schema[column.name]
+        side = self.columns.resolve(
+            column, f"[fields] {name}" if name != _TIME else "[events] time"
+        )
+        dtype = self.columns.sides[side].schema[column.name]
         return Input(name, field, side, pl.col(column.name), dtype)
 
     def _sql(self, name: str, field: Field, spec: Sql) -> Input:
-        schema = self.sides()[spec.side].schema
+        schema = self.columns.sides[spec.side].schema
         raw = row_expression(spec.text, schema, where=f"[fields] {name}")
         empty = pl.DataFrame(schema=dict(schema)).lazy()
         dtype = empty.select(raw.alias("value")).collect_schema()["value"]
@@ -344,7 +297,7 @@ class _Binder:
         return Table(old, new, spec.otherwise)
 
     def _checked(self, name: str, field: Field, value: Scalar) -> str:
-        """A constant's canonical text. One that breaks a rule is a fault of the configuration."""
+        """A constant in its canonical form. One that breaks a rule is the user's mistake."""
         where = f"[fields] {name}"
         frame = pl.DataFrame({"value": [value]}, strict=False)
         checked = check(
