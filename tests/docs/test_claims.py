@@ -1,0 +1,87 @@
+"""What the explanations say in numbers and examples is what the program does."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from backfill.config import Rules
+from backfill.deliver import errors_budget, health, transport
+from backfill.destinations import Field, Kind
+from backfill.prepare.checks import check
+from tests.docs.pages import ROOT
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _page(name):
+    return (ROOT / "docs" / "explain" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def _broken(field, text, *, rules=None, timezone=None):
+    """The rules that a text breaks, and its value."""
+    checked = check(
+        field, pl.col("raw"), pl.String(), rules=rules or Rules(), timezone=timezone, now=_NOW
+    )
+    row = pl.DataFrame({"raw": [text]}).select(
+        checked.value.alias("value"), *(rule.alias(name) for name, rule in checked.broken)
+    )
+    return {name for name, _ in checked.broken if row[name][0]}, row["value"][0]
+
+
+def _written_times():
+    table = _page("times").partition("## Without a zone")[0]
+    shown = [each for line in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+             for each in re.findall(r"`([^`]+)`", line)]  # fmt: skip
+    return [each.replace("… ", "2024-03-01 09:15:00 ") for each in shown]
+
+
+def test_the_table_of_times_is_found():
+    assert len(_written_times()) > 10
+
+
+@pytest.mark.parametrize("text", _written_times())
+def test_each_way_to_write_a_time_is_understood(text):
+    broken, value = _broken(Field("at", Kind.TIME), text, timezone="UTC")
+    assert broken == set()
+    assert value.year == 2024
+
+
+@pytest.mark.parametrize("text", ["20240131", "01/03/2024", "March 1, 2024"])
+def test_what_is_called_no_time_is_none(text):
+    assert text in _page("times")
+    broken, _ = _broken(Field("at", Kind.TIME), text, timezone="UTC")
+    assert broken == {"format"}
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "value"),
+    [
+        ("+44 7700 900-101", None, "+447700900101"),
+        ("+44 (0)7700 900101", None, None),
+        ("07700 900101", None, None),
+        ("07700 900101", "GB", "+447700900101"),
+    ],
+)
+def test_phones_are_tidied_up_as_the_page_says(text, region, value):
+    assert text in _page("phones")
+    broken, found = _broken(Field("p", Kind.PHONE), text, rules=Rules(phone_region=region))
+    assert (broken, found) == (set(), value) if value else broken == {"e164"}
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "number"),
+    [
+        ("guarantee", "only once {} records were delivered", errors_budget.FAIR_SAMPLE),
+        ("verdicts", "{} unclear answers in a row", health._MOST_AMBIGUOUS),
+        ("verdicts", "idle for a {} is not used again", transport.IDLE_SECONDS),
+        ("security", "read up to {} KiB", transport.MOST_BODY / 1024),
+    ],
+)
+def test_numbers_are_those_of_the_program(page, words, number):
+    said = {10: "Ten", 1: "second"}.get(number, f"{number:g}")
+    text = " ".join(_page(page).split())
+    assert words.format(said) in text
