@@ -200,9 +200,6 @@ class _Mapper:
             dtype = pl.String()
             if unmapped is not None:
                 broken.append((f"{each.name}|unmapped", unmapped))
-        if named is not None and not raw.meta.is_column():
-            named.append(raw.alias(f"__in:{each.name}"))
-            raw = pl.col(f"__in:{each.name}")
         checked = check(
             each.field,
             raw,
@@ -211,6 +208,9 @@ class _Mapper:
             timezone=self.config.events.timezone,
             now=self.now,
         )
+        if named is not None:
+            named.append(checked.packed.alias(f"__in:{each.name}"))
+            checked = checked.within(f"__in:{each.name}")
         broken += [(f"{each.name}|{rule}", expr) for rule, expr in checked.broken]
         if each.field.required:
             # A value that another rule refused is not missing.
