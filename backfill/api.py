@@ -8,7 +8,7 @@ from typing import Any
 
 from backfill.config import config_from_mapping, load_config
 from backfill.errors import ConfigError
-from backfill.frames import is_frame, store_frames
+from backfill.frames import discard_unused_frames, is_frame, store_frames
 from backfill.job import Job, job_directory, plan_job
 from backfill.model import Progress
 from backfill.progress import PlanBar
@@ -59,6 +59,8 @@ def plan(
         "delivery": delivery,
     }
     content: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if is_frame(config):
+        raise ConfigError("a frame of events is given by name: plan(events=frame, …)")
     if config is not None:
         if content or events is not None or contacts is not None:
             raise ConfigError(
@@ -72,30 +74,40 @@ def plan(
                 "plan needs a configuration file, or at least destination, events and fields"
             )
         directory = Path(job) if job is not None else Path(f"{destination}.job")
+        said = {"contact_key": contact_key, "time": time, "timezone": timezone}
         sections = {
-            "events": _section(
-                events, {"contact_key": contact_key, "time": time, "timezone": timezone}
-            ),
-            "contacts": _section(contacts, {"key": contacts_key or contact_key}),
+            "events": _section("events", events, said),
+            "contacts": _section("contacts", contacts, {"key": contacts_key or contact_key}),
         }
         content |= {name: value for name, value in sections.items() if value is not None}
         content = store_frames(content, directory)
         loaded = config_from_mapping(content, directory=directory)
     if progress is not None:
-        return plan_job(loaded, directory, progress=progress)
-    with PlanBar() as bar:
-        return plan_job(loaded, directory, progress=bar)
+        planned = plan_job(loaded, directory, progress=progress)
+    else:
+        with PlanBar() as bar:
+            planned = plan_job(loaded, directory, progress=bar)
+    if config is None:
+        entries = (*planned.manifest.events, *planned.manifest.contacts)
+        discard_unused_frames(directory, (entry.name for entry in entries))
+    return planned
 
 
-def _section(source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if source is None:
         return None
     section = dict(source) if isinstance(source, Mapping) else {"files": source}
     files = section.get("files")
     if not is_frame(files):
         # Paths are relative to where the notebook runs, while the job's own are not.
-        names = [files] if isinstance(files, str | Path) else list(files or ())
+        names = [files] if isinstance(files, str | Path) else files
+        if not isinstance(names, list | tuple) or not all(
+            isinstance(each, str | Path) for each in names
+        ):
+            raise ConfigError(
+                f"{name}: a frame, or the names of files, and not a {type(source).__name__}"
+            )
         section["files"] = [
-            str(name) if "://" in str(name) else str(Path(name).absolute()) for name in names
+            str(each) if "://" in str(each) else str(Path(each).absolute()) for each in names
         ]
     return {**{name: value for name, value in settings.items() if value is not None}, **section}

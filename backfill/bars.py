@@ -70,7 +70,11 @@ class _Terminal:
         kind = type("TerminalBar", (tqdm,), {"monitor_interval": 0})
         settings = {"dynamic_ncols": True, "leave": False, "file": sys.stderr}
         self._bar: Any = kind(
-            total=moment.total, position=0, bar_format=_format(moment, short=True), **settings
+            total=moment.total,
+            initial=moment.done,
+            position=0,
+            bar_format=_format(moment, short=True),
+            **settings,
         )
         self._below: Any = None
         if moment.details:
@@ -98,7 +102,12 @@ class _Notebook:
         kind = type("NotebookBar", (tqdm,), {"monitor_interval": 0})
         settings: dict[str, Any] = {"dynamic_ncols": True} if widgets else {"ncols": 100}
         self._bar: Any = kind(
-            total=moment.total, leave=False, bar_format=_format(moment), file=sys.stderr, **settings
+            total=moment.total,
+            initial=moment.done,
+            leave=False,
+            bar_format=_format(moment),
+            file=sys.stderr,
+            **settings,
         )
         self.show(moment)
 

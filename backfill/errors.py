@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
 __all__ = [
@@ -43,9 +44,8 @@ class BackfillError(Exception):
         """What IPython shows: the line that was typed and the message, and nothing of our own."""
         own = str(Path(__file__).parent)
         frames = traceback.extract_tb(self.__traceback__)
-        typed = [frame for frame in frames if not frame.filename.startswith(own)][-1:]
-        # IPython's own frames come first; where nothing of the user's is left, they tell nothing.
-        shown = [line.rstrip() for frame in typed for line in traceback.format_list([frame])]
+        theirs = list(takewhile(lambda frame: not frame.filename.startswith(own), frames))
+        shown = [line.rstrip() for line in traceback.format_list(theirs[-1:])]
         return [*shown, f"{type(self).__name__}: {self}"]
 
 

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import Generic, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from backfill.deliver import Halt
 from backfill.model import StopKind
@@ -17,6 +16,7 @@ __all__ = ["await_own_thread", "run_in_own_thread"]
 
 _Result = TypeVar("_Result")
 _EVERY = 0.5  # seconds between two looks, so that an interrupt is heard on every platform
+_AWAITED = 0.05  # the same inside a loop
 
 
 def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
@@ -30,7 +30,7 @@ def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) ->
     while True:
         try:
             work.begin()
-            while work.join(_EVERY):
+            while not work.wait(_EVERY):
                 pass
             return work.result()
         except KeyboardInterrupt:
@@ -48,13 +48,19 @@ async def await_own_thread(function: Callable[[], Awaitable[_Result]], halt: Hal
     work = _Work(function)
     work.begin()
     try:
-        await anyio.to_thread.run_sync(work.join, abandon_on_cancel=True)
+        await _ended(work)
     except anyio.get_cancelled_exc_class():
         halt.request(StopKind.INTERRUPTED)
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(work.join, abandon_on_cancel=True)
+            await _ended(work)
         raise
     return work.result()
+
+
+async def _ended(work: _Work[_Result]) -> None:
+    # A notebook's loop hears the stop button only when it wakes up, so it is woken.
+    while not work.wait(0):
+        await anyio.sleep(_AWAITED)
 
 
 class _Work(Generic[_Result]):
@@ -64,6 +70,8 @@ class _Work(Generic[_Result]):
         self._function = function
         self._results: list[_Result] = []
         self._faults: list[BaseException] = []
+        # Not `Thread.join`: interrupted, it takes a thread for ended that still runs.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill-run", daemon=True)
 
     def begin(self) -> None:
@@ -71,10 +79,9 @@ class _Work(Generic[_Result]):
         if self._thread.ident is None:
             self._thread.start()
 
-    def join(self, seconds: float | None = None) -> bool:
-        """Wait so long for its end, or until it has ended. Returns whether it still runs."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait so long for its end, or until then. Returns whether it has ended."""
+        return self._ended.wait(seconds)
 
     def result(self) -> _Result:
         if self._faults:
@@ -87,3 +94,5 @@ class _Work(Generic[_Result]):
             self._results.append(anyio.run(self._function, backend_options=options))
         except BaseException as error:  # noqa: BLE001 - raised again by `result`, in the caller
             self._faults.append(error)
+        finally:
+            self._ended.set()

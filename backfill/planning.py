@@ -85,14 +85,19 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
         raise ChangedError(
             f"{changed} since the job was planned",
             where=str(directory),
-            hint=f"Nothing was sent yet, so it can be planned anew: backfill plan {name}",
+            hint="Nothing was sent yet, so it can be planned anew: "
+            + (f"backfill plan {name}" if manifest.config_path else "call plan(…) again."),
         )
     raise ChangedError(
         f"{changed}, and some of the job was sent already",
         where=str(directory),
-        hint="Undo the change, or plan what is new as a job of its own:"
-        f" backfill plan {name} --job NEW.job, with"
-        f' delivered_by = ["{directory}"] under [dedupe].',
+        hint="Undo the change, or plan what is new as a job of its own: "
+        + (
+            f"backfill plan {name} --job NEW.job,"
+            f' with delivered_by = ["{directory}"] under [dedupe].'
+            if manifest.config_path
+            else f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).'
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from backfill.model import Books, RequestCounts, Stop, StopKind
+from backfill.model import Books, RequestCounts, State, Stop, StopKind
 
 __all__ = ["Phase", "Status", "exit_code", "stop_as_text", "stop_from_text"]
 
@@ -47,6 +47,10 @@ class Status:
     @property
     def exit_code(self) -> int:
         return exit_code(self.stop, self.books)
+
+    def __str__(self) -> str:
+        states = ", ".join(f"{self.books.of(state):,} {state}" for state in State)
+        return f"{self.job}: {self.phase}; {self.books.input:,} records: {states}"
 
     def __getitem__(self, name: str) -> Any:
         return self.as_dict()[name]
