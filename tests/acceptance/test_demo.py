@@ -1,0 +1,78 @@
+"""The demo, from a checkout and from a wheel: three books that balance, and what to type next."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.program import backfill
+
+ROOT = Path(__file__).parents[2]
+JOBS = ("pristo", "watch-events", "watch-feedbacks")
+
+
+@pytest.mark.timeout(180)
+def test_the_demo_ends_with_three_balanced_books(tmp_path):
+    ended = backfill("demo", cwd=tmp_path, timeout=150, expect=[0], PRISTO_API_KEY="")
+    assert ended.out.count("The books balance.") == 3
+    for name in JOBS:
+        status = backfill("status", f"backfill-demo/{name}.job", "--json", cwd=tmp_path).json
+        records = dict(status["records"])
+        assert records.pop("input") == sum(records.values())
+        assert records["pending"] == 0
+        assert records["delivered"] > 5_000
+        assert records["rejected"] > 0
+        assert records["duplicate"] > 0
+    for command in re.findall(r"^  (backfill records .*)$", ended.out, re.MULTILINE):
+        backfill(*command.split()[1:], cwd=tmp_path, expect=[0])
+
+
+def test_a_directory_that_no_demo_made_is_left_alone(tmp_path):
+    (tmp_path / "backfill-demo").mkdir()
+    (tmp_path / "backfill-demo" / "mine.txt").touch()
+    ended = backfill("demo", cwd=tmp_path, expect=[2])
+    assert "--directory" in ended.err
+    assert (tmp_path / "backfill-demo" / "mine.txt").exists()
+
+
+@pytest.mark.timeout(180)
+def test_a_wheel_holds_all_that_a_plan_and_a_report_need(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "import backfill, json\n"
+        "from backfill.cli.demo import _lay_out\n"
+        "assert backfill.__file__.startswith(sys.argv[1]), backfill.__file__\n"
+        "_lay_out(pathlib.Path('samples'))\n"
+        "job = backfill.plan('samples/watch-feedbacks.toml')\n"
+        "job.report()\n"
+        "print(json.dumps(job.status().as_dict()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "site")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["records"]["input"] == 6_000
+    assert (tmp_path / "samples" / "watch-feedbacks.job" / "report.html").exists()
