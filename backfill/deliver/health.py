@@ -46,10 +46,13 @@ class Health:
         self._excused = 0.0
         self.width = min(self._concurrency, self.width + 1)
 
-    def ambiguous(self, reason: str) -> Stop | None:
-        """Nobody can say what became of the records."""
+    def ambiguous(self, reason: str, *, wait: float = 0.0) -> Stop | None:
+        """Nobody can say what became of the records. `wait` is what was asked for, in seconds."""
         self._ambiguous += 1
         self._narrow()
+        stop = self.throttled(wait)
+        if stop is not None:
+            return stop
         if self._ambiguous < _MOST_AMBIGUOUS:
             return None
         return Stop(

@@ -177,7 +177,7 @@ class Pacer:
                 if verdict.throttled or wait or self._health.troubled:
                     self._hold(grant, now, wait)
             case Flow.AMBIGUOUS | Flow.UNKNOWN:
-                stop = self._health.ambiguous(verdict.reason)
+                stop = self._health.ambiguous(verdict.reason, wait=wait or 0.0)
                 if wait or self._health.troubled:
                     self._hold(grant, now, wait)
             case Flow.STOP:

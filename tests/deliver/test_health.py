@@ -130,3 +130,13 @@ def test_three_bad_answers_of_any_kind_are_trouble() -> None:
     assert state.width == 1
     state.answered()
     assert not state.troubled
+
+
+def test_a_wait_above_max_wait_ends_the_run_beside_an_ambiguous_answer_too() -> None:
+    """A 502 with a Retry-After of years kept the run waiting without a word."""
+    state = health(max_wait=60.0)
+    assert state.ambiguous("502", wait=60.0) is None
+    stop = state.ambiguous("502", wait=61.0)
+    assert stop is not None
+    assert stop.kind is StopKind.UNAVAILABLE
+    assert "61 s" in stop.message
