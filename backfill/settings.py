@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backfill.address import check_base_url
 from backfill.config import Config, Delivery
-from backfill.deliver import Settings, check_base_url
+from backfill.deliver import Settings
 from backfill.destinations import Destination
 from backfill.errors import ConfigError, did_you_mean
 from backfill.manifest import Manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.deliver.address import check_base_url
+from backfill.address import check_base_url
 from backfill.errors import ConfigError
 
 

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "backfill"
 # From the ground up. Rooms on one floor do not know each other.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "terminal", "version"}),
+    frozenset({"address"}),
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
     frozenset({"deliver", "records", "audit"}),
@@ -31,8 +32,10 @@ ONLY = {
     "prepare": frozenset({"errors", "model", "version", "config", "destinations", "manifest"}),
     "ledger": frozenset({"errors", "model"}),
     "destinations": frozenset({"errors", "model"}),
-    "config": frozenset({"errors", "model"}),
-    "deliver": frozenset({"errors", "model", "version", "manifest", "destinations", "ledger"}),
+    "config": frozenset({"address", "errors", "model"}),
+    "deliver": frozenset(
+        {"address", "errors", "model", "version", "manifest", "destinations", "ledger"}
+    ),
 }
 # A job and its status offer their faces to a notebook; they are asked for when they are used.
 UPWARDS = {("job", "report"), ("job", "progress"), ("status", "report")}

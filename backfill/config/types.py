@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from backfill.address import check_base_url
 from backfill.config.forms import (
     Column,
     Constant,
@@ -34,6 +36,7 @@ from backfill.config.forms import (
     read_field,
 )
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
+from backfill.errors import ConfigError
 
 __all__ = [
     "Column",
@@ -194,13 +197,22 @@ class Dedupe(_Section):
         return names
 
 
+def _sendable(url: str | None) -> str | None:
+    if url is not None:
+        try:
+            check_base_url(url.rstrip("/"))
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+    return url
+
+
 class Delivery(_Section):
     """How the job is delivered. May change between the runs of a job.
 
     A rate of None is found ("auto"); durations are in seconds.
     """
 
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(_sendable)] = None
     """Where the destination is: https, or http on this machine. Else the vendor's own address."""
     rate: Annotated[
         Rate | None,

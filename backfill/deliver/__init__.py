@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from backfill.deliver.address import check_base_url
 from backfill.deliver.meter import Snapshot
 from backfill.deliver.run import Settings, deliver
 from backfill.deliver.stopping import Halt
 
-__all__ = ["Halt", "Settings", "Snapshot", "check_base_url", "deliver"]
+__all__ = ["Halt", "Settings", "Snapshot", "deliver"]

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from backfill.deliver.address import check_base_url
+from backfill.address import check_base_url
 from backfill.deliver.commits import Committer
 from backfill.deliver.errors_budget import ErrorsBudget
 from backfill.deliver.feed import Feed

@@ -15,20 +15,23 @@ COMMANDS = sorted(_group.commands)
 
 
 def test_the_commands_are_the_agreed_ones():
-    assert sorted(
-        [
-            "init",
-            "plan",
-            "run",
-            "status",
-            "records",
-            "retry",
-            "resolve",
-            "report",
-            "sandbox",
-            "demo",
-        ]
-    ) == COMMANDS
+    assert (
+        sorted(
+            [
+                "init",
+                "plan",
+                "run",
+                "status",
+                "records",
+                "retry",
+                "resolve",
+                "report",
+                "sandbox",
+                "demo",
+            ]
+        )
+        == COMMANDS
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
