@@ -41,7 +41,7 @@ def _rows(path: Path) -> int:
 
     try:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    except (OSError, pl.exceptions.PolarsError):
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return -1
 
 

@@ -24,6 +24,7 @@ from backfill.model import Progress, Secret, State, Stop
 from backfill.own_thread import await_own_thread, run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
+from backfill.soundness import reading
 from backfill.standing import (
     check_current,
     last_base_url,
@@ -156,7 +157,8 @@ class Job:
         """The first `n` ready records of the source with the body that is sent for each."""
         from backfill.records import sample_bodies  # noqa: PLC0415 - Polars only when needed
 
-        return sample_bodies(self.directory, self.manifest, n)
+        with reading(self.directory):
+            return sample_bodies(self.directory, self.manifest, n)
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:
         """The settings that a run with these changes would have. Raises ConfigError."""
@@ -258,7 +260,8 @@ class Job:
         """
         from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
 
-        return write_report(self, path, format)
+        with reading(self.directory):
+            return write_report(self, path, format)
 
     def _repr_html_(self) -> str:
         from backfill.report.face import job_html  # noqa: PLC0415 - only in a notebook
@@ -339,7 +342,7 @@ class Job:
         from backfill.records import frame_of_records  # noqa: PLC0415 - Polars only when needed
 
         wanted = _state(state)
-        with self._ledger() as (ledger, running):
+        with self._ledger() as (ledger, running), reading(self.directory):
             books = self._status(ledger, running=running).books
             frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
@@ -349,7 +352,8 @@ class Job:
     def _frame(self, name: str) -> pl.DataFrame:
         import polars as pl  # noqa: PLC0415
 
-        return pl.read_parquet(self.directory / name)
+        with reading(self.directory):
+            return pl.read_parquet(self.directory / name)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"address"}),
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
-    frozenset({"deliver", "records", "audit"}),
+    frozenset({"deliver", "records", "audit", "soundness"}),
     frozenset({"own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),

@@ -66,7 +66,7 @@ class Ready:
                 .slice(first, last - first)
                 .collect()
             )
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             raise JobError(
                 f"the ready records cannot be read: {error}",
                 where=str(path),
