@@ -59,7 +59,7 @@ async def await_own_thread(function: Callable[[], Awaitable[_Result]], halt: Hal
 
 async def _ended(work: _Work[_Result]) -> None:
     # A notebook's loop hears the stop button only when it wakes up, so it is woken.
-    while not work.wait(0):
+    while not work.wait(0):  # noqa: ASYNC110 - an event of anyio's cannot be set by a thread
         await anyio.sleep(_AWAITED)
 
 

@@ -7,10 +7,7 @@ ledger would no longer mean the same records.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from backfill.config import Config
 from backfill.destinations import destination
-from backfill.errors import BackfillError, BusyError, ChangedError, JobError
+from backfill.errors import BackfillError, BusyError, ChangedError, ConfigError, JobError
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress
@@ -118,7 +115,7 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
     base = Path(manifest.config_path).parent if manifest.config_path else directory
     if config is not None:
         base = config.directory
-        if _digest(config) != manifest.shape_sha256:
+        if config.digest() != manifest.shape_sha256:
             return f"the configuration changed: {_changed_keys(manifest, config)}"
     entry = check_unchanged([*manifest.events, *manifest.contacts], base)
     return None if entry is None else f"the source changed: {entry.name}"
@@ -186,9 +183,6 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     Ledger.open(directory / LEDGER, create=True).close()
     manifest = manifest.model_copy(
         update={
-            "shape": config.shape(),
-            "shape_sha256": _digest(config),
-            "created": time.time(),
             "config_path": str(config.path.absolute()) if config.path else None,
             "delivery": config.delivery.model_dump(mode="json"),
         }
@@ -219,16 +213,13 @@ def make_directory(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
     except OSError as error:
-        raise BackfillError(
+        # A name that is a file's is a mistake of the command line; a full disk is not.
+        named = isinstance(error, FileExistsError | NotADirectoryError)
+        raise (ConfigError if named else BackfillError)(
             f"the job's directory cannot be made: {error.strerror or error}",
             where=str(directory),
             hint="Name another one with --job.",
         ) from error
-
-
-def _digest(config: Config) -> str:
-    text = json.dumps(config.shape(), sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _changed_keys(manifest: Manifest, config: Config) -> str:

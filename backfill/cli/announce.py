@@ -31,11 +31,14 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
         return True
     host = urlsplit(settings.base_url).netloc
     pace = f"{settings.rate:g} requests/s" if settings.rate else "as fast as it allows"
-    click.echo(
+    sentence = (
         f"Sending {_count(amount)} to {job.destination.title} at {host}, {pace},"
-        f" {settings.guarantee}.",
-        err=True,
+        f" {settings.guarantee}."
     )
+    # One line for a log, and no word broken in two for a person.
+    lines = wrapped(sentence.split(), indent="") if sys.stderr.isatty() else [sentence]
+    for line in lines:
+        click.echo(line, err=True)
     before = _elsewhere(job, settings)
     if before is not None:
         _warn(before, host, books)

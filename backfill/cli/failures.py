@@ -35,12 +35,12 @@ class Guarded(click.Group):
         except BrokenPipeError:
             # The reader of a pipe left, as `head` does; what the command came to holds.
             _let_go_of_stdout()
-            return context.meta.get(_CODE, 0)
+            context.exit(context.meta.get(_CODE, 0))
         # A panic in a native library is no Exception, and ends here like every other fault.
         except BaseException as error:  # noqa: BLE001 - told, with --verbose in full
             _tell(error, verbose=is_verbose(context))
             _let_go_of_stdout()
-            return getattr(error, "exit_code", BackfillError.exit_code)
+            context.exit(getattr(error, "exit_code", BackfillError.exit_code))
         return result
 
 
@@ -69,7 +69,8 @@ def _tell(error: BaseException, *, verbose: bool) -> None:
         what = "".join(traceback.format_exception_only(error)).strip()
         words = f"a fault of backfill itself: {what}\n  Please report it"
         words += "." if verbose else ", with what --verbose adds to this."
-    log.error("%s", words, exc_info=None if isinstance(error, BackfillError) else error)
+    if log.hasHandlers():  # without one Python would write it to standard error as well
+        log.error("%s", words, exc_info=None if isinstance(error, BackfillError) else error)
     title = click.style("error:", fg="red", bold=True)
     with contextlib.suppress(OSError):
         click.echo(f"{title} {words}", err=True)

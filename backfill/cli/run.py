@@ -83,6 +83,7 @@ def run(
 @contextmanager
 def halting_on_signals() -> Iterator[Halt]:
     """Turn the first SIGINT or SIGTERM into an orderly halt; a second one leaves at once."""
+    from backfill.bars import someone_looks_on  # noqa: PLC0415
     from backfill.deliver import Halt  # noqa: PLC0415
 
     halt = Halt()
@@ -95,7 +96,9 @@ def halting_on_signals() -> Iterator[Halt]:
             # The ledger holds what is in flight, so nothing needs to be put in order first.
             os._exit(128 + number)
         received.append(number)
-        os.write(2, b"\nfinishing what is in flight; once more leaves at once\n")
+        # A bar on a terminal is cleared first; it comes back below.
+        os.write(2, b"\r\x1b[J" if someone_looks_on() else b"\n")
+        os.write(2, b"finishing what is in flight; once more leaves at once\n")
         halt.request(kinds[signal.Signals(number)])
 
     before = {number: signal.signal(number, receive) for number in kinds}

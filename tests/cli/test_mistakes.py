@@ -1,0 +1,157 @@
+"""What a person gets wrong is told in words, and so is what goes wrong without them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backfill.cli import _group
+from tests.acceptance.program import CREDENTIALS, backfill
+from tests.acceptance.sources import pristo_job
+
+MISTAKES = (
+    (("plan", "."), 2, "is a directory, not a configuration file"),
+    (("plan", "planned.job"), 2, "is a directory, not a configuration file"),
+    (("plan", "nope.toml"), 2, "there is no such file"),
+    (("plan", "events.parquet"), 2, "is not TOML"),
+    (("plan", "pristo.toml", "--job", "contacts.csv"), 2, "the job's directory cannot be made"),
+    (("plan", "pristo.toml", "--job", "contacts.csv/x"), 2, "the job's directory cannot be made"),
+    (("plan", "pristo.toml", "--log-file", "nowhere/x.log"), 2, "--log-file nowhere/x.log"),
+    (("run", "nowhere.job"), 2, "there is no job here"),
+    (("run", "pristo.toml", "--rate", "abc"), 2, '"50/s"'),
+    (("run", "pristo.toml", "--rate", "-1/s"), 2, '"50/s"'),
+    (("run", "pristo.toml", "--concurrency", "many"), 2, "--concurrency"),
+    (("run", "pristo.toml", "--concurrency", "0"), 2, "concurrency"),
+    (("run", "pristo.toml", "--max-duration", "soon"), 2, '"30s"'),
+    (("run", "pristo.toml", "--max-errors", "1.5"), 2, '"1%"'),
+    (("run", "pristo.toml", "--base-url", "http://api.example.com"), 2, "over https only"),
+    (("run", "pristo.toml", "--bas-url", "x"), 2, "--base-url"),
+    (("status", "nope.job"), 2, "there is no job here"),
+    (("status", "contacts.csv"), 2, "there is no job here"),
+    (("records", "planned.job", "-o", "nowhere/x.csv"), 2, "nowhere/x.csv"),
+    (("records", "planned.job", "-o", "x.xls"), 2, ".parquet"),
+    (("records", "planned.job", "-o", "folder.csv"), 1, "folder.csv: cannot be written"),
+    (("records", "planned.job", "-o", "full.csv"), 1, "No space left on device"),
+    (("records", "planned.job", "-o", "full.parquet"), 1, "No space left on device"),
+    (("records", "planned.job", "-o", "full.ndjson"), 1, "No space left on device"),
+    (("records", "planned.job", "--state", "lost"), 2, "'delivered'"),
+    (("resolve", "planned.job"), 2, "--resend"),
+    (("retry", "nope.job"), 2, "there is no job here"),
+    (("statu",), 2, "status"),
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("mistakes")
+    config = pristo_job(place, 20)
+    backfill("plan", config, "--job", place / "planned.job", cwd=place, expect=[0])
+    (place / "folder.csv").mkdir()
+    for ending in ("csv", "parquet", "ndjson"):
+        (place / f"full.{ending}").symlink_to("/dev/full")
+    return place
+
+
+@pytest.fixture
+def inside(place, monkeypatch):
+    """In this process, which is quicker by far; the way out of it is the same."""
+    monkeypatch.chdir(place)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return CliRunner()
+
+
+@pytest.mark.parametrize(("words", "code", "told"), MISTAKES, ids=lambda each: str(each)[:50])
+def test_a_mistake_is_told_in_a_line_or_two(inside, words, code, told):
+    done = inside.invoke(_group, words)
+    assert done.exit_code == code, done.output
+    assert told in done.stderr
+    assert "Traceback" not in done.output
+    assert len(done.stderr.splitlines()) <= 6
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody else can")
+def test_what_cannot_be_read_is_told(inside, place):
+    locked = place / "locked.toml"
+    locked.write_text("")
+    locked.chmod(0)
+    done = inside.invoke(_group, ["plan", "locked.toml"])
+    assert (done.exit_code, "cannot be read" in done.stderr) == (2, True)
+
+
+def test_a_fault_is_one_line_and_the_whole_of_it_on_demand(inside, monkeypatch, tmp_path):
+    def broken(*_: object) -> None:
+        raise RuntimeError("two plus two\nis five")
+
+    monkeypatch.setattr("backfill.job.Manifest.read", broken)
+    done = inside.invoke(_group, ["status", "planned.job"])
+    assert done.exit_code == 1
+    assert "a fault of backfill itself: RuntimeError: two plus two" in done.stderr
+    assert "--verbose" in done.stderr
+    assert "Traceback" not in done.stderr
+    log = tmp_path / "log.ndjson"
+    done = inside.invoke(_group, ["status", "planned.job", "--verbose", "--log-file", str(log)])
+    assert done.exit_code == 1
+    assert "Traceback" in done.stderr
+    (line,) = map(json.loads, log.read_text("utf-8").splitlines())
+    assert line["level"] == "error"
+    assert "two plus two" in line["traceback"]
+
+
+def test_a_panic_of_a_native_library_is_a_fault_like_any_other(inside, monkeypatch):
+    class PanicException(BaseException):
+        """As pyo3's, it is no Exception."""
+
+    def broken(*_: object) -> None:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr("backfill.job.Manifest.read", broken)
+    done = inside.invoke(_group, ["status", "planned.job"])
+    assert done.exit_code == 1
+    assert "PanicException: index out of bounds" in done.stderr
+
+
+def shell(command: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A pipeline, as it is typed; its code is that of its first command."""
+    program = f"backfill() {{ '{sys.executable}' -m backfill \"$@\"; }}"
+    return subprocess.run(
+        ["/bin/bash", "-c", f"{program}; {command}; exit ${{PIPESTATUS[0]}}"],
+        cwd=place,
+        env={**os.environ, **CREDENTIALS, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path):
+    config = pristo_job(tmp_path, 20_000)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    done = shell("backfill records pristo.toml | head -n 2", tmp_path)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 2)
+    done = shell("backfill status pristo.toml | true", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["records", "status"])
+def test_standard_output_that_is_full_is_told(place, command):
+    done = shell(f"backfill {command} planned.job > /dev/full", place)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_names_that_the_output_cannot_hold_are_no_fault(tmp_path, encoding):
+    config = pristo_job(tmp_path, 5)
+    config.rename(tmp_path / "受注.toml")
+    done = shell("backfill plan 受注.toml > out.txt", tmp_path, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert b".job: planned" in (tmp_path / "out.txt").read_bytes()
