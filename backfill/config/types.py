@@ -7,6 +7,8 @@ made from these texts.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import uuid
 from pathlib import Path
@@ -265,6 +267,11 @@ class Config(_Section):
         """The part that shapes the bodies, as JSON: everything but how they are delivered."""
         shape: dict[str, Any] = self.model_dump(mode="json", exclude={"delivery"})
         return shape
+
+    def digest(self) -> str:
+        """SHA-256 of the shape, in hexadecimal: what a job is bound to."""
+        text = json.dumps(self.shape(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @field_validator("fields")
     @classmethod

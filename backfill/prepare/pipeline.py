@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,15 +136,14 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         for bucket in buckets
     )
     _check_books(passes.tally, passes.events.rows, rejected, duplicates, ready)
-    shape = passes.config.shape()
     return Manifest(
         backfill=version("backfill"),
         polars=pl.__version__,
         created=now.timestamp(),
         destination=passes.binding.destination.name,
         population=passes.config.population,
-        shape=shape,
-        shape_sha256=hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest(),
+        shape=passes.config.shape(),
+        shape_sha256=passes.config.digest(),
         identity=passes.binding.identity,
         events=passes.events.entries,
         contacts=passes.contacts.entries if passes.contacts else (),
