@@ -11,6 +11,7 @@ import polars as pl
 from backfill.destinations import Destination
 from backfill.manifest import Bucket
 from backfill.prepare.facts import Seen, seen_in_ready, seen_in_rejected
+from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
 from backfill.prepare.records import REASON
 
@@ -72,7 +73,9 @@ class BucketWriter:
                 self._write("duplicates", number, out, rows.select(self.columns)[doubles["__at"]])
         if items.is_empty():
             return seen, None
-        ready = ordered(items, self.destination, self.buckets)
+        # The record keys come first: hashing reads the identities where they were just written.
+        keyed = items.with_columns(self.record.alias("record")).drop(IDENTITY)
+        ready = ordered(keyed, self.destination, self.buckets)
         lanes = ready["lane"].rle().struct.field("len").to_list()
         out = ready.select(
             "lane",
@@ -80,7 +83,7 @@ class BucketWriter:
             pl.col("__row").alias("row"),
             "time",
             "key",
-            self.record.alias("record"),
+            "record",
             "body",
         )
         own = rows.select(pl.col(name).alias(f"{OWN}{name}") for name in self.columns)

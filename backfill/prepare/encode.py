@@ -24,6 +24,8 @@ __all__ = ["Body", "body_of"]
 # Canonical values of these kinds hold no character that JSON escapes.
 _PLAIN = frozenset({Kind.UUID, Kind.PHONE, Kind.LANGUAGE})
 
+_ESCAPED = r'["\\\x00-\x1f]'
+
 _FRAGMENT = "__fragment"
 
 _Piece = str | pl.Expr
@@ -183,8 +185,22 @@ def _written(each: Input) -> Iterator[_Piece]:
     elif each.field.kind is Kind.TIME:
         yield from (f'{_key(name)}"', rfc3339(value), '"')
     else:
-        encoded = pl.struct(value.alias(name)).struct.json_encode()
-        yield pl.when(value.is_not_null()).then(encoded.str.strip_prefix("{").str.strip_suffix("}"))
+        yield from (f'{_key(name)}"', _escaped(value), '"')
+
+
+def _escaped(text: pl.Expr) -> pl.Expr:
+    """Text as it stands between a JSON string's quotes."""
+    return text.map_batches(_escape, return_dtype=pl.String, is_elementwise=True)
+
+
+def _escape(texts: pl.Series) -> pl.Series:
+    """Escape a column. Most hold nothing to escape, and looking is cheaper than rewriting."""
+    if not texts.str.contains(_ESCAPED).any():
+        return texts
+    text = pl.col(texts.name)
+    encoded = pl.struct(text.alias("")).struct.json_encode()
+    inner = encoded.str.strip_prefix('{"":"').str.strip_suffix('"}')
+    return texts.to_frame().select(pl.when(text.is_not_null()).then(inner)).to_series()
 
 
 def _written_plainly(each: Input) -> bool:

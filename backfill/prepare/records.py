@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -26,6 +27,9 @@ REASON = "__reason"
 _JOIN = "__join"
 _MET = "__met"
 _BROKEN = "__broken"
+
+# A part is in memory already; cut into morsels for the streaming engine it would take longer.
+_ENGINE: Final = "in-memory"
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class RecordMaker:
             .with_columns(absent)
             .with_columns(self._mapping.joined)
             .with_columns(pl.any_horizontal(self._faults(people is not None)).alias("__bad"))
-            .collect()
+            .collect(engine=_ENGINE)
         )
 
     def _absent(self) -> list[pl.Expr]:
@@ -189,7 +193,7 @@ class RecordMaker:
                 self._identity.text,
                 self._body.item.alias("body"),
             )
-            .collect()
+            .collect(engine=_ENGINE)
         )
 
     def _dropped(self, good: pl.DataFrame) -> dict[str, int]:

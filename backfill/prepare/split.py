@@ -26,7 +26,7 @@ def parts_needed(rows: int, size: int) -> int:
 
 def part_of(key: pl.Expr, parts: int) -> pl.Expr:
     """The part of each row: by its key, or spread over all parts where it has none."""
-    spread = pl.struct("__file", "__row").hash(_SEED)
+    spread = pl.col("__row").hash(_SEED)
     return (pl.when(key.is_null()).then(spread).otherwise(key.hash(_SEED)) % parts).cast(pl.UInt32)
 
 

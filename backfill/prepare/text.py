@@ -74,8 +74,16 @@ def _float(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     wide = raw if dtype in (pl.Float32, pl.Float64) else raw.cast(pl.Float32)
     written = pl.when(wide.is_finite()).then(wide).cast(pl.String).str.strip_suffix(".0")
     short = pl.when(wide == 0).then(pl.lit("0")).otherwise(written)
-    scientific = pl.when(short.str.contains("e", literal=True)).then(short)
-    return pl.coalesce(_without_exponent(scientific), short)
+    return short.map_batches(_in_digits, return_dtype=pl.String, is_elementwise=True)
+
+
+def _in_digits(numbers: pl.Series) -> pl.Series:
+    """Numbers without exponents. Few columns have any, and writing them out takes ten steps."""
+    if not numbers.str.contains("e", literal=True).any():
+        return numbers
+    number = pl.col(numbers.name)
+    scientific = pl.when(number.str.contains("e", literal=True)).then(number)
+    return numbers.to_frame().select(pl.coalesce(_without_exponent(scientific), number)).to_series()
 
 
 def _without_exponent(scientific: pl.Expr) -> pl.Expr:

@@ -59,7 +59,7 @@ def rfc3339(moment: pl.Expr) -> pl.Expr:
 
     Takes Datetime("us", "UTC"). What is finer than a millisecond is cut off.
     """
-    text = moment.dt.to_string("%Y-%m-%dT%H:%M:%S%.3fZ")
+    text = moment.dt.replace_time_zone(None).dt.to_string("%Y-%m-%dT%H:%M:%S%.3fZ")
     return text.str.replace(".000Z", "Z", literal=True)
 
 
