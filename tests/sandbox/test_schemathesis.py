@@ -1,0 +1,116 @@
+"""The sandbox against its own schemas, by a tool that invents requests right and wrong.
+
+What the schemas allow is taken, what they do not allow is refused with a documented status, and
+every reply has the documented shape. The sandbox knows one rule that no schema can say (a
+contact's first report needs a phone or an email address), so its 400 is allowed for that.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema import Draft202012Validator
+
+from backfill.sandbox import running_sandbox
+from tests.sandbox.openapi import document
+from tests.sandbox.requests import HEADERS
+
+with warnings.catch_warnings():
+    # Its own dependencies are not our code.
+    warnings.simplefilter("ignore")
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.generation import GenerationMode
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = [
+    ("/v2/watch/event", 200),
+    ("/v2/watch/feedback", 200),
+    ("/v1/events/send/{populationId}", 201),
+]
+_modest = settings(
+    max_examples=60,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with running_sandbox() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def schema():
+    return schemathesis.openapi.from_dict(document())
+
+
+@pytest.mark.parametrize(("path", "success"), OPERATIONS)
+def test_what_the_schemas_allow_is_taken(sandbox, schema, path, success):
+    operation = schema[path]["POST"]
+    seen = set()
+
+    @_modest
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def run(case):
+        response = case.call(base_url=sandbox.url, headers=HEADERS)
+        case.validate_response(response, checks=CHECKS)
+        seen.add(response.status_code)
+        contact = case.body.get("contact", {}) if isinstance(case.body, dict) else {}
+        if contact and not (contact.get("phone") or contact.get("email")):
+            assert response.status_code in (success, 400)
+        else:
+            assert response.status_code == success, (case.body, response.text)
+
+    run()
+    assert success in seen
+
+
+@pytest.mark.parametrize(("path", "success"), OPERATIONS)
+def test_what_the_schemas_do_not_allow_is_refused(sandbox, schema, path, success):
+    operation = schema[path]["POST"]
+    content = document()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    other_opinion = Draft202012Validator(content["schema"])
+    seen = set()
+
+    @_modest
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    def run(case):
+        response = case.call(base_url=sandbox.url, headers=HEADERS)
+        seen.add(response.status_code)
+        assert response.status_code < 500
+        if response.status_code == success:  # only a header or the path was wrong, if at all
+            assert other_opinion.is_valid(case.body), case.body
+
+    run()
+    assert 400 in seen
+
+
+@pytest.mark.parametrize(("path", "success"), OPERATIONS)
+def test_nothing_is_taken_without_a_credential(sandbox, schema, path, success):
+    operation = schema[path]["POST"]
+    stored = len(sandbox.accepted)
+
+    @settings(_modest, max_examples=10)
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def run(case):
+        case.headers = {}  # it invents credentials too
+        response = case.call(base_url=sandbox.url)
+        assert response.status_code == 401
+
+    run()
+    assert len(sandbox.accepted) == stored
