@@ -7,8 +7,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-import sniffio
-
 from backfill.errors import BackfillError
 from backfill.model import Stop, StopKind
 
@@ -62,12 +60,13 @@ class Halt:
 
 def _waker(function: Callable[[], None]) -> Callable[[], None]:
     """A function that may be called from anywhere and runs `function` in this event loop."""
-    if sniffio.current_async_library() == "trio":
-        import trio  # noqa: PLC0415 - only there when a test brought it
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - the only other loop, and there when a test brought it
 
         token = trio.lowlevel.current_trio_token()
         return lambda: token.run_sync_soon(function)
-    loop = asyncio.get_running_loop()
 
     def wake() -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the run
