@@ -332,8 +332,10 @@ class Job:
         if self.config is None or self.config.path is None:
             return shlex.quote(str(self.directory))
         path = shlex.quote(str(self.config.path))
-        if job_directory(self.config.path) == self.directory:
-            return path
+        if job_directory(self.config.path).absolute() == self.directory.absolute():
+            # A job that was opened by its directory is named as it was then.
+            found = self.config.path.is_absolute() and not self.directory.is_absolute()
+            return shlex.quote(str(self.directory)) if found else path
         return f"{path} --job {shlex.quote(str(self.directory))}"
 
     @contextmanager

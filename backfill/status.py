@@ -52,6 +52,10 @@ class Status:
         states = ", ".join(f"{self.books.of(state):,} {state}" for state in State)
         return f"{self.job}: {self.phase}; {self.books.input:,} records: {states}"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(str(self))
+
     def __getitem__(self, name: str) -> Any:
         return self.as_dict()[name]
 

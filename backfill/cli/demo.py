@@ -54,9 +54,12 @@ def demo(directory: Path) -> None:
         faults = _ONE_BY_ONE if name == "pristo.toml" else _BATCHES
         with running_sandbox(faults=faults, seed=7, retry_after="milliseconds") as server:
             click.secho(f"\n{name}, to a sandbox that now and then misbehaves", bold=True, err=True)
-            with PlanBar() as bar:
+            with PlanBar(lines=True) as bar:
                 job = plan(directory / name, progress=bar)
-            with halting_on_signals() as halt, DeliveryBar(job) as observe:
+            with (
+                halting_on_signals() as halt,
+                DeliveryBar(job, halt=halt, lines=True) as observe,
+            ):
                 status = job.run(
                     observe=observe,
                     halt=halt,

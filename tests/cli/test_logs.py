@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import stat
+from pathlib import Path
 
 from backfill.cli.logs import JsonLines
 from backfill.sandbox import running_sandbox
@@ -15,7 +16,15 @@ from tests.acceptance.sources import pristo_job
 def test_a_run_leaves_lines_of_json(tmp_path):
     config = pristo_job(tmp_path, 30)
     with running_sandbox() as server:
-        run = ["run", config, "--base-url", server.url, "--log-file", "run.log", "--json"]
+        run: list[str | Path] = [
+            "run",
+            config,
+            "--base-url",
+            server.url,
+            "--log-file",
+            "run.log",
+            "--json",
+        ]
         ended = backfill(*run, cwd=tmp_path, expect=[0])
         backfill(*run, cwd=tmp_path, expect=[0])
     assert ended.json["records"]["delivered"] == 30
@@ -31,7 +40,7 @@ def test_a_run_leaves_lines_of_json(tmp_path):
 def test_verbose_logs_to_standard_error_alone(tmp_path):
     config = pristo_job(tmp_path, 30)
     with running_sandbox(faults=["429=20%"]) as server:
-        run = ["run", config, "--base-url", server.url, "--json", "--verbose"]
+        run: list[str | Path] = ["run", config, "--base-url", server.url, "--json", "--verbose"]
         ended = backfill(*run, cwd=tmp_path, expect=[0])
     assert ended.json["records"]["delivered"] == 30
     assert "backfill.job: " in ended.err
