@@ -180,10 +180,10 @@ def _written(each: Input) -> Iterator[_Piece]:
     value = pl.col(each.name)
     if each.constant is not None:
         yield f"{_key(name)}{json.dumps(each.constant, ensure_ascii=False)}"
-    elif each.field.kind in _PLAIN or each.field.choices or _written_plainly(each):
-        yield from (f'{_key(name)}"', value, '"')
     elif each.field.kind is Kind.TIME:
         yield from (f'{_key(name)}"', rfc3339(value), '"')
+    elif each.field.kind in _PLAIN or each.field.choices or _written_plainly(each):
+        yield from (f'{_key(name)}"', value, '"')
     else:
         yield from (f'{_key(name)}"', _escaped(value), '"')
 

@@ -47,12 +47,13 @@ SCHEMA = {
         "type": {"type": "string", "minLength": 1},
         "occurredAt": {
             "type": "string",
+            "format": "date-time",
             "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{3})?Z$",
         },
         "customFields": TEXTS,
     },
 }
-VALID = jsonschema_rs.validator_for(SCHEMA)
+VALID = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
 
 ids = st.sampled_from([str(uuid.UUID(int=number)) for number in range(1, 6)])
 nasty = st.text(
