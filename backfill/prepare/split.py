@@ -18,6 +18,8 @@ _ROWS_HELD = 1_000_000
 # Different seeds, or the keys of one bucket would crowd into few lanes or parts.
 _SEED = 0x5EED
 
+_PART = "__part"
+
 
 def parts_needed(rows: int, size: int) -> int:
     """How many parts keep each at a size that is worked on in memory; 1 for small sources."""
@@ -42,13 +44,13 @@ class Parts:
         """One part, or None where no row fell into it."""
         if self._directory is None:
             return self._whole
-        files = sorted((self._directory / f"part={number}").glob("*.parquet"))
+        files = sorted((self._directory / f"{_PART}={number}").glob("*.parquet"))
         return pl.scan_parquet(files, hive_partitioning=False) if files else None
 
     def drop(self, number: int) -> None:
         """Give the part's space back."""
         if self._directory is not None:
-            shutil.rmtree(self._directory / f"part={number}", ignore_errors=True)
+            shutil.rmtree(self._directory / f"{_PART}={number}", ignore_errors=True)
 
 
 def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Parts:
@@ -59,12 +61,13 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Part
     if count == 1:
         return Parts(1, None, rows)
     scheme = pl.PartitionBy(
-        directory,
-        key=part_of(key, count).alias("part"),
-        include_key=False,
-        approximate_bytes_per_file=None,
+        directory, key=_PART, include_key=False, approximate_bytes_per_file=None
     )
-    rows.sink_parquet(
+    # The key first, as a column: the part reads it twice.
+    parted = rows.with_columns(key.alias(_PART)).with_columns(
+        part_of(pl.col(_PART), count).alias(_PART)
+    )
+    parted.sink_parquet(
         scheme,
         compression="lz4",
         statistics=False,
