@@ -14,7 +14,7 @@ NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 
 
 @pytest.fixture(scope="module")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
+def notebook(tmp_path_factory):
     """The notebook after it was run beside a copy of the sample data."""
     place = tmp_path_factory.mktemp("worked")
     shutil.copytree(ROOT / "sample_data", place / "sample_data")
@@ -26,7 +26,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
     return notebook
 
 
-def results(notebook: nbformat.NotebookNode) -> str:
+def results(notebook):
     """Everything that its cells show, as text."""
     found = []
     for cell in notebook.cells:

@@ -1,0 +1,47 @@
+"""Lines for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.cli.plan_text import laid_out
+from backfill.cli.text import WIDTH, wrapped
+from backfill.terminal import cells
+
+BODIES = st.recursive(
+    st.text(max_size=20) | st.integers() | st.booleans(),
+    lambda inner: st.dictionaries(st.text(max_size=12), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(BODIES, st.integers(10, 78))
+def test_json_that_is_laid_out_is_the_same_json(body, width):
+    assert json.loads("\n".join(laid_out(body, width))) == body
+
+
+@given(st.dictionaries(st.text(max_size=12), BODIES, min_size=1), st.integers(10, 78))
+def test_a_line_of_json_is_too_wide_only_where_it_cannot_be_broken(body, width):
+    """It then holds one name, with the brace that opens its object or a value that is none."""
+    for line in laid_out(body, width):
+        text = line.strip().removesuffix(",")
+        if cells(line) <= width or text.endswith('": {'):
+            continue
+        ((_, value),) = json.loads(f"{{{text}}}").items()
+        assert not isinstance(value, dict) or not value
+
+
+def test_what_fits_stays_on_one_line():
+    assert laid_out({"a": {"b": 1}}, 20) == ['{"a": {"b": 1}}']
+
+
+@given(st.lists(st.text("abcdé受 ", min_size=1, max_size=90).filter(str.strip), max_size=12))
+def test_wrapping_breaks_no_part_and_loses_none(parts):
+    lines = wrapped(parts, indent="  ", separator=", ")
+    joined = ", ".join(line.removeprefix("  ").removesuffix(",") for line in lines)
+    assert joined == ", ".join(parts)
+    for line in lines:
+        assert cells(line) <= WIDTH or line.removeprefix("  ").removesuffix(",") in parts
