@@ -137,11 +137,12 @@ class Job:
         Memory is bounded, whatever the number of records. Raises ConfigError for a name that is
         no good, and BackfillError where the file cannot be written to its end.
         """
-        from backfill.records import write_records  # noqa: PLC0415 - Polars only when needed
+        from backfill.export import write_records  # noqa: PLC0415 - Polars only when needed
 
         file = Path(target) if isinstance(target, str) else target
         with self._records(state) as (frame, rows), _writing(file):
-            write_records(frame, file, rows, self.directory)
+            zone = self.manifest.shape["events"].get("timezone")
+            write_records(frame, file, rows, self.directory, timezone=zone)
 
     @property
     def rejected(self) -> pl.DataFrame:

@@ -6,10 +6,8 @@ as-of join, so the cost is that of reading the rows once.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import polars as pl
 
@@ -19,13 +17,11 @@ from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import State
 
-__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies", "write_records"]
+__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies"]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
 
-_SORTED_AT_ONCE = 2_000_000  # rows that are put in order in one piece of memory
 _READY_STATES = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
-_ORDER = ("__file", "_row")
 
 
 def frame_of_records(
@@ -38,34 +34,6 @@ def frame_of_records(
     """
     parts = list(_parts(directory, manifest, ledger, state))
     return pl.concat(parts, how="vertical") if parts else _empty(directory, manifest)
-
-
-def write_records(frame: pl.LazyFrame, target: Path | BinaryIO, rows: int, directory: Path) -> None:
-    """Write records in the source's order, in the format that the file's ending names.
-
-    A stream gets CSV. Memory is bounded: many rows are first parted by their place in the
-    source, in a folder under `directory`. Raises ConfigError for an ending other than csv,
-    parquet, ndjson or jsonl, or where the file cannot be written.
-    """
-    kind = target.suffix.lower().lstrip(".") if isinstance(target, Path) else "csv"
-    if kind not in ("csv", "parquet", "ndjson", "jsonl"):
-        raise ConfigError(
-            f"{kind or 'no ending'!r} is no format for records",
-            where=str(target),
-            hint="End the name in .csv, .parquet or .ndjson.",
-        )
-    if isinstance(target, Path) and not target.absolute().parent.is_dir():
-        raise ConfigError("its directory does not exist", where=str(target))
-    if kind == "csv":
-        frame = _flat(frame)
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".records-") as place:
-        ordered = _ordered(frame, rows, Path(place)).drop("__file")
-        if kind == "csv":
-            ordered.sink_csv(target)
-        elif kind == "parquet":
-            ordered.sink_parquet(target)
-        else:
-            ordered.sink_ndjson(target)
 
 
 def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
@@ -260,42 +228,3 @@ def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType], *, prefix: str = "
 
 def _empty(directory: Path, manifest: Manifest) -> pl.LazyFrame:
     return _shaped(pl.LazyFrame(), _own_columns(directory, manifest)).clear()
-
-
-# --- order and format ----------------------------------------------------------------------
-
-
-def _ordered(frame: pl.LazyFrame, rows: int, place: Path) -> pl.LazyFrame:
-    if rows <= _SORTED_AT_ONCE:
-        return frame.sort(_ORDER)
-    piece = pl.col("_row") // _SORTED_AT_ONCE
-    parted = place / "parted"
-    frame.sink_parquet(
-        pl.PartitionBy(parted, key={"f": pl.col("__file"), "p": piece}, include_key=False),
-        mkdir=True,
-        compression="lz4",
-    )
-    folders = sorted(parted.glob("f=*/p=*"), key=_numbers)
-    return pl.concat([pl.scan_parquet(folder / "*.parquet").sort(_ORDER) for folder in folders])
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(part.partition("=")[2]) for part in folder.parts[-2:]]
-
-
-def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """What CSV can hold: nested values as JSON, bytes as base64."""
-    changes = []
-    for name, dtype in frame.collect_schema().items():
-        if isinstance(dtype, pl.Struct):
-            changes.append(pl.col(name).struct.json_encode())
-        elif dtype.is_nested():
-            inner = pl.struct(pl.col(name).alias("v")).struct.json_encode()
-            changes.append(
-                pl.when(pl.col(name).is_not_null())
-                .then(inner.str.strip_prefix('{"v":').str.strip_suffix("}"))
-                .alias(name)
-            )
-        elif dtype == pl.Binary:
-            changes.append(pl.col(name).bin.encode("base64"))
-    return frame.with_columns(changes)

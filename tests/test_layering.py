@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "backfill"
 
 # From the ground up. Rooms on one floor do not know each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "model", "terminal", "version"}),
+    frozenset({"errors", "model", "placing", "terminal", "version"}),
     frozenset({"address"}),
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
-    frozenset({"deliver", "records", "audit", "soundness"}),
+    frozenset({"audit", "deliver", "export", "records", "soundness"}),
     frozenset({"own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),

@@ -5,12 +5,11 @@ Drawing needs the packages of `backfill[report]`, which are imported when someth
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backfill.errors import BackfillError, ConfigError
+from backfill.placing import put_in_place
 
 if TYPE_CHECKING:
     from backfill.job import Job
@@ -70,20 +69,9 @@ def write_report(
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Put a private file in place in one step; a device or a pipe is written to as it is."""
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-            return
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=".report-")
-        draft = Path(name)
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.write(content)
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        with put_in_place(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
         raise BackfillError(
             f"the report cannot be written: {error.strerror or error}",

@@ -37,7 +37,7 @@ def test_it_lies_in_the_jobs_directory_for_the_owner_alone(job: Job) -> None:
     assert path == job.directory / "report.html"
     assert mode(path) == 0o600
     assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
-    assert not list(job.directory.glob(".report-*"))
+    assert not list(job.directory.glob(".draft-*"))
 
 
 def test_an_older_report_is_replaced(job: Job, tmp_path: Path) -> None:
@@ -93,11 +93,10 @@ def test_a_full_disk_leaves_the_older_report(
     target = tmp_path / "r.html"
     target.write_text("old")
 
-    def full(number: int, mode: str) -> None:
-        os.close(number)
+    def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("backfill.report.os.fdopen", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(BackfillError, match="No space left on device"):
         write_report(job, target)
     assert target.read_text() == "old"
