@@ -29,6 +29,11 @@ _SECOND = 1_000_000  # microseconds
 # from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
 
+_DAY = 86_400_000  # milliseconds
+_MINUTES = pl.Series([f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)])
+_WHOLE = pl.Series([f"{second:02}" for second in range(60)])
+_FRACTIONS = pl.Series(["Z", *(f".{millis:03}Z" for millis in range(1, 1_000))])
+
 
 def check_time(dtype: pl.DataType, *, timezone: str | None, now: datetime) -> Steps:
     """Read times of any type. Rules: `format`, `timezone`, `nonexistent`, `range`, `future`.
@@ -59,8 +64,22 @@ def rfc3339(moment: pl.Expr) -> pl.Expr:
 
     Takes Datetime("us", "UTC"). What is finer than a millisecond is cut off.
     """
-    text = moment.dt.replace_time_zone(None).dt.to_string("%Y-%m-%dT%H:%M:%S%.3fZ")
-    return text.str.replace(".000Z", "Z", literal=True)
+    return moment.map_batches(_written_out, return_dtype=pl.String, is_elementwise=True)
+
+
+def _written_out(moments: pl.Series) -> pl.Series:
+    """Each part of a moment from a table of its texts: formatting takes twice as long."""
+    days = moments.dt.date()
+    known = days.unique().drop_nulls()
+    millis = moments.dt.timestamp("ms") - days.cast(pl.Int64) * _DAY
+    return pl.select(
+        pl.concat_str(
+            days.replace_strict(known, known.dt.to_string("%Y-%m-%dT"), return_dtype=pl.String),
+            _MINUTES.gather(millis // 60_000),
+            _WHOLE.gather(millis // 1_000 % 60),
+            _FRACTIONS.gather(millis % 1_000),
+        )
+    ).to_series()
 
 
 def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
