@@ -15,6 +15,7 @@ import anyio.to_thread
 import httpx
 
 from backfill.address import check_base_url
+from backfill.deliver.batch_size import BatchSize
 from backfill.deliver.commits import Committer
 from backfill.deliver.errors_budget import ErrorsBudget
 from backfill.deliver.feed import Feed
@@ -168,6 +169,7 @@ class _Run:
     ) -> None:
         self.brake = Brake(pacer.stop)
         self._destination = destination
+        self._size = BatchSize(destination.batch_size)
         self._settings = settings
         self._pacer = pacer
         self._sender = sender
@@ -226,13 +228,12 @@ class _Run:
             self.brake.fail(error)
 
     async def _walk(self, lane: Lane, pending: Sequence[Range]) -> None:
-        size = self._destination.batch_size
-        for portion in portions(pending, size * max(1, _PORTION // size)):
+        full = self._size.most
+        for portion in portions(pending, full * max(1, _PORTION // full)):
             if self._ending():
                 return
-            walk = Walk(lane, portion, size)
+            walk = Walk(lane, portion, self._size)
             await self._through(walk, await self._ready.read(lane.bucket, portion))
-            size = walk.size
 
     async def _through(self, walk: Walk, rows: Rows) -> None:
         """Send batch after batch of a portion, each in its turn."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backfill.deliver.batch_size import BatchSize
 from backfill.deliver.lanes import Walk, pending_ranges, portions
 from backfill.model import Batch, Flow, Lane, Outcome, Settlement, State, Verdict
 
@@ -67,7 +68,7 @@ def test_a_portion_spans_a_bounded_part_of_a_lane():
 
 
 def walk(size=10, ranges=((100, 130),)):
-    return Walk(LANE, ranges, size)
+    return Walk(LANE, ranges, BatchSize(size))
 
 
 def first(each):
@@ -150,18 +151,6 @@ def test_a_single_record_fails(flow):
     assert (outcome.state, outcome.reason, outcome.ranges) == (State.FAILED, "r", ((100, 101),))
 
 
-def test_a_server_that_finds_batches_too_large_gets_smaller_ones():
-    each = walk(size=10, ranges=((100, 200),))
-    batch = first(each)
-    each.settle(batch, Verdict(Flow.SPLIT), at_least_once=False)
-    sizes = []
-    while (drawn := each.next()) is not None:
-        each.settle(drawn[0], Verdict(Flow.DELIVERED), at_least_once=False)
-        sizes.append(len(drawn[0]))
-    assert sizes == [5] * 20
-    assert each.size == 5
-
-
 def test_an_allowance_bounds_fresh_records_only():
     each = walk()
     batch, fresh = each.next(4) or (None, 0)
@@ -222,7 +211,7 @@ def test_exactly_the_bad_items_fail_and_the_others_are_stored_once_in_order(
 ):
     bad = {each for each in bad if each < count}
     server = Strict(bad, naming, largest)
-    each = Walk(Lane(0, 0, 0, count), ((0, count),), size)
+    each = Walk(Lane(0, 0, 0, count), ((0, count),), BatchSize(size))
     states: dict[int, State] = {}
     while (drawn := each.next()) is not None:
         batch = drawn[0]

@@ -8,6 +8,7 @@ import anyio
 import polars as pl
 import pytest
 
+from backfill.deliver.batch_size import BatchSize
 from backfill.deliver.lanes import Walk
 from backfill.deliver.ready import Ready
 from backfill.errors import JobError
@@ -36,7 +37,7 @@ def test_every_batch_of_a_walk_is_in_its_portion(job):
     each = job("watch-events", [[400]])
     portion = ((0, 90), (95, 130), (200, 390))
     rows = anyio.run(Ready(each.directory, each.manifest).read, 0, portion)
-    walk = Walk(Lane(0, 0, 0, 400), portion, 70)
+    walk = Walk(Lane(0, 0, 0, 400), portion, BatchSize(70))
     found: list[int] = []
     while (drawn := walk.next()) is not None:
         found += numbers(rows.of(drawn[0])[1])
