@@ -55,10 +55,12 @@ class Budget:
 class Backoff:
     """How long to wait when the destination does not say: exponential, with full jitter.
 
-    Of full jitter see "Exponential Backoff And Jitter" in the AWS Architecture Blog, 2015.
+    `first` and `most` bound a wait, in seconds. A destination that would have it longer can say
+    so, and one that gave up its limit early is not left idle for a minute. Of full jitter see
+    "Exponential Backoff And Jitter" in the AWS Architecture Blog, 2015.
     """
 
-    def __init__(self, rng: random.Random, *, first: float = 0.5, most: float = 60.0) -> None:
+    def __init__(self, rng: random.Random, *, first: float = 0.5, most: float = 10.0) -> None:
         self._rng = rng
         self._first = first
         self._most = most

@@ -361,6 +361,17 @@ def test_without_a_retry_after_one_request_at_a_time_knocks_ever_more_rarely() -
     virtually(main)
 
 
+def test_a_limit_that_is_given_up_is_noticed_within_ten_seconds() -> None:
+    async def main() -> None:
+        pacer = pacer_for(20.0)
+        start = anyio.current_time()
+        run = Run(pacer, answer=lambda now: throttled() if now < start + 300 else DELIVERED)
+        await run.go(315.0)
+        assert min(at for at, ok in run.answers if ok) - start < 300 + 10.5
+
+    virtually(main)
+
+
 def test_the_backoff_has_full_jitter_grows_and_is_bounded() -> None:
     waits: list[list[float]] = [[] for _ in range(12)]
     for seed in range(300):
@@ -368,7 +379,7 @@ def test_the_backoff_has_full_jitter_grows_and_is_bounded() -> None:
         for step in waits:
             step.append(backoff.next())
     for failures, step in enumerate(waits):
-        ceiling = min(60.0, 0.5 * 2**failures)
+        ceiling = min(10.0, 0.5 * 2**failures)
         assert 0 <= min(step) < 0.1 * ceiling
         assert 0.9 * ceiling < max(step) <= ceiling
     backoff.reset()
