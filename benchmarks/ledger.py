@@ -1,0 +1,114 @@
+"""What the ledger costs: commits by the requests in each, and as a job grows.
+
+    python -m benchmarks.ledger
+
+Every commit is durable (`synchronous=FULL`) before it returns; it holds the outcomes of the
+requests that came back and the intents of those that go out. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from backfill.ledger import Ledger
+from backfill.model import Batch, Outcome, Settlement, State, Tick
+
+LANES = 64
+_STRIDE = 1_500  # records of a lane
+_SPAN = 1_000  # delivered records between two that failed, in a job that is under way
+_BUCKET = 150_000  # records
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one request, in seconds, by the clock and of the processor."""
+
+    requests: int
+    commits_per_second: float
+    wall: float
+    cpu: float
+
+
+def cost(directory: Path, batch: int, commits: int) -> Cost:
+    """Settle and start `batch` requests of one record in each of so many commits."""
+    lanes = max(LANES, batch)
+    bucket = 1_000_000  # beyond whatever the ledger holds already
+    sent = [0] * lanes
+    in_flight: list[Batch | None] = [None] * lanes
+    requests = 0
+    with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(commits):
+            settled, started = [], []
+            for _ in range(batch):
+                lane = requests % lanes
+                requests += 1
+                before = in_flight[lane]
+                if before is not None:
+                    outcome = Outcome(before.ranges, State.DELIVERED, "", 201)
+                    settled.append(Settlement(before, (outcome,)))
+                at = lane * _STRIDE + sent[lane]
+                sent[lane] += 1
+                each = Batch(bucket, lane, ((at, at + 1),))
+                in_flight[lane] = each
+                started.append(each)
+            slice_ = int(time.time()) // 10 * 10
+            ledger.commit(settled, started, Tick(slice_, sent=batch, delivered=len(settled)))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Cost(requests, commits / wall, wall / requests, cpu / requests)
+
+
+def fill(directory: Path, records: int) -> None:
+    """A ledger in which so many records are settled, one in a thousand of them failed.
+
+    Written past the ledger's own way in, which is what the other measurement times.
+    """
+    path = directory / "ledger.sqlite"
+    Ledger.open(path, create=True).close()
+    reason = "custom value 'campaign' is longer than 50 characters"
+    spans = []
+    for first in range(0, records, _SPAN):
+        bucket, at = first // _BUCKET, first % _BUCKET
+        last = at + _SPAN - 1
+        spans.append((bucket, at, last, "delivered", 201, "", None, 1.0))
+        spans.append((bucket, last, last + 1, "failed", 400, reason, None, 1.0))
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO span VALUES (?,?,?,?,?,?,?,?)", spans)
+    connection.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--requests", type=int, default=30_000, help="of each measurement")
+    parser.add_argument("--directory", type=Path, help="where the ledgers lie meanwhile")
+    given = parser.parse_args()
+    print("| requests in a commit | commits/s | requests/s | of one request | CPU of it |")
+    print("|---:|---:|---:|---:|---:|")
+    for batch in (1, 16, LANES, 256):
+        with tempfile.TemporaryDirectory(dir=given.directory) as room:
+            found = cost(Path(room), batch, max(1, min(given.requests, 1_500 * batch) // batch))
+        rates = f"{found.commits_per_second:,.0f} | {1 / found.wall:,.0f}"
+        print(f"| {batch} | {rates} | {found.wall * 1e6:,.0f} µs | {found.cpu * 1e6:,.0f} µs |")
+    print()
+    print("| records settled before | size | opening | of one request | CPU of it |")
+    print("|---:|---:|---:|---:|---:|")
+    for records in (0, 100_000, 1_000_000, 10_000_000):
+        with tempfile.TemporaryDirectory(dir=given.directory) as room:
+            directory = Path(room)
+            fill(directory, records)
+            size = sum(each.stat().st_size for each in directory.iterdir())
+            began = time.perf_counter()
+            Ledger.open(directory / "ledger.sqlite").close()
+            opening = time.perf_counter() - began
+            found = cost(directory, LANES, given.requests // LANES)
+        each = f"{found.wall * 1e6:,.0f} µs | {found.cpu * 1e6:,.0f} µs"
+        print(f"| {records:,} | {size / 1e6:.1f} MB | {opening * 1e3:.0f} ms | {each} |")
+
+
+if __name__ == "__main__":
+    main()
