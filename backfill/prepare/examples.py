@@ -13,6 +13,7 @@ from backfill.prepare.binding import Binding
 from backfill.prepare.facts import Place
 from backfill.prepare.inputs import Input
 from backfill.prepare.mapping import MALFORMED, Mapping
+from backfill.prepare.moments import in_calendar
 from backfill.prepare.sources import Source
 
 __all__ = ["examples_of"]
@@ -91,7 +92,25 @@ def _texts(
         value, frame = each.raw, people
     else:
         return {}
-    if each is not None and (each.dtype.is_nested() or each.dtype == pl.Binary):
+    text = _shown(value, each.dtype if each is not None else pl.String())
+    if text is None:
         return {}
-    shown = frame.select("__file", "_row", value.cast(pl.String).str.slice(0, _LONGEST).alias("v"))
+    shown = frame.select("__file", "_row", text.str.slice(0, _LONGEST).alias("v"))
     return {(file, row): text for file, row, text in shown.iter_rows()}
+
+
+def _shown(value: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
+    """A value as people read it, also where no field takes it; None for lists and objects.
+
+    A date that no calendar holds is shown as the number that stands in the file.
+    """
+    if dtype.is_nested() or dtype == pl.Object:
+        return None
+    if dtype == pl.Binary:
+        return "0x" + value.bin.encode("hex")
+    if dtype == pl.Duration:
+        return value.dt.to_string("iso")
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        known = pl.when(in_calendar(value, dtype)).then(value)
+        return pl.coalesce(known.cast(pl.String), value.cast(pl.Int64).cast(pl.String))
+    return value.cast(pl.String)
