@@ -7,7 +7,7 @@ import re
 
 from backfill.errors import ConfigError
 
-__all__ = ["check_base_url"]
+__all__ = ["check_base_url", "is_here"]
 
 # Narrower than what a URL may be, so that no two parsers can read different hosts in it.
 _URL = re.compile(
@@ -37,13 +37,20 @@ def check_base_url(url: str) -> None:
         raise _refusal(f"{scheme}:// is neither https nor http")
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
         raise _refusal(f"there is no port {match['port']}")
-    address = _address(host)
-    if scheme == "https":
-        return
-    if host != "localhost" and not _is_this_machine(address):
+    _address(host)
+    if scheme == "http" and not is_here(url):
         raise _refusal(
             f"http://{host} is not this machine, and a credential is sent to others over https only"
         )
+
+
+def is_here(url: str) -> bool:
+    """Whether an address that `check_base_url` lets pass can be nothing but this machine."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return False
+    host = match["host"].lower()
+    return host == "localhost" or _is_this_machine(_address(host))
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

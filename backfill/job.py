@@ -17,7 +17,7 @@ from backfill.config import Config, load_config
 from backfill.credentials import credential_for
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
-from backfill.errors import BackfillError, BusyError, ConfigError, did_you_mean
+from backfill.errors import BackfillError, BusyError, ConfigError, ReadOnlyError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress, Secret, State, Stop
@@ -225,6 +225,8 @@ class Job:
     ) -> Status:
         with self._alone(unchanged=True) as ledger:
             audit(self.directory, self.manifest, ledger)
+            if settings.guarantee == "at-least-once":
+                ledger.resend_lost()
             remember_start(ledger, settings.base_url)
             log.info("%s: sending to %s", self.directory, settings.base_url)
             started = time.monotonic()
@@ -309,8 +311,7 @@ class Job:
         with ExitStack() as stack:
             try:
                 ledger, running = stack.enter_context(self._alone()), False
-            except (BusyError, PermissionError) as error:
-                # PermissionError: a directory that is only there to be read.
+            except (BusyError, ReadOnlyError) as error:
                 running = isinstance(error, BusyError)
                 check_current(self.directory, self.manifest)
                 ledger = stack.enter_context(closing(Ledger.look(self.directory / LEDGER)))

@@ -51,7 +51,8 @@ def settings_for(delivery: Delivery, destination: Destination) -> Settings:
         max_errors_fraction=delivery.max_errors.fraction,
         timeout=delivery.timeout,
         max_wait=delivery.max_wait,
-        patience=delivery.patience,
+        # Nobody who would wait five seconds for a server wants to wait longer for none.
+        patience=min(delivery.patience, max(delivery.max_wait, 1.0)),
         limit=delivery.limit,
         max_duration=delivery.max_duration,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.address import check_base_url
+from backfill.address import check_base_url, is_here
 from backfill.errors import ConfigError
 
 
@@ -87,3 +87,20 @@ def test_anything_else_is_refused_in_words(url):
     assert raised.value.where == "delivery.base_url"
     assert raised.value.exit_code == 2
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://localhost:8080", True),
+        ("https://localhost", True),
+        ("http://127.0.0.1", True),
+        ("http://[::1]:80", True),
+        ("https://localhost.example.com", False),
+        ("https://127.example.com", False),
+        ("https://api.pristo.io", False),
+        ("what", False),
+    ],
+)
+def test_this_machine_is_told_from_others(url, here):
+    assert is_here(url) == here

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from backfill.address import is_here
 from backfill.cli.text import wrapped
 from backfill.deliver import Settings
 from backfill.job import Job
@@ -14,8 +15,6 @@ from backfill.model import Books
 from backfill.terminal import printable
 
 __all__ = ["announce"]
-
-_HERE = ("localhost", "127.", "[::1]")
 
 
 def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
@@ -42,7 +41,7 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
     before = _elsewhere(job, settings)
     if before is not None:
         _warn(before, host, books)
-    somewhere = not host.startswith(_HERE) or before is not None
+    somewhere = not is_here(settings.base_url) or before is not None
     if not (ask and somewhere and sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     if click.confirm("Go on?", err=True):

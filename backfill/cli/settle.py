@@ -31,10 +31,10 @@ def retry(job: str) -> None:
     short_help="Settle unknown records.",
 )
 @job_argument
-@click.option("--resend", "to", flag_value="resend", help="Send them again; some may arrive twice.")
-@click.option("--delivered", "to", flag_value="delivered", help="They did arrive.")
-@click.option("--failed", "to", flag_value="failed", help="They did not, and shall not be sent.")
-def resolve(job: str, to: Literal["resend", "delivered", "failed"] | None) -> None:
+@click.option("--resend", is_flag=True, help="Send them again; some may arrive twice.")
+@click.option("--delivered", is_flag=True, help="They did arrive.")
+@click.option("--failed", is_flag=True, help="They did not, and shall not be sent.")
+def resolve(job: str, resend: bool, delivered: bool, failed: bool) -> None:
     """Say what becomes of `unknown` records: those of which nobody can say whether they arrived.
 
     `backfill records JOB --state unknown` lists them, with the request ids under which the
@@ -43,9 +43,12 @@ def resolve(job: str, to: Literal["resend", "delivered", "failed"] | None) -> No
     from backfill.cli.text import print_status  # noqa: PLC0415 - not for `--help`
     from backfill.job import open_job  # noqa: PLC0415
 
-    if to is None:
+    if resend + delivered + failed != 1:
         raise click.UsageError("say one of --resend, --delivered, --failed")
     found = open_job(job)
-    state = {"resend": "pending", "delivered": "delivered", "failed": "failed"}[to]
+    to: Literal["resend", "delivered", "failed"]
+    to, state = ("resend", "pending") if resend else ("failed", "failed")
+    if delivered:
+        to = state = "delivered"
     click.echo(f"{found.resolve(to):,} unknown records are {state} now.")
     print_status(found.status())

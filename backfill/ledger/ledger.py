@@ -275,6 +275,18 @@ class Ledger:
         """Make all failed records pending again. Returns how many."""
         return self._decide(State.FAILED, State.PENDING)
 
+    def resend_lost(self) -> int:
+        """Make those unknown records pending again that were in flight when a program ended.
+
+        For a run that is to deliver at least once; other unknown records stay as they are.
+        Returns how many.
+        """
+        with self._file.transaction() as connection:
+            count: int = connection.execute(sql.COUNT_LOST, (_LOST,)).fetchone()[0]
+            connection.execute(sql.FORGET_LOST, (_LOST,))
+        self._tails.clear()
+        return count
+
     def resolve(self, to: State) -> int:
         """Settle all unknown records: PENDING to send them again, DELIVERED or FAILED.
 

@@ -15,8 +15,10 @@ __all__ = [
     "CAST_OFF",
     "COUNTS",
     "COUNT_IN_STATE",
+    "COUNT_LOST",
     "EXTEND",
     "FORGET",
+    "FORGET_LOST",
     "IN_FLIGHT",
     "LAND",
     "LAND_ALL",
@@ -207,6 +209,14 @@ COUNT_IN_STATE = "SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 
 
 FORGET = "DELETE FROM span WHERE state = ?"
 """Make all records of one state pending again."""
+
+COUNT_LOST = (
+    "SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 'unknown' AND reason = ?"
+)
+"""How many records were in flight when a program ended."""
+
+FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND reason = ?"
+"""Make those pending again, as the guarantee to deliver at least once asks for."""
 
 REWRITE = """
 UPDATE span SET state = ?2, at = ?3,

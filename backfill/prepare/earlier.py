@@ -32,7 +32,7 @@ def delivered_earlier(
         raise ValueError("delivered_by is set, and nothing was given to read earlier jobs with")
     parts = []
     for name in config.dedupe.delivered_by:
-        directory = config.directory / name
+        directory = _job_of(config.directory / name)
         _check_same_kind(Manifest.read(directory), config, binding, name)
         parts.append(
             delivered(directory).select(
@@ -43,6 +43,11 @@ def delivered_earlier(
             )
         )
     return pl.concat(parts)
+
+
+def _job_of(path: Path) -> Path:
+    """A job may be named by its configuration file, beside which it lies."""
+    return path.with_suffix(".job") if path.is_file() else path
 
 
 def _check_same_kind(manifest: Manifest, config: Config, binding: Binding, name: str) -> None:

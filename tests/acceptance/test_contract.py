@@ -254,6 +254,8 @@ def test_unknown_records_are_settled_by_hand(tmp_path, option, state):
         ended = backfill(*run, cwd=tmp_path, expect=[5]).json
     assert ended["records"]["unknown"] == 1
     assert "unknown" in ended["next"]
+    for options in ([], ["--resend", "--failed"]):
+        backfill("resolve", config, *options, cwd=tmp_path, expect=[2])
     backfill("resolve", config, option, cwd=tmp_path, expect=[0])
     content = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
     assert content["records"]["unknown"] == 0
@@ -261,13 +263,14 @@ def test_unknown_records_are_settled_by_hand(tmp_path, option, state):
     assert balanced(content)
 
 
-def test_what_an_earlier_job_delivered_is_left_out(tmp_path):
+@pytest.mark.parametrize("named", ["pristo.job", "pristo.toml"])
+def test_what_an_earlier_job_delivered_is_left_out(tmp_path, named):
     config = pristo_job(tmp_path, 50)
     with running_sandbox() as server:
         backfill("run", config, "--base-url", server.url, "--limit", "20", cwd=tmp_path, expect=[8])
         later = tmp_path / "later.toml"
         text = config.read_text().replace(
-            "[delivery]", '[dedupe]\ndelivered_by = ["pristo.job"]\n[delivery]'
+            "[delivery]", f'[dedupe]\ndelivered_by = ["{named}"]\n[delivery]'
         )
         later.write_text(text)
         ended = backfill(

@@ -70,3 +70,24 @@ def test_a_run_killed_eight_times_loses_nothing_and_repeats_nothing(
     assert delivered <= set(arrived)
     assert set(arrived) - delivered <= unknown
     assert len(delivered) + len(unknown) == rows
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_run_that_delivers_at_least_once_ends_with_nothing_unknown(tmp_path):
+    config = pristo_job(tmp_path, 400, delivery='concurrency = 8\nguarantee = "at-least-once"')
+    log = tmp_path / "accepted.ndjson"
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    with running_sandbox(log=log, latency=0.1, keep=False) as server:
+        run = ["run", config, "--base-url", server.url]
+        process = start(*run, cwd=tmp_path)
+        deadline = time.monotonic() + 30
+        while not log.exists() or log.stat().st_size < 5_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=10)
+        before = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
+        assert before["records"]["unknown"] > 0
+        ended = backfill(*run, "--json", cwd=tmp_path, expect=[0]).json
+    assert ended["records"]["delivered"] == 400
+    assert len(stored(log)) == 400

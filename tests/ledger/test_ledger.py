@@ -287,3 +287,16 @@ def test_the_memory_of_last_spans_is_bounded_and_forgetting_costs_nothing(
     assert len(ledger._tails) <= 2
     assert ledger.settled(0) == [(0, 80)]
     assert ledger.counts()[State.DELIVERED] == 80
+
+
+def test_only_what_a_crash_left_behind_is_sent_again_for_at_least_once(path: Path) -> None:
+    with Ledger.open(path, create=True) as ledger:
+        odd, lost = batch(0, 2), batch(2, 5)
+        ledger.commit([], [odd])
+        ledger.commit([settle(odd, State.UNKNOWN, "201 without a readable `ok`")], [lost])
+    with Ledger.open(path) as ledger:
+        assert ledger.counts()[State.UNKNOWN] == 5
+        assert ledger.resend_lost() == 3
+        assert ledger.settled(0) == [(0, 2)]
+        assert ledger.resend_lost() == 0
+        ledger.commit([], [lost])
