@@ -184,7 +184,9 @@ class Dedupe(_Section):
     """Which records are the same one. Without a key: every mapped field and the time."""
 
     key: tuple[str, ...] | None = None
-    """Destination fields whose values say that two records are the same one."""
+    """Destination fields whose values say that two records are the same one. A record that lacks
+    all of them is compared by every mapped field and the time; of several, a missing one is equal
+    to a missing one. The plan counts both."""
     keep: Literal["first", "last"] = "first"
     """Which of them is sent."""
     delivered_by: Annotated[tuple[str, ...], BeforeValidator(_one_or_list)] = ()

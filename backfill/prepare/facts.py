@@ -11,6 +11,7 @@ import polars as pl
 
 from backfill.manifest import Example, Facts
 from backfill.prepare.binding import Binding
+from backfill.prepare.identity import UNKEYED
 from backfill.prepare.inputs import Input
 from backfill.prepare.order import requests_needed
 from backfill.prepare.records import REASON
@@ -43,6 +44,7 @@ class Seen:
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Place]] = field(default_factory=dict)
     samples: list[tuple[Place, str]] = field(default_factory=list)
     first_time: datetime | None = None
@@ -62,7 +64,7 @@ class Tally(Seen):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        for name in ("reasons", "dropped", "warned"):
+        for name in ("reasons", "dropped", "warned", "lacking"):
             getattr(self, name).update(getattr(other, name))
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
@@ -140,16 +142,19 @@ def facts_of(
         examples=examples,
         unused_columns=binding.unused,
         tables=binding.tables,
-        warnings=tuple(_warnings(tally, unreadable, warned)),
+        warnings=tuple(_warnings(tally, binding, unreadable, warned)),
     )
 
 
-def _warnings(tally: Tally, unreadable: int, warned: Sequence[Input]) -> Iterator[str]:
+def _warnings(
+    tally: Tally, binding: Binding, unreadable: int, warned: Sequence[Input]
+) -> Iterator[str]:
     if tally.strangers:
         yield f"{_events(tally.strangers)} a contact that is not in the contacts' files"
     if unreadable:
         rows = "1 row" if unreadable == 1 else f"{unreadable:,} rows"
         yield f"{rows} of the contacts cannot be read and were left out"
+    yield from _lacking(tally, binding)
     for index, each in enumerate(warned):
         if count := tally.warned[f"__warned{index}"]:
             records = "1 record has" if count == 1 else f"{count:,} records have"
@@ -157,6 +162,26 @@ def _warnings(tally: Tally, unreadable: int, warned: Sequence[Input]) -> Iterato
                 f"{records} a {each.name} of more than {each.field.warn_chars} characters; it is"
                 f" sent, since {each.field.max_chars} are allowed by the API document, but another"
                 f" public page says {each.field.warn_chars}"
+            )
+
+
+def _lacking(tally: Tally, binding: Binding) -> Iterator[str]:
+    """Records without the dedupe key, or without a part of it."""
+    if count := tally.lacking[UNKEYED]:
+        records, they = (
+            ("1 record has", "it is") if count == 1 else (f"{count:,} records have", "they are")
+        )
+        if len(binding.identity) == 1:
+            key = f"no {binding.identity[0]}, which is the dedupe key"
+        else:
+            key = f"no part of the dedupe key ({', '.join(binding.identity)})"
+        yield f"{records} {key}; {they} compared by every mapped field and the time"
+    for name, count in sorted(tally.lacking.items()):
+        if name != UNKEYED and count:
+            records = "1 record has" if count == 1 else f"{count:,} records have"
+            yield (
+                f"{records} no {name}, which is part of the dedupe key; a missing value is taken"
+                " to be equal to a missing one"
             )
 
 

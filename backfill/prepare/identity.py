@@ -2,17 +2,21 @@
 
 The text is the identity's values one after another, each with its length in bytes before it
 (`4:free`; `:` alone for a missing one), so two texts are equal exactly when all values are:
-comparing texts is comparing values. The record
-key is the UUIDv5 (RFC 9562) of that text in a namespace of the destination, the population
-and the identity's names, so it is the same on every machine and in every version.
+comparing texts is comparing values. The record key is the UUIDv5 (RFC 9562) of that text in a
+namespace of the destination, the population and the identity's names, so it is the same on
+every machine and in every version.
+
+A key of the user's own may be missing in a record altogether. Nothing then says that it is the
+same as another one, so it is compared by all its fields and the time, as without a key.
 """
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 import polars as pl
 import polars_hash as plh
@@ -21,9 +25,13 @@ from backfill.destinations import Kind
 from backfill.prepare.binding import Binding
 from backfill.prepare.inputs import Input
 
-__all__ = ["IDENTITY", "Identity", "identity_of"]
+__all__ = ["IDENTITY", "UNKEYED", "Identity", "identity_of"]
 
 IDENTITY = "__identity"
+
+UNKEYED = "*"
+"""Stands for a whole key that is missing. No field has this name, and no other text of an
+identity begins with it."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "backfill:record")
 _MISSING = ":"
@@ -34,12 +42,15 @@ _FRAGMENT = "__named"
 class Identity:
     """`fragments` are evaluated once for a contact; `text` on the joined rows gives the identity.
 
-    `record` gives the record key of the column IDENTITY.
+    `record` gives the record key of the column IDENTITY. `lacking` says of a key of the user's
+    own, on the joined rows, where each of its parts is missing though others are there; under
+    UNKEYED it says where all of them are.
     """
 
     fragments: tuple[pl.Expr, ...]
     text: pl.Expr
     record: pl.Expr
+    lacking: Mapping[str, pl.Expr]
 
 
 def identity_of(binding: Binding, population: str | None) -> Identity:
@@ -48,30 +59,63 @@ def identity_of(binding: Binding, population: str | None) -> Identity:
     if binding.time is not None:
         inputs[binding.time.name] = binding.time
     names = sorted(binding.identity)  # the order in which the fields were mapped means nothing
-    fragments: list[pl.Expr] = []
-    parts: list[pl.Expr] = []
-    run: list[Input] = []
-    for name in [*names, None]:
-        each = inputs[name] if name is not None else None
-        if each is not None and each.side == "contacts":
-            run.append(each)
-            continue
-        if run:
-            column = f"{_FRAGMENT}{len(fragments)}"
-            values = [part for one in run for part in _value(one)]
-            fragments.append(pl.concat_str(values, ignore_nulls=True).alias(column))
-            # A contact that is missing has as many missing values as the fragment has fields.
-            parts.append(pl.col(column).fill_null(_MISSING * len(run)))
-            run = []
-        if each is not None:
-            parts += _value(each)
+    columns = _Columns()
+    text = columns.text([inputs[name] for name in names])
+    telling = [each for each in inputs.values() if each.constant is None]
+    lacking: dict[str, pl.Expr] = {}
+    if any(each.name not in names for each in telling):
+        parts = [each for each in telling if each.name in names]
+        missing = {each.name: columns.missing(each) for each in parts if not _always(each, binding)}
+        if missing and len(missing) == len(parts):
+            unkeyed = pl.all_horizontal(*missing.values())
+            everything = sorted(inputs)
+            mark = f"{UNKEYED}{json.dumps(everything)}"
+            whole = columns.text([inputs[name] for name in everything])
+            text = pl.when(unkeyed).then(pl.concat_str(pl.lit(mark), whole)).otherwise(text)
+            lacking[UNKEYED] = unkeyed
+            missing = {name: each & ~unkeyed for name, each in missing.items()}
+        lacking |= missing
     return Identity(
-        tuple(fragments),
-        pl.concat_str(parts, ignore_nulls=True).alias(IDENTITY),
+        tuple(columns.fragments),
+        text.alias(IDENTITY),
         plh.UUIDHashNameSpace(pl.col(IDENTITY)).uuid5(
             str(namespace_of(binding.destination.name, population, names))
         ),
+        lacking,
     )
+
+
+def _always(each: Input, binding: Binding) -> bool:
+    """Whether every good record has it."""
+    return each.field.required or each.name == binding.destination.ordering_field
+
+
+class _Columns:
+    """Texts over the joined rows; what they read of the contacts becomes fragments."""
+
+    def __init__(self) -> None:
+        self.fragments: list[pl.Expr] = []
+
+    def text(self, inputs: Sequence[Input]) -> pl.Expr:
+        """The inputs' values, one after another."""
+        parts: list[pl.Expr] = []
+        for contacts, group in groupby(inputs, lambda each: each.side == "contacts"):
+            run = list(group)
+            parts += [self._fragment(run)] if contacts else chain(*map(_value, run))
+        return pl.concat_str(parts, ignore_nulls=True)
+
+    def missing(self, each: Input) -> pl.Expr:
+        """Whether the input has no value."""
+        if each.side == "contacts":
+            return self._fragment([each]) == _MISSING
+        return pl.col(each.name).is_null()
+
+    def _fragment(self, run: Sequence[Input]) -> pl.Expr:
+        column = f"{_FRAGMENT}{len(self.fragments)}"
+        values = [part for each in run for part in _value(each)]
+        self.fragments.append(pl.concat_str(values, ignore_nulls=True).alias(column))
+        # A contact that is missing has as many missing values as the fragment has fields.
+        return pl.col(column).fill_null(_MISSING * len(run))
 
 
 def namespace_of(destination: str, population: str | None, names: Sequence[str]) -> uuid.UUID:

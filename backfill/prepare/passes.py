@@ -225,6 +225,7 @@ class Passes:
         seen = self.writer.reject(number, rows, made.rejected)
         seen.strangers = made.strangers
         seen.dropped.update(made.dropped)
+        seen.lacking.update(made.lacking)
         self._count(seen)
         return made.items
 

@@ -38,13 +38,15 @@ class Made:
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
-    and REASON. `strangers` counts events that name no known contact.
+    and REASON. `strangers` counts events that name no known contact, `lacking` the good records
+    without a part of the dedupe key (`Identity.lacking`).
     """
 
     items: pl.DataFrame
     rejected: pl.DataFrame
     strangers: int
     dropped: MappingOf[str, int]
+    lacking: MappingOf[str, int]
 
 
 class RecordMaker:
@@ -74,7 +76,9 @@ class RecordMaker:
             strangers = judged.select(
                 (pl.col(_MET).is_null() & ~pl.col("__malformed")).sum()
             ).item()
-        return Made(self._items(good), rejected, strangers, self._dropped(good))
+        return Made(
+            self._items(good), rejected, strangers, self._dropped(good), self._lacking(good)
+        )
 
     # --- joining and judging ---------------------------------------------------------------
 
@@ -195,6 +199,14 @@ class RecordMaker:
             )
             .collect(engine=_ENGINE)
         )
+
+    def _lacking(self, good: pl.DataFrame) -> dict[str, int]:
+        if not self._identity.lacking:
+            return {}
+        sums = [expr.sum().alias(name) for name, expr in self._identity.lacking.items()]
+        return {
+            name: count for name, count in good.select(sums).row(0, named=True).items() if count
+        }
 
     def _dropped(self, good: pl.DataFrame) -> dict[str, int]:
         counts: dict[str, int] = {}
