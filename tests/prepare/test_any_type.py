@@ -12,7 +12,9 @@ import pytest
 
 from tests.prepare.prepared import Prepared, prepare_in
 
-NAMED = {"rules": {"contact_id": {"namespace": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}}}
+NAMED: dict[str, Any] = {
+    "rules": {"contact_id": {"namespace": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}}
+}
 FAR = pl.Series([10**17], dtype=pl.Int64)
 
 # name: a column of one value, the rule that it breaks as a text (or what it is as one), the rule
@@ -105,7 +107,10 @@ def test_an_id_from_a_column_of_any_type(tmp_path: Path, name: str) -> None:
         "contact.email": {"value": "a@example.com"},
         "type": {"value": "purchase"},
     }
-    sections = {"events": {"time": "at", "timezone": "UTC"}, "fields": fields}
+    sections: dict[str, Any] = {
+        "events": {"time": "at", "timezone": "UTC"},
+        "fields": fields,
+    }
     job = prepare_in(tmp_path, "pristo-events", events, name="a", **sections)
     rule = text if text.startswith("|") else "|uuid" if text else "|required"
     assert job.reasons == {1: f"contact.id{rule}"}
