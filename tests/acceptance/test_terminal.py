@@ -96,14 +96,15 @@ def test_an_interrupt_is_acknowledged(tmp_path):
     assert "Stopped: interrupted" in terminal.text
 
 
-def test_another_machine_is_asked_about_once_and_no_means_nothing_sent(tmp_path):
+@pytest.mark.parametrize("host", ["api.example.com", "127.0.0.1.example.com"])
+def test_another_machine_is_asked_about_once_and_no_means_nothing_sent(tmp_path, host):
     config = pristo_job(tmp_path, 20)
     backfill("plan", config, cwd=tmp_path, expect=[0])
     # Nothing listens there; a port of this machine behind a name that could be anyone's.
     run = ["run", config.name, "--base-url", "https://api.example.com"]
     with on_a_terminal(*run, cwd=tmp_path) as terminal:
         terminal.until(lambda text: "Go on? [y/N]" in text)
-        assert "Sending 20 records to Pristo events at api.example.com" in terminal.text
+        assert f"Sending 20 records to Pristo events at {host}," in terminal.text
         terminal.type("n\r")
         assert terminal.end() == 130
     assert "Nothing was sent." in terminal.text
