@@ -20,6 +20,7 @@ __all__ = [
     "ConfigError",
     "JobError",
     "LedgerError",
+    "ReadOnlyError",
     "SourceError",
     "did_you_mean",
 ]
@@ -73,6 +74,10 @@ class BusyError(BackfillError):
     """Another process works on this job."""
 
     exit_code = 11
+
+
+class ReadOnlyError(BackfillError):
+    """The job's directory can be looked at, but nothing can be written there."""
 
 
 class LedgerError(BackfillError):

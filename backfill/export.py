@@ -6,6 +6,7 @@ back means the same record as before.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
@@ -50,7 +51,8 @@ def write_records(
         raise ConfigError("its directory does not exist", where=str(target))
     if kind != "parquet":
         frame = _written_out(frame, timezone, flat=kind == "csv")
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".records-") as place:
+    beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
         ordered = _ordered(frame, rows, Path(place)).drop("__file")
         if not isinstance(target, Path):
             ordered.sink_csv(target)

@@ -128,6 +128,11 @@ class Manifest(_Part):
             os.fsync(file.fileno())
         draft.chmod(0o600)
         draft.replace(path)
+        handle = os.open(directory, os.O_RDONLY)  # the name, too, survives a power cut
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:

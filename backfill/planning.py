@@ -7,6 +7,9 @@ ledger would no longer mean the same records.
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +20,18 @@ from filelock import FileLock, Timeout
 
 from backfill.config import Config
 from backfill.destinations import destination
-from backfill.errors import BackfillError, BusyError, ChangedError, ConfigError, JobError
+from backfill.errors import (
+    BackfillError,
+    BusyError,
+    ChangedError,
+    ConfigError,
+    JobError,
+    ReadOnlyError,
+)
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress
+from backfill.soundness import refuse_links
 
 __all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "refuse_change"]
 
@@ -33,7 +44,11 @@ _OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the job for this process. Raises BusyError while another one holds it."""
+    """Hold the job for this process.
+
+    Raises BusyError while another one holds it, and ReadOnlyError where nobody can.
+    """
+    refuse_links(directory)
     lock = FileLock(directory / _LOCK, timeout=0, thread_local=False)
     try:
         lock.acquire()
@@ -43,6 +58,10 @@ def locked(directory: Path) -> Iterator[None]:
             where=str(directory),
             hint=f"Wait for it, or look on: backfill status {directory}",
         ) from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise _read_only(directory, error) from error
     try:
         yield
     finally:
@@ -124,7 +143,7 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
 def _refuse_strangers(directory: Path) -> None:
     """Never plan into a directory that holds something else, or a ledger without its manifest."""
     ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "manifest.draft"}
-    families = (LEDGER, "report", ".report-", ".records-")
+    families = (LEDGER, "report", ".draft-", ".records-")
     strangers = [
         path.name
         for path in directory.iterdir()
@@ -163,16 +182,17 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
             progress=progress,
             careful=died,
         )
-    except OSError as error:
+        _make_durable(draft)
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
+        reason = _system_words(error)
+        if reason is None:
+            raise
         raise BackfillError(
-            f"the job cannot be written: {error.strerror or error}",
+            f"the job cannot be written: {reason}",
             where=str(directory),
             hint="Check the free space and the permissions; nothing was sent.",
         ) from error
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     _clear(directory)
     for name in _OUTPUTS:
         (draft / name).rename(directory / name)
@@ -188,7 +208,33 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
         }
     )
     manifest.write(directory)
+    _sync(directory.absolute().parent)
     return manifest
+
+
+def _system_words(error: BaseException) -> str | None:
+    """What the operating system says is wrong, also where Polars passes it on; None for others."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # Polars wraps what it meets while writing in an error, or a panic, of its own.
+    if not type(error).__module__.startswith(("polars", "pyo3")):
+        return None
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return os.strerror(int(found[1])) if found else None
+
+
+def _make_durable(draft: Path) -> None:
+    """Have what was prepared survive a power cut, before the ledger says a word about it."""
+    for path in (*draft.rglob("*"), draft):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _clear(directory: Path) -> None:
@@ -211,8 +257,12 @@ def make_directory(directory: Path) -> None:
     """Make the job's directory, for its owner alone whatever the umask."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
     except OSError as error:
+        if Manifest.exists(directory):
+            # Another name would make another job, which sends everything again.
+            raise _read_only(directory, error) from error
         # A name that is a file's is a mistake of the command line; a full disk is not.
         named = isinstance(error, FileExistsError | NotADirectoryError)
         raise (ConfigError if named else BackfillError)(
@@ -220,6 +270,15 @@ def make_directory(directory: Path) -> None:
             where=str(directory),
             hint="Name another one with --job.",
         ) from error
+
+
+def _read_only(directory: Path, error: OSError) -> ReadOnlyError:
+    return ReadOnlyError(
+        f"the job's directory cannot be written to: {error.strerror or error}",
+        where=str(directory),
+        hint="Nothing was sent. Make it writable and run the same command again; `backfill"
+        " status` and `backfill records` only look.",
+    )
 
 
 def _changed_keys(manifest: Manifest, config: Config) -> str:

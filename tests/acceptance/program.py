@@ -33,10 +33,12 @@ class Ended:
         return content
 
 
-def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
-    """Start the program and let it run."""
+def start(
+    *arguments: str | Path, cwd: Path, prefix: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
+    """Start the program, behind a `prefix` such as `nice`, and let it run."""
     return subprocess.Popen(
-        [sys.executable, "-m", "backfill", *map(str, arguments)],
+        [*prefix, sys.executable, "-m", "backfill", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, **CREDENTIALS, "POLARS_MAX_THREADS": "2", **environment},
         stdin=subprocess.DEVNULL,
