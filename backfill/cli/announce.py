@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import click
 
 from backfill.address import is_here
-from backfill.address import is_here
 from backfill.cli.text import wrapped
 from backfill.deliver import Settings
 from backfill.job import Job

@@ -100,8 +100,7 @@ def test_an_interrupt_is_acknowledged(tmp_path):
 def test_another_machine_is_asked_about_once_and_no_means_nothing_sent(tmp_path, host):
     config = pristo_job(tmp_path, 20)
     backfill("plan", config, cwd=tmp_path, expect=[0])
-    # Nothing listens there; a port of this machine behind a name that could be anyone's.
-    run = ["run", config.name, "--base-url", "https://api.example.com"]
+    run = ["run", config.name, "--base-url", f"https://{host}"]
     with on_a_terminal(*run, cwd=tmp_path) as terminal:
         terminal.until(lambda text: "Go on? [y/N]" in text)
         assert f"Sending 20 records to Pristo events at {host}," in terminal.text
