@@ -142,7 +142,8 @@ class Contacts(Files):
     """The contacts source, joined to the events by its key."""
 
     key: str
-    """The column whose values stand in the events' `contact_key`."""
+    """The column whose values stand in the events' `contact_key`. White space around them does not
+    count, nor does the case of a UUID; all else is compared letter by letter."""
     keep: Literal["first", "last"] = "last"
     """Which of several rows of one contact counts."""
 

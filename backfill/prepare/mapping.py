@@ -21,6 +21,7 @@ from backfill.prepare.checked import trimmed
 from backfill.prepare.checks import check, cross_rules
 from backfill.prepare.inputs import Input, Table
 from backfill.prepare.text import as_text
+from backfill.prepare.uuids import one_spelling
 
 __all__ = ["MALFORMED", "Join", "Mapping", "Rule", "SideMapping", "mapping_of", "reasons"]
 
@@ -144,11 +145,14 @@ class _Mapper:
     now: datetime
 
     def key(self, name: str, schema: pl.Schema) -> pl.Expr:
-        """The text of a join key: the same for 123 in one file and "123" in the other."""
+        """The text of a join key: the same for 123 in one file and "123" in the other.
+
+        UUIDs meet whatever their case, as they are the same id when they are sent.
+        """
         text = as_text(pl.col(name), schema[name], timezone=self.config.events.timezone)
         if text.broken and schema[name].is_nested():
             raise ConfigError(f"column {name!r} holds {schema[name]}, which joins with nothing")
-        return trimmed(text.value)
+        return one_spelling(trimmed(text.value))
 
     def part(self, key: pl.Expr, ordering: Input | None) -> pl.Expr:
         """What a side is split by: the join key in a form that its spellings share.

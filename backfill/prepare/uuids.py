@@ -13,7 +13,7 @@ import polars_hash as plh
 
 from backfill.prepare.checked import Steps, trimmed
 
-__all__ = ["check_uuid"]
+__all__ = ["check_uuid", "one_spelling"]
 
 _FORM = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -35,3 +35,16 @@ def check_uuid(namespace: uuid.UUID | None) -> Steps:
     other = pl.when(~formed).then(inner)
     named = plh.UUIDHashNameSpace(other).uuid5(namespace=str(namespace))
     return Steps((*stages, {"value": pl.when(formed).then(lower).otherwise(named)}))
+
+
+def one_spelling(keys: pl.Expr) -> pl.Expr:
+    """Texts in which UUIDs of the 36-character form are in lower case; all others as they are."""
+    return keys.map_batches(_lowered, return_dtype=pl.String, is_elementwise=True)
+
+
+def _lowered(keys: pl.Series) -> pl.Series:
+    """Most columns hold no capital letter, and to see that is cheaper than to match the form."""
+    lower = keys.str.to_lowercase()
+    if (lower == keys).all():
+        return keys
+    return lower.zip_with(lower.str.contains(_FORM).fill_null(value=False), keys)

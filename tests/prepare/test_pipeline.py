@@ -71,6 +71,34 @@ def test_events_meet_their_contact_whatever_the_type_of_the_key(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+def test_uuids_meet_whatever_their_case_and_other_keys_only_as_they_are(
+    tmp_path: Path, parts: int
+) -> None:
+    ids = [str(uuid.UUID(int=0xABCDEF << 100 | number)) for number in range(4)]
+    people = pl.DataFrame({"id": [ids[0], ids[1].upper(), "ab"], "email": ["a@example.com"] * 3})
+    events = pristo_events(user=[ids[0].upper(), ids[1], f" {ids[1].title()}", "ab", "AB"])
+    job = pristo(
+        tmp_path,
+        events,
+        people,
+        parts=parts,
+        fields={"contact.id": "events.user", "contact.email": "email", "type": "event"},
+        rules={"contact_id": {"namespace": ids[3]}},
+    )
+    assert job.reasons == {5: "contact|reachable"}
+    assert [body["contact"]["id"] for body in job.bodies][:3] == [ids[0], ids[1], ids[1]]
+
+
+def test_of_contacts_whose_uuids_differ_in_case_alone_one_counts(tmp_path: Path) -> None:
+    one = str(uuid.UUID(int=0xABCDEF << 100))
+    people = pl.DataFrame(
+        {"id": [one, one.upper()], "email": ["a@example.com"] * 2, "name": ["Old", "New"]}
+    )
+    job = pristo(tmp_path, pristo_events(user=[one]), people)
+    assert [body["contact"]["name"] for body in job.bodies] == ["New"]
+
+
 @pytest.mark.parametrize(("keep", "name"), [("first", "Old"), ("last", "New")])
 def test_of_several_rows_of_a_contact_one_counts(tmp_path: Path, keep: str, name: str) -> None:
     people = pl.DataFrame(
