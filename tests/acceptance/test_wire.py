@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from itertools import repeat
 from pathlib import Path
 
 import httpx
@@ -176,10 +177,10 @@ def test_a_request_keeps_its_id_when_it_is_sent_again(tmp_path):
     """Also by a job planned anew, since the id comes from the record alone."""
     config = pristo_job(tmp_path, 1)
     with wire() as server:
-        server.answer = (503, b"")
-        run = ["run", config, "--base-url", server.url]
-        backfill(*run, "--max-duration", "2s", cwd=tmp_path, expect=[7, 8])
-        server.answer = None
+        server.answers = repeat((503, b"", b""))
+        run: list[str | Path] = ["run", config, "--base-url", server.url]
+        backfill(*run, "--max-duration", "1s", cwd=tmp_path, expect=[7, 8])
+        server.answers = None
         backfill(*run, cwd=tmp_path, expect=[0])
         backfill(*run, "--job", tmp_path / "again.job", cwd=tmp_path, expect=[0])
         ids = {request.header("X-Request-Id") for request in server.requests}

@@ -35,15 +35,17 @@ class Wire:
     def __init__(self) -> None:
         self.requests: list[Written] = []
         self.url = ""
-        self.answer: tuple[int, bytes] | None = None
-        self.headers = b""
+        self.answers: Iterator[tuple[int, bytes, bytes]] | None = None
+        """Status, header lines and body of each reply to come, in place of a success."""
 
-    def reply(self, path: str) -> tuple[int, bytes]:
-        if self.answer is not None:
-            return self.answer
+    def reply(self, path: str) -> tuple[int, bytes, bytes]:
+        if self.answers is not None:
+            return next(self.answers)
         if path.startswith("/v1/"):
-            return 201, b'{"ok":true,"status":201,"statusText":"Created","body":null,"raw":""}'
-        return 200, b'{"status":"success","request_id":"3d19215e-0000-4a05-a41a-527314e6ff6a"}'
+            body = b'{"ok":true,"status":201,"statusText":"Created","body":null,"raw":""}'
+            return 201, b"", body
+        body = b'{"status":"success","request_id":"3d19215e-0000-4a05-a41a-527314e6ff6a"}'
+        return 200, b"", body
 
 
 @contextmanager
@@ -63,9 +65,9 @@ def wire() -> Iterator[Wire]:
                     line.decode("latin-1").rstrip("\r\n"), tuple(headers), self.rfile.read(length)
                 )
                 state.requests.append(written)
-                status, body = state.reply(written.line.split(" ")[1])
+                status, lines, body = state.reply(written.line.split(" ")[1])
                 head = b"HTTP/1.1 %d Words\r\nContent-Type: application/json\r\n" % status
-                head += state.headers + b"Content-Length: %d\r\n\r\n" % len(body)
+                head += lines + b"Content-Length: %d\r\n\r\n" % len(body)
                 self.wfile.write(head + body)
 
     class Server(socketserver.ThreadingTCPServer):
