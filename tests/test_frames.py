@@ -26,7 +26,7 @@ FRAME = pl.DataFrame(
 def stored(frame, directory) -> str:
     content = store_frames({"events": {"files": frame, "time": "at"}}, directory)
     assert content["events"]["time"] == "at"
-    return content["events"]["files"]
+    return str(content["events"]["files"])
 
 
 def test_a_frame_is_stored_for_its_owner_alone_and_found_again(tmp_path):

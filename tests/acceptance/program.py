@@ -34,7 +34,7 @@ class Ended:
 
 
 def start(
-    *arguments: str | Path, cwd: Path, prefix: Sequence[str] = (), **environment: str
+    *arguments: object, cwd: Path, prefix: Sequence[str] = (), **environment: str
 ) -> subprocess.Popen[str]:
     """Start the program, behind a `prefix` such as `nice`, and let it run."""
     return subprocess.Popen(
@@ -49,7 +49,7 @@ def start(
 
 
 def backfill(
-    *arguments: str | Path, cwd: Path, timeout: float = 60, expect: Sequence[int] = (), **env: str
+    *arguments: object, cwd: Path, timeout: float = 60, expect: Sequence[int] = (), **env: str
 ) -> Ended:
     """Run the program to its end; `expect` are the exit codes that are right."""
     process = start(*arguments, cwd=cwd, **env)

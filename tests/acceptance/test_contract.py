@@ -18,7 +18,7 @@ STATES = ("rejected", "duplicate", "pending", "delivered", "failed", "unknown")
 
 def balanced(content) -> bool:
     records = content["records"]
-    return records["input"] == sum(records[state] for state in STATES)
+    return bool(records["input"] == sum(records[state] for state in STATES))
 
 
 def test_a_clean_job_goes_all_the_way(tmp_path):

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from threading import Thread
 
 import polars as pl
@@ -34,7 +35,7 @@ SLOW = "concurrency = 4\npatience = '0.5s'\n"
 
 def balanced(content) -> bool:
     records = content["records"]
-    return records["input"] == sum(records[state] for state in STATES)
+    return bool(records["input"] == sum(records[state] for state in STATES))
 
 
 def wait_for(process: subprocess.Popen[str], server: Sandbox, accepted: int) -> None:
@@ -51,13 +52,13 @@ def ended(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def status(config: Path) -> dict:
+def status(config: Path) -> dict[str, Any]:
     content = backfill("status", config, "--json", cwd=config.parent, expect=[0]).json
     assert balanced(content)
     return content
 
 
-def goes_on_to_the_end(config: Path, server: Sandbox, expect: list[int]) -> dict:
+def goes_on_to_the_end(config: Path, server: Sandbox, expect: list[int]) -> dict[str, Any]:
     """Run what is left, and see that each record was stored once at most and none is lost."""
     run = ["run", config, "--json", "--base-url", server.url]
     content = backfill(*run, cwd=config.parent, expect=expect).json
