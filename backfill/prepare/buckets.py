@@ -20,7 +20,7 @@ __all__ = ["OWN", "BucketWriter", "gather"]
 OWN = "source."
 """What stands before a source's own column's name beside other columns."""
 
-_ROW_GROUP = 50_000  # rows that a reader of a few positions has to decode
+_ROW_GROUP = 8_192  # rows that a reader of a few positions has to decode
 
 
 @dataclass(frozen=True)
