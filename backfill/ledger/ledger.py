@@ -34,7 +34,7 @@ __all__ = ["Ledger"]
 
 _LOST = "the program ended before the reply was written down"
 _BY_HAND = "settled by hand"
-_QUIET = "quiet_until"
+_QUIET, _ASKED = "quiet_until", "quiet_asked_at"
 _PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
 _MOST_TAILS = 16_384  # lanes whose last span is kept in memory
 _COLUMNS = ("bucket", "start", "stop", "state", "http_status", "reason", "request_id", "at")
@@ -317,12 +317,20 @@ class Ledger:
     # --- small facts -------------------------------------------------------------------------
 
     def quiet_until(self) -> float:
-        """Before when nothing may be sent, in seconds since the epoch; 0 where nobody asked."""
-        return float(self.recall(_QUIET) or 0)
+        """Before when nothing may be sent, in seconds since the epoch; 0 where nobody asked.
+
+        Where the clock was set back since, no longer from now than was asked for then.
+        """
+        until = float(self.recall(_QUIET) or 0)
+        if not until:
+            return until
+        return until - max(0.0, float(self.recall(_ASKED) or 0) - self._clock())
 
     def set_quiet_until(self, epoch: float) -> None:
         """Remember before when nothing may be sent, in seconds since the epoch."""
-        self.remember(_QUIET, repr(float(epoch)))
+        with self._file.transaction() as connection:
+            connection.execute(sql.REMEMBER, (_QUIET, repr(float(epoch))))
+            connection.execute(sql.REMEMBER, (_ASKED, repr(self._clock())))
 
     def remember(self, key: str, value: str) -> None:
         """Keep a small fact over restarts, instead of what was kept under its name."""
@@ -343,3 +351,5 @@ class Ledger:
                 connection.execute(sql.RECOVER, (_LOST, self._clock()))
                 connection.execute(sql.LAND_ALL)
         self.recovered = found
+        if (until := self.quiet_until()) < float(self.recall(_QUIET) or 0):
+            self.set_quiet_until(until)  # or it would stay ahead of a clock that was set back

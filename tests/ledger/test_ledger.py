@@ -137,6 +137,17 @@ def test_small_facts_survive(ledger: Ledger, path: Path) -> None:
         assert again.quiet_until() == 1_800_000_000.25
 
 
+def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(path: Path) -> None:
+    now, day = 1_800_000_000.0, 86_400.0
+    with Ledger.open(path, create=True, clock=lambda: now + day) as ledger:
+        ledger.set_quiet_until(now + day + 30)
+        assert ledger.quiet_until() == now + day + 30
+    with Ledger.open(path, clock=lambda: now) as ledger:
+        assert ledger.quiet_until() == now + 30
+    with Ledger.open(path, clock=lambda: now + 20) as ledger:
+        assert ledger.quiet_until() == now + 30
+
+
 def test_outcomes_come_by_bucket_and_position_over_many_pages(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
