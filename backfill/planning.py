@@ -60,7 +60,11 @@ def locked(directory: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
+            raise BackfillError(
+                f"the job cannot be locked: {error.strerror or error}",
+                where=str(directory / _LOCK),
+                hint="That should be an empty file; remove whatever stands there.",
+            ) from error
         raise _read_only(directory, error) from error
     try:
         yield

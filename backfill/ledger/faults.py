@@ -72,6 +72,12 @@ def plain_words(path: Path) -> Iterator[None]:
         else:
             message, hint = words
         raise LedgerError(f"{message} ({error})", where=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise LedgerError(
+            f"the ledger is damaged: it holds what is no text ({error.reason})",
+            where=str(path),
+            hint=DAMAGED,
+        ) from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise LedgerError(

@@ -17,6 +17,7 @@ import pytest
 from backfill.errors import LedgerError
 from backfill.ledger import Ledger
 from backfill.ledger import statements as sql
+from backfill.ledger.faults import plain_words
 from backfill.model import Batch, Outcome, Settlement, State
 
 NOBODY = 65534
@@ -259,3 +260,8 @@ class TestReadOnlyDirectory:
         )
         said = self.as_ordinary_user(closed_directory, code)
         assert "writable" in said or "may read and write" in said
+
+
+def test_text_that_is_none_is_damage(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="no text"), plain_words(tmp_path / "ledger.sqlite"):
+        b"\xc5\x00".decode()

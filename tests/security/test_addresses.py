@@ -145,7 +145,7 @@ def test_a_certificate_that_nobody_vouches_for_is_no_server(planned):
             "run", planned, "--job", planned.parent / "tls.job", "--yes",
             "--base-url", f"https://localhost:{server.server_address[1]}",
             "--max-duration", "1s", "--json", cwd=planned.parent, expect=[7, 8],
-            PYTHONHTTPSVERIFY="0", CURL_CA_BUNDLE="", REQUESTS_CA_BUNDLE="", NODE_TLS_REJECT_UNAUTHORIZED="0",
+            PYTHONHTTPSVERIFY="0", CURL_CA_BUNDLE="", REQUESTS_CA_BUNDLE="",
         )  # fmt: skip
         server.shutdown()
         thread.join()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backfill.config import load_config
-from backfill.errors import JobError
+from backfill.errors import BackfillError, JobError
 from backfill.job import open_job, plan_job
 from backfill.model import Secret
 from backfill.sandbox import running_sandbox
@@ -117,6 +117,13 @@ def test_a_link_that_comes_later_stops_a_run_and_shows_the_status_nothing(tmp_pa
         job.run(credential=Secret("invented-key"), base_url="http://127.0.0.1:9")
     with pytest.raises(JobError, match="is a link"):
         job.status()
+
+
+def test_a_lock_that_is_no_file_is_named(tmp_path):
+    directory = tmp_path / "pristo.job"
+    (directory / ".lock").mkdir(parents=True)
+    with pytest.raises(BackfillError, match="cannot be locked"):
+        plan_job(load_config(pristo_job(tmp_path, 5)), directory)
 
 
 def test_a_job_may_be_reached_through_a_link(tmp_path):
