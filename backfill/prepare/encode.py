@@ -197,10 +197,10 @@ def _escape(texts: pl.Series) -> pl.Series:
     """Escape a column. Most hold nothing to escape, and looking is cheaper than rewriting."""
     if not texts.str.contains(_ESCAPED).any():
         return texts
-    text = pl.col(texts.name)
-    encoded = pl.struct(text.alias("")).struct.json_encode()
-    inner = encoded.str.strip_prefix('{"":"').str.strip_suffix('"}')
-    return texts.to_frame().select(pl.when(text.is_not_null()).then(inner)).to_series()
+    encoded = pl.struct("text").struct.json_encode()
+    inner = encoded.str.strip_prefix('{"text":"').str.strip_suffix('"}')
+    escaped = pl.when(pl.col("text").is_not_null()).then(inner).alias(texts.name)
+    return texts.to_frame("text").select(escaped).to_series()
 
 
 def _written_plainly(each: Input) -> bool:

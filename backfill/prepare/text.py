@@ -81,9 +81,10 @@ def _in_digits(numbers: pl.Series) -> pl.Series:
     """Numbers without exponents. Few columns have any, and writing them out takes ten steps."""
     if not numbers.str.contains("e", literal=True).any():
         return numbers
-    number = pl.col(numbers.name)
+    number = pl.col("number")
     scientific = pl.when(number.str.contains("e", literal=True)).then(number)
-    return numbers.to_frame().select(pl.coalesce(_without_exponent(scientific), number)).to_series()
+    written = pl.coalesce(_without_exponent(scientific), number).alias(numbers.name)
+    return numbers.to_frame("number").select(written).to_series()
 
 
 def _without_exponent(scientific: pl.Expr) -> pl.Expr:
