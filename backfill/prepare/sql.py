@@ -3,7 +3,7 @@
 An expression is parsed, then its tree is compared with what may stand in it. Whatever looks
 beyond the row (aggregates, windows, subqueries, table functions) would give another value in
 another bucket, and whatever reads the clock would give another value tomorrow, so both are
-refused. Polars' expressions know no function that reads a file or the environment.
+refused. What names a table is refused before it is parsed, since parsing would open a file.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 
 from backfill.errors import ConfigError, did_you_mean
+from backfill.prepare.sql_words import foreign_words, outside_quotes
 
 __all__ = ["row_expression"]
 
 _CLOCK = re.compile(
     r"\b(now\s*\(|current_(date|time|timestamp)\b|local(time|timestamp)\b)", re.IGNORECASE
 )
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 
 _NODES = frozenset({"Alias", "BinaryExpr", "Cast", "Column", "Function", "Literal", "Ternary"})
 _FAMILIES = frozenset(
@@ -68,7 +68,10 @@ _DOWN_THE_COLUMN = frozenset({"ConcatVertical"})
 
 def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) -> pl.Expr:
     """Parse an expression over the columns of `schema`. Raises ConfigError, which names `where`."""
-    if _CLOCK.search(_QUOTED.sub("''", text)):
+    words = foreign_words(text)
+    if words is not None:
+        raise _refused(text, words, where)
+    if _CLOCK.search(outside_quotes(text)):
         raise _refused(text, "reads the clock", where)
     try:
         expression = pl.sql_expr(text)
@@ -143,7 +146,8 @@ def _refused(text: str, what: str, where: str) -> ConfigError:
         f"{text!r} {what}",
         where=where,
         hint="An expression gives one value for each row from that row's columns alone: no"
-        " aggregate, window, subquery, table function, and nothing that changes with the time.",
+        " aggregate, window, subquery, table function, and nothing that changes with the time."
+        " A column whose name is a word of SQL is written in double quotes.",
     )
 
 

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from backfill.errors import ConfigError
 from backfill.prepare.sql import row_expression
 
-SCHEMA = {"a": pl.String(), "b": pl.String(), "n": pl.Int64(), "my column": pl.String()}
+KEYWORDS = {"select": "s", "values": "t", "table": "v", "from": "f"}
+SCHEMA = {
+    "a": pl.String(),
+    "b": pl.String(),
+    "n": pl.Int64(),
+    "my column": pl.String(),
+    "at": pl.Date(),
+    **dict.fromkeys(KEYWORDS, pl.String()),
+}
 ROWS = pl.DataFrame(
-    {"a": ["x-y", None, ""], "b": ["p", "q", None], "n": [1, 2, 3], "my column": ["1", "2", "3"]},
+    {
+        "a": ["x-y", None, ""],
+        "b": ["p", "q", None],
+        "n": [1, 2, 3],
+        "my column": ["1", "2", "3"],
+        "at": [date(2024, 1, 2), date(2024, 3, 4), None],
+        **{name: [value, value, None] for name, value in KEYWORDS.items()},
+    },
     schema=SCHEMA,
 )
 
@@ -34,6 +55,21 @@ ROWS = pl.DataFrame(
         ('"my column" || b', ["1p", "2q", None]),
         ("a || 'now()'", ["x-ynow()", None, "now()"]),
         ("n between 2 and 3", [False, True, True]),
+        ("extract(year from at)", [2024, 2024, None]),
+        ("substring(a from 1 for 2)", ["x-", None, ""]),
+        ("trim(both 'x' from a)", ["-y", None, ""]),
+        ('"select" || "values" || "table" || "from"', ["stvf", "stvf", None]),
+        (
+            "a || 'select (from ''with'' \"read_csv('",
+            [
+                "x-yselect (from 'with' \"read_csv(",
+                None,
+                "select (from 'with' \"read_csv(",
+            ],
+        ),
+        ("b -- from read_csv('x')\n || 'c'", ["pc", "qc", None]),
+        ("b /* select '1' */ || 'c'", ["pc", "qc", None]),
+        ("`my column`", ["1", "2", "3"]),
     ],
 )
 def test_a_row_expression_gives_a_value_for_each_row(text: str, values: list[object]) -> None:
@@ -94,3 +130,62 @@ def test_what_looks_beyond_the_row_or_cannot_be_read_is_refused(text: str) -> No
 def test_a_column_that_is_not_there_is_named_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="my column"):
         row_expression('"my colum" || a', SCHEMA, where="x")
+
+
+OPENING = [
+    "(select x from read_csv('{}'))",
+    "a in (select x from read_csv('{}'))",
+    "a in (from read_csv('{}'))",
+    "(FrOm read_csv('{}'))",
+    "exists(select 1 from read_csv('{}'))",
+    "a || (with t as (select * from read_csv('{}')) select x from t)",
+    "trim(from read_csv('{}'))",
+    "a || /* /* */ ' */ (select x from read_csv('{}')) || /* ' */ 'b'",
+    "a || E'\\'' || (select x from read_csv('{}')) || 'b'",
+    "a || $$'$$ || (select x from read_csv('{}')) || $$'$$",
+    "a -- \r ' \n || (select x from read_csv('{}')) --\r '",
+    "a || q'['']' || (select x from read_csv('{}')) || q'[']'",
+    "a from read_csv('{}')",
+    "read_csv('{}')",
+    "scan_parquet('{}')",
+    "(table a)",
+    "a in (values ('x'))",
+    "with t as (select 1) a",
+]
+
+TRY = """
+import sys
+import polars as pl
+from backfill.errors import ConfigError
+from backfill.prepare.sql import row_expression
+for text in sys.argv[1:]:
+    try:
+        row_expression(text, {"a": pl.String()}, where="x")
+    except ConfigError as error:
+        print(repr(error.message))
+"""
+
+
+@pytest.mark.parametrize("text", OPENING)
+def test_a_file_is_spoken_of_in_the_same_way_whether_it_is_there_or_not(
+    text: str, tmp_path: Path
+) -> None:
+    there = tmp_path / "there.csv"
+    there.write_text("root:x:0\n")
+    messages = []
+    for path in (there, tmp_path / "not there.csv"):
+        with pytest.raises(ConfigError) as caught:
+            row_expression(text.replace("{}", str(path)), SCHEMA, where="x")
+        assert "root:x:0" not in str(caught.value)
+        messages.append(str(caught.value).replace(str(path), "…"))
+    assert messages[0] == messages[1]
+
+
+def test_not_even_a_pipe_is_opened_that_would_never_answer(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    texts = [text.replace("{}", str(pipe)) for text in OPENING]
+    done = subprocess.run(
+        [sys.executable, "-c", TRY, *texts], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert len(done.stdout.splitlines()) == len(texts)
