@@ -41,6 +41,21 @@ class State(StrEnum):
     FAILED = "failed"  # the destination refused it for good
     UNKNOWN = "unknown"  # sent, and nobody can say whether it arrived
 
+    @property
+    def meaning(self) -> str:
+        """What is true of records in this state, as the end of a line or a sentence."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    State.REJECTED: "broke a rule before anything was sent",
+    State.DUPLICATE: "the same record stands elsewhere, and that one is kept",
+    State.PENDING: "to be sent",
+    State.DELIVERED: "the destination has them",
+    State.FAILED: "the destination refused them for good",
+    State.UNKNOWN: "sent, and nobody can say whether they arrived",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Books:

@@ -17,10 +17,20 @@ from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import State
 
-__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies"]
+__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies", "spans_of"]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
 
+_SPANS: dict[str, pl.DataType] = {
+    "bucket": pl.Int64(),
+    "start": pl.Int64(),
+    "stop": pl.Int64(),
+    "state": pl.String(),
+    "http_status": pl.Int64(),
+    "reason": pl.String(),
+    "request_id": pl.String(),
+    "at": pl.Float64(),
+}
 _READY_STATES = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
 
 
@@ -34,6 +44,11 @@ def frame_of_records(
     """
     parts = list(_parts(directory, manifest, ledger, state))
     return pl.concat(parts, how="vertical") if parts else _empty(directory, manifest)
+
+
+def spans_of(ledger: Ledger) -> pl.DataFrame:
+    """What the ledger knows, one row for each range of positions with one outcome."""
+    return pl.DataFrame(ledger.outcome_columns(), schema_overrides=_SPANS)
 
 
 def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
@@ -138,19 +153,7 @@ def _parts(
 
 def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
     """The settled ranges of each bucket, ascending."""
-    every = pl.DataFrame(
-        ledger.outcome_columns(),
-        schema_overrides={
-            "bucket": pl.UInt32(),
-            "start": pl.Int64(),
-            "stop": pl.Int64(),
-            "state": pl.String(),
-            "http_status": pl.Int64(),
-            "reason": pl.String(),
-            "request_id": pl.String(),
-            "at": pl.Float64(),
-        },
-    )
+    every = spans_of(ledger)
     parts = every.partition_by("bucket", as_dict=True)
     for bucket in range(len(manifest.buckets)):
         yield bucket, parts.get((bucket,), every.clear()).sort("start")

@@ -26,14 +26,6 @@ _COLOURS = {
     State.FAILED: "red",
     State.UNKNOWN: "magenta",
 }
-_MEANING = {
-    State.REJECTED: "broke a rule before anything was sent",
-    State.DUPLICATE: "the same record stands elsewhere",
-    State.PENDING: "to be sent",
-    State.DELIVERED: "the destination has them",
-    State.FAILED: "the destination refused them for good",
-    State.UNKNOWN: "sent, and nobody can say whether they arrived",
-}
 _REASONS = 12  # that are listed; --json has them all
 
 
@@ -52,7 +44,7 @@ def print_status(status: Status, *, reasons: bool = True) -> None:
         count = books.of(state)
         line = f"  {state:<10} {count:>{width},}"
         if count:
-            meaning = click.style(_MEANING[state], dim=True)
+            meaning = click.style(state.meaning, dim=True)
             line = f"{click.style(line, fg=_COLOURS[state])}  {meaning}"
         click.echo(line)
     if books.balanced:

@@ -11,8 +11,9 @@ from backfill.destinations import destination
 from backfill.manifest import Manifest
 from backfill.model import Books, State
 from backfill.report.markup import Html, join, tag, without_secrets
-from backfill.report.wording import COLOURS, MEANING, amount, duration, moment, share
+from backfill.report.wording import COLOURS, amount, moment, share
 from backfill.status import Phase, Status
+from backfill.terminal import duration
 
 __all__ = ["balance", "books_bar", "books_html", "books_table", "job_html", "status_html", "swatch"]
 
@@ -139,7 +140,7 @@ def books_table(books: Books) -> Html:
             tag("th", swatch(COLOURS[state]), state.value, scope="row"),
             tag("td", amount(books.of(state)), class_="number"),
             tag("td", share(books.of(state), books.input), class_="number"),
-            tag("td", MEANING[state], class_="meaning"),
+            tag("td", state.meaning, class_="meaning"),
             class_=None if books.of(state) else "none",
         )
         for state in COLOURS

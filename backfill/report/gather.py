@@ -23,6 +23,7 @@ from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import RequestCounts, State
 from backfill.planning import LEDGER
+from backfill.records import spans_of
 from backfill.report.course import Course, course_of
 from backfill.status import Phase, Status
 
@@ -44,16 +45,6 @@ _UNITS = (
     ("month", "1mo", timedelta(days=7300)),
     ("year", "1y", timedelta.max),
 )
-_SPANS = {
-    "bucket": pl.Int64(),
-    "start": pl.Int64(),
-    "stop": pl.Int64(),
-    "state": pl.String(),
-    "http_status": pl.Int64(),
-    "reason": pl.String(),
-    "request_id": pl.String(),
-    "at": pl.Float64(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +112,7 @@ def gather(job: Job) -> Figures:
     status, manifest = job.status(), job.manifest
     ledger = Ledger.look(job.directory / LEDGER)
     try:
-        spans = pl.DataFrame(ledger.outcome_columns(), schema=_SPANS)
+        spans = spans_of(ledger)
         ticks, requests = tuple(ledger.ticks()), ledger.requests()
     finally:
         ledger.close()

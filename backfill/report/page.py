@@ -16,8 +16,9 @@ from backfill.report.pictures import Picture
 from backfill.report.reasons import reasons
 from backfill.report.standing import books_section, next_section
 from backfill.report.timeline import event_times, over_time, replies
-from backfill.report.wording import amount, clock, duration, milliseconds, share
+from backfill.report.wording import amount, clock, milliseconds, share
 from backfill.status import Phase
+from backfill.terminal import duration
 from backfill.version import VERSION
 
 __all__ = ["page"]

@@ -11,7 +11,8 @@ from backfill.report.markup import Html, tag
 from backfill.report.parts import alternative, figure, section
 from backfill.report.pictures import Picture
 from backfill.report.tables import course_table, replies_table, table, times_table
-from backfill.report.wording import amount, clock, counted, duration, milliseconds
+from backfill.report.wording import amount, clock, counted, milliseconds
+from backfill.terminal import duration
 
 __all__ = ["event_times", "over_time", "replies"]
 

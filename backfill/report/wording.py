@@ -8,10 +8,8 @@ from backfill.model import State
 
 __all__ = [
     "COLOURS",
-    "MEANING",
     "amount",
     "clock",
-    "duration",
     "milliseconds",
     "moment",
     "records",
@@ -27,14 +25,6 @@ COLOURS = {
     State.PENDING: "#3f86d9",
     State.DUPLICATE: "#7d8794",
     State.REJECTED: "#bd7a12",
-}
-MEANING = {
-    State.REJECTED: "broke a rule before anything was sent",
-    State.DUPLICATE: "the same record stands elsewhere, and that one is kept",
-    State.PENDING: "to be sent",
-    State.DELIVERED: "the destination has them",
-    State.FAILED: "the destination refused them for good",
-    State.UNKNOWN: "sent, and nobody can say whether they arrived",
 }
 
 
@@ -80,16 +70,6 @@ def moment(text: str) -> str:
         return clock(datetime.fromisoformat(text).timestamp())
     except ValueError:
         return text
-
-
-def duration(seconds: float) -> str:
-    """The two units that matter: `3 h 20 min`, `45 s`."""
-    whole = max(0, round(seconds))
-    days, rest = divmod(whole, 86_400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2]) or "0 s"
 
 
 def milliseconds(value: float) -> str:
