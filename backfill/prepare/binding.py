@@ -281,6 +281,8 @@ class _Binder:
     def _sql(self, name: str, field: Field, spec: Sql) -> Input:
         schema = self.columns.sides[spec.side].schema
         raw = row_expression(spec.text, schema, where=f"[fields] {name}")
+        for column in raw.meta.root_names():
+            self.columns.require(spec.side, column, f"[fields] {name}")
         empty = pl.DataFrame(schema=dict(schema)).lazy()
         dtype = empty.select(raw.alias("value")).collect_schema()["value"]
         return Input(name, field, spec.side, raw, dtype)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
 from backfill.config import Column
 from backfill.errors import ConfigError, SourceError, did_you_mean
 from backfill.prepare.inputs import Input, Side
-from backfill.prepare.sources import Source
+from backfill.prepare.sources import FileColumns, Source
 
 __all__ = ["Columns"]
+
+_SEPARATORS = (";", "\t", "|", ",")
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,16 @@ class Columns:
     sides: Mapping[Side, Source]
 
     def require(self, side: Side, column: str, where: str) -> None:
-        """Raise SourceError, with the nearest column, where a side lacks a column."""
-        source = self.sides[side]
-        if column not in source.columns:
-            first, *more = (entry.name for entry in source.entries)
-            files = f"{first} and {len(more)} more" if more else first
+        """Raise SourceError, with the nearest column, where a file of a side lacks a column."""
+        lacking = self.sides[side].lacking(column)
+        if lacking:
+            first, *more = lacking
+            name = first.location.name
+            files = f"{name} and {len(more)} more" if more else name
             raise SourceError(
                 f"there is no column {column!r} in {files}",
                 where=where,
-                hint=did_you_mean(column, source.columns),
+                hint=_hint(column, first, side),
             )
 
     def resolve(self, column: Column, where: str) -> Side:
@@ -38,6 +44,7 @@ class Columns:
             return column.side
         having = [side for side, source in self.sides.items() if column.name in source.columns]
         if len(having) == 1:
+            self.require(having[0], column.name, where)
             return having[0]
         if having:
             raise ConfigError(
@@ -47,10 +54,15 @@ class Columns:
             )
         known = [name for source in self.sides.values() for name in source.columns]
         files = " and ".join(source.entries[0].name for source in self.sides.values())
+        hints = (
+            _misread(column.name, file, side)
+            for side, source in self.sides.items()
+            for file in source.lacking(column.name)
+        )
         raise SourceError(
             f"there is no column {column.name!r} in {files}",
             where=where,
-            hint=did_you_mean(column.name, known),
+            hint=next(filter(None, hints), did_you_mean(column.name, known)),
         )
 
     def unused(self, inputs: Iterable[Input], keys: Mapping[Side, str | None]) -> Iterator[str]:
@@ -63,3 +75,26 @@ class Columns:
             for name in source.columns:
                 if name not in used.get(side, ()):
                     yield f"{side}.{name}"
+
+
+def _hint(column: str, file: FileColumns, side: Side) -> str | None:
+    return _misread(column, file, side) or did_you_mean(column, file.columns)
+
+
+def _misread(column: str, file: FileColumns, side: Side) -> str | None:
+    """What to set where the file has the column and is read in a way that hides it."""
+    directory = Path(file.location.path).parent
+    if any(unquote(part).startswith(f"{column}=") for part in directory.parts):
+        return f"It is in the directory's name: set hive = true under [{side}]."
+    separator = file.location.separator
+    if separator is None or len(file.columns) != 1:
+        return None
+    other = next(
+        (each for each in _SEPARATORS if each in file.columns[0] and each != separator), None
+    )
+    if other is None:
+        return None
+    return (
+        f"The file's cells seem to be separated by something else: set separator = "
+        f"{json.dumps(other)} under [{side}]."
+    )

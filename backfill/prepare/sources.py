@@ -27,7 +27,7 @@ from backfill.prepare.parquet_files import ParquetFile, scan_parquet, survey_par
 from backfill.prepare.remote import Copies
 from backfill.prepare.schemas import converted, union
 
-__all__ = ["OURS", "Source", "check_unchanged", "open_source"]
+__all__ = ["OURS", "FileColumns", "Source", "check_unchanged", "open_source"]
 
 OURS = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw")
 """Columns that `records` adds; dropped here, so its rows can be fed back in as they are."""
@@ -39,6 +39,21 @@ _INTERNAL: dict[str, pl.DataType] = {
 }
 
 Opened = CsvFile | NdjsonFile | ParquetFile
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """The columns of one file; `headed` where it has the same ones in all of its rows."""
+
+    location: Location
+    columns: tuple[str, ...]
+    headed: bool
+
+    @classmethod
+    def of(cls, file: Opened) -> FileColumns:
+        names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
+        own = tuple(name for name in names if name not in OURS)
+        return cls(file.location, own, not isinstance(file, NdjsonFile))
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,17 @@ class Source:
     _files: tuple[Opened, ...]
     _paths: tuple[str, ...]
     _copies: Copies  # of remote files; they go with the source
+
+    def lacking(self, column: str) -> list[FileColumns]:
+        """The files that should have a column and do not.
+
+        A line of NDJSON says what it has, so a file of such lines need not have what another
+        file of the source has.
+        """
+        files = [FileColumns.of(file) for file in self._files]
+        if column in self.columns:
+            files = [each for each in files if each.headed]
+        return [each for each in files if column not in each.columns]
 
     def scan(self) -> pl.LazyFrame:
         """`__file`, `__row`, `__raw`, then the own columns.
