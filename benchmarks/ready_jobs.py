@@ -12,10 +12,11 @@ from backfill.manifest import Bucket, Manifest
 POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
 _BUCKET = 150_000  # records
 _LANE = 1_500  # records
+_ROW_GROUP = 8_192  # records
 
 
 def make_job(directory: Path, name: str, records: int) -> Manifest:
-    """A job of so many records, in lanes and buckets of the size that preparing makes."""
+    """A job of so many records, in lanes, buckets and row groups of the size that preparing makes."""
     (directory / "ready").mkdir(parents=True)
     buckets = []
     for index, first in enumerate(range(0, records, _BUCKET)):
@@ -23,7 +24,12 @@ def make_job(directory: Path, name: str, records: int) -> Manifest:
         # Small jobs have at least 64 lanes, so that all connections are busy.
         lane = min(_LANE, max(1, records // 64))
         lanes = tuple(min(lane, rows - start) for start in range(0, rows, lane))
-        _frame(name, first, rows, lane).write_parquet(directory / "ready" / f"{index:03}.parquet")
+        _frame(name, first, rows, lane).write_parquet(
+            directory / "ready" / f"{index:03}.parquet",
+            compression="lz4",
+            statistics=False,
+            row_group_size=_ROW_GROUP,
+        )
         buckets.append(Bucket(file=f"{index:03}.parquet", rows=rows, lanes=lanes))
     manifest = Manifest(
         backfill="0",
