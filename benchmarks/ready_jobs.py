@@ -16,7 +16,7 @@ _ROW_GROUP = 8_192  # records
 
 
 def make_job(directory: Path, name: str, records: int) -> Manifest:
-    """A job of so many records, in lanes, buckets and row groups of the size that preparing makes."""
+    """A job of so many records, in lanes, buckets and row groups as preparing makes them."""
     (directory / "ready").mkdir(parents=True)
     buckets = []
     for index, first in enumerate(range(0, records, _BUCKET)):
