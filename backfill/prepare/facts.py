@@ -20,6 +20,7 @@ __all__ = [
     "Place",
     "Seen",
     "Tally",
+    "Unreadable",
     "as_counts",
     "facts_of",
     "seen_in_ready",
@@ -53,6 +54,14 @@ class Seen:
     longest_key: int = 0
     longest_lane: int = 0
     requests: int = 0
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Rows of the contacts that no reader can read: how many, and file, row and text of some."""
+
+    count: int = 0
+    first: tuple[tuple[str, int, str], ...] = ()
 
 
 class Tally(Seen):
@@ -127,10 +136,10 @@ def facts_of(
     binding: Binding,
     *,
     examples: Mapping[str, tuple[Example, ...]],
-    unreadable: int,
+    unreadable: Unreadable,
     warned: Sequence[Input],
 ) -> Facts:
-    """Put the facts of a plan together. `unreadable` counts contacts that no reader could read."""
+    """Put the facts of a plan together."""
     return Facts(
         first_time=_iso(tally.first_time),
         last_time=_iso(tally.last_time),
@@ -147,13 +156,15 @@ def facts_of(
 
 
 def _warnings(
-    tally: Tally, binding: Binding, unreadable: int, warned: Sequence[Input]
+    tally: Tally, binding: Binding, unreadable: Unreadable, warned: Sequence[Input]
 ) -> Iterator[str]:
     if tally.strangers:
         yield f"{_events(tally.strangers)} a contact that is not in the contacts' files"
-    if unreadable:
-        rows = "1 row" if unreadable == 1 else f"{unreadable:,} rows"
-        yield f"{rows} of the contacts cannot be read and were left out"
+    if unreadable.count:
+        rows = "1 row" if unreadable.count == 1 else f"{unreadable.count:,} rows"
+        some = "; ".join(f"{file} row {row}: {text!r}" for file, row, text in unreadable.first)
+        more = "; …" if unreadable.count > len(unreadable.first) else ""
+        yield f"{rows} of the contacts cannot be read and were left out ({some}{more})"
     yield from _lacking(tally, binding)
     for index, each in enumerate(warned):
         if count := tally.warned[f"__warned{index}"]:

@@ -22,7 +22,7 @@ from backfill.prepare.damage import UNREADABLE
 from backfill.prepare.dedupe import MARKS
 from backfill.prepare.earlier import Delivered, delivered_earlier
 from backfill.prepare.examples import examples_of
-from backfill.prepare.facts import Seen, as_counts, facts_of
+from backfill.prepare.facts import Seen, Unreadable, as_counts, facts_of
 from backfill.prepare.identity import identity_of
 from backfill.prepare.mapping import mapping_of
 from backfill.prepare.passes import Passes
@@ -30,6 +30,8 @@ from backfill.prepare.sources import Source, open_source
 from backfill.prepare.split import parts_needed
 
 __all__ = ["prepare"]
+
+_NAMED, _SHOWN = 3, 60  # rows of the contacts that cannot be read, and characters of each
 
 
 def prepare(
@@ -172,11 +174,23 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
     )
 
 
-def _unreadable(contacts: Source | None) -> int:
+def _unreadable(contacts: Source | None) -> Unreadable:
     if contacts is None:
-        return 0
-    count: int = contacts.scan().select(pl.col("__raw").is_not_null().sum()).collect().item()
-    return count
+        return Unreadable()
+    place = pl.struct("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN))
+    count, first = (
+        contacts.scan()
+        .filter(pl.col("__raw").is_not_null())
+        .select(pl.len(), place.sort_by("__file", "__row").head(_NAMED).implode().alias("first"))
+        .collect()
+        .row(0)
+    )
+    return Unreadable(
+        count,
+        tuple(
+            (contacts.entries[each["__file"]].name, each["__row"], each["__raw"]) for each in first
+        ),
+    )
 
 
 def _gathered(passes: Passes) -> tuple[int, int]:

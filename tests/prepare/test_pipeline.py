@@ -90,6 +90,23 @@ def test_uuids_meet_whatever_their_case_and_other_keys_only_as_they_are(
     assert [body["contact"]["id"] for body in job.bodies][:3] == [ids[0], ids[1], ids[1]]
 
 
+def test_contacts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """The first few by file and row, with the beginning of their text."""
+    bad = [f"{an_id(9)},bad{number}@example.com,{'x' * 90},more" for number in range(4)]
+    (tmp_path / "c1.csv").write_text(f"id,email,name\n{an_id(1)},a@example.com,A\n{bad[0]}\n")
+    (tmp_path / "c2.csv").write_text("\n".join(["id,email,name", *bad[1:]]) + "\n")
+    pristo_events(user=[an_id(1)]).write_parquet(tmp_path / "events.parquet")
+    job = prepare_in(
+        tmp_path, "pristo-events", None, **{**PRISTO, "contacts": {"files": "c*.csv", "key": "id"}}
+    )
+    (warning,) = job.manifest.facts.warnings
+    assert warning == (
+        "4 rows of the contacts cannot be read and were left out"
+        f" (c1.csv row 2: {bad[0][:60]!r}; c2.csv row 1: {bad[1][:60]!r};"
+        f" c2.csv row 2: {bad[2][:60]!r}; …)"
+    )
+
+
 def test_of_contacts_whose_uuids_differ_in_case_alone_one_counts(tmp_path: Path) -> None:
     one = str(uuid.UUID(int=0xABCDEF << 100))
     people = pl.DataFrame(
