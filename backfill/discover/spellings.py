@@ -20,7 +20,8 @@ def _listed(text: str) -> tuple[str, ...]:
 JOIN_KEYS = _listed(
     """contact_id user_id customer_id client_id member_id person_id subscriber_id player_id
     patient_id profile_id account_id contact user customer client member subscriber uid
-    user_uuid customer_uuid contact_uuid user_key customer_key external_id uuid guid id
+    user_uuid customer_uuid contact_uuid user_key customer_key cust_id usr_id acct_id cust_uuid
+    usr_uuid customer_no cust_no user_no cust usr external_id uuid guid id
     """
 )
 TIMES = _listed(
@@ -29,11 +30,11 @@ TIMES = _listed(
     started_at recorded_at sent_at received_at inserted_at updated_at
     """
 )
-_EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address")
+_EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "email_addr", "eml")
 _PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
-    telephone telephone_number phone_no mobile_no tel_no telefon telefono handy celular number
-    whatsapp
+    telephone telephone_number phone_no mobile_no tel_no phone_num mobile_num tel_num cell_no
+    telefon telefono handy celular number whatsapp mob ph
     """
 )
 _NAMES = _listed("event event_name event_type type action activity label name kind")
@@ -49,7 +50,8 @@ _BY_FIELD: dict[str, tuple[str, ...]] = {
     "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),
     "target.type": ("target_type", "type", "channel"),
     "metadata.correlation_id": (
-        *("correlation_id", "correlation", "verification_id", "request_id", "session_id"),
+        *("correlation_id", "correlation", "corr_id", "corr"),
+        *("verification_id", "request_id", "session_id"),
         *("trace_id", "attempt_id", "transaction_id", "reference", "external_id"),
     ),
 }
@@ -62,7 +64,13 @@ _BY_KIND: dict[Kind, tuple[str, ...]] = {
     Kind.TIME: TIMES,
 }
 # Words that say too little to be recognised as a part of a longer name.
-_ALONE = frozenset(_listed("id name type at date time when number user uuid kind event state"))
+_ALONE = frozenset(
+    _listed(
+        """id name type at date time when number user uuid kind event state cust usr corr mob ph
+        eml
+        """
+    )
+)
 
 
 def spellings_of(field: Field) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.discover.spellings import JOIN_KEYS, TIMES, closeness
+from backfill.destinations import DESTINATIONS
+from backfill.discover.spellings import JOIN_KEYS, TIMES, closeness, spellings_of
 
 
 @pytest.mark.parametrize("name", ["user_id", "userId", "UserID", "USER_ID", "user-id", "User Id"])
@@ -31,3 +32,27 @@ def test_clearer_spellings_come_before_others():
     ranks = [closeness(name, TIMES) for name in ("occurred_at", "created_at", "updated_at")]
     assert ranks == sorted(ranks, reverse=True)
     assert len(set(ranks)) == 3
+
+
+SHORT = [
+    ("pristo-events", "contact.id", ["cust", "CUST", "usr", "cust_id", "usrId", "cust_no"]),
+    ("pristo-events", "contact.phone", ["tel", "mob", "ph", "phone_num", "TelNum"]),
+    ("pristo-events", "contact.email", ["eml", "email_addr", "e-mail"]),
+    ("watch-feedbacks", "metadata.correlation_id", ["corr", "corr_id", "corrId"]),
+]
+
+
+@pytest.mark.parametrize(("destination", "field", "names"), SHORT)
+def test_short_forms_are_known(destination, field, names):
+    found = DESTINATIONS[destination].field_for(field)
+    assert all(closeness(name, spellings_of(found)) > 0.3 for name in names)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cust_segment", "custom", "custard", "usr_agent", "corr_factor", "corridor", "ph_value"],
+)
+@pytest.mark.parametrize(("destination", "field"), [each[:2] for each in SHORT])
+def test_short_forms_are_no_part_of_longer_names(destination, field, name):
+    found = DESTINATIONS[destination].field_for(field)
+    assert closeness(name, spellings_of(found)) == 0
