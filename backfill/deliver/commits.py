@@ -6,6 +6,7 @@ write is shared by as many requests as came along meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -41,6 +42,11 @@ class _Group:
         self.quiet = 0.0
         self.done = anyio.Event()
 
+    def let_go(self) -> None:
+        """Nobody waits for it any more, and its intents are for nobody to write again."""
+        self.started = []
+        self.done.set()
+
     def __bool__(self) -> bool:
         return bool(self.settled or self.started or self.quiet)
 
@@ -48,8 +54,9 @@ class _Group:
 class Committer:
     """Writes to the ledger what the lanes bring, in order, one transaction after another.
 
-    After the first fault of the ledger nothing more is written: `error` holds it, `start`
-    answers no, and what could not be recorded stays in flight in the ledger.
+    After the first fault of the ledger `error` holds it and `start` answers no. What is still in
+    flight is awaited, and then its outcomes are tried once more: a disk may have room for them
+    where it had none for more intents. What cannot be recorded stays in flight in the ledger.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Committer:
         self._group = _Group()
         self._work = anyio.Event()
         self._closing = False
+        self._unwritten: list[tuple[_Group, Tick]] = []
 
     def settle(self, settlement: Settlement) -> None:
         """Record the end of a request with the next transaction."""
@@ -100,9 +108,9 @@ class Committer:
     async def run(self) -> None:
         """Write until closed. Outcomes that came in are written even if the run is cancelled."""
         try:
-            while self.error is None:
+            while True:
                 await anyio.lowlevel.checkpoint_if_cancelled()
-                if self._group:
+                if self._group and self.error is None:
                     await self._write(self._next_group())
                 elif self._closing:
                     return
@@ -111,9 +119,10 @@ class Committer:
                     await self._work.wait()
         finally:
             last = self._next_group()
-            last.done.set()
-            last.started.clear()  # nobody is left to send them
-            if self.error is None and last:
+            last.let_go()  # nobody is left to send them
+            if self.error is not None:
+                await self._try_again(last)
+            elif last:
                 await self._write(last)
 
     def _next_group(self) -> _Group:
@@ -127,12 +136,25 @@ class Committer:
                 await anyio.to_thread.run_sync(self._record, group, tick)
         except LedgerError as error:
             self.error = error
+            self._unwritten.append((group, tick))
+            self._group.let_go()  # those who came along meanwhile
             self._broken(error)
         else:
             self._meter.count(tick)
             self._committed(tick)
         finally:
-            group.done.set()
+            group.let_go()
+
+    async def _try_again(self, last: _Group) -> None:
+        """Record the outcomes that the fault kept from being written, where that is possible now.
+
+        The run has failed all the same; this only spares records from being unknown.
+        """
+        self._unwritten.append((last, self._meter.tick(last.settled)))
+        with contextlib.suppress(LedgerError), anyio.CancelScope(shield=True):
+            for group, tick in self._unwritten:
+                await anyio.to_thread.run_sync(self._record, group, tick)
+                self._meter.count(tick)
 
     def _record(self, group: _Group, tick: Tick) -> None:
         """In a thread, so that requests go on while the disk is written to."""

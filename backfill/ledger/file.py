@@ -60,8 +60,15 @@ class LedgerFile:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 # SQLite has already rolled back after some errors, a full disk among them.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    self._make_room()
                 raise
+
+    def _make_room(self) -> None:
+        """Let the log begin anew in the space that it has: on a full disk there is no other."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)")

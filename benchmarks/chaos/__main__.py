@@ -44,6 +44,8 @@ def main() -> int:
             else:
                 words = play(place, seed, figures, mishaps=options.mishaps)
             print(f"{seed}: {time.monotonic() - at:.1f} s; {words}", flush=True)
+        except KeyboardInterrupt:
+            break
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             findings += 1
             told = str(error) if isinstance(error, Finding) else traceback.format_exc()

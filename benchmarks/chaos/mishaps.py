@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backfill.planning import LEDGER, locked
-from benchmarks.chaos.program import Finding, faketime, offline
+from benchmarks.chaos.program import Finding, Process, faketime, offline
 
 if TYPE_CHECKING:
     from benchmarks.chaos.rounds import Round
@@ -58,10 +58,10 @@ def kill_twice(now: Round) -> bool:
     return kill(now) and kill_while_opening(now)
 
 
-def _kill(now: Round, process: object) -> bool:
-    struck: bool = process.send(signal.SIGKILL)  # type: ignore[attr-defined]
+def _kill(now: Round, process: Process) -> bool:
+    struck = process.send(signal.SIGKILL)
     now.crashes += struck
-    process.end()  # type: ignore[attr-defined]
+    process.end()
     return struck
 
 
@@ -79,6 +79,8 @@ def interrupt(now: Round) -> bool:
     now.wait_for_traffic(process)
     struck = process.send(number)
     ended = process.end()
+    if ended.code == -number:
+        return False  # it came so late that the run was over
     if ended.code != code:
         now.right_end(ended)
         return False
@@ -108,8 +110,16 @@ def freeze(now: Round) -> bool:
     struck = process.send(signal.SIGSTOP)
     time.sleep(now.chance.uniform(0.5, 3.0))
     process.send(signal.SIGCONT)
-    now.right_end(process.end())
+    _end(now, process)
     return struck
+
+
+def _end(now: Round, process: Process) -> None:
+    """Let a run go on, to its end or until it is interrupted, so that something is left to do."""
+    if now.chance.random() < 0.7:
+        time.sleep(now.chance.uniform(0.2, 0.8))
+        process.send(signal.SIGINT)
+    now.right_end(process.end(), 130)
 
 
 def limit(now: Round) -> bool:
@@ -142,8 +152,7 @@ def outage(now: Round) -> bool:
     while process.running and time.monotonic() - began < lasts:
         time.sleep(0.02)
     now.world.open()
-    ended = process.end()
-    now.right_end(ended)
+    _end(now, process)
     return True
 
 
@@ -154,11 +163,13 @@ def black_hole(now: Round) -> bool:
     now.world.block()
     now.cuts += 1
     time.sleep(now.chance.uniform(0.3, 2.0))
-    if now.chance.random() < 0.5:
-        process.send(signal.SIGINT)
-        time.sleep(0.3)
+    interrupted = now.chance.random() < 0.5 and process.send(signal.SIGINT)
+    time.sleep(0.3)
     now.world.unblock()
-    now.right_end(process.end(), 130)
+    if interrupted:  # a second one would leave at once
+        now.right_end(process.end(), 130)
+    else:
+        _end(now, process)
     return True
 
 
@@ -255,11 +266,14 @@ def ledger_held(now: Round) -> bool:
         while process.running and time.monotonic() - began < (9.0 if long else 1.0):
             time.sleep(0.02)
         other.execute("ROLLBACK")
+    if not long:
+        _end(now, process)
+        return True
     ended = process.end()
     if long and ended.code == 1 and "another process" in ended.err:
         return True
     now.right_end(ended)
-    return not long
+    return False
 
 
 def job_held(now: Round) -> bool:
@@ -280,7 +294,7 @@ def look_on(now: Round) -> bool:
         if seen.code != 0:
             raise Finding(f"status beside a run ended with {seen.code}: {seen.err}")
         now.balanced(seen.json)
-    now.right_end(process.end())
+    _end(now, process)
     return True
 
 
@@ -294,7 +308,8 @@ def clock(now: Round) -> bool:
     now.wait_for_traffic(process)
     jump = now.chance.choice((-_DAY, -5, 5, _DAY))
     (now.plan.place / "clock").write_text(f"{jump:+}")
-    now.right_end(process.end())
+    time.sleep(1.0)  # until the jump is seen
+    _end(now, process)
     return True
 
 

@@ -122,7 +122,7 @@ async def test_a_quiet_period_is_stored_with_the_next_transaction():
     assert setting.book.quiet == [1234.5]
 
 
-async def test_after_a_fault_nobody_may_send_and_nothing_is_written():
+async def test_after_a_fault_nobody_may_send():
     setting = Setting()
     setting.book.error = LedgerError("the disk is full")
     async with anyio.create_task_group() as tasks:
@@ -133,11 +133,39 @@ async def test_after_a_fault_nobody_may_send_and_nothing_is_written():
         setting.committer.settle(delivered(9))
         await anyio.wait_all_tasks_blocked()
         setting.book.go.release()
-    await setting.start(2)
+        await setting.answered.wait()
+        await setting.start(2)
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release(2)
+        setting.committer.close()
     assert setting.answers == dict.fromkeys(range(3), False)
     assert setting.broken == [setting.book.error]
     assert setting.book.groups == []
     assert setting.meter.pending == 100
+
+
+async def test_outcomes_that_a_fault_held_up_are_tried_once_more_at_the_end():
+    """A full disk may have room for them, or another program lets go of the ledger."""
+    setting = Setting()
+    setting.book.error = LedgerError("the disk is full")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        setting.committer.settle(delivered(8))
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release()
+        await setting.answered.wait()
+        setting.committer.settle(delivered(9))  # was in flight when the disk was full
+        setting.book.error = None
+        await anyio.wait_all_tasks_blocked()
+        assert setting.book.groups == []
+        setting.book.go.release(2)
+        setting.committer.close()
+    assert setting.answers == {0: False}
+    assert setting.book.groups == [([delivered(8)], []), ([delivered(9)], [])]
+    assert [tick.delivered for tick in setting.book.ticks] == [1, 1]
+    assert setting.meter.pending == 98
+    assert setting.committer.error is not None
 
 
 async def test_a_cancelled_run_still_writes_what_came_in():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -64,6 +65,25 @@ def test_a_full_disk_is_named_and_the_books_stay_as_they_were(path: Path) -> Non
         ledger.commit(settled, [])
         assert ledger.counts()[State.DELIVERED] == 5 + 5 * len(sent)
         assert ledger.in_flight() == 0
+
+
+def test_where_the_log_cannot_grow_it_begins_anew_and_outcomes_find_room(path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        sent = [batch(10 * i, 10 * i + 5, lane=i) for i in range(1, 20)]
+        for each in sent:
+            ledger.commit([], [each])
+        log = path.with_name(path.name + "-wal")
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+        try:
+            settled = [delivered(each, request_id="x" * 20) for each in sent]
+            with pytest.raises(LedgerError, match="disk"):
+                ledger.commit(settled, [batch(5, 9)])
+            ledger.commit(settled, [])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert ledger.in_flight() == 0
+        assert ledger.counts()[State.DELIVERED] == 5 + 5 * len(sent)
 
 
 def test_an_intent_that_found_no_room_may_be_written_later(path: Path) -> None:
