@@ -33,12 +33,14 @@ _SPREAD = 10_000  # from all over the rest
 class Sample:
     """Sampled rows, without malformed ones, and what they were taken from.
 
-    `rows` is the number of rows of all files, or None where they were not read to their ends.
+    `rows` is the number of rows of all files, or None where they were not read to their ends;
+    `separator` what stands between the cells, where their ending does not say it.
     """
 
     frame: pl.DataFrame
     files: int
     rows: int | None
+    separator: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -61,9 +63,12 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         paths = [_bounded(each, Path(folder, str(i))) for i, each in enumerate(chosen)]
         whole = all(path == each.path for path, each in zip(paths, chosen, strict=True))
         try:
-            source = open_source(
-                files.model_copy(update={"files": tuple(paths)}), directory, what=what
-            )
+            bounded = files.model_copy(update={"files": tuple(paths)})
+            source = open_source(bounded, directory, what=what)
+            separator = next((each.other_separator for each in source.files), None)
+            if separator is not None:
+                again = bounded.model_copy(update={"separator": separator})
+                source = open_source(again, directory, what=what)
         except SourceError:
             if not whole:
                 # The file itself, read to its end, is what the message has to speak of.
@@ -74,7 +79,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         rows = source.scan().filter(pl.col("__raw").is_null() & wanted)
         frame = rows.collect(engine="streaming").sort("__file", "__row").select(source.columns)
     known = whole and len(chosen) == len(locations)
-    return Sample(frame, len(locations), source.rows if known else None)
+    return Sample(frame, len(locations), source.rows if known else None, separator)
 
 
 def _spread(locations: Sequence[Location]) -> list[Location]:

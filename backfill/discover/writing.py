@@ -92,8 +92,15 @@ def _head(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list
     ]
 
 
+def _files(side: Sampled) -> list[Line]:
+    lines: list[Line] = [("files", quoted(side.files), "")]
+    if side.sample.separator is not None:
+        lines.append(("separator", quoted(side.sample.separator), "as in the header"))
+    return lines
+
+
 def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
-    lines: list[Line] = [("files", quoted(events.files), "")]
+    lines = _files(events)
     notes: list[str] = []
     join, time = proposal.join, proposal.time
     if join is not None:
@@ -125,7 +132,7 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
 
 def _contacts(proposal: Proposal, contacts: Sampled) -> list[str]:
     join = proposal.join
-    lines: list[Line] = [("files", quoted(contacts.files), "")]
+    lines = _files(contacts)
     if join is None:
         lines.append(("key", quoted(MARK), "the column whose values the events name"))
     else:

@@ -15,8 +15,6 @@ from backfill.prepare.sources import FileColumns, Source
 
 __all__ = ["Columns"]
 
-_SEPARATORS = (";", "\t", "|", ",")
-
 
 @dataclass(frozen=True)
 class Columns:
@@ -86,12 +84,7 @@ def _misread(column: str, file: FileColumns, side: Side) -> str | None:
     directory = Path(file.location.path).parent
     if any(unquote(part).startswith(f"{column}=") for part in directory.parts):
         return f"It is in the directory's name: set hive = true under [{side}]."
-    separator = file.location.separator
-    if separator is None or len(file.columns) != 1:
-        return None
-    other = next(
-        (each for each in _SEPARATORS if each in file.columns[0] and each != separator), None
-    )
+    other = file.other_separator
     if other is None:
         return None
     return (

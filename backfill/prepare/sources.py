@@ -32,6 +32,8 @@ __all__ = ["OURS", "FileColumns", "Source", "check_unchanged", "open_source"]
 OURS = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw")
 """Columns that `records` adds; dropped here, so its rows can be fed back in as they are."""
 
+_SEPARATORS = (";", "\t", "|", ",")
+
 _INTERNAL: dict[str, pl.DataType] = {
     "__file": pl.UInt32(),
     "__row": pl.UInt64(),
@@ -55,6 +57,15 @@ class FileColumns:
         own = tuple(name for name in names if name not in OURS)
         return cls(file.location, own, not isinstance(file, NdjsonFile))
 
+    @property
+    def other_separator(self) -> str | None:
+        """What seems to stand between the cells, where the one that was set makes one cell of
+        the whole header.
+        """
+        if self.location.separator is None or len(self.columns) != 1:
+            return None
+        return next((each for each in _SEPARATORS if each in self.columns[0]), None)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -71,13 +82,18 @@ class Source:
     _paths: tuple[str, ...]
     _copies: Copies  # of remote files; they go with the source
 
+    @property
+    def files(self) -> list[FileColumns]:
+        """The columns of each file."""
+        return [FileColumns.of(file) for file in self._files]
+
     def lacking(self, column: str) -> list[FileColumns]:
         """The files that should have a column and do not.
 
         A line of NDJSON says what it has, so a file of such lines need not have what another
         file of the source has.
         """
-        files = [FileColumns.of(file) for file in self._files]
+        files = self.files
         if column in self.columns:
             files = [each for each in files if each.headed]
         return [each for each in files if column not in each.columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,20 @@ def test_a_directory_that_is_not_there_is_named(here):
 )
 def test_the_configuration_is_called_as_the_events_are(events, output):
     assert default_output(events) == Path(output)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_found_and_written(here, separator):
+    lines = (here / "verifications.csv").read_text(encoding="latin-1").splitlines()[:200]
+    plain = [line for line in lines if '"' not in line and line.isascii()]
+    other = "\n".join(plain).replace(",", separator) + "\n"
+    (here / "other.csv").write_text(other, encoding="utf-8")
+    (here / "plain.csv").write_text("\n".join(plain) + "\n", encoding="utf-8")
+    drafted("watch-feedbacks", "plain.csv", target=here / "plain.toml")
+    drafted("watch-feedbacks", "other.csv", target=here / "other.toml")
+    plain_text = (here / "plain.toml").read_text(encoding="utf-8")
+    found = tomllib.loads((here / "other.toml").read_text(encoding="utf-8"))
+    assert found["events"].pop("separator") == separator
+    expected = tomllib.loads(plain_text.replace("plain.csv", "other.csv"))
+    assert found == expected
+    assert "separator" not in plain_text
