@@ -22,7 +22,7 @@ from backfill.prepare.locations import Location
 
 __all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
 
-BLOCK = 8 << 20  # bytes: large enough that Polars' cost for a call vanishes
+BLOCK = 4 << 20  # bytes: few calls of Polars, and what one holds stays near the processor
 _LONGEST = 256 << 20  # bytes of one line
 _BLANK = re.compile(rb"(?:\r?\n)+")
 
