@@ -112,7 +112,9 @@ class CsvFile:
             extra_columns="raise",
             missing_columns="insert",
         )
-        if b'""' in text:  # Polars tells a quoted empty cell from a missing one; a CSV does not
+        if (
+            b'"' in text and b'""' in text
+        ):  # Polars tells a quoted empty cell from a missing one; a CSV does not
             frame = frame.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
         return frame
 
