@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ __all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "ref
 
 LEDGER = "ledger.sqlite"
 
+_PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 _LOCK = ".lock"
 _DRAFT = ".preparing"
 _OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
@@ -147,7 +149,7 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
 def _refuse_strangers(directory: Path) -> None:
     """Never plan into a directory that holds something else, or a ledger without its manifest."""
     ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "manifest.draft"}
-    families = (LEDGER, "report", ".draft-", ".records-")
+    families = (LEDGER, f".{LEDGER}.", "report", ".draft-", ".records-")
     strangers = [
         path.name
         for path in directory.iterdir()
@@ -188,8 +190,8 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
         )
         _make_durable(draft)
     except BaseException as error:
+        reason = _system_words(error, draft)
         shutil.rmtree(draft, ignore_errors=True)
-        reason = _system_words(error)
         if reason is None:
             raise
         raise BackfillError(
@@ -216,15 +218,24 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     return manifest
 
 
-def _system_words(error: BaseException) -> str | None:
-    """What the operating system says is wrong, also where Polars passes it on; None for others."""
+def _system_words(error: BaseException, draft: Path) -> str | None:
+    """What the operating system says is wrong with writing a draft; None for other errors."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    # Polars wraps what it meets while writing in an error, or a panic, of its own.
+    # Polars wraps what it meets while writing in an error, or a panic, of its own, which does
+    # not always say what it was: so it is tried again.
     if not type(error).__module__.startswith(("polars", "pyo3")):
         return None
     found = re.search(r"\(os error (\d+)\)", str(error))
-    return os.strerror(int(found[1])) if found else None
+    if found is not None:
+        return os.strerror(int(found[1]))
+    try:
+        with tempfile.TemporaryFile(dir=draft, buffering=0) as file:
+            for _ in range(_PROBE // 4096):
+                file.write(b"\0" * 4096)
+    except OSError as again:
+        return again.strerror or str(again)
+    return None
 
 
 def _make_durable(draft: Path) -> None:
@@ -245,7 +256,9 @@ def _clear(directory: Path) -> None:
     (directory / "manifest.json").unlink(missing_ok=True)
     for suffix in ("", "-wal", "-shm"):
         (directory / f"{LEDGER}{suffix}").unlink(missing_ok=True)
-    for path in (*(directory / name for name in _OUTPUTS), *directory.glob("report*")):
+    # A ledger that was being made when the process was killed, and reports of what is no more.
+    leftovers = (*directory.glob(f".{LEDGER}.*"), *directory.glob("report*"))
+    for path in (*(directory / name for name in _OUTPUTS), *leftovers):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -38,7 +38,8 @@ def make(path: Path) -> None:
         draft.rename(path)
         _sync(path.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from threading import Thread
+from typing import Any
 
 import polars as pl
 import pytest
@@ -90,6 +90,24 @@ def test_a_plan_without_room_says_so_and_leaves_no_job(tmp_path):
     assert "backfill itself" not in told.err
     assert not (tmp_path / "pristo.job" / "manifest.json").exists()
     backfill("plan", config, cwd=tmp_path, expect=[0])
+
+
+def test_a_plan_that_was_killed_anywhere_does_not_stand_in_the_way_of_the_next(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    job = tmp_path / "pristo.job"
+    (job / ".preparing").mkdir(parents=True)
+    for name in ("", "-wal", "-shm"):
+        (job / f".ledger.sqlite.4711.draft{name}").touch()
+    (job / "manifest.draft").touch()
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    assert {path.name for path in job.iterdir()} == {
+        "manifest.json",
+        "ledger.sqlite",
+        "ready",
+        "rejected.parquet",
+        "duplicates.parquet",
+        ".lock",
+    }
 
 
 def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(tmp_path):

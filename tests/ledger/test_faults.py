@@ -96,6 +96,19 @@ def test_an_intent_that_found_no_room_may_be_written_later(path: Path) -> None:
         assert ledger.in_flight() == 5 * len(sent)
 
 
+@pytest.mark.parametrize("room", range(0, 40_000, 3_000))
+def test_a_ledger_that_finds_no_room_leaves_nothing_behind(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "ledger.sqlite"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with contextlib.suppress(LedgerError):
+            Ledger.open(path, create=True).close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [each.name for each in tmp_path.iterdir()] in ([], [path.name])
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
