@@ -14,6 +14,7 @@ from backfill.prepare.facts import Seen, seen_in_ready, seen_in_rejected
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
 from backfill.prepare.records import REASON
+from backfill.prepare.schemas import flattened
 
 __all__ = ["OWN", "BucketWriter", "gather"]
 
@@ -86,7 +87,9 @@ class BucketWriter:
             "record",
             "body",
         )
-        own = rows.select(pl.col(name).alias(f"{OWN}{name}") for name in self.columns)
+        own = rows.select(
+            flattened(name, rows.schema[name]).alias(f"{OWN}{name}") for name in self.columns
+        )
         name = f"{number:03d}.parquet"
         out.hstack(own[ready["__at"]]).write_parquet(
             self.into / "ready" / name,
@@ -127,7 +130,10 @@ def gather(directory: Path, target: Path, schema: pl.Schema) -> int:
     total: int = rows.select(pl.len()).collect().item()
     if total <= _SORTABLE:
         rows = rows.sort("__file", "_row")
-    rows.select(list(schema)).sink_parquet(target, compression="zstd")
+    found = rows.collect_schema()
+    rows.select(flattened(name, found[name]) for name in schema).sink_parquet(
+        target, compression="zstd"
+    )
     return int(pl.scan_parquet(target).select(pl.len()).collect().item())
 
 

@@ -17,6 +17,7 @@ from backfill.prepare.checked import Broken, Checked, Steps, trimmed
 from backfill.prepare.emails import check_email
 from backfill.prepare.languages import check_language
 from backfill.prepare.phones import check_phone
+from backfill.prepare.schemas import MIXED, apart
 from backfill.prepare.text import as_text
 from backfill.prepare.times import check_time, rfc3339
 from backfill.prepare.uuids import check_uuid
@@ -38,6 +39,8 @@ def check(
     A value whose type has no text form breaks that one rule (`nested`, `type`, `finite`, …) and
     is null; a text that breaks a rule keeps its value, so that people can see it.
     """
+    if field.kind is Kind.TIME and dtype == MIXED:
+        raw, dtype = pl.coalesce(*apart(raw)), pl.String()  # JSON is no time in any form
     if field.kind is Kind.TIME:
         return Checked.of(raw, check_time(dtype, timezone=timezone, now=now))
     text = as_text(pl.field("raw"), dtype, timezone=timezone)

@@ -14,6 +14,7 @@ from backfill.prepare.facts import Place
 from backfill.prepare.inputs import Input
 from backfill.prepare.mapping import MALFORMED, Mapping
 from backfill.prepare.moments import in_calendar
+from backfill.prepare.schemas import MIXED, apart
 from backfill.prepare.sources import Source
 
 __all__ = ["examples_of"]
@@ -104,6 +105,8 @@ def _shown(value: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
 
     A date that no calendar holds is shown as the number that stands in the file.
     """
+    if dtype == MIXED:
+        return pl.coalesce(*apart(value))
     if dtype.is_nested() or dtype == pl.Object:
         return None
     if dtype == pl.Binary:

@@ -20,6 +20,7 @@ from backfill.prepare.binding import Binding
 from backfill.prepare.checked import trimmed
 from backfill.prepare.checks import check, cross_rules
 from backfill.prepare.inputs import Input, Table
+from backfill.prepare.schemas import MIXED
 from backfill.prepare.text import as_text
 from backfill.prepare.uuids import one_spelling
 
@@ -150,7 +151,7 @@ class _Mapper:
         UUIDs meet whatever their case, as they are the same id when they are sent.
         """
         text = as_text(pl.col(name), schema[name], timezone=self.config.events.timezone)
-        if text.broken and schema[name].is_nested():
+        if schema[name].is_nested() and schema[name] != MIXED:
             raise ConfigError(f"column {name!r} holds {schema[name]}, which joins with nothing")
         return one_spelling(trimmed(text.value))
 

@@ -1,8 +1,9 @@
 """NDJSON files: one JSON object a line, surveyed and read in blocks of whole lines.
 
 Values that are texts, numbers or truth values become text, as in a CSV: a number of any size
-keeps its digits until a rule says what it is. Lists and objects keep their shape. A line that is
-no object is a malformed row; a blank line is no row.
+keeps its digits until a rule says what it is. Lists and objects keep their shape, and in a column
+that holds both each value keeps its kind. A line that is no object is a malformed row; a blank line
+is no row.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import polars as pl
 from backfill.errors import SourceError
 from backfill.prepare.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
 from backfill.prepare.locations import Location
-from backfill.prepare.schemas import union
+from backfill.prepare.schemas import MIXED, mixed, union
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
 
@@ -47,9 +48,10 @@ class NdjsonFile:
         Raises SourceError where the file is no longer what was surveyed.
         """
         first = 1
-        schema = {**self.schema, _RAW: pl.String()}
+        both = [name for name, dtype in self.schema.items() if dtype == MIXED]
+        schema = {**self.schema, **dict.fromkeys([*both, _RAW], pl.String())}
         nulls = list(self.null_values)
-        texts = [name for name, dtype in self.schema.items() if dtype == pl.String]
+        texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
         with open_stream(
             path,
             name=self.location.name,
@@ -58,13 +60,19 @@ class NdjsonFile:
         ) as stream:
             for length, rows, sound in self.blocks:
                 text = stream.read(length)
-                frame = _read(text if sound else _repair(text).text, schema=schema)
+                lines = text if sound else _repair(text).text
+                frame = _read(lines, schema=schema)
                 if len(text) != length or frame is None or frame.height != rows:
                     raise SourceError("changed while it was read", where=self.location.name)
                 if nulls:
                     frame = frame.with_columns(
                         pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
                     )
+                kinds = _nested_in(lines, frame, both)
+                frame = frame.with_columns(
+                    mixed(pl.when(~kind).then(name), pl.when(kind).then(name)).alias(name)
+                    for name, kind in kinds.items()
+                )
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
                     _RAW,
@@ -144,13 +152,37 @@ def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
     if not _SURROGATE.search(text):
         frame = _read(text)
         if frame is not None and frame.width and _RAW not in frame.schema:
-            return {name: _kind(dtype) for name, dtype in frame.schema.items()}, frame.height, True
+            schema = {name: _kind(dtype) for name, dtype in frame.schema.items()}
+            texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+            for name, kind in _nested_in(text, frame, texts).items():
+                if frame.select(kind.any()).item():
+                    schema[name] = MIXED
+            return schema, frame.height, True
     repaired = _repair(text)
     return repaired.schema, repaired.rows, False
 
 
 def _kind(dtype: pl.DataType) -> pl.DataType:
-    return dtype if dtype.is_nested() else pl.String()
+    """The type of a column that Polars reads as `dtype`."""
+    if not dtype.is_nested():
+        return pl.String()
+    return MIXED if "Struct({})" in repr(dtype) else dtype  # Parquet knows no object without names
+
+
+def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Expr]:
+    """Where values of columns that were read as text are lists or objects in the lines themselves.
+
+    Only a text that begins like one can be: for all others the lines are not looked at.
+    """
+    alike = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
+    likely = [name for name in names if alike[name].item()]
+    kinds = {name: pl.lit(value=False) for name in names}
+    if likely:
+        objects = [_object(line) or {} for line in text.split(b"\n") if line.strip()]
+        for name in likely:
+            found = [isinstance(each.get(name), dict | list) for each in objects]
+            kinds[name] = pl.lit(pl.Series(found, dtype=pl.Boolean))
+    return kinds
 
 
 def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame | None:
@@ -226,9 +258,13 @@ def _unreadable(
 
 
 def _shape(values: list[Any]) -> pl.DataType:
-    """The type of a column: its shape where all values are lists or objects, else text."""
+    """The type of a column: its shape where all values are lists or objects, text where none is."""
     values = [each for each in values if each is not None]
-    if not values or not all(isinstance(each, dict | list) for each in values):
+    nested = [isinstance(each, dict | list) for each in values]
+    if not any(nested):
         return pl.String()
+    if not all(nested):
+        return MIXED
     frame = _read(b"\n".join(json.dumps({"x": each}).encode() for each in values))
-    return _kind(frame.schema["x"]) if frame is not None else pl.String()
+    dtype = frame.schema["x"] if frame is not None else None
+    return _kind(dtype) if dtype is not None and dtype.is_nested() else MIXED

@@ -26,6 +26,7 @@ from backfill.prepare.facts import Seen, Unreadable, as_counts, facts_of
 from backfill.prepare.identity import identity_of
 from backfill.prepare.mapping import mapping_of
 from backfill.prepare.passes import Passes
+from backfill.prepare.schemas import MIXED
 from backfill.prepare.sources import Source, open_source
 from backfill.prepare.split import parts_needed
 
@@ -196,7 +197,10 @@ def _unreadable(contacts: Source | None) -> Unreadable:
 def _gathered(passes: Passes) -> tuple[int, int]:
     """Put rejected rows and duplicates into a file each; returns how many there are."""
     passes.tell("writing", 0, None)
-    own = dict(passes.events.schema)
+    own = {
+        name: pl.String() if dtype == MIXED else dtype
+        for name, dtype in passes.events.schema.items()
+    }
     place = {"_file": pl.String(), "_row": pl.UInt64()}
     rejected = gather(
         passes.work / "rejected",

@@ -12,6 +12,7 @@ import polars as pl
 
 from backfill.prepare.checked import Broken, absent
 from backfill.prepare.moments import in_calendar, placed, zoned_in_utc
+from backfill.prepare.schemas import MIXED, apart
 
 __all__ = ["Text", "as_text"]
 
@@ -41,9 +42,12 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
       that they have. A date-time without a zone takes `timezone`; without one it breaks
       `timezone`, and a moment that a clock change skipped breaks `nonexistent`. Outside the years
       1 to 9999 they break `range`;
-    - lists, structs and maps break `nested`; bytes, durations and objects, which no standard
-      writes as text in one way, break `type`.
+    - lists, structs and maps break `nested`, also in a column that holds single values too; bytes,
+      durations and objects, which no standard writes as text in one way, break `type`.
     """
+    if dtype == MIXED:
+        text, nested = apart(raw)
+        return Text(_present(text).value, (("nested", nested.is_not_null()),))
     if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
         return _present(raw.cast(pl.String))
     if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Boolean:

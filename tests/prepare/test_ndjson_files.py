@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backfill.errors import SourceError
 from backfill.prepare.locations import Location
 from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
+from backfill.prepare.schemas import MIXED
 
 
 def read(
@@ -48,9 +49,22 @@ def test_lists_and_objects_keep_their_shape(tmp_path):
 
 
 @pytest.mark.parametrize("block", [4, 1 << 16])
-def test_shapes_that_do_not_go_together_are_json_text(tmp_path, block):
-    _, rows = read(b'{"a":[1]}\n{"a":{"b":1}}\n{"a":2}\n', tmp_path, block=block)
-    assert [json.loads(str(row["a"])) for row in rows] == [[1], {"b": 1}, 2]
+def test_in_a_column_of_single_and_nested_values_each_keeps_its_kind(tmp_path, block):
+    lines = [[1], {"b": 1}, 2, "[1]", '{"b": 1}', None, "x", True]
+    content = "".join(json.dumps({"a": each}) + "\n" for each in lines).encode()
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema["a"] == MIXED
+    found = [row["a"] and tuple(row["a"].values()) for row in rows]
+    nested = [found.pop(0)[1], found.pop(0)[1]]
+    assert [json.loads(each) for each in nested] == [[1], {"b": 1}]
+    texts = ["2", "[1]", '{"b": 1}', None, "x", "true"]
+    assert found == [each and (each, None) for each in texts]
+
+
+def test_texts_that_look_like_json_are_texts(tmp_path):
+    file, rows = read(b'{"a":"[1]"}\n{"a":"{\\"b\\": 1}"}\n', tmp_path)
+    assert file.schema["a"] == pl.String
+    assert [row["a"] for row in rows] == ["[1]", '{"b": 1}']
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from backfill.prepare.schemas import common_type, converted, union
+from backfill.prepare.schemas import MIXED, common_type, converted, union
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,11 @@ from backfill.prepare.schemas import common_type, converted, union
             pl.Datetime("ms", "UTC"),
             pl.Datetime("us", "UTC"),
         ),
-        (pl.List(pl.Int64()), pl.String(), pl.String()),
+        (pl.List(pl.Int64()), pl.String(), MIXED),
+        (pl.List(pl.Int64()), pl.Struct({"a": pl.Int64()}), MIXED),
+        (pl.Struct({"a": pl.Int64()}), MIXED, MIXED),
+        (pl.Int64(), MIXED, MIXED),
+        (pl.Null(), MIXED, MIXED),
         (
             pl.Struct({"a": pl.Int64()}),
             pl.Struct({"a": pl.Int32()}),
