@@ -201,8 +201,12 @@ def _renamed(proposal: Proposal, names: list[str]) -> Proposal:
     )
 
 
+# What looks like a credential is refused wherever it stands in a configuration.
+LABEL = NAME.filter(lambda text: not text.strip().lower().startswith("bearer"))
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.lists(NAME, min_size=1, max_size=6, unique=True))
+@given(st.lists(LABEL, min_size=1, max_size=6, unique=True))
 def test_any_label_survives_as_a_line_of_the_table(labels):
     proposal = plain("watch-events", joined=True)
     tables = tuple(
