@@ -193,20 +193,23 @@ def speeds(core: int, url: str, room: Path, rounds: int) -> None:
         )
     print("| client | records/s | requests/s | CPU per request |")
     print("|---|---|---|---|")
-    rate = {}
+    rate, cost = {}, {}
     for name, results in found.items():
         rate[name] = statistics.median(each["records"] / each["seconds"] for each in results)
+        cost[name] = statistics.median(each["cpu"] / each["records"] for each in results)
         requests = statistics.median(each["requests"] / each["seconds"] for each in results)
         cpu = statistics.median(each["cpu"] / each["requests"] for each in results)
         print(f"| {name} | {rate[name]:,.0f} | {requests:,.0f} | {cpu * 1e6:,.0f} µs |")
-    pristo = rate["backfill, Pristo"]
     print()
-    print("| ratio | found | wanted |")
-    print("|---|---|---|")
-    print(f"| Pristo to a bare aiohttp loop | {pristo / rate['bare aiohttp loop']:.2f} | 0.5 |")
-    client = pristo / rate["one shared httpx.AsyncClient"]
-    print(f"| Pristo to one shared httpx.AsyncClient | {client:.1f} | 12 |")
-    print(f"| Watch to Pristo, in records | {rate['backfill, Watch'] / pristo:.1f} | 20 |")
+    print("| ratio | in records/s | in records per CPU second | wanted |")
+    print("|---|---|---|---|")
+    for one, other, wanted in (
+        ("backfill, Pristo", "bare aiohttp loop", "0.5"),
+        ("backfill, Pristo", "one shared httpx.AsyncClient", "12"),
+        ("backfill, Watch", "backfill, Pristo", "20"),
+    ):
+        ratios = f"{rate[one] / rate[other]:.2f} | {cost[other] / cost[one]:.2f}"
+        print(f"| {one} to {other} | {ratios} | {wanted} |")
 
 
 def large(core: int, url: str, room: Path, records: int) -> None:
