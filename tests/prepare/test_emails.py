@@ -89,7 +89,7 @@ NEAR = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.emails(), NEAR, st.text(SIGN, max_size=20)), min_size=1, max_size=40))
 def test_a_strict_validator_accepts_all_that_is_accepted(addresses):
     for sent, refused in judged(addresses):
