@@ -51,7 +51,7 @@ def locked(directory: Path) -> Iterator[None]:
     Raises BusyError while another one holds it, and ReadOnlyError where nobody can.
     """
     refuse_links(directory)
-    lock = FileLock(directory / _LOCK, timeout=0, thread_local=False)
+    lock = FileLock(directory / _LOCK, timeout=0, mode=0o600, thread_local=False)
     try:
         lock.acquire()
     except Timeout:
