@@ -42,9 +42,17 @@ _NAMES = _listed("event event_name event_type type action activity label name ki
 _BY_FIELD: dict[str, tuple[str, ...]] = {
     "contact.id": JOIN_KEYS,
     "contact.name": _listed(
-        "first_name given_name forename vorname prenom name full_name display_name"
+        "first_name given_name forename vorname prenom fname first name full_name display_name"
     ),
-    "contact.lastName": ("last_name", "surname", "family_name", "lname", "nachname", "apellido"),
+    "contact.lastName": (
+        "last_name",
+        "surname",
+        "family_name",
+        "lname",
+        "nachname",
+        "apellido",
+        "last",
+    ),
     "label": ("label", *_NAMES),
     "confidence": ("confidence", "confidence_level", "trust", "trust_level"),
     "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),
