@@ -44,15 +44,7 @@ _BY_FIELD: dict[str, tuple[str, ...]] = {
     "contact.name": _listed(
         "first_name given_name forename vorname prenom fname first name full_name display_name"
     ),
-    "contact.lastName": (
-        "last_name",
-        "surname",
-        "family_name",
-        "lname",
-        "nachname",
-        "apellido",
-        "last",
-    ),
+    "contact.lastName": _listed("last_name surname family_name lname nachname apellido last"),
     "label": ("label", *_NAMES),
     "confidence": ("confidence", "confidence_level", "trust", "trust_level"),
     "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),
