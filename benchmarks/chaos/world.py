@@ -126,7 +126,9 @@ class World:
         # Feedbacks and events share their replies; only Pristo says no in a success.
         refusals = ["bad-item", *["not-ok"] * (destination == "pristo-events")]
         self._kinds = [*sorted(AMBIGUOUS - _RARE), *refusals]
-        self._share = chance.choice((0.0, 0.03, 0.08))
+        # A batch makes few requests of many records, so more of them must go wrong.
+        few = destination != "pristo-events"
+        self._share = chance.choice((0.0, 0.1, 0.2) if few else (0.0, 0.03, 0.08))
         rate_limit = chance.choice((None, None, None, 120.0))
         self.sandbox = Sandbox(
             faults=self._fault,
