@@ -105,5 +105,7 @@ def halting_on_signals() -> Iterator[Halt]:
     try:
         yield halt
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # After one, another may come until the process is gone, and must find us then, too.
+        if not received:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,45 @@
+"""Signals to the command line, from the first one to the end of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import os, signal
+from backfill.cli.run import halting_on_signals
+
+with halting_on_signals() as halt:
+    {inside}
+    asked = halt.kind
+os.kill(os.getpid(), signal.{later})
+print("went on", asked)
+"""
+
+
+@pytest.mark.parametrize(("later", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_second_signal_leaves_at_once_also_when_the_run_has_just_ended(later, code):
+    inside = "os.kill(os.getpid(), signal.SIGINT)"
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(inside=inside, later=later)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_run_without_a_signal_leaves_the_handlers_as_they_were():
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(inside="pass", later="SIGINT")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "KeyboardInterrupt" in done.stderr
