@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,7 +19,7 @@ from backfill.prepare.schemas import MIXED
 
 def read(
     content: bytes, directory: Path, *, block: int = 1 << 16, **options
-) -> tuple[NdjsonFile, list[dict[str, object]]]:
+) -> tuple[NdjsonFile, list[dict[str, Any]]]:
     """Survey and read; the row numbers are checked here and taken off."""
     path = directory / "file.ndjson"
     path.write_bytes(content)
