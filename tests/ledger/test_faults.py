@@ -259,6 +259,7 @@ class TestReadOnlyDirectory:
             "from backfill.errors import LedgerError\n"
             "from backfill.ledger import Ledger\n"
             "from backfill.model import State\n"
+            "Path('/').as_uri()  # Python 3.13 imports for it, and nobody can read root's home\n"
             f"if os.geteuid() == 0: os.setuid({NOBODY})\n"
             "path = Path(sys.argv[1]) / 'ledger.sqlite'\n"
         )
