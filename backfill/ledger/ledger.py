@@ -310,7 +310,7 @@ class Ledger:
                 execute(sql.FORGET, (state.value,))
             else:
                 words = f"{_BY_HAND} as {to.value}"
-                execute(sql.REWRITE, (state.value, to.value, self._clock(), words))
+                execute(sql.REWRITE, (to.value, self._clock(), words, state.value))
         self._tails.clear()
         return count
 

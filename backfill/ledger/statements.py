@@ -4,6 +4,8 @@ A record without a `span` is pending. A span says that the positions `start` up 
 including, `stop` of a bucket came to rest in one state for one reason; spans of a bucket never
 overlap. A `flight` is an intent: its records are about to be sent, or were, and nothing is
 known about them yet.
+
+Parameters are plain question marks: Python 3.12 takes numbered ones for named ones, and warns.
 """
 
 from __future__ import annotations
@@ -99,11 +101,11 @@ MIGRATIONS: Mapping[int, str] = {}
 
 CAST_OFF = """
 INSERT INTO flight (bucket, start, stop, lane)
-SELECT ?1, ?2, ?3, ?4
-WHERE coalesce((SELECT stop FROM span   WHERE bucket = ?1 AND start < ?3
-                ORDER BY start DESC LIMIT 1), 0) <= ?2
-  AND coalesce((SELECT stop FROM flight WHERE bucket = ?1 AND start < ?3
-                ORDER BY start DESC LIMIT 1), 0) <= ?2
+SELECT place, low, high, number FROM (SELECT ? AS place, ? AS low, ? AS high, ? AS number)
+WHERE coalesce((SELECT stop FROM span   WHERE bucket = place AND start < high
+                ORDER BY start DESC LIMIT 1), 0) <= low
+  AND coalesce((SELECT stop FROM flight WHERE bucket = place AND start < high
+                ORDER BY start DESC LIMIT 1), 0) <= low
 """
 """Write an intent down, if all its positions are pending and in no other intent.
 
@@ -112,11 +114,12 @@ furthest, and one look at each tree is enough however large they are.
 """
 
 OBSTACLE = """
+WITH wanted (place, low, high) AS (SELECT ?, ?, ?)
 SELECT start, stop, state FROM (
-    SELECT start, stop, state       FROM span   WHERE bucket = ?1 AND start < ?3 AND stop > ?2
+    SELECT bucket, start, stop, state                FROM span
     UNION ALL
-    SELECT start, stop, 'in flight' FROM flight WHERE bucket = ?1 AND start < ?3 AND stop > ?2
-) ORDER BY start LIMIT 1
+    SELECT bucket, start, stop, 'in flight' AS state FROM flight
+), wanted WHERE bucket = place AND start < high AND stop > low ORDER BY start LIMIT 1
 """
 """What keeps an intent from being written down, for the error message."""
 
@@ -219,9 +222,9 @@ FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND reason = ?"
 """Make those pending again, as the guarantee to deliver at least once asks for."""
 
 REWRITE = """
-UPDATE span SET state = ?2, at = ?3,
-                reason = ?4 || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END
-WHERE state = ?1
+UPDATE span SET state = ?, at = ?,
+                reason = ? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END
+WHERE state = ?
 """
 """Move all records of one state to another, keeping the words that were known about them."""
 
