@@ -24,6 +24,9 @@ __all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
 
 BLOCK = 4 << 20  # bytes: few calls of Polars, and what one holds stays near the processor
 _LONGEST = 256 << 20  # bytes of one line
+_BOM = codecs.BOM_UTF8
+# How gzip, zstd and zlib begin, and a text with its byte order mark.
+_SNIFFED = (b"\x1f\x8b", b"(\xb5/\xfd", b"x\x01", b"x^", b"x\x9c", b"x\xda", _BOM)
 _BLANK = re.compile(rb"(?:\r?\n)+")
 
 
@@ -104,7 +107,7 @@ class CsvFile:
 
     def _parse(self, text: bytes) -> pl.DataFrame:
         frame = pl.read_csv(
-            text,
+            _as_text(text),
             has_header=False,
             schema=self.schema,
             separator=self.dialect.separator.decode(),
@@ -279,7 +282,7 @@ class _Survey:
             return 0
         rows: int = (
             pl.scan_csv(
-                text,
+                _as_text(text),
                 has_header=False,
                 schema=dict.fromkeys(self.columns, pl.String()),
                 separator=self.dialect.separator.decode(),
@@ -289,3 +292,12 @@ class _Survey:
             .item()
         )
         return rows
+
+
+def _as_text(text: bytes) -> bytes:
+    """The same text, so that Polars reads it as it stands.
+
+    It takes bytes that begin like compressed ones for such, `x^` among them, and leaves out a
+    byte order mark, which in the middle of a file is a part of a value.
+    """
+    return _BOM + text if text.startswith(_SNIFFED) else text

@@ -191,8 +191,8 @@ def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.Da
         return pl.DataFrame(schema=schema)
     try:
         return pl.read_ndjson(text, schema=schema, infer_schema_length=None)
-    except pl.exceptions.PolarsError:
-        return None
+    except (pl.exceptions.PolarsError, OSError):
+        return None  # OSError: a first line such as `x^` was taken for compressed bytes
 
 
 @dataclass(frozen=True, slots=True)

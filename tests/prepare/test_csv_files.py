@@ -344,6 +344,21 @@ def test_any_text_is_read_as_the_grammar_says_whatever_the_block_size(
         assert read(content, directory, block=size)[1] == reference(text, width, header)
 
 
+@pytest.mark.parametrize("block", [1, 1 << 16])
+@pytest.mark.parametrize("first", ["x^2", "x\x01", "\ufeffa", "x"])
+def test_text_that_begins_like_something_else_stays_as_it_stands(directory, first, block):
+    """Polars takes `x^` for compressed bytes, and leaves out a byte order mark."""
+    content = f"x,y\n{first},1\n{first},2\n".encode()
+    assert read(content, directory, block=block)[1] == [(None, first, "1"), (None, first, "2")]
+
+
+@pytest.mark.parametrize("magic", [b"\x1f\x8b\x00", b"x\x9c", b"(\xb5/\xfd"])
+def test_bytes_that_begin_like_compressed_ones_are_a_malformed_row(directory, magic):
+    rows = read(b"x,y\n" + magic + b",1\na,2\n", directory)[1]
+    assert [row[0] is None for row in rows] == [False, True]
+    assert rows[1] == (None, "a", "2")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     content=st.one_of(

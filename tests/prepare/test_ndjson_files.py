@@ -93,6 +93,13 @@ def test_a_line_that_is_no_object_is_malformed_and_harms_no_other(tmp_path, line
     ]
 
 
+@pytest.mark.parametrize("line", [b"x^", b"\x1f\x8b\x00", b"(\xb5/\xfd"])
+def test_a_first_line_that_begins_like_compressed_bytes_is_malformed(tmp_path, line):
+    _, rows = read(line + b'\n{"id":"a"}\n', tmp_path)
+    assert [row["id"] for row in rows] == [None, "a"]
+    assert rows[0]["__raw"] is not None
+
+
 def test_null_values_are_missing(tmp_path):
     _, rows = read(b'{"a":"NA","b":"NA "}\n', tmp_path, null_values=("NA",))
     assert rows == [{"__raw": None, "a": None, "b": "NA "}]
