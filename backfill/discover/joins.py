@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from backfill.destinations import Kind
 from backfill.discover.columns import Look
 from backfill.discover.spellings import JOIN_KEYS, closeness
@@ -48,7 +50,12 @@ def _join(mine: Look, theirs: Look) -> Join | None:
         return None
     if mine.share(Kind.TIME) > 0.5 and mine.number < 0.5:
         return None
-    return Join(mine, theirs, int(mine.values.is_in(theirs.values.implode()).sum()))
+    return Join(mine, theirs, int(_ids(mine).is_in(_ids(theirs).implode()).sum()))
+
+
+def _ids(look: Look) -> pl.Series:
+    """The values as they meet when the sides are joined: UUIDs in either case."""
+    return look.values.str.to_lowercase() if look.share(Kind.UUID) > 0.5 else look.values
 
 
 def _score(join: Join) -> float:

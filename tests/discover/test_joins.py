@@ -52,6 +52,12 @@ def test_ids_that_stand_in_several_rows_of_the_contacts_still_join():
     assert found.found == 20
 
 
+def test_uuids_meet_in_either_case():
+    mine = events(user_id=None, x7=[each.upper() for each in IDS[:20]] * 2)
+    theirs = contacts(id=None, column_3=[each.lower() for each in IDS])
+    assert join_of(mine, theirs) == ("x7", "column_3")
+
+
 def test_empty_sides_join_nothing():
     assert join_of(events().clear(), contacts()) is None
     assert join_of(events(), contacts().clear()) is None
