@@ -53,8 +53,9 @@ def test_ids_that_stand_in_several_rows_of_the_contacts_still_join():
 
 
 def test_uuids_meet_in_either_case():
-    mine = events(user_id=None, x7=[each.upper() for each in IDS[:20]] * 2)
-    theirs = contacts(id=None, column_3=[each.lower() for each in IDS])
+    ids = [f"abcdef{number:02}-0000-4000-8000-abcdefabcdef" for number in range(40)]
+    mine = events(user_id=None, x7=[each.upper() for each in ids[:20]] * 2)
+    theirs = contacts(id=None, column_3=ids)
     assert join_of(mine, theirs) == ("x7", "column_3")
 
 
