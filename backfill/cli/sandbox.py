@@ -19,14 +19,21 @@ __all__ = ["sandbox"]
     "faults",
     metavar="KIND=SHARE",
     multiple=True,
-    help="What goes wrong, and how often; may be given several times. --fault help lists them.",
+    help="What goes wrong, and how often; more of them may follow. --fault help lists them.",
 )
+@click.argument("more_faults", metavar="[KIND=SHARE]...", nargs=-1)
 @click.option("--seed", type=int, default=0, help="Which requests meet a fault.  [default: 0]")
 @click.option(
     "--log", metavar="FILE", type=click.Path(), help="One line of JSON for each record accepted."
 )
 def sandbox(
-    port: int, rate_limit: str | None, faults: tuple[str, ...], seed: int, log: str | None
+    *,
+    port: int,
+    rate_limit: str | None,
+    faults: tuple[str, ...],
+    more_faults: tuple[str, ...],
+    seed: int,
+    log: str | None,
 ) -> None:
     """Serve the three endpoints on 127.0.0.1, strict about what they take.
 
@@ -39,4 +46,7 @@ def sandbox(
         for kind, meaning in KINDS.items():
             click.echo(f"  {kind:<14} {meaning}")
         return
-    serve(click.echo, port=port, rate_limit=rate_limit, faults=faults, seed=seed, log=log)
+    if more_faults and not faults:
+        raise click.UsageError(f"{more_faults[0]!r} needs --fault before it")
+    every = (*faults, *more_faults)
+    serve(click.echo, port=port, rate_limit=rate_limit, faults=every, seed=seed, log=log)

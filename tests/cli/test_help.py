@@ -62,3 +62,15 @@ def test_help_loads_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stderr.strip() == "[]"
+
+
+def test_several_faults_may_follow_one_option(monkeypatch):
+    served = {}
+    monkeypatch.setattr(
+        "backfill.sandbox.serve", lambda announce, **options: served.update(options)
+    )
+    for words in (["--fault", "429=1%", "503=2%"], ["--fault", "429=1%", "--fault", "503=2%"]):
+        result = CliRunner().invoke(_group, ["sandbox", *words])
+        assert result.exit_code == 0, result.output
+        assert served.pop("faults") == ("429=1%", "503=2%")
+    assert CliRunner().invoke(_group, ["sandbox", "429=1%"]).exit_code == 2
