@@ -9,6 +9,7 @@ job.records(state="failed")
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from backfill.errors import BackfillError
@@ -35,8 +36,6 @@ def __getattr__(name: str) -> Any:
     # Found when first asked for, because the command line's help must not wait for Polars.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
-
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -6,14 +6,17 @@ back means the same record as before.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
-from backfill.errors import ConfigError
+from backfill.errors import BackfillError, ConfigError
 from backfill.placing import put_in_place
 from backfill.prepare.text import as_text
 
@@ -38,7 +41,8 @@ def write_records(
     A stream gets CSV. Memory is bounded: many rows are first parted by their place in the
     source, in a folder under `directory`. Times without a zone are those of `timezone`. A file
     appears whole or not at all. Raises ConfigError for an ending other than csv, parquet,
-    ndjson or jsonl, or where there is no such directory.
+    ndjson or jsonl, or where there is no such directory, and BackfillError where the file
+    cannot be written to its end.
     """
     kind = target.suffix.lower().lstrip(".") if isinstance(target, Path) else "csv"
     if kind not in ("csv", "parquet", "ndjson", "jsonl"):
@@ -49,21 +53,36 @@ def write_records(
         )
     if isinstance(target, Path) and not target.absolute().parent.is_dir():
         raise ConfigError("its directory does not exist", where=str(target))
-    if kind != "parquet":
-        frame = _written_out(frame, timezone, flat=kind == "csv")
-    beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
-        ordered = _ordered(frame, rows, Path(place)).drop("__file")
-        if not isinstance(target, Path):
-            ordered.sink_csv(target)
-            return
-        with put_in_place(target) as draft:
-            if kind == "csv":
-                ordered.sink_csv(draft)
-            elif kind == "parquet":
-                ordered.sink_parquet(draft)
-            else:
-                ordered.sink_ndjson(draft)
+    with _writing(target):
+        if kind != "parquet":
+            frame = _written_out(frame, timezone, flat=kind == "csv")
+        beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
+            ordered = _ordered(frame, rows, Path(place)).drop("__file")
+            if not isinstance(target, Path):
+                ordered.sink_csv(target)
+                return
+            with put_in_place(target) as draft:
+                if kind == "csv":
+                    ordered.sink_csv(draft)
+                elif kind == "parquet":
+                    ordered.sink_parquet(draft)
+                else:
+                    ordered.sink_ndjson(draft)
+
+
+@contextmanager
+def _writing(target: Path | BinaryIO) -> Iterator[None]:
+    """What Polars meets while it writes, as an error of ours."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        # Polars' own errors bear no number, and its words for a reader that left are these.
+        if "Broken pipe" in str(error):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        where = str(target) if isinstance(target, Path) else "the output"
+        raise BackfillError(f"cannot be written: {reason}", where=where) from error
 
 
 def _ordered(frame: pl.LazyFrame, rows: int, place: Path) -> pl.LazyFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import shlex
 import time
@@ -17,7 +16,7 @@ from backfill.config import Config, load_config
 from backfill.credentials import credential_for
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
-from backfill.errors import BackfillError, BusyError, ConfigError, ReadOnlyError, did_you_mean
+from backfill.errors import BusyError, ConfigError, ReadOnlyError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress, Secret, State, Stop
@@ -140,7 +139,7 @@ class Job:
         from backfill.export import write_records  # noqa: PLC0415 - Polars only when needed
 
         file = Path(target) if isinstance(target, str) else target
-        with self._records(state) as (frame, rows), _writing(file):
+        with self._records(state) as (frame, rows):
             zone = self.manifest.shape["events"].get("timezone")
             write_records(frame, file, rows, self.directory, timezone=zone)
 
@@ -358,22 +357,6 @@ class Job:
 
         with reading(self.directory):
             return pl.read_parquet(self.directory / name)
-
-
-@contextmanager
-def _writing(target: Path | BinaryIO) -> Iterator[None]:
-    """What Polars meets while it writes, as an error of ours."""
-    import polars as pl  # noqa: PLC0415
-
-    try:
-        yield
-    except (OSError, pl.exceptions.ComputeError) as error:
-        # Polars' own errors bear no number, and its words for a reader that left are these.
-        if "Broken pipe" in str(error):
-            raise BrokenPipeError(errno.EPIPE, "Broken pipe") from None
-        reason = getattr(error, "strerror", None) or str(error)
-        where = str(target) if isinstance(target, Path) else "the output"
-        raise BackfillError(f"cannot be written: {reason}", where=where) from error
 
 
 def _state(state: str | State | None) -> State | None:

@@ -166,4 +166,4 @@ class WatchFeedbacks(_Watch):
             source="WatchFeedback.metadata.correlation_id",
         ),
     )
-    tie_order = {"type": ("verification.started", "verification.completed")}  # noqa: RUF012
+    tie_order = {"type": ("verification.started", "verification.completed")}  # noqa: RUF012 - only read
