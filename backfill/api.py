@@ -9,8 +9,9 @@ from typing import Any
 from backfill.config import config_from_mapping, load_config
 from backfill.errors import ConfigError
 from backfill.frames import discard_unused_frames, is_frame, store_frames
-from backfill.job import Job, job_directory, plan_job
+from backfill.job import Job, plan_job
 from backfill.model import Progress
+from backfill.naming import job_directory
 from backfill.progress import PlanBar
 
 __all__ = ["plan"]

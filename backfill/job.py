@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -20,6 +19,7 @@ from backfill.errors import BusyError, ConfigError, ReadOnlyError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress, Secret, State, Stop
+from backfill.naming import job_directory, job_name
 from backfill.own_thread import await_own_thread, run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
@@ -36,24 +36,11 @@ from backfill.status import Status
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Job", "find_or_plan", "job_directory", "open_job", "plan_job"]
+__all__ = ["Job", "find_or_plan", "open_job", "plan_job"]
 
 log = logging.getLogger("backfill.job")
 
 Observer = Callable[[Snapshot], None]
-
-
-def job_directory(name: str | Path, job: str | Path | None = None) -> Path:
-    """The directory of a job named by its directory or by its configuration file.
-
-    A configuration's job lies beside it, under its name without the ending plus `.job`.
-    """
-    if job is not None:
-        return Path(job)
-    path = Path(name)
-    if path.is_dir() or path.suffix == ".job":
-        return path
-    return path.with_suffix(".job")
 
 
 def plan_job(
@@ -322,22 +309,10 @@ class Job:
             self.manifest,
             ledger,
             running=running,
-            name=self.name,
+            name=job_name(self.directory, self.config),
             base_url=self.settings({}).base_url,
             stop=stop,
         )
-
-    @property
-    def name(self) -> str:
-        """What a command that goes on is told: the configuration, and the job if it lies apart."""
-        if self.config is None or self.config.path is None:
-            return shlex.quote(str(self.directory))
-        path = shlex.quote(str(self.config.path))
-        if job_directory(self.config.path).absolute() == self.directory.absolute():
-            # A job that was opened by its directory is named as it was then.
-            found = self.config.path.is_absolute() and not self.directory.is_absolute()
-            return shlex.quote(str(self.directory)) if found else path
-        return f"{path} --job {shlex.quote(str(self.directory))}"
 
     @contextmanager
     def _records(self, state: str | State | None) -> Iterator[tuple[pl.LazyFrame, int]]:

@@ -19,7 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
     frozenset({"audit", "deliver", "export", "records", "soundness"}),
-    frozenset({"own_thread", "planning", "settings", "standing"}),
+    frozenset({"naming", "own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),
     frozenset({"api"}),
@@ -30,11 +30,11 @@ FLOORS: tuple[frozenset[str], ...] = (
 ONLY = {
     "sandbox": frozenset({"errors", "model", "version"}),
     "prepare": frozenset({"errors", "model", "version", "config", "destinations", "manifest"}),
-    "ledger": frozenset({"errors", "model"}),
-    "destinations": frozenset({"errors", "model"}),
+    "ledger": frozenset({"errors", "model", "placing"}),
+    "destinations": frozenset({"errors", "model", "terminal"}),
     "config": frozenset({"address", "errors", "model"}),
     "deliver": frozenset(
-        {"address", "errors", "model", "version", "manifest", "destinations", "ledger"}
+        {"address", "errors", "model", "terminal", "version", "manifest", "destinations", "ledger"}
     ),
 }
 # A job and its status offer their faces to a notebook; they are asked for when they are used.
