@@ -7,7 +7,6 @@ may run in a worker thread while the event loop goes on.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from backfill.ledger.faults import plain_words
 from backfill.ledger.file import LedgerFile
 from backfill.ledger.opening import make
 from backfill.ledger.spans import ContradictionError, Key, Reckoning, Span, reckon
+from backfill.ledger.writing import add_tick, write_change
 from backfill.model import (
     Batch,
     Outcome,
@@ -126,9 +126,9 @@ class Ledger:
             with self._file.turn:
                 change = reckon(settled, started, flights=self._flights, tail=self._tail)
                 with self._file.transaction() as connection:
-                    self._write(connection, change)
+                    write_change(connection, change, self._clock())
                     if tick is not None:
-                        self._add(connection, tick)
+                        add_tick(connection, tick)
                 self._follow(settled, change)
         except ContradictionError as error:
             raise LedgerError(
@@ -136,45 +136,6 @@ class Ledger:
                 where=str(self.path),
                 hint="This is a fault of the program; nothing of this step was written.",
             ) from error
-
-    def _write(self, connection: sqlite3.Connection, change: Reckoning) -> None:
-        execute = connection.executemany
-        at = self._clock()
-        if change.landed and execute(sql.LAND, change.landed).rowcount != len(change.landed):
-            raise ContradictionError("an intent that was written down is not there any more")
-        extended = []
-        fresh = []
-        for (bucket, start), span in change.spans.items():
-            if span.stored is None:
-                fresh.append((bucket, start, span.stop, *span.words, at))
-            else:
-                extended.append((span.stop, at, bucket, start, span.stored))
-        if extended and execute(sql.EXTEND, extended).rowcount != len(extended):
-            raise ContradictionError("a span that was written down is not there any more")
-        if fresh:
-            execute(sql.SETTLE, fresh)
-        departed = change.departed
-        if departed and execute(sql.CAST_OFF, departed).rowcount != len(departed):
-            raise ContradictionError(self._obstacle(change))
-
-    def _obstacle(self, change: Reckoning) -> str:
-        for bucket, start, stop, lane in change.departed:
-            found = self._file.read(sql.OBSTACLE, (bucket, start, stop))
-            if found and found[0] != (start, stop, "in flight"):
-                low, high, state = found[0]
-                return (
-                    f"bucket {bucket}, lane {lane} starts {start} to {stop}, "
-                    f"and {low} to {high} is {state}"
-                )
-        return "two started batches overlap"
-
-    def _add(self, connection: sqlite3.Connection, tick: Tick) -> None:
-        counts = (tick.sent, tick.throttled, tick.retried)
-        ends = (tick.delivered, tick.failed, tick.unknown)
-        connection.execute(sql.TICK, (tick.at, *counts, *ends))
-        if tick.latency:
-            slots = [(tick.at, slot, replies) for slot, replies in tick.latency.items()]
-            connection.executemany(sql.LATENCY, slots)
 
     def _follow(self, settled: Sequence[Settlement], change: Reckoning) -> None:
         """Follow in memory what is now in the file."""

@@ -1,0 +1,62 @@
+"""Writing one commit into the file: what was reckoned, and what happened meanwhile.
+
+Each statement says how many rows it changed, and another number than expected means that the
+file is not what memory takes it for: then nothing of the commit stays.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from backfill.ledger import statements as sql
+from backfill.ledger.spans import ContradictionError, Reckoning
+from backfill.model import Tick
+
+__all__ = ["add_tick", "write_change"]
+
+
+def write_change(connection: sqlite3.Connection, change: Reckoning, at: float) -> None:
+    """Write a reckoning inside a transaction; `at` is now, in seconds since the epoch.
+
+    Raises ContradictionError where the file does not agree.
+    """
+    execute = connection.executemany
+    if change.landed and execute(sql.LAND, change.landed).rowcount != len(change.landed):
+        raise ContradictionError("an intent that was written down is not there any more")
+    extended = []
+    fresh = []
+    for (bucket, start), span in change.spans.items():
+        if span.stored is None:
+            fresh.append((bucket, start, span.stop, *span.words, at))
+        else:
+            extended.append((span.stop, at, bucket, start, span.stored))
+    if extended and execute(sql.EXTEND, extended).rowcount != len(extended):
+        raise ContradictionError("a span that was written down is not there any more")
+    if fresh:
+        execute(sql.SETTLE, fresh)
+    departed = change.departed
+    if departed and execute(sql.CAST_OFF, departed).rowcount != len(departed):
+        raise ContradictionError(_obstacle(connection, change))
+
+
+def _obstacle(connection: sqlite3.Connection, change: Reckoning) -> str:
+    """Why an intent could not be written down."""
+    for bucket, start, stop, lane in change.departed:
+        found = connection.execute(sql.OBSTACLE, (bucket, start, stop)).fetchone()
+        if found is not None and found != (start, stop, "in flight"):
+            low, high, state = found
+            return (
+                f"bucket {bucket}, lane {lane} starts {start} to {stop}, "
+                f"and {low} to {high} is {state}"
+            )
+    return "two started batches overlap"
+
+
+def add_tick(connection: sqlite3.Connection, tick: Tick) -> None:
+    """Add a slice of time to what is known of it."""
+    counts = (tick.sent, tick.throttled, tick.retried)
+    ends = (tick.delivered, tick.failed, tick.unknown)
+    connection.execute(sql.TICK, (tick.at, *counts, *ends))
+    if tick.latency:
+        slots = [(tick.at, slot, replies) for slot, replies in tick.latency.items()]
+        connection.executemany(sql.LATENCY, slots)
