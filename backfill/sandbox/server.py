@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +17,7 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
 from backfill.errors import ConfigError
-from backfill.sandbox.contract import Endpoint, Refusal, endpoints, read_json
+from backfill.sandbox.contract import Refusal, endpoints, read_json
 from backfill.sandbox.faults import (
     Arrival,
     Fault,
@@ -28,26 +27,12 @@ from backfill.sandbox.faults import (
     scripted,
 )
 from backfill.sandbox.limit import Allowance, RetryStyle, parse_rate_limit, retry_headers
+from backfill.sandbox.replies import JSON, Replies, Visit
 from backfill.sandbox.witness import Accepted, Spoilt, Witness
 
 __all__ = ["STATS_PATH", "Sandbox", "running_sandbox"]
 
 STATS_PATH = "/_sandbox/stats"
-
-_HTML = (
-    b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>"
-    b"<body><h1>502 Bad Gateway</h1></body></html>\n"
-)
-_JSON = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A request at one of the endpoints."""
-
-    request: web.BaseRequest
-    endpoint: Endpoint
-    request_id: str
 
 
 class Sandbox:
@@ -104,6 +89,12 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         self._witness = self._open_witness()
         self._closing = asyncio.Event()
+        self._replies = Replies(
+            self._witness,
+            chance=self._chance,
+            closing=self._closing,
+            retry_after=self._retry_after,
+        )
         server = web.Server(
             self._handle,
             # A client that went away waits for nothing: its keys are free again.
@@ -174,31 +165,31 @@ class Sandbox:
         if endpoint is None:
             return self._elsewhere(request, path)
         self._witness.tallies[endpoint.destination].requests += 1
-        visit = _Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
+        visit = Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
         body = await self._read(request)
         refusal = self._refuses_door(visit, path)
         if refusal is not None:
-            return self._refuse(visit, refusal)
+            return self._replies.refuse(visit, refusal)
         if body is None:
-            return self._refuse(visit, Refusal(413, "the body is too large"))
+            return self._replies.refuse(visit, Refusal(413, "the body is too large"))
         try:
             content = read_json(body)
         except (ValueError, RecursionError) as error:
-            return self._refuse(visit, Refusal(400, f"the body is not JSON: {error}"[:200]))
+            return self._replies.refuse(visit, Refusal(400, f"the body is not JSON: {error}"[:200]))
         keys = frozenset(filter(None, map(endpoint.key, endpoint.items(content))))
         with self._witness.flight(endpoint.destination, keys):
             arrival = Arrival(self._arrivals, endpoint.destination, tuple(keys), body)
             self._arrivals += 1
             return await self._answer(visit, content, self._fault(arrival))
 
-    async def _answer(self, visit: _Visit, content: Any, fault: Fault | None) -> web.StreamResponse:
+    async def _answer(self, visit: Visit, content: Any, fault: Fault | None) -> web.StreamResponse:
         endpoint = visit.endpoint
         items = endpoint.items(content)
         allowance = self._allowances.get(endpoint.destination)
         wait = allowance.take() if allowance else 0.0
         if wait:
             headers = retry_headers(wait, self._retry_after)
-            return self._refuse(visit, Refusal(429, "too many requests", headers=headers))
+            return self._replies.refuse(visit, Refusal(429, "too many requests", headers=headers))
         delay = self._latency
         if fault is not None and fault.kind == "slow":
             self._note(visit, fault, items)
@@ -208,10 +199,10 @@ class Sandbox:
             await asyncio.sleep(delay)
         if fault is not None and not fault.stored:
             self._note(visit, fault, items)
-            return await self._spoil(visit, fault, len(items))
+            return await self._replies.spoil(visit, fault, len(items))
         refusal = endpoint.refuses(content, self._witness.contacts)
         if refusal is not None:
-            return self._refuse(visit, refusal)
+            return self._replies.refuse(visit, refusal)
         self._witness.store(
             endpoint.destination,
             visit.request_id,
@@ -220,12 +211,12 @@ class Sandbox:
         )
         if fault is not None:
             self._note(visit, fault, items)
-            return await self._spoil_reply(visit, fault)
-        return self._reply(endpoint, *endpoint.success(visit.request_id))
+            return await self._replies.spoil_success(visit, fault)
+        return self._replies.reply(endpoint, *endpoint.success(visit.request_id))
 
     # --- judgements --------------------------------------------------------------------
 
-    def _refuses_door(self, visit: _Visit, path: str) -> Refusal | None:
+    def _refuses_door(self, visit: Visit, path: str) -> Refusal | None:
         """What is wrong before the body is looked at."""
         request = visit.request
         if request.method != "POST":
@@ -242,7 +233,7 @@ class Sandbox:
         body = await request.content.read()
         return body if len(body) <= self._max_body else None
 
-    def _note(self, visit: _Visit, fault: Fault, items: Sequence[Any]) -> None:
+    def _note(self, visit: Visit, fault: Fault, items: Sequence[Any]) -> None:
         self._witness.spoil(
             Spoilt(
                 visit.endpoint.destination,
@@ -262,86 +253,14 @@ class Sandbox:
 
     # --- replies -----------------------------------------------------------------------
 
-    def _reply(
-        self, endpoint: Endpoint, status: int, body: bytes, kind: str = _JSON, **headers: str
-    ) -> web.Response:
-        self._witness.tallies[endpoint.destination].statuses[str(status)] += 1
-        return web.Response(status=status, body=body, content_type=kind, headers=headers or None)
-
-    def _refuse(self, visit: _Visit, refusal: Refusal) -> web.Response:
-        body = visit.endpoint.error(refusal, visit.request_id)
-        return self._reply(visit.endpoint, refusal.status, body, **refusal.headers)
-
     def _elsewhere(self, request: web.BaseRequest, path: str) -> web.Response:
         if path == STATS_PATH and request.method == "GET":
-            return web.Response(body=json.dumps(self.stats).encode(), content_type=_JSON)
+            return web.Response(body=json.dumps(self.stats).encode(), content_type=JSON)
         self._witness.strays["404"] += 1
         # Each vendor words its errors in its own way, also where there is nothing.
         endpoint = self._endpoints[-1 if path.startswith("/v1/") else 0]
         body = endpoint.error(Refusal(404, "there is nothing at this address"), self._new_id())
-        return web.Response(status=404, body=body, content_type=_JSON)
-
-    async def _spoil(self, visit: _Visit, fault: Fault, size: int) -> web.StreamResponse:
-        """Answer a request whose records are not stored."""
-        match fault.kind:
-            case "cut-before":
-                return _cut(visit.request)
-            case "hang":
-                await self._closing.wait()
-                return _cut(visit.request)
-            case "html":
-                return self._reply(visit.endpoint, 502, _HTML, "text/html")
-            case "not-ok":
-                inner = 422 if fault.number is None else int(fault.number)
-                return self._reply(visit.endpoint, *visit.endpoint.not_ok(inner))
-            case "bad-item":
-                refusal = visit.endpoint.bad_item(self._chance.randrange(max(1, size)))
-                return self._refuse(visit, refusal)
-        return self._refuse(visit, self._status_of(fault))
-
-    async def _spoil_reply(self, visit: _Visit, fault: Fault) -> web.StreamResponse:
-        """Answer a request whose records are stored."""
-        status, body = visit.endpoint.success(visit.request_id)
-        match fault.kind:
-            case "cut-after":
-                return _cut(visit.request)
-            case "hang-after":
-                await self._closing.wait()
-                return _cut(visit.request)
-            case "html-after":
-                return self._reply(visit.endpoint, status, _HTML, "text/html")
-            case "half-reply":
-                half = body[: len(body) // 2]
-                return _cut(visit.request, _head(status, len(body)) + half)
-            case "wrong-length":
-                return _cut(visit.request, _head(status, len(body) // 2) + body)
-        return self._refuse(visit, self._status_of(fault))
-
-    def _status_of(self, fault: Fault) -> Refusal:
-        """The refusal that a fault of a status stands for."""
-        status = fault.status or 500
-        headers = {}
-        if status == 429 or fault.number is not None:
-            wait = 1.0 if fault.number is None else fault.number
-            headers = retry_headers(wait, self._retry_after)
-        if 300 <= status < 400:
-            headers["Location"] = "/elsewhere"
-        return Refusal(status, "answered so on demand", headers=headers)
-
-
-def _head(status: int, length: int) -> bytes:
-    return (
-        f"HTTP/1.1 {status} OK\r\nContent-Type: {_JSON}\r\nContent-Length: {length}\r\n\r\n"
-    ).encode()
-
-
-def _cut(request: web.BaseRequest, sent: bytes = b"") -> web.Response:
-    """Close the connection after the bytes. The reply that is returned goes nowhere."""
-    if request.transport is not None:
-        if sent:
-            request.transport.write(sent)
-        request.transport.close()
-    return web.Response()
+        return web.Response(status=404, body=body, content_type=JSON)
 
 
 @contextmanager
