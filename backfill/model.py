@@ -6,7 +6,8 @@ them. Positions count from 0 inside one bucket; rows count from 1 inside one fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -232,6 +233,28 @@ class Tick:
     failed: int = 0
     unknown: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def settled(self) -> int:
+        """Records that came to rest."""
+        return self.delivered + self.failed + self.unknown
+
+    @classmethod
+    def total(cls, at: int, ticks: Sequence[Tick]) -> Tick:
+        """One slice that begins at `at` and holds what happened in all of these."""
+        latency: Counter[int] = Counter()
+        for tick in ticks:
+            latency.update(tick.latency)
+        return cls(
+            at,
+            sent=sum(tick.sent for tick in ticks),
+            throttled=sum(tick.throttled for tick in ticks),
+            retried=sum(tick.retried for tick in ticks),
+            delivered=sum(tick.delivered for tick in ticks),
+            failed=sum(tick.failed for tick in ticks),
+            unknown=sum(tick.unknown for tick in ticks),
+            latency=latency,
+        )
 
 
 # --- how a run ends ------------------------------------------------------------------------

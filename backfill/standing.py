@@ -124,7 +124,7 @@ def _lately(ticks: Sequence[Tick]) -> tuple[float | None, float | None]:
     if not recent:
         return None, None
     seconds = max(now - min(tick.at for tick in recent), 1.0)
-    records = sum(tick.delivered + tick.failed + tick.unknown for tick in recent)
+    records = sum(tick.settled for tick in recent)
     return sum(tick.sent for tick in recent) / seconds, records / seconds
 
 

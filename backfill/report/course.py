@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from backfill.deliver.meter import SLICE
@@ -42,22 +42,24 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The sum of some ticks. `start` and `stop` in seconds since the epoch."""
+    """What happened from `total.at` until `stop`, in seconds since the epoch."""
 
-    start: int
+    total: Tick
     stop: int
     stretch: Stretch
-    sent: int = 0
-    throttled: int = 0
-    retried: int = 0
-    delivered: int = 0
-    failed: int = 0
-    unknown: int = 0
-    latency: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def start(self) -> int:
+        return self.total.at
 
     @property
     def seconds(self) -> int:
         return self.stop - self.start
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.total.sent / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Course:
         """All replies by duration, in the slots of a tick."""
         total: Counter[int] = Counter()
         for each in self.bins:
-            total.update(each.latency)
+            total.update(each.total.latency)
         return total
 
 
@@ -102,7 +104,8 @@ def course_of(ticks: Sequence[Tick], most: int = 300) -> Course:
             while position < len(ordered) and ordered[position].at < min(stop, stretch.stop):
                 inside.append(ordered[position])
                 position += 1
-            bins.append(_sum(inside, max(start, stretch.start), min(stop, stretch.stop), stretch))
+            total = Tick.total(max(start, stretch.start), inside)
+            bins.append(Bin(total, min(stop, stretch.stop), stretch))
             start = stop
     return Course(tuple(bins), stretches, width)
 
@@ -142,21 +145,3 @@ def _stretches(ticks: Sequence[Tick]) -> tuple[Stretch, ...]:
         stretches.append(Stretch(start, stop, offset))
         offset += stop - start + gap
     return tuple(stretches)
-
-
-def _sum(ticks: Sequence[Tick], start: int, stop: int, stretch: Stretch) -> Bin:
-    latency: Counter[int] = Counter()
-    for tick in ticks:
-        latency.update(tick.latency)
-    return Bin(
-        start,
-        stop,
-        stretch,
-        sent=sum(tick.sent for tick in ticks),
-        throttled=sum(tick.throttled for tick in ticks),
-        retried=sum(tick.retried for tick in ticks),
-        delivered=sum(tick.delivered for tick in ticks),
-        failed=sum(tick.failed for tick in ticks),
-        unknown=sum(tick.unknown for tick in ticks),
-        latency=latency,
-    )

@@ -94,9 +94,9 @@ def png(svg: str) -> bytes:
 def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerChart]]:
     charts: dict[str, tuple[str, alt.LayerChart]] = {}
     course = course_of(figures.ticks, shape.bars)
-    if any(_ended(each) for each in course.bins):
+    if any(each.total.settled for each in course.bins):
         charts["outcomes"] = ("Records a second, by outcome", _outcomes(course, shape))
-    if any(each.sent for each in course.bins):
+    if any(each.total.sent for each in course.bins):
         charts["requests"] = ("Requests a second", _requests(course, shape, figures.limit))
     if course.latency:
         charts["latency"] = ("How long replies took, over time", _latency(course, shape))
@@ -107,17 +107,13 @@ def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerCha
     return charts
 
 
-def _ended(each: Bin) -> int:
-    return each.delivered + each.failed + each.unknown
-
-
 def _outcomes(course: Course, shape: Shape) -> alt.LayerChart:
-    there = [state for state in _STATES if any(getattr(each, state) for each in course.bins)]
+    there = [state for state in _STATES if any(getattr(each.total, state) for each in course.bins)]
     rows = []
     for each in course.bins:
         base = 0.0
         for state in there:
-            rate = getattr(each, state) / each.seconds
+            rate = getattr(each.total, state) / each.seconds
             if rate:
                 rows.append(_block(each, state.value, base, base + rate))
             base += rate
@@ -127,10 +123,10 @@ def _outcomes(course: Course, shape: Shape) -> alt.LayerChart:
 
 def _requests(course: Course, shape: Shape, limit: float | None) -> alt.LayerChart:
     rows = []
-    throttled = any(each.throttled for each in course.bins)
+    throttled = any(each.total.throttled for each in course.bins)
     for each in course.bins:
-        slow = min(each.throttled, each.sent) / each.seconds
-        rate = each.sent / each.seconds
+        slow = min(each.total.throttled, each.total.sent) / each.seconds
+        rate = each.rate
         if rate > slow:
             rows.append(_block(each, "requests", 0, rate - slow))
         if slow:
@@ -147,7 +143,7 @@ def _latency(course: Course, shape: Shape) -> alt.LayerChart:
     rows: list[Spec] = []
     for each in course.bins:
         for name, (fraction, _) in _PERCENTILES.items():
-            value = percentile(each.latency, fraction)
+            value = percentile(each.total.latency, fraction)
             if value is not None:
                 x = (each.stretch.place(each.start) + each.stretch.place(each.stop)) / 2
                 stretch = course.stretches.index(each.stretch)

@@ -76,9 +76,10 @@ def course_table(course: Course) -> Html:
     """What happened in each slice of time."""
     rows = []
     for each in course.bins:
-        times = [percentile(each.latency, share) for share in (0.5, 0.9, 0.99)]
+        times = [percentile(each.total.latency, share) for share in (0.5, 0.9, 0.99)]
+        total = each.total
         counts = (
-            each.delivered, each.failed, each.unknown, each.sent, each.throttled, each.retried
+            total.delivered, total.failed, total.unknown, total.sent, total.throttled, total.retried
         )  # fmt: skip
         rows.append(
             [

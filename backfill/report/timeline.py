@@ -25,7 +25,7 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     if not course.bins:
         return section("time", "Over time", tag("p", "Nothing was sent yet."))
     first, last = course.bins[0].start, course.bins[-1].stop
-    most = max(course.bins, key=lambda each: each.sent / each.seconds)
+    most = max(each.rate for each in course.bins)
     pauses = len(course.stretches) - 1
     words = (
         f"From {clock(first)} to {clock(last)}; {duration(course.seconds)} of it at work"
@@ -34,7 +34,7 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
             if pauses
             else ""
         )
-        + f". The busiest slice had {amount(most.sent / most.seconds)} requests a second."
+        + f". The busiest slice had {amount(most)} requests a second."
     )
     cut = _CUT if pauses else ""
     caption = [

@@ -37,7 +37,7 @@ def test_every_count_and_every_reply_is_in_exactly_one_bin(
     course = course_of(past, most)
     assert len(course.bins) <= most
     for name in ("sent", "throttled", "retried", "delivered", "failed", "unknown"):
-        assert sum(getattr(each, name) for each in course.bins) == sum(
+        assert sum(getattr(each.total, name) for each in course.bins) == sum(
             getattr(tick, name) for tick in past
         )
     total: Counter[int] = Counter()
@@ -64,7 +64,7 @@ def test_a_short_run_keeps_its_slices() -> None:
 
 def test_a_slice_without_a_request_is_shown_as_nothing() -> None:
     course = course_of([*ticks(3), *ticks(3, start=NOW + 50)])
-    assert [each.sent for each in course.bins] == [40, 40, 40, 0, 0, 40, 40, 40]
+    assert [each.total.sent for each in course.bins] == [40, 40, 40, 0, 0, 40, 40, 40]
     assert len(course.stretches) == 1
 
 
@@ -86,7 +86,7 @@ def test_hundreds_of_short_runs_stay_within_the_bound() -> None:
     past = [tick for run in range(400) for tick in ticks(1, start=NOW + 3600 * run)]
     course = course_of(past)
     assert len(course.bins) <= 300
-    assert sum(each.sent for each in course.bins) == 400 * 40
+    assert sum(each.total.sent for each in course.bins) == 400 * 40
 
 
 def test_percentiles_lie_in_the_slot_of_the_reply_that_they_name() -> None:
