@@ -6,7 +6,6 @@ It is written last, in one step, so a directory without one holds no job.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backfill.errors import JobError
 from backfill.model import Books, Lane
+from backfill.placing import sync
 
 __all__ = ["FORMAT", "Bucket", "Example", "Facts", "Manifest", "SourceEntry"]
 
@@ -122,17 +122,11 @@ class Manifest(_Part):
         """Write the manifest durably and in one step."""
         path = directory / _NAME
         draft = path.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(self.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
+        draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
         draft.chmod(0o600)
+        sync(draft)
         draft.replace(path)
-        handle = os.open(directory, os.O_RDONLY)  # the name, too, survives a power cut
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(directory)
 
     @classmethod
     def read(cls, directory: Path) -> Manifest:

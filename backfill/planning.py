@@ -32,6 +32,7 @@ from backfill.errors import (
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress
+from backfill.placing import sync
 from backfill.soundness import refuse_links
 
 __all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "refuse_change"]
@@ -214,7 +215,7 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
         }
     )
     manifest.write(directory)
-    _sync(directory.absolute().parent)
+    sync(directory.absolute().parent)
     return manifest
 
 
@@ -241,15 +242,7 @@ def _system_words(error: BaseException, draft: Path) -> str | None:
 def _make_durable(draft: Path) -> None:
     """Have what was prepared survive a power cut, before the ledger says a word about it."""
     for path in (*draft.rglob("*"), draft):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(path)
 
 
 def _clear(directory: Path) -> None:

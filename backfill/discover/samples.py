@@ -119,7 +119,7 @@ def _excerpt_parquet(path: Path, excerpt: Path) -> None:
 
 def _excerpt_text(location: Location, excerpt: Path) -> None:
     """Whole lines from the beginning, and from the middle where one can jump there."""
-    with open_stream(location.path, name=location.name, compression=location.compression) as stream:
+    with open_stream(location.path, location) as stream:
         text = _whole_lines(stream.read(_HEAD))
     if location.compression is None:
         with Path(location.path).open("rb") as file:

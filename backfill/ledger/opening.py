@@ -12,6 +12,7 @@ from pathlib import Path
 from backfill.errors import LedgerError
 from backfill.ledger import statements as sql
 from backfill.ledger.faults import DAMAGED
+from backfill.placing import sync
 
 __all__ = ["connect", "connect_to_look", "make"]
 
@@ -34,9 +35,9 @@ def make(path: Path) -> None:
             connection.executescript(f"BEGIN;{sql.SCHEMA}COMMIT;")
         finally:
             connection.close()
-        _sync(draft)
+        sync(draft)
         draft.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         for suffix in ("", "-wal", "-shm"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
@@ -159,12 +160,3 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 f"({error}); it is as it was",
                 where=str(path),
             ) from error
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a directory, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

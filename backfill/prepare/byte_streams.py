@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from backfill.errors import SourceError
-from backfill.prepare.locations import Compression
+from backfill.prepare.locations import Compression, Location
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -200,14 +200,13 @@ class ByteStream:
 
 @contextmanager
 def open_stream(
-    path: str | Path,
-    *,
-    name: str,
-    compression: Compression | None = None,
-    encoding: str = "utf-8",
-    hashed: bool = False,
+    path: str | Path, location: Location, *, encoding: str = "utf-8", hashed: bool = False
 ) -> Iterator[ByteStream]:
-    """Open a text file. Raises SourceError where it is empty or plainly something else."""
+    """Open a text file of a source, whose bytes lie at `path`.
+
+    Raises SourceError where it is empty or plainly something else.
+    """
+    name, compression = location.name, location.compression
     try:
         file = Path(path).open("rb")  # noqa: SIM115 - closed by the `with` below
     except OSError as error:

@@ -64,12 +64,7 @@ class CsvFile:
         Raises SourceError where the file is no longer what was surveyed.
         """
         first = 1
-        with open_stream(
-            path,
-            name=self.location.name,
-            compression=self.location.compression,
-            encoding=self.encoding,
-        ) as stream:
+        with open_stream(path, self.location, encoding=self.encoding) as stream:
             stream.read(self.header_length)
             for block in self.blocks:
                 text = stream.read(block.length)
@@ -142,13 +137,7 @@ def survey_csv(
     dialect = Dialect(location.separator.encode(), marked=marked)
     if reach is not None:
         dialect = replace(dialect, reach=reach)
-    with open_stream(
-        path,
-        name=location.name,
-        compression=location.compression,
-        encoding=encoding,
-        hashed=True,
-    ) as stream:
+    with open_stream(path, location, encoding=encoding, hashed=True) as stream:
         survey = _Survey(stream, location.name, dialect, block, advance)
         header_length = survey.read_header()
         blocks = tuple(survey.blocks())

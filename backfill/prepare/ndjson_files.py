@@ -52,12 +52,7 @@ class NdjsonFile:
         schema = {**self.schema, **dict.fromkeys([*both, _RAW], pl.String())}
         nulls = list(self.null_values)
         texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
-        with open_stream(
-            path,
-            name=self.location.name,
-            compression=self.location.compression,
-            encoding=self.encoding,
-        ) as stream:
+        with open_stream(path, self.location, encoding=self.encoding) as stream:
             for length, rows, sound in self.blocks:
                 text = stream.read(length)
                 lines = text if sound else _repair(text).text
@@ -99,13 +94,7 @@ def survey_ndjson(
     """
     schema: dict[str, pl.DataType] = {}
     blocks: list[tuple[int, int, bool]] = []
-    with open_stream(
-        path,
-        name=location.name,
-        compression=location.compression,
-        encoding=encoding,
-        hashed=True,
-    ) as stream:
+    with open_stream(path, location, encoding=encoding, hashed=True) as stream:
         for text in _blocks(stream, block, location.name):
             found, rows, sound = _survey(text)
             schema = union((schema, found))

@@ -11,6 +11,7 @@ import polars as pl
 
 from backfill.destinations import destination
 from backfill.manifest import Bucket, Manifest
+from tests.ready_files import READY
 
 POPULATION = "00000000-0000-4000-8000-000000000000"
 _NAMESPACE = uuid.UUID("6f1f64f0-0000-4000-8000-000000000000")
@@ -94,15 +95,7 @@ def make_job(
                 "record": [str(uuid.uuid5(_NAMESPACE, str(row[1]))) for row in rows],
                 "body": [row[3] for row in rows],
             },
-            schema={
-                "lane": pl.UInt32,
-                "file": pl.UInt32,
-                "row": pl.UInt64,
-                "time": pl.Datetime("us", "UTC"),
-                "key": pl.String,
-                "record": pl.String,
-                "body": pl.String,
-            },
+            schema=READY,
         )
         frame.write_parquet(ready / f"{index:03}.parquet")
         buckets.append(Bucket(file=f"{index:03}.parquet", rows=len(rows), lanes=tuple(lengths)))

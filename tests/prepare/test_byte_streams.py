@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backfill.errors import SourceError
 from backfill.prepare.byte_streams import INVALID, mark_invalid, open_stream
+from backfill.prepare.locations import Compression, Location
 
 
 @given(st.text(), st.binary(max_size=20))
@@ -29,6 +30,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("streams") / "text"
 
 
+def located(path: Path, compression: Compression | None = None) -> Location:
+    return Location(path.name, str(path), "csv", compression=compression)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     text=st.text(min_size=1, max_size=40).filter(lambda text: text[0] != "\ufeff"),
@@ -41,8 +46,7 @@ def test_text_is_the_same_in_whatever_steps_it_is_read(path, text, encoding, pac
     path.write_bytes(gzip.compress(content) if packed else content)
     with open_stream(
         path,
-        name="text",
-        compression="gzip" if packed else None,
+        located(path, "gzip" if packed else None),
         encoding="utf-8" if encoding == "utf-8-sig" else encoding,
         hashed=True,
     ) as stream:
@@ -58,10 +62,10 @@ def test_the_hash_covers_what_was_not_read(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(os.urandom(3 << 20))
     before = threading.active_count()
-    with open_stream(path, name="a.csv", encoding="latin-1", hashed=True) as stream:
+    with open_stream(path, located(path), encoding="latin-1", hashed=True) as stream:
         assert len(stream.read(10)) == 10
         assert stream.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
-    with open_stream(path, name="a.csv", hashed=True) as stream:
+    with open_stream(path, located(path), hashed=True) as stream:
         stream.read(10)  # and no hash asked for, as after an error
     assert threading.active_count() == before
 
@@ -70,14 +74,14 @@ def test_a_directory_or_a_missing_file_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "none"):
         with (
             pytest.raises(SourceError, match="cannot be opened") as raised,
-            open_stream(path, name="it"),
+            open_stream(path, located(path)),
         ):
             pass
-        assert raised.value.where == "it"
+        assert raised.value.where == path.name
 
 
 def test_half_a_surrogate_pair_that_an_encoding_lets_pass_is_marked(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"a+2AA-b")
-    with open_stream(path, name="a", encoding="utf-7") as stream:
+    with open_stream(path, located(path), encoding="utf-7") as stream:
         assert stream.read(100) == b"a" + INVALID + rb"\ud800" + b"b"

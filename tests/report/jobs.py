@@ -13,6 +13,7 @@ from backfill.job import Job
 from backfill.ledger import Ledger
 from backfill.manifest import Bucket, Example, Facts, Manifest, SourceEntry
 from backfill.model import Batch, Outcome, Settlement, State, Tick
+from tests.ready_files import READY
 
 BEGIN = datetime(2025, 3, 1, 8, tzinfo=UTC)
 NOW = 1_750_000_000  # a slice's start, in seconds since the epoch
@@ -51,15 +52,7 @@ def make_job(
                 "record": [str(uuid.uuid5(_NAMESPACE, str(each))) for each in numbers],
                 "body": ["{}"] * rows,
             },
-            schema={
-                "lane": pl.UInt32,
-                "file": pl.UInt32,
-                "row": pl.UInt64,
-                "time": pl.Datetime("us", "UTC"),
-                "key": pl.String,
-                "record": pl.String,
-                "body": pl.String,
-            },
+            schema=READY,
         ).write_parquet(directory / "ready" / f"{index:03}.parquet")
         number += rows
     _write_beside(directory, name, number + 1, rejected, duplicate)
