@@ -38,6 +38,8 @@ def shorten(text: str, width: int) -> str:
 
 def printable(text: str) -> str:
     """Text from a file or a server without what could command a terminal."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 

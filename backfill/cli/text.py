@@ -14,7 +14,7 @@ from backfill.model import State
 from backfill.status import Phase, Status
 from backfill.terminal import cells, duration, pad, printable
 
-__all__ = ["WIDTH", "duration", "print_json", "print_status", "printable", "wrapped"]
+__all__ = ["WIDTH", "print_json", "print_status", "wrapped"]
 
 WIDTH = 80
 

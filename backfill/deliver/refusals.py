@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from backfill.destinations import Destination
 from backfill.model import Reply, Stop, StopKind, Verdict
+from backfill.terminal import printable
 
 __all__ = ["refusal"]
 
 _CREDENTIAL = frozenset({401, 402, 403})
+_LONGEST = 200  # characters of an address that are shown
 
 
 def refusal(destination: Destination, host: str, verdict: Verdict, reply: Reply | None) -> Stop:
@@ -20,7 +22,9 @@ def refusal(destination: Destination, host: str, verdict: Verdict, reply: Reply 
     message = f"{host} answered {status}"
     location = (reply.headers.get("location") or "") if reply is not None else ""
     if 300 <= status < 400:
-        message += f" and sends us to {_one_line(location)}" if location else " (a redirect)"
+        message += (
+            f" and sends us to {printable(location)[:_LONGEST]}" if location else " (a redirect)"
+        )
     elif verdict.reason:
         message += f": {verdict.reason}"
     return Stop(StopKind.REFUSED, f"{message}. {_advice(destination, status)}")
@@ -37,7 +41,3 @@ def _advice(destination: Destination, status: int) -> str:
     if destination.needs_population:
         return "Check base_url and population."
     return "Check base_url."
-
-
-def _one_line(text: str) -> str:
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)[:200]

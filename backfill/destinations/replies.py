@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from backfill.model import Fault, Flow, Reply, Verdict
+from backfill.terminal import printable
 
 __all__ = [
     "INVALID",
@@ -83,10 +84,7 @@ def text_of(*parts: object) -> str:
     words = ": ".join(
         str(part) for part in parts if isinstance(part, str | int | float) and part != ""
     )
-    line = " ".join(words[: 4 * _LONGEST_REASON].split())[:_LONGEST_REASON]
-    if line.isprintable():
-        return line
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
+    return printable(" ".join(words[: 4 * _LONGEST_REASON].split())[:_LONGEST_REASON])
 
 
 def id_of(value: object) -> str | None:

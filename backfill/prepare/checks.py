@@ -19,10 +19,10 @@ from backfill.prepare.languages import check_language
 from backfill.prepare.phones import check_phone
 from backfill.prepare.schemas import MIXED, apart
 from backfill.prepare.text import as_text
-from backfill.prepare.times import check_time, rfc3339
+from backfill.prepare.times import check_time
 from backfill.prepare.uuids import check_uuid
 
-__all__ = ["Checked", "check", "cross_rules", "required_rule", "rfc3339", "warned"]
+__all__ = ["check", "cross_rules", "required_rule", "warned"]
 
 
 def check(
@@ -111,14 +111,14 @@ def _target(rules: Rules) -> Steps:
     )
 
 
-def required_rule(name: str, broken: Iterable[pl.Expr] = ()) -> tuple[str, pl.Expr]:
-    """`field|required`: the canonical column `name` is null, and not because of another rule.
+def required_rule(name: str, value: pl.Expr, broken: Iterable[pl.Expr] = ()) -> tuple[str, pl.Expr]:
+    """`field|required`: the canonical `value` is null, and not because of another rule.
 
     `broken` are the field's own rules; where one of them says already what is wrong with the
-    value, this one stays silent. Nulls in them (a row without a contact) count as not broken.
+    value, this one stays silent. Nulls in them count as not broken.
     """
     silent = [expr.fill_null(value=False) for expr in broken]
-    missing = pl.col(name).is_null()
+    missing = value.is_null()
     return f"{name}|required", missing & ~pl.any_horizontal(silent) if silent else missing
 
 

@@ -18,7 +18,7 @@ from backfill.destinations import Kind
 from backfill.errors import ConfigError
 from backfill.prepare.binding import Binding
 from backfill.prepare.checked import trimmed
-from backfill.prepare.checks import check, cross_rules
+from backfill.prepare.checks import check, cross_rules, required_rule
 from backfill.prepare.inputs import Input, Table
 from backfill.prepare.schemas import MIXED
 from backfill.prepare.text import as_text
@@ -218,11 +218,7 @@ class _Mapper:
             checked = checked.within(f"__in:{each.name}")
         broken += [(f"{each.name}|{rule}", expr) for rule, expr in checked.broken]
         if each.field.required:
-            # A value that another rule refused is not missing.
-            silent = [expr for _, expr in broken]
-            missing = checked.value.is_null()
-            said = missing & ~pl.any_horizontal(silent) if silent else missing
-            broken.append((f"{each.name}|required", said))
+            broken.append(required_rule(each.name, checked.value, [rule for _, rule in broken]))
         return checked.value, broken
 
 

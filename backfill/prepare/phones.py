@@ -33,12 +33,11 @@ _SEPARATORS = "[ \u00a0.()\u2010\u2011\u2012\u2013\u2014-]+"
 def check_phone(level: Level, region: str | None) -> Steps:
     """The number as `+` and digits. Rules: `e164`, and by level `rewritten`, `possible`, `valid`.
 
-    White space around the number is left out, and so are separators in it where what remains
-    is what libphonenumber reads. With a region, what is
-    dialled there becomes E.164; a number that begins with `+` is never changed. At the levels
-    `possible` and `valid`, a number that libphonenumber would read as another one is refused as
-    `rewritten`, then one that it calls impossible, then one that it calls invalid: at most one
-    of the four rules is broken.
+    White space around the number is left out, and so are separators in it where what remains is
+    what libphonenumber reads. With a region, what is dialled there becomes E.164; a number that
+    begins with `+` is never changed. At the levels `possible` and `valid`, a number that
+    libphonenumber would read as another one is refused as `rewritten`, then one that it calls
+    impossible, then one that it calls invalid: at most one of the four rules is broken.
     """
     value = pl.field("value")
     stages: list[Stage] = [

@@ -268,10 +268,10 @@ def test_a_contact_needs_a_phone_or_an_email(phone, email, broken):
 
 def test_required_is_broken_by_a_null_that_no_other_rule_explains():
     frame = pl.DataFrame({"label": ["x", None, None, None], "bad": [False, False, True, None]})
-    name, expr = required_rule("label", [pl.col("bad")])
+    name, expr = required_rule("label", pl.col("label"), [pl.col("bad")])
     assert name == "label|required"
     assert frame.select(expr).to_series().to_list() == [False, True, False, True]
-    assert frame.select(required_rule("label")[1]).to_series().to_list() == [
+    assert frame.select(required_rule("label", pl.col("label"))[1]).to_series().to_list() == [
         False,
         True,
         True,
@@ -310,7 +310,7 @@ def test_the_table_of_rules_is_what_the_checks_can_find():
                     found |= {f"{field.name}|{rule}" for rule, _ in checked.broken}
             found.add(f"{field.name}|unmapped")
             if field.required:
-                found.add(required_rule(field.name)[0])
+                found.add(required_rule(field.name, pl.col("x"))[0])
         found |= {name for name, _ in cross_rules(destination.checks, Rules())}
         assert {each.name for each in rules_of(destination)} == found
 
