@@ -52,12 +52,10 @@ Shell completion (bash; zsh and fish likewise):
   eval "$(_BACKFILL_COMPLETE=bash_source backfill)"
 """
 
+_HELP = {"help_option_names": ["-h", "--help"]}
 
-@click.group(
-    cls=Guarded,
-    epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
-)
+
+@click.group(cls=Guarded, epilog=_EPILOG, context_settings={**_HELP, "max_content_width": 96})
 @click.version_option(VERSION, prog_name="backfill")
 def _group() -> None:
     """Deliver a company's history to Prelude Watch and Pristo.
@@ -69,6 +67,7 @@ def _group() -> None:
 for _command in (
     init, plan, run, status, records, retry, resolve, report, sandbox, demo
 ):  # fmt: skip
+    _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -37,12 +38,11 @@ class Guarded(click.Group):
             raise
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BrokenPipeError:
-            # The reader of a pipe left, as `head` does; what the command came to holds.
-            _let_go_of_stdout()
-            context.exit(context.meta.get(_CODE, 0))
         # A panic in a native library is no Exception, and ends here like every other fault.
         except BaseException as error:  # noqa: BLE001 - told, with --verbose in full
+            if _nobody_listens(error, context):  # what the command came to holds
+                _let_go_of_stdout()
+                context.exit(context.meta.get(_CODE, 0))
             _tell(error, verbose=is_verbose(context))
             _let_go_of_stdout()
             context.exit(getattr(error, "exit_code", BackfillError.exit_code))
@@ -52,6 +52,13 @@ class Guarded(click.Group):
 def leave(context: click.Context, code: int) -> None:
     """The exit code of what is about to be told, should nobody listen to the end."""
     context.meta[_CODE] = code
+
+
+def _nobody_listens(error: BaseException, context: click.Context) -> bool:
+    """Whether the reader of a pipe left, as `head` does, or the terminal hung up at the end."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.errno == errno.EIO and _CODE in context.meta
 
 
 def wants_colour() -> bool | None:

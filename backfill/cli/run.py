@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,26 +82,40 @@ def run(
 
 @contextmanager
 def halting_on_signals() -> Iterator[Halt]:
-    """Turn the first SIGINT or SIGTERM into an orderly halt; a second one leaves at once."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly halt; a second one leaves at once.
+
+    A terminal that closes hangs up more than once, its shell for one and the kernel for another,
+    so only the others count as a second one. A signal that was ignored when the process began
+    stays so: a shell starts what runs in the background like that, and a Ctrl-C there is meant
+    for others.
+    """
     from backfill.bars import someone_looks_on  # noqa: PLC0415
     from backfill.deliver import Halt  # noqa: PLC0415
 
     halt = Halt()
-    kinds = {signal.SIGINT: StopKind.INTERRUPTED, signal.SIGTERM: StopKind.TERMINATED}
+    kinds = {
+        signal.SIGINT: StopKind.INTERRUPTED,
+        signal.SIGTERM: StopKind.TERMINATED,
+        signal.SIGHUP: StopKind.TERMINATED,
+    }
     received: list[int] = []
 
     def receive(number: int, frame: object) -> None:
         del frame
         if received:
+            if number == signal.SIGHUP:
+                return
             # The ledger holds what is in flight, so nothing needs to be put in order first.
             os._exit(128 + number)
         received.append(number)
-        # A bar on a terminal is cleared first; it comes back below.
-        os.write(2, b"\r\x1b[J" if someone_looks_on() else b"\n")
-        os.write(2, b"finishing what is in flight; once more leaves at once\n")
+        with suppress(OSError):  # a terminal that hung up takes no words
+            # A bar on a terminal is cleared first; it comes back below.
+            os.write(2, b"\r\x1b[J" if someone_looks_on() else b"\n")
+            os.write(2, b"finishing what is in flight; once more leaves at once\n")
         halt.request(kinds[signal.Signals(number)])
 
-    before = {number: signal.signal(number, receive) for number in kinds}
+    heard = [number for number in kinds if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, receive) for number in heard}
     try:
         yield halt
     finally:

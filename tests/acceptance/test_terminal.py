@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
+import time
 
 import polars as pl
 import pytest
 
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill
+from tests.acceptance.program import CREDENTIALS, backfill
 from tests.acceptance.screen import on_a_terminal
 from tests.acceptance.sources import pristo_job
 
+OWN_TERMINAL = """
+import os, sys
+os.login_tty(int(sys.argv[1]))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
 COLOUR = re.compile(rb"\x1b\[[0-9;]+m")
 
 
@@ -94,6 +103,33 @@ def test_an_interrupt_is_acknowledged(tmp_path):
             assert "\nfinishing what is in flight; once more leaves at once\npristo " in seen
             assert terminal.end() == 130
     assert "Stopped: interrupted" in terminal.text
+
+
+def test_a_terminal_that_is_closed_ends_the_run_well(tmp_path):
+    config = pristo_job(tmp_path, 200)
+    with running_sandbox(latency=0.3) as server:
+        master, slave = os.openpty()
+        run = ["-m", "backfill", "run", config.name, "--base-url", server.url]
+        process = subprocess.Popen(
+            [sys.executable, "-c", OWN_TERMINAL, str(slave), *run],
+            cwd=tmp_path,
+            env={**os.environ, **CREDENTIALS, "POLARS_MAX_THREADS": "2"},
+            pass_fds=[slave],
+        )
+        os.close(slave)
+        try:
+            while len(server.accepted) < 3:
+                assert process.poll() is None
+                time.sleep(0.02)
+            os.close(master)
+            assert process.wait(40) == 143
+        finally:
+            process.kill()
+            process.wait(10)
+        status = backfill("status", config, "--json", cwd=tmp_path).json
+        assert status["records"]["unknown"] == 0
+        assert status["records"]["delivered"] == len(server.accepted) < 200
+        assert status["stop"]["kind"] == "terminated"
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "127.0.0.1.example.com"])

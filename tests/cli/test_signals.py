@@ -43,3 +43,17 @@ def test_a_run_without_a_signal_leaves_the_handlers_as_they_were():
         timeout=60,
     )
     assert "KeyboardInterrupt" in done.stderr
+
+
+def test_a_run_in_the_background_of_a_script_does_not_hear_its_interrupts():
+    inside = "os.kill(os.getpid(), signal.SIGINT)"
+    code = CODE.format(inside=inside, later="SIGINT")
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "went on None\n", done.stderr
+    assert done.returncode == 0
