@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import click
 
 from backfill.cli.logs import is_verbose
+from backfill.cli.options import asks_for_json
 from backfill.errors import BackfillError
 
 __all__ = ["Guarded", "leave", "wants_colour"]
@@ -43,9 +45,13 @@ class Guarded(click.Group):
             if _nobody_listens(error, context):  # what the command came to holds
                 _let_go_of_stdout()
                 context.exit(context.meta.get(_CODE, 0))
-            _tell(error, verbose=is_verbose(context))
+            code = getattr(error, "exit_code", BackfillError.exit_code)
+            words = _words(error, verbose=is_verbose(context))
+            _tell(error, words)
+            if asks_for_json(context) and _CODE not in context.meta:
+                _print_json(error, words, code)
             _let_go_of_stdout()
-            context.exit(getattr(error, "exit_code", BackfillError.exit_code))
+            context.exit(code)
         return result
 
 
@@ -70,22 +76,34 @@ def wants_colour() -> bool | None:
     return False if os.environ.get("TERM") == "dumb" else None
 
 
-def _tell(error: BaseException, *, verbose: bool) -> None:
-    """One line and what helps; the whole of it for those who asked."""
+def _words(error: BaseException, *, verbose: bool) -> str:
+    """One line and what helps."""
     if isinstance(error, BackfillError):
-        words = str(error)
-    elif isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        words = f"{where}{error.strerror or error}"
-    else:
-        what = "".join(traceback.format_exception_only(error)).strip()
-        words = f"a fault of backfill itself: {what}\n  Please report it"
-        words += "." if verbose else ", with what --verbose adds to this."
+        return f"{where}{error.strerror or error}"
+    what = "".join(traceback.format_exception_only(error)).strip()
+    words = f"a fault of backfill itself: {what}\n  Please report it"
+    return words + ("." if verbose else ", with what --verbose adds to this.")
+
+
+def _tell(error: BaseException, words: str) -> None:
+    """The words on standard error; the log has the whole of what nobody expected."""
     if log.hasHandlers():  # without one Python would write it to standard error as well
         log.error("%s", words, exc_info=None if isinstance(error, BackfillError) else error)
     title = click.style("error:", fg="red", bold=True)
     with contextlib.suppress(OSError):
         click.echo(f"{title} {words}", err=True)
+
+
+def _print_json(error: BaseException, words: str, code: int) -> None:
+    """What a script reads in the place of the object that it asked for."""
+    parts = {"message": words, "where": None, "hint": None}
+    if isinstance(error, BackfillError):
+        parts = {"message": error.message, "where": error.where, "hint": error.hint}
+    with contextlib.suppress(OSError):
+        click.echo(json.dumps({"error": parts, "exit_code": code}, ensure_ascii=False))
 
 
 def _let_go_of_stdout() -> None:

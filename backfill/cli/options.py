@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 __all__ = [
     "as_json",
+    "asks_for_json",
     "config_argument",
     "config_or_job_argument",
     "delivery_options",
@@ -19,6 +20,7 @@ __all__ = [
     "quiet",
 ]
 
+_JSON = "backfill.json"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -54,8 +56,25 @@ job_option = click.option(
     type=_Place(".job"),
     help="The job's directory.  [default: CONFIG without its ending, plus .job]",
 )
+
+
+def asks_for_json(context: click.Context) -> bool:
+    """Whether `--json` was given to the command that runs."""
+    return bool(context.meta.get(_JSON))
+
+
+def _note_json(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    del option
+    context.meta[_JSON] = value
+    return value
+
+
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object; all else goes to stderr."
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=_note_json,
+    help="Print one JSON object; all else goes to stderr.",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; only what came of it.")
 

@@ -165,6 +165,7 @@ def test_a_source_that_changed_is_refused_after_sending_and_planned_anew_before(
         run = ["run", config, "--json", "--base-url", server.url]
         refused = backfill(*run, cwd=tmp_path, expect=[10])
         assert "events.parquet" in refused.err
+        assert "events.parquet" in refused.json["error"]["message"]
         planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
         assert planned["records"]["input"] == 20
         backfill(*run, "--limit", "5", cwd=tmp_path, expect=[8])
@@ -201,8 +202,9 @@ def test_two_runs_of_one_job_do_not_meet(tmp_path):
             while not server.accepted:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            ended = backfill(*run, cwd=tmp_path, expect=[11])
+            ended = backfill(*run, "--json", cwd=tmp_path, expect=[11])
             assert "another process" in ended.err
+            assert ended.json["exit_code"] == 11
             status = backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json
             assert status["phase"] == "running"
             assert status["records"]["unknown"] == 0

@@ -76,6 +76,23 @@ def test_a_mistake_is_told_in_a_line_or_two(inside, words, code, told):
     assert len(done.stderr.splitlines()) <= 6
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "where"),
+    [
+        (("plan", "nope.toml"), 2, "nope.toml"),
+        (("run", "nowhere.job"), 2, "nowhere.job"),
+        (("status", "nope.job"), 2, "nope.job"),
+    ],
+)
+def test_who_asked_for_json_gets_the_error_as_json(inside, words, code, where):
+    done = inside.invoke(_group, [*words, "--json"])
+    content = json.loads(done.stdout)
+    assert (done.exit_code, content["exit_code"]) == (code, code)
+    assert content["error"]["where"] == where
+    assert content["error"]["message"] in done.stderr
+    assert content["error"]["hint"] in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody else can")
 def test_what_cannot_be_read_is_told(inside, place):
     locked = place / "locked.toml"
