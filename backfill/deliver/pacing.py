@@ -91,6 +91,7 @@ class Pacer:
         self._probing = False  # after a guessed wait one request finds out if it was enough
         self._queue: deque[anyio.Event] = deque()
         self._alarm: anyio.Event | None = None  # set to let the first in the queue look again
+        self._end = anyio.Event()  # set when the run is to stop
         self._budget.quiet(now + max(0.0, quiet_until - wall()))
 
     @property
@@ -192,9 +193,16 @@ class Pacer:
             self.generation += 1
             self.quiet_until = max(self.quiet_until, self._wall() + seconds)
 
+    async def rest(self, seconds: float) -> None:
+        """Let one lane wait so long, while the others go on; no longer than the run does."""
+        if seconds > 0 and not self.stopped:
+            with anyio.move_on_after(seconds):
+                await self._end.wait()
+
     def stop(self) -> None:
         """Let nobody wait any longer."""
         self.stopped = True
+        self._end.set()
         for turn in self._queue:
             turn.set()
         self._look_again()

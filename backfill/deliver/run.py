@@ -28,6 +28,7 @@ from backfill.deliver.refusals import refusal
 from backfill.deliver.send import Answer, Sender
 from backfill.deliver.stopping import Brake, Halt
 from backfill.deliver.transport import Transport
+from backfill.deliver.tries import MOST_AMBIGUOUS, Tries
 from backfill.destinations import Destination
 from backfill.errors import BackfillError
 from backfill.ledger import Ledger
@@ -106,6 +107,8 @@ async def deliver(
     if not meter.pending:
         return None
     learned = ledger.recall(_LEARNED)
+    # Jitter needs no secrecy, only independence between processes.
+    rng = rng or random.Random()  # noqa: S311
     pacer = Pacer(
         settings.rate,
         health=Health(
@@ -138,6 +141,7 @@ async def deliver(
         pacer=pacer,
         sender=sender,
         meter=meter,
+        rng=rng,
     )
     try:
         with halt.attached(run.halt):
@@ -166,6 +170,7 @@ class _Run:
         pacer: Pacer,
         sender: Sender,
         meter: Meter,
+        rng: random.Random,
     ) -> None:
         self.brake = Brake(pacer.stop)
         self._destination = destination
@@ -174,6 +179,7 @@ class _Run:
         self._pacer = pacer
         self._sender = sender
         self._meter = meter
+        self._rng = rng
         self._lanes = sum(len(bucket.lanes) for bucket in manifest.buckets)
         self._feed = Feed(manifest, ledger)
         self._ready = Ready(directory, manifest)
@@ -237,6 +243,7 @@ class _Run:
 
     async def _through(self, walk: Walk, rows: Rows) -> None:
         """Send batch after batch of a portion, each in its turn."""
+        tries = Tries(self._rng)
         again = False
         while (drawn := walk.next(self._allowance)) is not None:
             batch, fresh = drawn
@@ -255,9 +262,16 @@ class _Run:
                 walk.put_back(batch)
                 continue
             verdict = await self._send(batch, rows, grant, again=again)
-            settlement = walk.settle(batch, verdict, at_least_once=self._at_least_once)
+            # Where the run ends, the next one may find the destination in better health.
+            enough = tries.last and not self.brake.pulled
+            if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
+                verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
+            settlement = walk.settle(
+                batch, verdict, at_least_once=self._at_least_once and not enough
+            )
             self._committer.settle(settlement)
             again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
+            await self._pacer.rest(tries.ended(verdict, again=again))
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
         """Send a batch whose intent is on the disk, and let the run heed the answer."""

@@ -192,6 +192,49 @@ def test_the_guarantee_decides_about_ambiguous_answers(job, run, answer, guarant
         assert store.stored == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
 
 
+def test_a_record_that_never_gets_a_clear_answer_does_not_hold_up_the_job(job, run_virtually):
+    """At least once is not without end: one bad record is sent ten times, then unknown."""
+
+    def behave(store, request):
+        store.stored.extend(request.numbers)
+        return error(500) if request.numbers == [5] else accepted(request)
+
+    each = job(lanes=[[100] * 20])
+    store = Store(behave, latency=0.01)
+    assert run_virtually(each, store, guarantee="at-least-once", rate=1000.0) is None
+    assert each.numbers(UNKNOWN) == [5]
+    assert len(each.numbers(DELIVERED)) == 1999
+    assert store.stored.count(5) == 10
+    assert len(store.stored) == 2009
+    (reason,) = {outcome.reason for outcome in each.outcomes() if outcome.state is UNKNOWN}
+    assert reason == "No. (10 times)"
+    times = [request.at for request in store.requests if request.numbers == [5]]
+    assert times[-1] - times[0] > 5
+
+
+def test_a_destination_that_is_down_makes_nothing_unknown_under_at_least_once(job, run_virtually):
+    each = job(lanes=[[30]])
+    stop = run_virtually(each, Store(lambda *_: error(500)), guarantee="at-least-once")
+    assert stop is not None
+    assert stop.kind is StopKind.UNAVAILABLE
+    assert each.numbers(UNKNOWN) == each.numbers(DELIVERED) == []
+
+
+def test_a_lane_that_rests_does_not_hold_up_the_end_of_a_run(job, run_virtually):
+    moments: list[float] = []
+    each = job(lanes=[[10]])
+    stop = run_virtually(
+        each,
+        Store(lambda *_: error(408)),
+        max_duration=20.0,
+        patience=1000.0,
+        observe=lambda _: moments.append(anyio.current_time()),
+    )
+    assert stop is not None
+    assert stop.kind is StopKind.LIMIT
+    assert moments[-1] - moments[0] == pytest.approx(20.0, abs=0.2)
+
+
 def test_an_unreadable_success_is_unknown_under_either_guarantee(job, run):
     each = job(lanes=[[3]])
     store = Store(lambda store, request: httpx.Response(202))
