@@ -195,9 +195,8 @@ class Pacer:
 
     async def rest(self, seconds: float) -> None:
         """Let one lane wait so long, while the others go on; no longer than the run does."""
-        if seconds > 0 and not self.stopped:
-            with anyio.move_on_after(seconds):
-                await self._end.wait()
+        with anyio.move_on_after(seconds):
+            await self._end.wait()
 
     def stop(self) -> None:
         """Let nobody wait any longer."""

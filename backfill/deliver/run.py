@@ -271,7 +271,8 @@ class _Run:
             )
             self._committer.settle(settlement)
             again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
-            await self._pacer.rest(tries.ended(verdict, again=again))
+            if (pause := tries.ended(verdict, again=again)) > 0:
+                await self._pacer.rest(pause)
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
         """Send a batch whose intent is on the disk, and let the run heed the answer."""
