@@ -19,15 +19,16 @@ _PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 def in_calendar(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Whether a Date or a Datetime lies within the years 1 to 9999, in UTC where it has a zone.
 
-    Counts are compared and not dates, because Polars cannot so much as look at a date that is
-    far enough away.
+    Null where there is none. Counts are compared and not dates, because Polars cannot so much as
+    look at a date that is far enough away.
     """
     count = raw.cast(pl.Int64)
     if not isinstance(dtype, pl.Datetime):
         first, last = date(1, 1, 1), date(9999, 12, 31)
         return count.is_between((first - _EPOCH.date()).days, (last - _EPOCH.date()).days)
     if dtype.time_unit == "ns":
-        return raw.is_not_null()  # 64 bits of nanoseconds reach from 1677 to 2262
+        # 64 bits of nanoseconds reach from 1677 to 2262.
+        return pl.when(raw.is_not_null()).then(pl.lit(value=True))
     unit = _PER_SECOND[dtype.time_unit or "us"]
     first_second = int(FIRST.replace(tzinfo=UTC).timestamp())
     last_second = int(LAST.replace(tzinfo=UTC, microsecond=0).timestamp())

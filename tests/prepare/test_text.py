@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backfill.prepare.schemas import MIXED
 from backfill.prepare.text import as_text
 
 
@@ -132,6 +133,23 @@ def test_what_the_calendar_does_not_hold_breaks_range(dtype, count):
 )
 def test_what_has_no_one_text_form_is_refused_and_a_null_is_not(values, dtype, rule):
     assert written([*values, None], dtype) == [(None, rule), (None, "")]
+
+
+EVERY_TYPE = [
+    pl.String(), pl.Categorical(), pl.Enum(["red"]), pl.Boolean(),
+    pl.Int8(), pl.Int64(), pl.UInt64(), pl.Int128(),
+    pl.Float32(), pl.Float64(), pl.Decimal(10, 2),
+    pl.Date(), pl.Time(), pl.Duration(), pl.Binary(), pl.Null(),
+    pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("ns"),
+    pl.Datetime("ms", "Asia/Tokyo"), pl.Datetime("us", "UTC"), pl.Datetime("ns", "Asia/Tokyo"),
+    pl.List(pl.Int64()), pl.Array(pl.Int64(), 2), pl.Struct({"a": pl.Int64()}), MIXED,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+@pytest.mark.parametrize("dtype", EVERY_TYPE, ids=str)
+def test_a_null_of_any_type_is_missing_and_breaks_nothing(dtype, zone):
+    assert written([None], dtype, zone) == [(None, "")]
 
 
 def test_an_empty_text_is_missing_and_a_blank_one_is_not():
