@@ -138,7 +138,7 @@ class Job:
     @property
     def duplicates(self) -> pl.DataFrame:
         """The rows that stand elsewhere too, with the place of the kept one."""
-        return self._frame("duplicates.parquet")
+        return self._frame("duplicates.parquet").drop("__record", strict=False)
 
     def sample(self, n: int = 5) -> pl.DataFrame:
         """The first `n` ready records of the source with the body that is sent for each."""

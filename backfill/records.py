@@ -81,8 +81,9 @@ def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
 def delivered_records(directory: Path) -> pl.LazyFrame:
     """What a job has delivered: `record` (its key), `file` (a name), `row`.
 
-    Raises ConfigError while some of its records are unknown: whether those may be left out is
-    for a person to say.
+    What it left out because an earlier job had delivered it counts, too, so naming the last job of
+    a chain is enough. Raises ConfigError while some of its records are unknown: whether those may
+    be left out is for a person to say.
     """
     manifest = Manifest.read(directory)
     ledger = Ledger.look(directory / "ledger.sqlite")
@@ -103,9 +104,16 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
         ]
     finally:
         ledger.close()
-    if not parts:
-        return pl.LazyFrame(schema={"record": pl.String(), "file": pl.String(), "row": pl.UInt64()})
-    return pl.concat(parts)
+    return pl.concat([*parts, _delivered_before(directory)])
+
+
+def _delivered_before(directory: Path) -> pl.LazyFrame:
+    """What earlier jobs delivered of this job's source."""
+    return (
+        pl.scan_parquet(directory / "duplicates.parquet")
+        .filter(pl.col("_kept_job").is_not_null())
+        .select(record=pl.col("__record"), file=pl.col("_file"), row=pl.col("_row"))
+    )
 
 
 # --- parts ---------------------------------------------------------------------------------

@@ -59,7 +59,9 @@ class BucketWriter:
         """Write one bucket: its duplicates, as marked, and its ready records in their order."""
         seen = Seen()
         if marks.height:
-            doubles = items.select("__at", "__file", "__row").join(marks, on=["__file", "__row"])
+            doubles = items.select("__at", "__file", "__row", IDENTITY).join(
+                marks, on=["__file", "__row"]
+            )
             items = items.filter(~pl.col("__at").is_in(doubles["__at"].implode()))
             seen.duplicate = doubles.height
             out = doubles.select(
@@ -69,6 +71,8 @@ class BucketWriter:
                 pl.coalesce(self._name("__kept"), "_kept_file").alias("_kept_file"),
                 "_kept_row",
                 "_kept_job",
+                # What an earlier job delivered is known to later ones by its record key.
+                pl.when(pl.col("_kept_job").is_not_null()).then(self.record).alias("__record"),
             )
             if doubles.height:
                 self._write("duplicates", number, out, rows.select(self.columns)[doubles["__at"]])

@@ -211,7 +211,7 @@ def _gathered(passes: Passes) -> tuple[int, int]:
     duplicates = gather(
         passes.work / "duplicates",
         passes.into / "duplicates.parquet",
-        pl.Schema({**place, **kept, **own}),
+        pl.Schema({**place, **kept, "__record": pl.String(), **own}),
     )
     return rejected, duplicates
 

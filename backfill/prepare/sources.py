@@ -6,8 +6,9 @@ door no longer knows files, formats or encodings.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from backfill.config.types import Files
 from backfill.errors import SourceError
 from backfill.manifest import SourceEntry
 from backfill.model import Progress
+from backfill.prepare.byte_streams import open_stream
 from backfill.prepare.csv_files import CsvFile, survey_csv
 from backfill.prepare.damage import decoding, read_through, try_apart
 from backfill.prepare.fingerprints import check_unchanged, hash_file
@@ -29,9 +31,15 @@ from backfill.prepare.schemas import converted, union
 
 __all__ = ["OURS", "FileColumns", "Source", "check_unchanged", "open_source"]
 
-OURS = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw")
-"""Columns that `records` adds; dropped here, so its rows can be fed back in as they are."""
+OURS = (
+    *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw"),
+    *("_kept_file", "_kept_row", "_kept_job"),
+)
+"""Columns that are added to rejected rows, duplicates and records; dropped here, so that such rows
+can be fed back in as they are."""
 
+_OUR_START = {"csv": ",".join(OURS[:6]).encode() + b",", "ndjson": b'{"_file":"'}
+_MARK = codecs.BOM_UTF8.decode("latin-1").encode()  # as it is read byte by byte
 _SEPARATORS = (";", "\t", "|", ",")
 
 _INTERNAL: dict[str, pl.DataType] = {
@@ -39,6 +47,8 @@ _INTERNAL: dict[str, pl.DataType] = {
     "__row": pl.UInt64(),
     "__raw": pl.String(),
 }
+# Names that stand beside a source's own columns somewhere on their way.
+_TAKEN = frozenset({*_INTERNAL, "__at", "__join", "__part", "__record"})
 
 Opened = CsvFile | NdjsonFile | ParquetFile
 
@@ -249,15 +259,27 @@ def _survey(
     location: Location, path: str, files: Files, size: int, advance: Callable[[int], None] | None
 ) -> Opened:
     if location.format in ("csv", "ndjson"):
+        encoding = files.encoding
+        if _is_ours(location, path):
+            encoding = "utf-8"
+            if location.format == "csv":
+                location = replace(location, separator=",")
         survey = survey_csv if location.format == "csv" else survey_ndjson
         return survey(
-            location, path, encoding=files.encoding, null_values=files.null_values, advance=advance
+            location, path, encoding=encoding, null_values=files.null_values, advance=advance
         )
     if size == 0:
         raise SourceError("the file is empty", where=location.name)
     sha256 = hash_file(path, name=location.name, advance=advance)
     with decoding(location.name):
         return survey_parquet(location, path, size=size, sha256=sha256)
+
+
+def _is_ours(location: Location, path: str) -> bool:
+    """Whether `records` wrote a text: in UTF-8, with commas, whatever its source had."""
+    ours = _OUR_START[location.format]
+    with open_stream(path, location, encoding="latin-1") as stream:  # byte by byte
+        return stream.read(len(_MARK) + len(ours)).removeprefix(_MARK).startswith(ours)
 
 
 def _advance(
@@ -274,7 +296,7 @@ def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     for file in files:
         partitions = {name: pl.String() for name, _ in file.location.partitions}
         schemas.append({**file.schema, **partitions})
-        taken = next((name for name in _INTERNAL if name in schemas[-1]), None)
+        taken = next((name for name in schemas[-1] if name in _TAKEN), None)
         if taken is not None:
             raise SourceError(
                 f"the column name {taken!r} is kept for the program's own use",

@@ -9,6 +9,7 @@ import time
 import polars as pl
 import pytest
 
+from backfill.job import open_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job, watch_job
@@ -282,6 +283,27 @@ def test_what_an_earlier_job_delivered_is_left_out(tmp_path, named):
         assert ended["records"]["delivered"] == 30
         orders = [each.record["customFields"]["order"] for each in server.accepted]
     assert sorted(orders) == sorted(f"order-{number}" for number in range(50))
+
+
+def test_the_last_job_of_a_chain_knows_what_all_of_them_delivered(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    text = config.read_text()
+    with running_sandbox() as server:
+        run = ["--json", "--base-url", server.url]
+        backfill("run", config, *run, "--limit", "12", cwd=tmp_path, expect=[8])
+        earlier, ended = "pristo.job", {}
+        for name, limit in (("second", ["--limit", "5"]), ("third", []), ("fourth", [])):
+            later = tmp_path / f"{name}.toml"
+            dedupe = f'[dedupe]\ndelivered_by = ["{earlier}"]\n[delivery]'
+            later.write_text(text.replace("[delivery]", dedupe))
+            ended = backfill("run", later, *run, *limit, cwd=tmp_path, expect=[0, 8]).json
+            earlier = f"{name}.job"
+        assert ended["records"]["duplicate"] == 30
+        orders = [each.record["customFields"]["order"] for each in server.accepted]
+    assert sorted(orders) == sorted(f"order-{number}" for number in range(30))
+    assert not [
+        name for name in open_job(tmp_path / "third.job").duplicates.columns if "__" in name
+    ]
 
 
 def test_the_job_is_its_owners_alone(tmp_path):

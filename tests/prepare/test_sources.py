@@ -83,7 +83,30 @@ def test_our_own_columns_are_dropped_so_that_records_can_be_fed_back(tmp_path):
     assert rows(source) == [(0, 1, None, "u1")]
 
 
-@pytest.mark.parametrize("name", ["__file", "__row", "__raw"])
+def test_places_of_kept_rows_are_dropped_so_that_duplicates_can_be_fed_back(tmp_path):
+    (tmp_path / "a.csv").write_text("_file,_row,_kept_file,_kept_row,_kept_job,id\nx,7,x,1,,u1\n")
+    assert opened(tmp_path, "a.csv").columns == ("id",)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-16"])
+def test_records_are_read_as_they_were_written_however_their_source_was(tmp_path, mark, encoding):
+    ours = "_file,_row,_state,_reason,_http_status,_request_id"
+    text = f"{mark}{ours},id,sum\na.csv,1,failed,,,,u1,445 €\n"
+    (tmp_path / "mended.csv").write_text(text, encoding="utf-8")
+    section = Files(files=("mended.csv",), separator=";", encoding=encoding)
+    source = open_source(section, tmp_path, what="events")
+    assert rows(source) == [(0, 1, None, "u1", "445 €")]
+
+
+def test_records_as_ndjson_are_read_as_they_were_written(tmp_path):
+    (tmp_path / "mended.ndjson").write_text('{"_file":"a.csv","_row":1,"sum":"445 €"}\n', "utf-8")
+    assert rows(opened(tmp_path, "mended.ndjson", encoding="windows-1252")) == [
+        (0, 1, None, "445 €")
+    ]
+
+
+@pytest.mark.parametrize("name", ["__file", "__row", "__raw", "__at", "__record"])
 def test_a_reserved_column_is_refused(tmp_path, name):
     (tmp_path / "a.csv").write_text(f"id,{name}\n1,2\n")
     with pytest.raises(SourceError, match=name):
