@@ -15,7 +15,7 @@ from backfill.config import Config, load_config
 from backfill.credentials import credential_for
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
-from backfill.errors import BusyError, ConfigError, ReadOnlyError, did_you_mean
+from backfill.errors import BusyError, ConfigError, ReadOnlyError
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress, Secret, State, Stop
@@ -62,22 +62,33 @@ def plan_job(
 
 
 def open_job(name: str | Path) -> Job:
-    """Open a job by its directory or its configuration file. Raises JobError if there is none."""
+    """Open a job by its directory or its configuration file. Raises JobError if there is none.
+
+    To look at a job named by its directory no configuration is needed: one that is broken by now
+    is complained of when the job is to run.
+    """
     directory = job_directory(name)
     manifest = Manifest.read(directory)
-    path = Path(name)
-    if not path.is_file():
-        path = Path(manifest.config_path or "")
-    config = load_config(path) if path.is_file() else None
-    return Job(directory, manifest, config)
+    if Path(name).is_file():
+        return Job(directory, manifest, load_config(name))
+    known = manifest.config_file(directory)
+    try:
+        return Job(directory, manifest, load_config(known) if known and known.is_file() else None)
+    except ConfigError as error:
+        return Job(directory, manifest, broken=error)
 
 
 def find_or_plan(
     name: str | Path, job: str | Path | None = None, *, progress: Progress | None = None
 ) -> Job:
-    """Open the job of a configuration, planning it if need be, or a job's directory."""
+    """Open the job of a configuration, planning it if need be, or a job's directory, to run it.
+
+    Raises what `plan_job` does, ChangedError among it, and JobError.
+    """
     if job is None and job_directory(name) == Path(name):
-        return open_job(name)
+        found = open_job(name)
+        found.refuse_change()
+        return found
     config = load_config(name)
     return plan_job(config, job_directory(name, job), anew=False, progress=progress)
 
@@ -85,10 +96,19 @@ def find_or_plan(
 class Job:
     """One backfill of one source to one destination, and the directory that holds its state."""
 
-    def __init__(self, directory: Path, manifest: Manifest, config: Config | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        manifest: Manifest,
+        config: Config | None = None,
+        *,
+        broken: ConfigError | None = None,
+    ) -> None:
+        """For `plan_job` and `open_job`; `broken` is why the configuration cannot be read."""
         self.directory = directory
         self.manifest = manifest
         self.config = config
+        self._broken = broken
 
     def __repr__(self) -> str:
         return f"<Job {self.directory} to {self.manifest.destination}: {self.manifest.input} rows>"
@@ -151,6 +171,11 @@ class Job:
         """The settings that a run with these changes would have. Raises ConfigError."""
         delivery = delivery_for(self.config, self.manifest, changes)
         return settings_for(delivery, self.destination)
+
+    def refuse_change(self) -> None:
+        """Raise ChangedError if the source or the configuration is no longer what was planned."""
+        with self._alone(unchanged=True):
+            pass
 
     # --- running ---------------------------------------------------------------------------
 
@@ -284,6 +309,8 @@ class Job:
         with locked(self.directory):
             check_current(self.directory, self.manifest)
             if unchanged:
+                if self._broken is not None:
+                    raise self._broken
                 refuse_change(self.directory, self.manifest, self.config)
             ledger = Ledger.open(self.directory / LEDGER)
             try:
@@ -317,9 +344,9 @@ class Job:
     @contextmanager
     def _records(self, state: str | State | None) -> Iterator[tuple[pl.LazyFrame, int]]:
         """The records of a state, and how many they are."""
-        from backfill.records import frame_of_records  # noqa: PLC0415 - Polars only when needed
+        from backfill.records import frame_of_records, state_named  # noqa: PLC0415 - Polars
 
-        wanted = _state(state)
+        wanted = None if state is None else state_named(state)
         with self._ledger() as (ledger, running), reading(self.directory):
             books = self._status(ledger, running=running).books
             frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
@@ -332,12 +359,3 @@ class Job:
 
         with reading(self.directory):
             return pl.read_parquet(self.directory / name)
-
-
-def _state(state: str | State | None) -> State | None:
-    try:
-        return None if state is None else State(state)
-    except ValueError:
-        raise ConfigError(
-            f"there is no state {state!r}", hint=did_you_mean(str(state), list(State))
-        ) from None

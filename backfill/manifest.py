@@ -6,6 +6,7 @@ It is written last, in one step, so a directory without one holds no job.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class _Part(BaseModel):
 class SourceEntry(_Part):
     """One source file: `name` as the user sees it, and what its content was when it was read.
 
+    `path` is an address, or relative to the configuration's directory where that says so.
     `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
     file is untouched; where they differ, `sha256` of its bytes decides.
     """
@@ -85,7 +87,7 @@ class Manifest(_Part):
     population: str | None = None
     shape: Mapping[str, Any]  # the part of the configuration that shaped the bodies, as JSON
     shape_sha256: str
-    config_path: str | None = None  # the configuration file, where there was one
+    config_path: str | None = None  # the configuration file, from the job's directory on
     delivery: Mapping[str, Any] = {}  # its delivery settings, for runs that name only the job
     identity: tuple[str, ...]  # the fields that make two records the same one
     events: tuple[SourceEntry, ...]
@@ -109,6 +111,12 @@ class Manifest(_Part):
             duplicate=self.duplicate,
             pending=self.ready,
         )
+
+    def config_file(self, directory: Path) -> Path | None:
+        """The configuration file of this job, which lies in `directory`, where there was one."""
+        if self.config_path is None:
+            return None
+        return Path(os.path.normpath(directory.absolute() / self.config_path))
 
     def lanes(self) -> Iterator[Lane]:
         """Every lane of every bucket, in order."""

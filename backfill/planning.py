@@ -103,13 +103,13 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
     changed = difference(directory, manifest, config)
     if changed is None:
         return
-    name = manifest.config_path or "CONFIG"
+    name = manifest.config_file(directory)
     if not _sent(directory):
         raise ChangedError(
             f"{changed} since the job was planned",
             where=str(directory),
             hint="Nothing was sent yet, so it can be planned anew: "
-            + (f"backfill plan {name}" if manifest.config_path else "call plan(…) again."),
+            + (f"backfill plan {name}" if name else "call plan(…) again."),
         )
     raise ChangedError(
         f"{changed}, and some of the job was sent already",
@@ -118,7 +118,7 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
         + (
             f"backfill plan {name} --job NEW.job,"
             f' with delivered_by = ["{directory}"] under [dedupe].'
-            if manifest.config_path
+            if name
             else f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).'
         ),
     )
@@ -136,15 +136,21 @@ def _sent(directory: Path) -> bool:
 def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
     """What changed since the job in `directory` was planned, in words, or None."""
     # Reading files is the largest part of the program, and most commands need none of it.
-    from backfill.prepare.sources import check_unchanged  # noqa: PLC0415
+    from backfill.prepare.fingerprints import check_unchanged  # noqa: PLC0415
+    from backfill.prepare.locations import is_remote  # noqa: PLC0415
 
-    base = Path(manifest.config_path).parent if manifest.config_path else directory
+    known = manifest.config_file(directory)
+    base = known.parent if known is not None else directory
     if config is not None:
         base = config.directory
         if config.digest() != manifest.shape_sha256:
             return f"the configuration changed: {_changed_keys(manifest, config)}"
     entry = check_unchanged([*manifest.events, *manifest.contacts], base)
-    return None if entry is None else f"the source changed: {entry.name}"
+    if entry is None:
+        return None
+    if not is_remote(entry.path) and not (base / entry.path).exists():
+        return f"{entry.name} is gone"
+    return f"the source changed: {entry.name}"
 
 
 def _refuse_strangers(directory: Path) -> None:
@@ -210,13 +216,19 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     Ledger.open(directory / LEDGER, create=True).close()
     manifest = manifest.model_copy(
         update={
-            "config_path": str(config.path.absolute()) if config.path else None,
+            "config_path": _remembered(config.path, directory) if config.path else None,
             "delivery": config.delivery.model_dump(mode="json"),
         }
     )
     manifest.write(directory)
     sync(directory.absolute().parent)
     return manifest
+
+
+def _remembered(config: Path, directory: Path) -> str:
+    """A configuration's path from its job's directory where the two can only be moved together."""
+    path, job = config.absolute(), directory.absolute()
+    return os.path.relpath(path, job) if job.is_relative_to(path.parent) else str(path)
 
 
 def _system_words(error: BaseException, draft: Path) -> str | None:

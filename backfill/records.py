@@ -12,12 +12,19 @@ from pathlib import Path
 import polars as pl
 
 from backfill.destinations import destination
-from backfill.errors import ConfigError
+from backfill.errors import ConfigError, did_you_mean
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import State
 
-__all__ = ["FRONT", "delivered_records", "frame_of_records", "sample_bodies", "spans_of"]
+__all__ = [
+    "FRONT",
+    "delivered_records",
+    "frame_of_records",
+    "sample_bodies",
+    "spans_of",
+    "state_named",
+]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
 
@@ -32,6 +39,15 @@ _SPANS: dict[str, pl.DataType] = {
     "at": pl.Float64(),
 }
 _READY_STATES = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
+
+
+def state_named(name: str) -> State:
+    """A state by its name. Raises ConfigError with the nearest one."""
+    try:
+        return State(name)
+    except ValueError:
+        known = [state.value for state in State]
+        raise ConfigError(f"there is no state {name!r}", hint=did_you_mean(name, known)) from None
 
 
 def frame_of_records(

@@ -10,7 +10,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -44,7 +44,9 @@ class Location:
     """One file: where it lies and how it is to be read.
 
     `name` is what the user sees, `path` an absolute path or an address. `separator` is None
-    for formats without one. `partitions` are the `key=value` directories above the file.
+    for formats without one. `partitions` are the `key=value` directories above the file. `kept` is
+    the path as a job remembers it: relative to the configuration's directory where that says so,
+    so that all of it can be moved together.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Location:
     separator: str | None = None
     compression: Compression | None = None
     partitions: tuple[tuple[str, str | None], ...] = ()
+    kept: str = ""
 
     @property
     def remote(self) -> bool:
@@ -93,8 +96,11 @@ def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Lo
         for address in _expand_address(text):
             yield address, _location(_public(address), address, files)
         return
+    absolute = is_remote(text) or Path(text).expanduser().is_absolute()
     for path in _expand(text, directory, files):
-        yield os.path.realpath(path), _location(_name(path, text, directory), str(path), files)
+        found = _location(_name(path, text, directory), str(path), files)
+        kept = str(path) if absolute else os.path.relpath(path, directory)
+        yield os.path.realpath(path), replace(found, kept=kept)
 
 
 def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:

@@ -29,7 +29,7 @@ from backfill.prepare.parquet_files import ParquetFile, scan_parquet, survey_par
 from backfill.prepare.remote import Copies
 from backfill.prepare.schemas import converted, union
 
-__all__ = ["OURS", "FileColumns", "Source", "check_unchanged", "open_source"]
+__all__ = ["OURS", "FileColumns", "Source", "open_source"]
 
 OURS = (
     *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw"),
@@ -127,7 +127,11 @@ class Source:
 
         Copies of remote files are our own, so nobody changes them.
         """
-        entries = [entry for entry in self.entries if entry.mtime_ns is not None]
+        entries = [
+            entry.model_copy(update={"path": path})
+            for entry, path in zip(self.entries, self._paths, strict=True)
+            if entry.mtime_ns is not None
+        ]
         changed = check_unchanged(entries, Path())
         if changed is not None:
             raise SourceError("changed while it was read", where=changed.name)
@@ -235,7 +239,7 @@ def open_source(
         entries.append(
             SourceEntry(
                 name=location.name,
-                path=location.path,
+                path=location.kept or location.path,
                 size=file.size,
                 mtime_ns=mtime,
                 sha256=file.sha256,

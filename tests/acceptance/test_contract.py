@@ -359,3 +359,41 @@ def test_books_that_do_not_balance_are_told_loudly(tmp_path):
         ended = backfill(command, config, cwd=tmp_path)
         assert ended.code != 0
         assert "DO NOT BALANCE" in ended.err
+
+
+def test_a_project_can_be_moved_with_its_job(tmp_path):
+    before, after = tmp_path / "before", tmp_path / "after"
+    (before / "exports").mkdir(parents=True)
+    config = pristo_job(before, 20)
+    (before / "events.parquet").rename(before / "exports" / "events.parquet")
+    config.write_text(config.read_text().replace('"events.parquet"', '"exports/events.parquet"'))
+    with running_sandbox() as server:
+        run = ["--json", "--base-url", server.url]
+        backfill("run", config, *run, "--limit", "5", cwd=before, expect=[8])
+        before.rename(after)
+        backfill("run", "pristo.job", *run, "--limit", "5", cwd=after, expect=[8])
+        ended = backfill("run", after / "pristo.toml", *run, cwd=tmp_path, expect=[0]).json
+        assert ended["records"]["delivered"] == len(server.accepted) == 20
+
+
+def test_a_source_that_is_gone_is_called_gone_before_anything_else_is_said(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    with running_sandbox() as server:
+        run = ["run", "pristo.job", "--base-url", server.url]
+        backfill("run", config, *run[2:], "--limit", "5", cwd=tmp_path, expect=[8])
+        (tmp_path / "events.parquet").unlink()
+        ended = backfill(*run, cwd=tmp_path, expect=[10])
+        assert "events.parquet is gone" in ended.err
+        assert "Sending" not in ended.err
+
+
+def test_a_broken_configuration_hides_no_job_and_runs_none(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    config.write_text("destination = ")
+    look = [("status",), ("records", "-o", "records.csv"), ("retry",), ("resolve", "--resend")]
+    for command, *more in look:
+        backfill(command, "pristo.job", *more, cwd=tmp_path, expect=[0])
+    for name in ("pristo.job", config):
+        run = backfill("run", name, "--base-url", "http://127.0.0.1:9", cwd=tmp_path, expect=[2])
+        assert "is not TOML" in run.err

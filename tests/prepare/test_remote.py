@@ -13,8 +13,9 @@ import pytest
 
 from backfill.config.types import Files
 from backfill.errors import SourceError
+from backfill.prepare.fingerprints import check_unchanged
 from backfill.prepare.locations import locate
-from backfill.prepare.sources import check_unchanged, open_source
+from backfill.prepare.sources import open_source
 
 _WHEN = "Mon, 06 May 2024 07:08:09 GMT"
 
