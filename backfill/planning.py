@@ -12,14 +12,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from backfill.config import Config
+from backfill.config import Config, Files
 from backfill.destinations import destination
 from backfill.errors import (
     BackfillError,
@@ -89,7 +90,7 @@ def plan_into(
     The caller holds the lock.
     """
     if not Manifest.exists(directory):
-        _refuse_strangers(directory)
+        _refuse_orphan(directory)
         return _prepare(directory, config, progress)
     manifest = Manifest.read(directory)
     if anew and difference(directory, manifest, config) and not _sent(directory):
@@ -136,8 +137,7 @@ def _sent(directory: Path) -> bool:
 def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
     """What changed since the job in `directory` was planned, in words, or None."""
     # Reading files is the largest part of the program, and most commands need none of it.
-    from backfill.prepare.fingerprints import check_unchanged  # noqa: PLC0415
-    from backfill.prepare.locations import is_remote  # noqa: PLC0415
+    from backfill.prepare.fingerprints import difference_of  # noqa: PLC0415
 
     known = manifest.config_file(directory)
     base = known.parent if known is not None else directory
@@ -145,16 +145,21 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
         base = config.directory
         if config.digest() != manifest.shape_sha256:
             return f"the configuration changed: {_changed_keys(manifest, config)}"
-    entry = check_unchanged([*manifest.events, *manifest.contacts], base)
-    if entry is None:
-        return None
-    if not is_remote(entry.path) and not (base / entry.path).exists():
-        return f"{entry.name} is gone"
-    return f"the source changed: {entry.name}"
+    for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
+        if entries:
+            files = Files.model_validate(_files_of(manifest.shape[section]))
+            if (changed := difference_of(files, entries, base)) is not None:
+                return changed
+    return None
+
+
+def _files_of(section: Mapping[str, Any]) -> dict[str, Any]:
+    """What a section of the configuration says of its files."""
+    return {name: value for name, value in section.items() if name in Files.model_fields}
 
 
 def _refuse_strangers(directory: Path) -> None:
-    """Never plan into a directory that holds something else, or a ledger without its manifest."""
+    """Never plan into a directory that holds something else."""
     ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "manifest.draft"}
     families = (LEDGER, f".{LEDGER}.", "report", ".draft-", ".records-")
     strangers = [
@@ -168,6 +173,10 @@ def _refuse_strangers(directory: Path) -> None:
             where=str(directory),
             hint="Name an empty or new directory with --job.",
         )
+
+
+def _refuse_orphan(directory: Path) -> None:
+    """Never plan over a ledger whose manifest is gone."""
     if (directory / LEDGER).exists() and _sent(directory):
         raise JobError(
             "the manifest is gone, but the ledger says that records were sent",
@@ -276,9 +285,14 @@ def _make_private(directory: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Make the job's directory, for its owner alone whatever the umask."""
+    """Make the job's directory, for its owner alone whatever the umask.
+
+    Raises JobError where it holds something else, which stays as it is.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        if not Manifest.exists(directory):
+            _refuse_strangers(directory)
         if directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backfill.config.types import Files
 from backfill.errors import SourceError
 from backfill.manifest import SourceEntry
-from backfill.prepare.locations import is_remote
+from backfill.prepare.fed_back import is_ours
+from backfill.prepare.locations import is_remote, locate
 from backfill.prepare.remote import fetched
 
-__all__ = ["check_unchanged", "hash_file"]
+__all__ = ["check_unchanged", "difference_of", "hash_file"]
 
 _CHUNK = 4 << 20
 
@@ -39,6 +41,23 @@ def check_unchanged(entries: Sequence[SourceEntry], directory: Path) -> SourceEn
     one behind an address are read again. Paths are relative to `directory`.
     """
     return next((entry for entry in entries if not _unchanged(entry, directory)), None)
+
+
+def difference_of(files: Files, entries: Sequence[SourceEntry], directory: Path) -> str | None:
+    """What is no longer as it was when these entries of `files` were read, in words, else None.
+
+    A file that has come to a glob or a directory since is a change, too, but for what `records`
+    wrote there: that is no part of the source until somebody says so.
+    """
+    entry = check_unchanged(entries, directory)
+    if entry is not None:
+        gone = not is_remote(entry.path) and not (directory / entry.path).exists()
+        return f"{entry.name} is gone" if gone else f"the source changed: {entry.name}"
+    known = {entry.path for entry in entries}
+    for each in locate(files, directory):
+        if each.kept not in known and (each.remote or not is_ours(each, each.path)):
+            return f"the source changed: {each.name} is new"
+    return None
 
 
 def _unchanged(entry: SourceEntry, directory: Path) -> bool:

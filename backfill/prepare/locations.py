@@ -36,6 +36,7 @@ _FORMATS: dict[str, Format] = {
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _TAB_ENDINGS = (".tsv", ".tab")
+_OF_A_JOB = "ledger.sqlite"  # what tells a job's directory from any other
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -94,7 +95,7 @@ def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Lo
     """The files that one text names, each with what tells it from others."""
     if is_remote(text) and not text.startswith("file://"):
         for address in _expand_address(text):
-            yield address, _location(_public(address), address, files)
+            yield address, replace(_location(_public(address), address, files), kept=address)
         return
     absolute = is_remote(text) or Path(text).expanduser().is_absolute()
     for path in _expand(text, directory, files):
@@ -114,7 +115,7 @@ def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
         yield path
     elif glob.has_magic(text):
         matches = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
-        paths = sorted(each for each in matches if each.is_file())
+        paths = sorted(each for each in matches if each.is_file() and not _in_job(each))
         if not paths:
             raise SourceError("no file matches", where=text, hint=_nearest(path))
         yield from paths
@@ -133,10 +134,17 @@ def _expand_address(text: str) -> list[str]:
 
 
 def _inside(directory: Path, files: Files) -> Iterator[Path]:
-    """The files of a directory at any depth that can be read; names with `.` or `_` are hidden."""
+    """The files of a directory at any depth that can be read; names with `.` or `_` are hidden.
+
+    What lies in a job's directory is no source.
+    """
     seen = {os.path.realpath(directory)}
     for root, folders, names in os.walk(directory, followlinks=True):
-        folders[:] = [each for each in folders if not each.startswith((".", "_"))]
+        folders[:] = [
+            each
+            for each in folders
+            if not each.startswith((".", "_")) and not Path(root, each, _OF_A_JOB).exists()
+        ]
         # A link to a directory above would lead round in circles.
         real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
         folders[:] = [each for each, path in zip(folders, real, strict=True) if path not in seen]
@@ -145,6 +153,11 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
             known = files.format is not None or _endings(name)[0] in _FORMATS
             if known and not name.startswith((".", "_")):
                 yield Path(root, name)
+
+
+def _in_job(path: Path) -> bool:
+    """Whether a glob reached into a job's directory."""
+    return any((folder / _OF_A_JOB).exists() for folder in path.parents)
 
 
 def _nearest(path: Path) -> str | None:

@@ -6,7 +6,6 @@ door no longer knows files, formats or encodings.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +18,9 @@ from backfill.config.types import Files
 from backfill.errors import SourceError
 from backfill.manifest import SourceEntry
 from backfill.model import Progress
-from backfill.prepare.byte_streams import open_stream
 from backfill.prepare.csv_files import CsvFile, survey_csv
 from backfill.prepare.damage import decoding, read_through, try_apart
+from backfill.prepare.fed_back import OURS, is_ours
 from backfill.prepare.fingerprints import check_unchanged, hash_file
 from backfill.prepare.locations import Location, locate
 from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
@@ -29,17 +28,8 @@ from backfill.prepare.parquet_files import ParquetFile, scan_parquet, survey_par
 from backfill.prepare.remote import Copies
 from backfill.prepare.schemas import converted, union
 
-__all__ = ["OURS", "FileColumns", "Source", "open_source"]
+__all__ = ["FileColumns", "Source", "open_source"]
 
-OURS = (
-    *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw"),
-    *("_kept_file", "_kept_row", "_kept_job"),
-)
-"""Columns that are added to rejected rows, duplicates and records; dropped here, so that such rows
-can be fed back in as they are."""
-
-_OUR_START = {"csv": ",".join(OURS[:6]).encode() + b",", "ndjson": b'{"_file":"'}
-_MARK = codecs.BOM_UTF8.decode("latin-1").encode()  # as it is read byte by byte
 _SEPARATORS = (";", "\t", "|", ",")
 
 _INTERNAL: dict[str, pl.DataType] = {
@@ -239,7 +229,7 @@ def open_source(
         entries.append(
             SourceEntry(
                 name=location.name,
-                path=location.kept or location.path,
+                path=location.kept,
                 size=file.size,
                 mtime_ns=mtime,
                 sha256=file.sha256,
@@ -264,7 +254,7 @@ def _survey(
 ) -> Opened:
     if location.format in ("csv", "ndjson"):
         encoding = files.encoding
-        if _is_ours(location, path):
+        if is_ours(location, path):  # whatever its source was written in
             encoding = "utf-8"
             if location.format == "csv":
                 location = replace(location, separator=",")
@@ -277,13 +267,6 @@ def _survey(
     sha256 = hash_file(path, name=location.name, advance=advance)
     with decoding(location.name):
         return survey_parquet(location, path, size=size, sha256=sha256)
-
-
-def _is_ours(location: Location, path: str) -> bool:
-    """Whether `records` wrote a text: in UTF-8, with commas, whatever its source had."""
-    ours = _OUR_START[location.format]
-    with open_stream(path, location, encoding="latin-1") as stream:  # byte by byte
-        return stream.read(len(_MARK) + len(ours)).removeprefix(_MARK).startswith(ours)
 
 
 def _advance(

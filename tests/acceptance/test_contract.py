@@ -397,3 +397,48 @@ def test_a_broken_configuration_hides_no_job_and_runs_none(tmp_path):
     for name in ("pristo.job", config):
         run = backfill("run", name, "--base-url", "http://127.0.0.1:9", cwd=tmp_path, expect=[2])
         assert "is not TOML" in run.err
+
+
+def test_a_file_that_comes_to_a_glob_after_the_plan_is_noticed(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    config.write_text(config.read_text().replace('"events.parquet"', '"event*.parquet"'))
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    frame = pl.read_parquet(tmp_path / "events.parquet")
+    frame.head(3).write_parquet(tmp_path / "events-2.parquet")
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url]
+        assert "events-2.parquet is new" in backfill(*run, cwd=tmp_path, expect=[10]).err
+        planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
+        assert planned["records"]["input"] == 23
+        backfill(*run, "--limit", "5", cwd=tmp_path, expect=[8])
+        backfill("records", config, "-o", "events-out.parquet", cwd=tmp_path, expect=[0])
+        backfill(*run, "--limit", "5", cwd=tmp_path, expect=[8])  # its own rows are no source
+        frame.head(1).write_parquet(tmp_path / "events-3.parquet")
+        for command in (["plan", config], run):
+            assert "events-3.parquet is new" in backfill(*command, cwd=tmp_path, expect=[10]).err
+
+
+@pytest.mark.parametrize("files", ["data", "data/**/*.parquet"])
+def test_a_job_may_lie_among_its_own_sources(tmp_path, files):
+    config = pristo_job(tmp_path, 20)
+    config.write_text(config.read_text().replace('"events.parquet"', f'"{files}"'))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "events.parquet").rename(tmp_path / "data" / "events.parquet")
+    job = ["--job", tmp_path / "data" / "pristo.job", "--json"]
+    with running_sandbox() as server:
+        backfill("plan", config, *job, cwd=tmp_path, expect=[0])
+        run = ["run", config, *job, "--base-url", server.url]
+        backfill(*run, "--limit", "5", cwd=tmp_path, expect=[8])
+        ended = backfill(*run, cwd=tmp_path, expect=[0]).json
+    assert ended["records"]["input"] == ended["records"]["delivered"] == 20
+
+
+def test_a_directory_that_is_no_job_is_left_as_it_is(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    other = tmp_path / "other"
+    other.mkdir(mode=0o755)
+    (other / "letter.txt").write_text("Dear all")
+    ended = backfill("plan", config, "--job", other, cwd=tmp_path, expect=[2])
+    assert "letter.txt" in ended.err
+    assert [path.name for path in other.iterdir()] == ["letter.txt"]
+    assert other.stat().st_mode & 0o777 == 0o755
