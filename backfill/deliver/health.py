@@ -32,6 +32,7 @@ class Health:
         self._ambiguous = 0  # in a row
         self._bad = 0  # answers without success in a row, throttling left out
         self._since: float | None = None  # when the present refusals began
+        self._slowed: float | None = None  # when the present throttling began
         self._excused = 0.0  # seconds of them that the destination asked us to wait
 
     @property
@@ -42,7 +43,7 @@ class Health:
     def answered(self) -> None:
         """The destination gave a definite answer: it took the records, or refused them."""
         self._ambiguous = self._bad = 0
-        self._since = None
+        self._since = self._slowed = None
         self._excused = 0.0
         self.width = min(self._concurrency, self.width + 1)
 
@@ -50,7 +51,7 @@ class Health:
         """Nobody can say what became of the records. `wait` is what was asked for, in seconds."""
         self._ambiguous += 1
         self._narrow()
-        stop = self.throttled(wait)
+        stop = self.asked(wait)
         if stop is not None:
             return stop
         if self._ambiguous < _MOST_AMBIGUOUS:
@@ -66,7 +67,7 @@ class Health:
         `wait` is how many seconds it asked us to wait; that time is not held against it, up to
         `max_wait` in all.
         """
-        stop = self.throttled(wait)
+        stop = self.asked(wait)
         if stop is not None:
             return stop
         if self._since is None:
@@ -81,11 +82,28 @@ class Health:
             f"no request succeeded for {now - self._since:.0f} s ({reason})",
         )
 
-    def throttled(self, wait: float) -> Stop | None:
-        """The destination asked us to slow down: that is no sign of bad health.
+    def throttled(self, now: float, *, wait: float = 0.0) -> Stop | None:
+        """The destination told us to slow down: that is no sign of bad health.
 
-        A `wait`, in seconds, above `max_wait` ends the run all the same; the caller knows when
-        to come back.
+        But it is one to be told nothing else for longer than `max_wait`, in one piece or in many.
+        """
+        stop = self.asked(wait)
+        if stop is not None:
+            return stop
+        if self._slowed is None:
+            self._slowed = now
+        lasted = now - self._slowed
+        if lasted <= max(self._max_wait, self._patience):
+            return None
+        return Stop(
+            StopKind.UNAVAILABLE,
+            f"the destination has told every request for {lasted:.0f} s to slow down, and max_wait"
+            f" is {self._max_wait:.0f} s",
+        )
+
+    def asked(self, wait: float) -> Stop | None:
+        """A `wait`, in seconds, was asked for. One above `max_wait` ends the run; the caller knows
+        when to come back.
         """
         if wait <= self._max_wait:
             return None

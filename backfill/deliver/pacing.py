@@ -106,7 +106,7 @@ class Pacer:
 
     def begin(self) -> Stop | None:
         """A Stop where an earlier run was asked to wait longer from now than `max_wait` allows."""
-        stop = self._health.throttled(self.quiet_until - self._wall())
+        stop = self._health.asked(self.quiet_until - self._wall())
         return stop and replace(stop, come_back_at=self.quiet_until)
 
     async def acquire(self) -> Grant | None:
@@ -170,7 +170,7 @@ class Pacer:
                     self._auto.accepted()
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
-                stop = self._health.throttled(wait or 0.0)
+                stop = self._health.throttled(now, wait=wait or 0.0)
                 self._slow_down(grant, now)
                 self._hold(grant, now, wait)
             case Flow.AGAIN:

@@ -103,21 +103,35 @@ def test_asked_for_waits_cannot_go_on_forever() -> None:
     assert now == pytest.approx(150.0)
 
 
-def test_throttling_is_no_sign_of_bad_health_however_long_it_lasts() -> None:
+def test_throttling_is_no_sign_of_bad_health() -> None:
     state = well(8)
-    for _ in range(1000):
-        assert state.throttled(600.0) is None
+    for each in range(1000):
+        assert state.throttled(each / 10, wait=600.0) is None
     assert state.width == 8
     assert not state.troubled
 
 
+def test_throttling_without_a_success_lasts_as_long_as_a_wait_may() -> None:
+    state = health(max_wait=600.0)
+    assert state.throttled(1000.0) is None
+    assert state.throttled(1600.0, wait=600.0) is None
+    state.answered()
+    assert state.throttled(1601.0) is None
+    stop = state.throttled(2202.0)
+    assert stop is not None
+    assert stop.kind is StopKind.UNAVAILABLE
+    assert "601 s" in stop.message
+
+
 def test_a_wait_above_max_wait_ends_the_run() -> None:
     state = health(max_wait=600.0)
-    stop = state.throttled(601.0)
+    assert state.asked(600.0) is None
+    stop = state.asked(601.0)
     assert stop is not None
     assert stop.kind is StopKind.UNAVAILABLE
     assert "601 s" in stop.message
     assert state.unavailable(0.0, "503", wait=601.0) is not None
+    assert state.throttled(0.0, wait=601.0) is not None
 
 
 def test_three_bad_answers_of_any_kind_are_trouble() -> None:

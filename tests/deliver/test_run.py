@@ -352,6 +352,17 @@ def test_an_unreachable_server_stops_after_patience_with_nothing_unknown(job, ru
     assert not each.outcomes()
 
 
+@pytest.mark.parametrize("rate", [None, 50.0])
+def test_a_destination_that_only_ever_says_slow_down_is_unavailable(job, run_virtually, rate):
+    each = job(lanes=[[20, 20]])
+    store = Store(lambda *_: error(429))
+    stop = run_virtually(each, store, rate=rate, max_wait=100.0)
+    assert stop is not None
+    assert stop.kind is StopKind.UNAVAILABLE
+    assert 100 < store.requests[-1].at - store.requests[0].at < 112
+    assert each.numbers(UNKNOWN) == each.numbers(FAILED) == []
+
+
 def test_a_retry_after_quiets_every_lane(job, run_virtually):
     asked: list[float] = []
 
