@@ -28,6 +28,8 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
         if rows != expected:
             _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
     ready = sum(bucket.rows for bucket in manifest.buckets)
+    if manifest.ready != ready:
+        _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
     if manifest.input != manifest.rejected + manifest.duplicate + ready:
         _fail(directory, f"{manifest.input} rows came in, but the files hold another number")
     for number, bucket in enumerate(manifest.buckets):

@@ -171,6 +171,8 @@ class Jobs(Target):
 
     def _spoil(self, chance: random.Random, path: Path) -> None:
         way = chance.randrange(8)
+        if path.is_dir():  # spoilt before
+            return
         if way == 0:
             path.unlink(missing_ok=True)
         elif way == 1:
@@ -184,10 +186,14 @@ class Jobs(Target):
                 path.write_bytes(data[: chance.randrange(len(data) + 1)])
             elif path.suffix == ".json" and way < 6:
                 path.write_text(_spoilt_json(chance, data.decode()), encoding="utf-8")
-            elif path.suffix == ".parquet" and way == 4 and data:
+            elif path.suffix == ".parquet" and way == 4 and data == self._whole_of(path):
                 pl.read_parquet(data).head(chance.randrange(5)).write_parquet(path)
             else:
                 path.write_bytes(spoilt_bytes(chance, data))
+
+    def _whole_of(self, path: Path) -> bytes:
+        """The file before anything was done to it."""
+        return (self._whole / path.relative_to(self.place / "dirty.job")).read_bytes()
 
 
 def _spoilt_json(chance: random.Random, text: str) -> str:

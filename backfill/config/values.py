@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 __all__ = ["Rate", "Share", "parse_duration", "parse_rate", "parse_share"]
@@ -18,7 +19,8 @@ class Rate:
     per_second: float
 
     def __str__(self) -> str:
-        return f"{self.per_second!r}/s"
+        """As `parse_rate` reads it: in digits, also where a float would be written with an `e`."""
+        return f"{Decimal(repr(self.per_second)):f}/s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backfill.config import Column, Constant, Lookup, Rate, Share, Sql, load_config
+from backfill.config.values import parse_rate
 from backfill.errors import ConfigError
 
 FULL = """
@@ -94,6 +97,11 @@ def test_values_that_a_person_writes_are_understood(write):
     assert config.delivery.rate == Rate(50.0)
     assert config.delivery.max_errors == Share(fraction=0.025)
     assert config.delivery.timeout == 90.0
+
+
+@given(st.floats(min_value=1e-9, max_value=1e18))
+def test_a_rate_is_read_back_as_it_is_remembered(per_second):
+    assert parse_rate(str(Rate(per_second))) == Rate(per_second)
 
 
 def test_defaults_are_the_careful_ones(write):
