@@ -97,6 +97,85 @@ def test_the_size_grows_again_once_the_server_takes_more() -> None:
     assert size.now == 100
 
 
+def smaller(*refused: int, most: int = 10) -> BatchSize:
+    size = BatchSize(most)
+    for records in refused:
+        size.halved(records)
+    return size
+
+
+@pytest.mark.parametrize(
+    ("refused", "now"),
+    [((10,), 10), ((10, 10), 5), ((9, 7), 5), ((7, 9), 5), ((8, 8), 4), ((10, 10, 8), 5)],
+)
+def test_half_of_the_larger_of_two_refused_batches_is_learned(
+    refused: tuple[int, ...], now: int
+) -> None:
+    assert smaller(*refused).now == now
+
+
+@pytest.mark.parametrize(("records", "now"), [(7, 4), (8, 10), (10, 10)])
+def test_a_batch_of_that_size_that_passes_between_two_refusals_speaks_against_them(
+    records: int, now: int
+) -> None:
+    size = smaller(8)
+    size.passed(records)
+    size.halved(8)
+    assert size.now == now
+
+
+def test_what_is_known_already_teaches_nothing() -> None:
+    """Lanes side by side are refused for one size before they know of the smaller one."""
+    size = smaller(10, 10, 10, 9, 10)
+    size.halved(8)
+    assert size.now == 5
+    size.halved(8)
+    assert size.now == 4
+
+
+@pytest.mark.parametrize(("most", "larger"), [(20, 20), (15, 15), (12, 12), (30, 20)])
+def test_after_many_full_batches_twice_as_many_records_are_tried(most: int, larger: int) -> None:
+    size = smaller(20, 20, most=most) if most >= 20 else smaller(most, most, most=most)
+    before = size.now
+    size.passed(before - 1)  # the last of a lane is smaller, and says nothing
+    for _ in range(31):
+        size.passed(before)
+    assert size.now == before
+    size.passed(before)
+    assert size.now == larger
+
+
+def test_each_size_that_is_learned_is_kept_for_twice_as_long() -> None:
+    size = smaller(40, 40, most=40)
+    for patience in (32, 64, 128):
+        for _ in range(patience - 1):
+            size.passed(20)
+        assert size.now == 20
+        size.passed(20)
+        assert size.now == 40
+        size.halved(40)
+        size.halved(40)
+        assert size.now == 20
+
+
+def test_the_count_of_full_batches_begins_anew_with_every_size() -> None:
+    size = smaller(40, 40, most=40)
+    for _ in range(31):
+        size.passed(20)
+    size.halved(20)
+    size.halved(20)
+    for _ in range(63):
+        size.passed(10)
+    assert size.now == 10
+    size.passed(10)
+    assert size.now == 20
+    for _ in range(63):
+        size.passed(20)
+    assert size.now == 20
+    size.passed(20)
+    assert size.now == 40
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     count=st.integers(1, 600),

@@ -25,6 +25,8 @@ def flat(ranges) -> list[int]:
     [
         ([], [(100, 200)]),
         ([(0, 100), (200, 300)], [(100, 200)]),
+        ([(0, 50), (250, 300)], [(100, 200)]),  # other lanes' records, which do not touch this one
+        ([(10, 20), (40, 60), (150, 160), (210, 220), (230, 240)], [(100, 150), (160, 200)]),
         ([(0, 300)], []),
         ([(100, 200)], []),
         ([(90, 110), (150, 160), (199, 205)], [(110, 150), (160, 199)]),
@@ -57,11 +59,13 @@ def test_portions_hold_all_in_order_and_none_is_too_large(pending, most):
     assert all(0 < size <= most for size in sizes)
 
 
-def test_a_portion_spans_a_bounded_part_of_a_lane():
-    ranges = [(start, start + 1) for start in range(0, 1_000_000, 10_000)]
+@pytest.mark.parametrize("begin", [0, 5_000_000])
+def test_a_portion_spans_a_bounded_part_of_a_lane_wherever_that_begins(begin):
+    ranges = [(start, start + 1) for start in range(begin, begin + 1_000_000, 10_000)]
     cut = list(portions(ranges, 1000))
     assert all(portion[-1][1] - portion[0][0] <= 65_537 for portion in cut)
     assert [each for portion in cut for each in portion] == ranges
+    assert len(cut) == 15
 
 
 # --- verdicts ------------------------------------------------------------------------------
@@ -165,6 +169,59 @@ def test_a_batch_gathers_gaps():
     each = walk(size=5, ranges=((100, 102), (104, 105), (110, 120)))
     assert each.next() == (Batch(3, 7, ((100, 102), (104, 105), (110, 112))), 5)
     assert first(each).ranges == ((112, 117),)
+
+
+def test_what_a_batch_leaves_of_a_range_goes_before_the_next_range():
+    each = walk(size=4, ranges=((100, 110), (120, 123)))
+    drawn = [first(each).ranges for _ in range(4)]
+    assert drawn == [((100, 104),), ((104, 108),), ((108, 110), (120, 122)), ((122, 123),)]
+    assert each.next() is None
+
+
+def test_an_allowance_makes_no_batch_larger():
+    assert walk(size=10).next(1000) == (Batch(3, 7, ((100, 110),)), 10)
+
+
+# --- what is learned of the size ------------------------------------------------------------
+
+
+def learned(whole, halves):
+    """The size after two batches of ten got the first verdict and their halves the others."""
+    size = BatchSize(10)
+    each = Walk(LANE, ((100, 120),), size)
+    for _ in range(2):
+        for verdict in (whole, *halves):
+            each.settle(first(each), verdict, at_least_once=False)
+    return size.now
+
+
+TOO_LARGE, TAKEN = Verdict(Flow.SPLIT), Verdict(Flow.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        (TAKEN, TAKEN),
+        (TAKEN, Verdict(Flow.ISOLATE, bad=dict.fromkeys(range(5), "bad"))),
+        (Verdict(Flow.ISOLATE, bad=dict.fromkeys(range(5), "bad")), TAKEN),
+        (Verdict(Flow.AGAIN), TAKEN, TAKEN),
+    ],
+)
+def test_a_batch_whose_halves_are_not_too_large_was_too_large_as_a_whole(halves):
+    assert learned(TOO_LARGE, halves) == 5
+
+
+@pytest.mark.parametrize(
+    ("whole", "halves"),
+    [
+        (Verdict(Flow.ISOLATE), (TAKEN, TAKEN)),
+        (TOO_LARGE, (TAKEN, Verdict(Flow.UNKNOWN))),
+        (TOO_LARGE, (Verdict(Flow.AMBIGUOUS), TAKEN)),
+        (TOO_LARGE, (Verdict(Flow.FAILED), Verdict(Flow.FAILED))),
+    ],
+)
+def test_other_answers_say_nothing_of_the_size(whole, halves):
+    assert learned(whole, halves) == 10
 
 
 # --- against a server that knows the bad items ---------------------------------------------
