@@ -82,6 +82,27 @@ def test_records_without_an_outcome_are_pending_again(ledger: Ledger) -> None:
     assert ledger.counts() == {State.DELIVERED: 9, State.FAILED: 1, State.UNKNOWN: 0}
 
 
+def test_records_of_one_batch_that_came_to_rest_alike_are_one_span(ledger: Ledger) -> None:
+    sent = batch(0, 10)
+    ledger.commit([], [sent])
+    outcomes = tuple(
+        Outcome(((at, at + 1),), State.FAILED, "bad number" if at < 6 else "too long", 400)
+        for at in (7, 3, 4, 6, 5)
+    )
+    ledger.commit([Settlement(sent, outcomes)], [])
+    found = [(outcome.ranges, outcome.reason) for _, outcome, _ in ledger.outcomes()]
+    assert found == [(((3, 6),), "bad number"), (((6, 8),), "too long")]
+
+
+def test_a_batch_that_was_taken_back_is_pending_as_a_whole(ledger: Ledger) -> None:
+    sent = batch(0, 10)
+    ledger.commit([], [sent])
+    ledger.commit([Settlement(sent)], [])
+    assert ledger.in_flight() == 0
+    assert ledger.settled(0) == []
+    ledger.commit([], [sent])
+
+
 def test_buckets_have_positions_of_their_own(ledger: Ledger) -> None:
     here, there = batch(0, 5), batch(0, 7, bucket=3)
     ledger.commit([], [here, there])
@@ -221,7 +242,7 @@ class TestContradictions:
     @pytest.mark.parametrize(
         ("settled", "started", "words"),
         [
-            ([settle(batch(5, 9))], [], "not in flight"),
+            ([settle(batch(5, 9))], [], r"bucket 0, lane 0 \(5 to 9\) is settled, .*not in flight"),
             ([settle(batch(0, 5))], [], "not in flight"),
             ([settle(batch(5, 10)), settle(batch(5, 10))], [], "not in flight"),
             ([], [batch(10, 12)], "while its lane is in flight"),
@@ -229,16 +250,22 @@ class TestContradictions:
             ([], [batch(3, 6, lane=1)], "0 to 5 is delivered"),
             ([], [batch(4, 5, lane=1)], "0 to 5 is delivered"),
             ([], [batch(9, 12, lane=1)], "5 to 10 is in flight"),
-            ([], [batch(20, 25, lane=1), batch(22, 23, lane=2)], "is in flight"),
+            ([], [batch(20, 25, lane=1), batch(22, 23, lane=2)], "20 to 25 is in flight"),
+            ([], [batch(20, 25, lane=1), batch(20, 25, lane=2)], "two started batches overlap"),
+            ([], [batch(20, 22, lane=1), batch(3, 6, lane=2)], "lane 2 .* 0 to 5 is delivered"),
+            ([], [batch(20, 22, lane=1), batch(9, 12, lane=2)], "lane 2 .* 5 to 10 is in flight"),
             ([settle(batch(5, 10))], [batch(5, 6)], "5 to 10|0 to 10"),
-            ([], [Batch(0, 1, ())], "no records"),
+            ([], [Batch(0, 1, ())], r"lane 1 \(nothing\) holds no records"),
             ([], [Batch(0, 1, ((30, 30),))], "ascending"),
             ([], [Batch(0, 1, ((30, 35), (33, 36)))], "ascending"),
             ([settle(batch(5, 10), State.PENDING)], [], "comes to rest"),
-            (
-                [Settlement(batch(5, 10), (Outcome(((4, 6),), State.FAILED),))],
-                [],
-                "not a part of it",
+            *(
+                ([Settlement(batch(5, 10), (Outcome((part,), State.FAILED),))], [], words)
+                for part, words in [
+                    ((4, 6), "4 to 6, which is not a part of it"),
+                    ((8, 11), "8 to 11, which is not a part of it"),
+                    ((7, 7), "7 to 7, which is not a part of it"),
+                ]
             ),
             (
                 [
@@ -261,6 +288,24 @@ class TestContradictions:
         good = batch(5, 10)
         ledger.commit([settle(good)], [])
         assert ledger.counts()[State.DELIVERED] == 10
+
+    @pytest.mark.parametrize(
+        ("tampering", "words"),
+        [
+            ("DELETE FROM flight", "an intent that was written down is not there any more"),
+            ("UPDATE flight SET lane = 9", "an intent that was written down is not there any more"),
+            ("UPDATE span SET stop = 4", "a span that was written down is not there any more"),
+            ("DELETE FROM span", "a span that was written down is not there any more"),
+        ],
+    )
+    def test_a_file_that_is_not_what_memory_takes_it_for_is_not_written_to(
+        self, ledger: Ledger, tampering: str, words: str
+    ) -> None:
+        ledger._file._connection.execute(tampering)
+        before = (spans(ledger), ledger.in_flight())
+        with pytest.raises(LedgerError, match=words):
+            ledger.commit([settle(batch(5, 10))], [batch(10, 12)])
+        assert (spans(ledger), ledger.in_flight()) == before
 
     def test_a_position_that_was_settled_twice_in_the_file_is_found(
         self, ledger: Ledger, path: Path
