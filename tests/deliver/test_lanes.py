@@ -185,13 +185,12 @@ def test_an_allowance_makes_no_batch_larger():
 # --- what is learned of the size ------------------------------------------------------------
 
 
-def learned(whole, halves):
-    """The size after two batches of ten got the first verdict and their halves the others."""
+def learned(*verdicts):
+    """The size after batches of ten, and what they were halved into, got these verdicts."""
     size = BatchSize(10)
-    each = Walk(LANE, ((100, 120),), size)
-    for _ in range(2):
-        for verdict in (whole, *halves):
-            each.settle(first(each), verdict, at_least_once=False)
+    each = Walk(LANE, ((100, 200),), size)
+    for verdict in verdicts:
+        each.settle(first(each), verdict, at_least_once=False)
     return size.now
 
 
@@ -208,20 +207,24 @@ TOO_LARGE, TAKEN = Verdict(Flow.SPLIT), Verdict(Flow.DELIVERED)
     ],
 )
 def test_a_batch_whose_halves_are_not_too_large_was_too_large_as_a_whole(halves):
-    assert learned(TOO_LARGE, halves) == 5
+    assert learned(TOO_LARGE, *halves, TOO_LARGE, *halves) == 5
 
 
 @pytest.mark.parametrize(
-    ("whole", "halves"),
+    "halves",
     [
-        (Verdict(Flow.ISOLATE), (TAKEN, TAKEN)),
-        (TOO_LARGE, (TAKEN, Verdict(Flow.UNKNOWN))),
-        (TOO_LARGE, (Verdict(Flow.AMBIGUOUS), TAKEN)),
-        (TOO_LARGE, (Verdict(Flow.FAILED), Verdict(Flow.FAILED))),
+        (TAKEN, Verdict(Flow.UNKNOWN)),
+        (Verdict(Flow.AMBIGUOUS), TAKEN),
+        (Verdict(Flow.FAILED), Verdict(Flow.FAILED)),
     ],
 )
-def test_other_answers_say_nothing_of_the_size(whole, halves):
-    assert learned(whole, halves) == 10
+def test_halves_with_other_answers_say_nothing_of_the_size(halves):
+    assert learned(TOO_LARGE, *halves, TOO_LARGE, *halves) == 10
+
+
+def test_a_batch_that_was_halved_to_find_a_bad_item_was_not_too_large():
+    halved = (Verdict(Flow.ISOLATE), TAKEN, TAKEN)
+    assert learned(*halved, TOO_LARGE, TAKEN, TAKEN) == 10
 
 
 # --- against a server that knows the bad items ---------------------------------------------
