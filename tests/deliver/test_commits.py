@@ -55,12 +55,17 @@ class Setting:
         self.book = Slow()
         self.meter = Meter({}, 100, clock=lambda: 1000.0)
         self.committed: list[Tick] = []
+        self.written = anyio.Event()
         self.broken: list[LedgerError] = []
         self.committer = Committer(
-            self.book, self.meter, committed=self.committed.append, broken=self.broken.append
+            self.book, self.meter, committed=self.commit, broken=self.broken.append
         )
         self.answers: dict[int, bool] = {}
         self.answered = anyio.Event()
+
+    def commit(self, tick: Tick) -> None:
+        self.committed.append(tick)
+        self.written.set()
 
     async def start(self, lane: int) -> None:
         self.answers[lane] = await self.committer.start(batch(lane))
@@ -111,6 +116,24 @@ async def test_what_was_brought_before_the_end_is_written():
     setting.committer.close()
     await setting.committer.run()
     assert setting.book.groups == [([delivered(0)], [])]
+
+
+@pytest.mark.parametrize("what", ["an outcome", "a quiet period"])
+async def test_what_comes_along_alone_is_written_at_once(what):
+    setting = Setting()
+    setting.book.go.release()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        await anyio.wait_all_tasks_blocked()
+        if what == "an outcome":
+            setting.committer.settle(delivered(0))
+        else:
+            setting.committer.quiet(1234.5)
+        with anyio.fail_after(5):
+            await setting.written.wait()
+        setting.committer.close()
+    assert len(setting.book.groups) == 1
+    assert setting.book.quiet == ([] if what == "an outcome" else [1234.5])
 
 
 async def test_a_quiet_period_is_stored_with_the_next_transaction():

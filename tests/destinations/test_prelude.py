@@ -32,7 +32,7 @@ STATUSES = {
     Flow.ISOLATE: [400, 409, 422, 406, 410, 415, 418, 428, 431, 451, 499],
     Flow.AGAIN: [408, 429, 503],
     Flow.SPLIT: [413],
-    Flow.AMBIGUOUS: [500, 501, 502, 504, 505, 520, 599],
+    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 504, 505, 520, 599, 600],
 }
 CELLS = [(flow, status) for flow, statuses in STATUSES.items() for status in statuses]
 
@@ -81,6 +81,14 @@ def test_the_servers_words_and_request_id_are_kept(api):
     html = api.verdict(Reply(502, {}, BODIES["html"]), 1)
     assert html.reason == "<html><body>Bad gateway</body></html>"
     assert api.verdict(Reply(502, {}, b""), 1).reason == "HTTP 502"
+
+
+@BOTH
+def test_a_status_in_words_is_the_reason_where_there_is_no_message(api):
+    verdict = api.verdict(Reply(200, {}, b'{"status":"queued","message":""}'), 1)
+    assert verdict.reason == "queued"
+    coded = api.verdict(Reply(400, {}, b'{"code":"c","status":"error"}'), 1)
+    assert coded.reason == "c: error"
 
 
 @BOTH
@@ -166,7 +174,12 @@ def test_requests_are_what_the_api_documents():
     secret = Secret("token")
     assert EVENTS.path(None) == "/v2/watch/event"
     assert FEEDBACKS.path(None) == "/v2/watch/feedback"
-    assert EVENTS.headers(secret)["Authorization"] == "Bearer token"
+    for api in (EVENTS, FEEDBACKS):
+        assert api.headers(secret) == {
+            "Authorization": "Bearer token",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
     assert EVENTS.request_headers("id") == {}
     assert EVENTS.body([b'{"a":1}', b'{"b":2}']) == b'{"events":[{"a":1},{"b":2}]}'
     assert FEEDBACKS.body([b"{}"]) == b'{"feedbacks":[{}]}'

@@ -34,7 +34,7 @@ STATUSES = {
     Flow.STOP: [300, 301, 302, 303, 304, 307, 308, 399, 401, 402, 403, 404, 405],
     Flow.FAILED: [400, 409, 422, 413, 406, 410, 415, 418, 428, 431, 451, 499],
     Flow.AGAIN: [408, 429, 503],
-    Flow.AMBIGUOUS: [500, 501, 502, 504, 505, 520, 599],
+    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 504, 505, 520, 599, 600],
 }
 CELLS = [(flow, status) for flow, statuses in STATUSES.items() for status in statuses]
 
@@ -114,6 +114,10 @@ def test_faults_are_ambiguous_once_the_server_was_reached(fault):
 
 def test_requests_are_what_the_api_documents():
     assert API.path("some-population") == "/v1/events/send/some-population"
-    assert API.headers(Secret("key"))["X-API-Key"] == "key"
+    assert API.headers(Secret("key")) == {
+        "X-API-Key": "key",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+    }
     assert API.request_headers("id") == {"X-Request-Id": "id"}
     assert API.body([b"{}"]) == b"{}"

@@ -141,10 +141,15 @@ def test_another_programs_database_is_no_ledger(path: Path) -> None:
 
 
 def test_a_missing_ledger_is_never_made_silently(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="missing"):
-        Ledger.open(tmp_path / "ledger.sqlite")
-    with pytest.raises(LedgerError, match="missing"):
-        Ledger.look(tmp_path / "ledger.sqlite")
+    path = tmp_path / "ledger.sqlite"
+    for how, hint in [
+        (Ledger.open, "from a copy before anything is sent again"),
+        (Ledger.look, ""),
+    ]:
+        with pytest.raises(LedgerError, match="the ledger is missing") as error:
+            how(path)
+        assert error.value.where == str(path)
+        assert hint in (error.value.hint or "")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -158,6 +158,13 @@ def test_small_facts_survive(ledger: Ledger, path: Path) -> None:
         assert again.quiet_until() == 1_800_000_000.25
 
 
+def test_a_ledger_is_closed_where_its_block_ends(path: Path) -> None:
+    with Ledger.open(path, create=True) as ledger:
+        ledger.remember("rate", "1")
+    with pytest.raises(LedgerError):
+        ledger.recall("rate")
+
+
 def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(path: Path) -> None:
     now, day = 1_800_000_000.0, 86_400.0
     with Ledger.open(path, create=True, clock=lambda: now + day) as ledger:
@@ -218,6 +225,18 @@ class TestDecisionsByHand:
         ledger.commit([settle(again)], [])
         assert ledger.counts() == {State.DELIVERED: 7, State.FAILED: 0, State.UNKNOWN: 3}
 
+    @pytest.mark.parametrize("to", [State.DELIVERED, State.FAILED])
+    def test_what_was_settled_by_hand_is_left_as_it_is_by_the_next_outcomes(
+        self, ledger: Ledger, to: State
+    ) -> None:
+        ledger.resolve(to)
+        before = list(ledger.outcomes())
+        again = batch(10, 12)
+        ledger.commit([], [again])
+        ledger.commit([settle(again, State.UNKNOWN, "timed out", request_id="r-9")], [])
+        assert list(ledger.outcomes())[:-1] == before
+        assert ledger.counts()[State.UNKNOWN] == 2
+
     def test_nothing_is_settled_by_hand_while_requests_are_in_flight(self, ledger: Ledger) -> None:
         ledger.commit([], [batch(10, 12)])
         for decide in (ledger.retry, lambda: ledger.resolve(State.DELIVERED)):
@@ -267,15 +286,18 @@ class TestContradictions:
                     ((7, 7), "7 to 7, which is not a part of it"),
                 ]
             ),
-            (
-                [
-                    Settlement(
-                        batch(5, 10),
-                        (Outcome(((5, 7),), State.FAILED), Outcome(((6, 8),), State.DELIVERED)),
-                    )
-                ],
-                [],
-                "settled twice",
+            *(
+                (
+                    [
+                        Settlement(
+                            batch(5, 10),
+                            (Outcome((one,), State.FAILED), Outcome((other,), State.DELIVERED)),
+                        )
+                    ],
+                    [],
+                    "position 6 of .* is settled twice",
+                )
+                for one, other in [((5, 7), (6, 8)), ((5, 10), (6, 7)), ((6, 7), (5, 10))]
             ),
         ],
     )
@@ -310,11 +332,11 @@ class TestContradictions:
     def test_a_position_that_was_settled_twice_in_the_file_is_found(
         self, ledger: Ledger, path: Path
     ) -> None:
-        ledger._file._connection.execute(
-            "INSERT INTO span VALUES (0, 3, 4, 'failed', NULL, '', NULL, 0)"
-        )
-        with pytest.raises(LedgerError, match="settled twice"):
+        insert = "INSERT INTO span VALUES (0, ?, ?, 'failed', NULL, '', NULL, 0)"
+        ledger._file._connection.executemany(insert, [(20, 30), (28, 29)])
+        with pytest.raises(LedgerError, match="position 28 of bucket 0 is settled twice") as error:
             ledger.settled(0)
+        assert error.value.where == str(path)
 
 
 def test_files_are_for_their_owner_only_under_a_loose_umask(path: Path, loose_umask: None) -> None:
