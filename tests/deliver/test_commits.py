@@ -204,3 +204,21 @@ async def test_a_cancelled_run_still_writes_what_came_in():
         setting.book.go.release(2)
     assert setting.book.groups == [([], [batch(0)]), ([delivered(9)], [])]
     assert setting.meter.pending == 99
+
+
+async def test_a_cancelled_run_tries_what_a_fault_held_up_once_more_too():
+    setting = Setting()
+    setting.book.error = LedgerError("the disk is full")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        setting.committer.settle(delivered(8))
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release()
+        await setting.answered.wait()
+        setting.book.error = None
+        setting.committer.settle(delivered(9))
+        tasks.cancel_scope.cancel()
+        setting.book.go.release(2)
+    assert setting.book.groups == [([delivered(8)], []), ([delivered(9)], [])]
+    assert setting.meter.pending == 98

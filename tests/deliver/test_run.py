@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import anyio
 import httpx
@@ -12,7 +13,7 @@ from backfill.deliver import Halt, Snapshot
 from backfill.deliver.faults import TransportFault
 from backfill.errors import ConfigError, JobError, LedgerError
 from backfill.ledger import Ledger
-from backfill.model import Fault, RequestCounts, State, StopKind
+from backfill.model import Fault, RequestCounts, State, Stop, StopKind
 from tests.deliver.fakes import Store, accepted
 from tests.deliver.jobs import POPULATION
 
@@ -63,6 +64,14 @@ def test_a_run_that_has_nothing_to_do_sends_nothing(job, run):
     assert not store.requests
 
 
+def test_a_run_that_has_nothing_to_do_waits_for_nobody(job, run):
+    each = job()
+    run(each, Store())
+    with each.open() as ledger:
+        ledger.set_quiet_until(time.time() + 7 * 86_400)
+    assert run(each, Store()) is None
+
+
 def test_an_empty_job_is_complete(job, run):
     assert run(job(lanes=[]), Store()) is None
 
@@ -71,8 +80,7 @@ def test_a_second_run_goes_on_where_the_first_one_stopped(job, run):
     each = job("watch-events", [[150, 90], [70]])
     store = Store()
     stop = run(each, store, limit=130)
-    assert stop is not None
-    assert stop.kind is StopKind.LIMIT
+    assert stop == Stop(StopKind.LIMIT, "the limit of 130 records is reached")
     assert len(store.stored) == 130
     assert run(each, store) is None
     assert sorted(store.stored) == list(range(310))
@@ -91,6 +99,12 @@ def test_a_limit_is_never_passed_and_always_reached(job, run, name, limit):
 
 def test_a_limit_that_is_just_enough_completes_the_job(job, run):
     assert run(job(lanes=[[8, 8]]), Store(), limit=16) is None
+
+
+def test_a_limit_that_is_reached_hides_no_other_reason(job, run):
+    stop = run(job(), Store(lambda store, request: error(401)), limit=1)
+    assert stop is not None
+    assert stop.kind is StopKind.REFUSED
 
 
 def test_a_limit_counts_records_and_not_attempts(job, run):
