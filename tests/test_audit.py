@@ -69,7 +69,11 @@ def test_rows_that_came_in_and_went_nowhere_are_missed(job, error):
         audited(job.directory, manifest)
 
 
-def test_a_ledger_that_speaks_of_rows_beyond_a_file_is_another_jobs(job):
+def test_a_ledger_that_speaks_of_rows_beyond_a_file_is_another_jobs(tmp_path):
+    job = jobs.make_job(tmp_path / "b.job", buckets=(40, 25))
+    audited(job.directory, job.manifest)
+    jobs.deliver(job, [(1, 3, State.DELIVERED, ""), (1, 21, None, ""), (1, 1, State.FAILED, "bad")])
+    audited(job.directory, job.manifest)
     jobs.deliver(job, [(1, 25, None, ""), (1, 1, State.DELIVERED, "")])
     with pytest.raises(JobError, match=r"rows that 001\.parquet does not have"):
         audited(job.directory, job.manifest)

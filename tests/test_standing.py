@@ -59,7 +59,7 @@ SOME = [(0, 40, State.DELIVERED, ""), (1, 3, State.FAILED, "bad"), (1, 2, State.
     ("history", "running", "phase"),
     [
         ([], False, Phase.PLANNED),
-        (SOME, False, Phase.STOPPED),
+        (SOME[:1], False, Phase.STOPPED),
         (ALL, False, Phase.COMPLETE),
         ([], True, Phase.RUNNING),
         (ALL, True, Phase.RUNNING),
@@ -75,7 +75,10 @@ def test_the_phase_is_told_by_what_was_sent_and_what_is_pending(
 
 def test_the_books_are_those_of_the_manifest_and_the_ledger(job, ledger):
     told(job, SOME)
+    job.manifest = job.manifest.model_copy(update={"dropped": {"contact.email": 2}})
     status = stands(job, ledger)
+    assert status.dropped == {"contact.email": 2}
+    assert (status.job, status.destination) == (str(job.directory), "pristo-events")
     assert status.books.as_dict() == {
         "input": 75, "rejected": 5, "duplicate": 5, "pending": 20,
         "delivered": 40, "failed": 3, "unknown": 2,
@@ -83,6 +86,12 @@ def test_the_books_are_those_of_the_manifest_and_the_ledger(job, ledger):
     assert status.books.balanced
     assert status.requests.sent == 3
     assert status.reasons == {"contact.id|uuid": 5}
+
+
+def test_books_that_do_not_balance_have_no_standing(job, ledger):
+    (job.directory / "ready" / "001.parquet").unlink()
+    with pytest.raises(JobError, match="THE BOOKS DO NOT BALANCE"):
+        stands(job, ledger)
 
 
 # --- why the last run ended -------------------------------------------------------------------
@@ -120,6 +129,11 @@ def test_rate_and_time_left_are_those_of_all_runs(job, ledger):
     assert status.seconds_left == pytest.approx(20 / (45 / 6))
 
 
+def test_a_run_that_sent_nothing_has_no_rate(job, ledger):
+    remember_end(ledger, 2.0, REFUSED)
+    assert (stands(job, ledger).rate, stands(job, ledger).seconds_left) == (None, None)
+
+
 def test_a_complete_job_takes_no_more_time(job, ledger):
     told(job, ALL)
     remember_end(ledger, 2.0, None)
@@ -139,7 +153,7 @@ def test_a_quiet_period_is_told_while_it_lasts(job, ledger):
 def test_the_rate_of_a_running_job_is_that_of_the_last_minute():
     now = int(time.time())
     ticks = [
-        Tick(at=now - 3_600, sent=10**6, delivered=10**6),
+        *(Tick(at=now - ago, sent=10**6, delivered=10**6) for ago in (3_600, 70)),
         *(Tick(at=now - 10 * step, sent=100, delivered=9_000, failed=500) for step in range(1, 6)),
     ]
     requests, records = _lately(ticks)
