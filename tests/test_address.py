@@ -14,6 +14,8 @@ from backfill.errors import ConfigError
         "https://api.example.com",
         "https://api.example.com/",
         "https://api.example.com:8443/some/path",
+        "https://api.example.com:1",
+        "https://api.example.com:65535",
         "https://api.example.com.",
         "https://192.0.2.7",
         "https://[2001:db8::1]:443",
@@ -74,6 +76,9 @@ def test_tls_or_this_machine(url):
         "https://api..example.com",
         "https://.example.com",
         "https://2130706433",
+        "https://2130706433.",
+        "https://0X7F000001",
+        "https://127.1.",
         "https://api.example.com:0",
         "https://api.example.com:65536",
         "https://api.example.com:",
@@ -85,6 +90,7 @@ def test_anything_else_is_refused_in_words(url):
     with pytest.raises(ConfigError) as raised:
         check_base_url(url)
     assert raised.value.where == "delivery.base_url"
+    assert "https://api.example.com" in (raised.value.hint or "")
     assert raised.value.exit_code == 2
     assert "secret" not in str(raised.value)
 

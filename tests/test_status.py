@@ -76,12 +76,33 @@ def test_the_object_for_scripts_has_the_agreed_names():
         stop=Stop(StopKind.LIMIT, "enough"),
     )
     content = json.loads(json.dumps(status.as_dict()))
-    assert content["phase"] == "stopped"
-    assert content["records"] == {
-        "input": 3, "rejected": 0, "duplicate": 0, "pending": 2,
-        "delivered": 1, "failed": 0, "unknown": 0,
+    assert content == {
+        "job": "x.job",
+        "destination": "pristo-events",
+        "phase": "stopped",
+        "records": {
+            "input": 3, "rejected": 0, "duplicate": 0, "pending": 2,
+            "delivered": 1, "failed": 0, "unknown": 0,
+        },
+        "balanced": True,
+        "reasons": {"contact.id|uuid": 1},
+        "dropped": {},
+        "requests": {"sent": 2, "throttled": 1, "retried": 0},
+        "rate": None,
+        "seconds_left": None,
+        "quiet_until": None,
+        "stop": {"kind": "limit", "message": "enough", "come_back_at": None},
+        "next": "backfill run x.toml",
     }  # fmt: skip
-    assert content["requests"] == {"sent": 2, "throttled": 1, "retried": 0}
-    assert content["reasons"] == {"contact.id|uuid": 1}
-    assert content["next"] == "backfill run x.toml"
     assert {name: status[name] for name in content} == status.as_dict()
+
+
+def test_a_status_says_in_one_line_what_became_of_every_record():
+    books = Books(input=1_234, rejected=1, duplicate=2, delivered=1_200, failed=4, unknown=27)
+    status = Status(job="x.job", destination="d", phase=Phase.COMPLETE, books=books)
+    assert str(status) == (
+        "x.job: complete; 1,234 records: 1 rejected, 2 duplicate, 0 pending, 1,200 delivered,"
+        " 4 failed, 27 unknown"
+    )
+    assert status.exit_code == 5
+    assert status.as_dict()["stop"] is None

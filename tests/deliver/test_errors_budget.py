@@ -44,3 +44,11 @@ def test_without_a_bound_anything_is_tolerated():
     budget = ErrorsBudget()
     budget.add(failed=1_000_000)
     assert not budget.spent
+
+
+@pytest.mark.parametrize(("count", "allowed"), [(1, "1"), (9, "9"), (10, "1%"), (500, "1%")])
+def test_of_two_bounds_the_one_that_was_passed_is_told(count, allowed):
+    budget = ErrorsBudget(count=count, fraction=0.01)
+    budget.add(delivered=FAIR_SAMPLE - 10, failed=10)
+    assert budget.spent
+    assert budget.words == f"10 of 200 records failed; max_errors is {allowed}"

@@ -93,6 +93,15 @@ def test_time_that_the_destination_asked_for_is_not_held_against_it() -> None:
     assert state.unavailable(131.0, "503") is not None
 
 
+def test_a_success_ends_what_was_asked_for_before_it_too() -> None:
+    state = well()
+    assert state.unavailable(0.0, "503", wait=100.0) is None
+    state.answered()
+    assert state.unavailable(200.0, "503") is None
+    assert state.unavailable(229.9, "503") is None
+    assert state.unavailable(230.0, "503") is not None
+
+
 def test_asked_for_waits_cannot_go_on_forever() -> None:
     state = health(max_wait=100.0)
     now, answers = 0.0, 0

@@ -61,3 +61,30 @@ def test_a_snapshot_has_the_rate_of_the_last_seconds():
     assert idle.rate < 1
     assert (idle.delivered, idle.pending, idle.sent, idle.in_flight) == (7, 93, 200, 0)
     assert (idle.limit, idle.quiet_until) == (5.0, 99.0)
+
+
+def test_the_rate_follows_within_five_seconds_and_begins_at_none():
+    now = [100.0]
+    meter = Meter({}, 1_000, clock=lambda: now[0])
+    assert meter.snapshot(limit=None, quiet_until=0.0).rate == 0.0
+    rates = []
+    for second in range(20):  # ten seconds at 20 a second, and ten at 4
+        now[0] += 1
+        for _ in range(20 if second < 10 else 4):
+            meter.began(again=False)
+        rates.append(meter.snapshot(limit=None, quiet_until=0.0).rate)
+    assert rates[:10] == [20.0] * 10
+    assert rates[11] == pytest.approx((3 * 20 + 2 * 4) / 5)
+    assert rates[14:] == [4.0] * 6
+
+
+def test_what_came_to_rest_counts_from_the_jobs_other_runs_on():
+    meter = Meter(
+        {State.DELIVERED: 7, State.FAILED: 5, State.UNKNOWN: 3, State.PENDING: 85},
+        100,
+        clock=lambda: 0.0,
+    )
+    meter.count(Tick(at=0, delivered=1, failed=2, unknown=4))
+    meter.count(Tick(at=10, failed=1))
+    seen = meter.snapshot(limit=None, quiet_until=0.0)
+    assert (seen.delivered, seen.failed, seen.unknown, seen.pending) == (8, 8, 7, 77)

@@ -49,6 +49,17 @@ def test_a_slash_that_json_escapes_is_known():
     assert clean.body == b'"***"'
 
 
+def test_the_credential_is_hidden_where_headers_alone_quote_it():
+    reply = Reply(302, {"server": "x", "location": f"/login?key={KEY}"}, b"moved")
+    clean = Redaction(Secret(KEY)).of(reply)
+    assert clean == Reply(302, {"server": "x", "location": "/login?key=***"}, b"moved")
+
+
+@pytest.mark.parametrize(("secret", "body"), [("eight-88", b"no ***"), ("seven-7", b"no seven-7")])
+def test_a_credential_has_eight_characters_to_be_told_from_a_word(secret, body):
+    assert Redaction(Secret(secret)).of(Reply(401, {}, b"no " + secret.encode())).body == body
+
+
 def test_a_reply_without_the_credential_is_left_alone():
     reply = Reply(200, {"x": "ÿ"}, b'{"status":"success","request_id":"\xff"}')
     assert Redaction(Secret(KEY)).of(reply) is reply

@@ -212,6 +212,37 @@ def test_numbers_are_epochs_told_apart_by_magnitude(values, dtype):
     assert read(values, dtype) == [(datetime.fromtimestamp(1_715_000_000, UTC), ""), (None, "")]
 
 
+SECOND = 10**9
+MAGNITUDES = [  # a number, and how many nanoseconds each one of it is
+    (10**8, SECOND),
+    (10**11 - 1, SECOND),
+    (10**11, SECOND // 10**3),
+    (10**14 - 2, SECOND // 10**3),
+    (10**14, SECOND // 10**6),
+    (10**17 - 16, SECOND // 10**6),
+    (10**17, 1),
+]
+
+
+@pytest.mark.parametrize(("number", "nanoseconds"), MAGNITUDES)
+def test_each_magnitude_of_an_epoch_begins_where_the_one_below_it_ends(number, nanoseconds):
+    moment = utc(1970, 1, 1) + timedelta(microseconds=number * nanoseconds // 1000)
+    for value, dtype in [
+        (str(number), pl.String),
+        (number, pl.Int64),
+        (float(number), pl.Float64),
+        (Decimal(number), pl.Decimal(20, 0)),
+    ]:
+        assert read([value], dtype, now=utc(9999, 1, 1)) == [(moment, "")]
+
+
+@pytest.mark.parametrize("value", ["99999999999.999999", 99_999_999_999.5])
+def test_a_fraction_does_not_change_what_an_epoch_counts_in(value):
+    ((moment, _),) = read([value], now=utc(9999, 1, 1))
+    assert moment is not None
+    assert moment.year == 5138
+
+
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [
