@@ -28,7 +28,9 @@ def examples(name: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", LASTING)
 def test_the_examples_of_commands_that_last_are_understood(name):
-    for words in examples(name):
+    found = examples(name)
+    assert found
+    for words in found:
         context = _group.commands[name].make_context(name, words[1:])
         assert context.command.name == name
 

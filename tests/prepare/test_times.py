@@ -236,6 +236,17 @@ def test_each_magnitude_of_an_epoch_begins_where_the_one_below_it_ends(number, n
         assert read([value], dtype, now=utc(9999, 1, 1)) == [(moment, "")]
 
 
+@pytest.mark.parametrize(
+    ("text", "microsecond"),
+    [("100000000000.5", 500), ("100000000000000.5", 0), ("100000000.5", 500_000)],
+)
+def test_a_fraction_is_one_of_what_its_epoch_counts_in(text, microsecond):
+    ((moment, broken),) = read([text])
+    assert broken == ""
+    assert moment is not None
+    assert moment.microsecond == microsecond
+
+
 @pytest.mark.parametrize("value", ["99999999999.999999", 99_999_999_999.5])
 def test_a_fraction_does_not_change_what_an_epoch_counts_in(value):
     ((moment, _),) = read([value], now=utc(9999, 1, 1))
