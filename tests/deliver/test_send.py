@@ -8,6 +8,7 @@ import zlib
 import httpx
 import pytest
 
+from backfill.deliver.faults import TransportFault
 from backfill.deliver.send import Sender, read_reply
 from backfill.destinations import destination
 from backfill.model import Fault, Reply, Secret
@@ -35,6 +36,7 @@ def packed(body: bytes, encoding: str) -> httpx.Response:
         (b"{}", "identity", b"{}"),
         (gzip.compress(b"{}", mtime=0), "gzip", b"{}"),
         (gzip.compress(b"{}", mtime=0), " GZIP ", b"{}"),
+        (gzip.compress(b"{}", mtime=0), "x-gzip", b"{}"),
         (zlib.compress(b"{}"), "deflate", b"{}"),
         (RAW.compress(b"{}") + RAW.flush(), "deflate", b"{}"),
         (b"{}", "gzip", b"{}"),
@@ -46,6 +48,7 @@ def packed(body: bytes, encoding: str) -> httpx.Response:
         "not packed",
         "gzip",
         "shouted",
+        "gzip by its old name",
         "deflate",
         "deflate without a header",
         "not packed after all",
@@ -117,6 +120,12 @@ async def test_a_fault_is_an_answer():
     assert answer.seconds >= 0
 
 
+async def test_a_fault_that_has_words_keeps_them():
+    fault = TransportFault(Fault.UNRESOLVED, "no such name")
+    answer = await sender(Failing(fault)).send("key", [b"{}"])
+    assert (answer.reply, answer.words) == (Fault.UNRESOLVED, "no such name")
+
+
 async def test_a_fault_of_the_program_is_none():
     with pytest.raises(ZeroDivisionError):
         await sender(Failing(ZeroDivisionError())).send("key", [b"{}"])
@@ -133,6 +142,7 @@ async def test_a_request_is_whole_for_any_transport():
     assert request.headers["authorization"] == "Bearer hunter2"
     assert request.headers["content-length"] == "18"
     assert request.headers["user-agent"].startswith("backfill/")
+    assert request.headers["accept-encoding"] == "identity"
     assert await request.aread() == b'{"events":[{},{}]}'
     assert request.extensions["timeout"]["read"] == 7.0
     assert "hunter2" not in repr(request) + repr(request.headers)

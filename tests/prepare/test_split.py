@@ -33,6 +33,8 @@ def test_rows_of_one_key_lie_in_one_part_and_none_is_lost(tmp_path: Path, count:
             homes.setdefault(key, set()).add(number)
     assert all(len(home) == 1 for home in homes.values())
     assert len(parts) == count
+    assert {tuple(part.columns) for part in parts} == {("__file", "__row", "key")}
+    assert (tmp_path / "parts").exists() == (count > 1)
 
 
 def test_rows_without_a_key_are_spread_and_not_heaped_up(tmp_path: Path) -> None:
