@@ -170,10 +170,6 @@ def test_a_lane_that_gives_up_waiting_does_not_hold_up_the_others() -> None:
         pacer = pacer_for(1.0)
         got: list[float] = []
 
-        async def patient() -> None:
-            assert await pacer.acquire() is not None
-            got.append(anyio.current_time())
-
         assert await pacer.acquire() is not None
         start = anyio.current_time()
         async with anyio.create_task_group() as group:
