@@ -90,10 +90,19 @@ async def test_the_first_by_precedence_is_told(first, second):
     assert pulls == [True, True]
 
 
-async def test_the_first_fault_is_kept():
+async def test_of_two_reasons_of_one_kind_the_first_is_told():
     brake = Brake(lambda: None)
+    for words in ("one", "two"):
+        brake.pull(Stop(StopKind.UNAVAILABLE, words))
+    assert brake.stop == Stop(StopKind.UNAVAILABLE, "one")
+
+
+async def test_the_first_fault_is_kept_and_each_pulls_the_brake():
+    pulls: list[bool] = []
+    brake = Brake(lambda: pulls.append(True))
     faults = [BackfillError("one"), BackfillError("two")]
     for fault in faults:
         brake.fail(fault)
     assert brake.pulled
     assert brake.error is faults[0]
+    assert pulls == [True, True]

@@ -84,6 +84,12 @@ def test_a_quote_that_is_never_closed_costs_one_line_not_the_rest(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("taken", ["malformed-row-0-0", "malformed-row-0-, malformed-row-1-"])
+def test_a_cell_that_reads_like_the_mark_of_a_malformed_row_is_text(tmp_path, taken):
+    _, rows = read(f'a,b\n"{taken}",1\n3,"open\n'.encode(), tmp_path)
+    assert rows == [(None, taken, "1"), ('3,"open', None, None)]
+
+
 def test_a_quoted_cell_longer_than_a_row_may_be_is_a_broken_quote(tmp_path):
     content = b'a,b\n1,"' + b"x" * 200 + b'\n"\n2,y\n'
     _, rows = read(content, tmp_path, reach=100)

@@ -227,12 +227,13 @@ MAGNITUDES = [  # a number, and how many nanoseconds each one of it is
 @pytest.mark.parametrize(("number", "nanoseconds"), MAGNITUDES)
 def test_each_magnitude_of_an_epoch_begins_where_the_one_below_it_ends(number, nanoseconds):
     moment = utc(1970, 1, 1) + timedelta(microseconds=number * nanoseconds // 1000)
-    for value, dtype in [
-        (str(number), pl.String),
-        (number, pl.Int64),
-        (float(number), pl.Float64),
+    values: list[tuple[object, pl.DataType]] = [
+        (str(number), pl.String()),
+        (number, pl.Int64()),
+        (float(number), pl.Float64()),
         (Decimal(number), pl.Decimal(20, 0)),
-    ]:
+    ]
+    for value, dtype in values:
         assert read([value], dtype, now=utc(9999, 1, 1)) == [(moment, "")]
 
 
