@@ -90,7 +90,13 @@ def test_the_record_key_is_pinned_for_all_versions_and_machines() -> None:
 
 
 def test_the_order_of_mapping_and_the_side_of_a_field_change_no_key() -> None:
-    rows = pl.DataFrame({"type": ["t"], "customFields.a": ["a"], "customFields.b": ["b"]})
+    rows = pl.DataFrame(
+        {
+            "type": ["t"] * 4,
+            "customFields.a": ["a", None, "a", None],
+            "customFields.b": ["b", "b", None, None],
+        }
+    )
     here = identity_over(*(a_field(name) for name in NAMES))
     turned = identity_over(*(a_field(name) for name in reversed(NAMES)))
     there = identity_over(
@@ -102,6 +108,7 @@ def test_the_order_of_mapping_and_the_side_of_a_field_change_no_key() -> None:
         a_field("type", side=None, constant="t"), *(a_field(name) for name in NAMES[1:])
     )
     expected = keys_of(here, rows)
+    assert expected["record"].n_unique() == 4
     assert keys_of(turned, rows).equals(expected)
     assert keys_of(fixed, rows).equals(expected)
     assert keys_of(there, rows.with_columns(there.fragments)).equals(expected)
