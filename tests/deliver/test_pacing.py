@@ -291,6 +291,25 @@ def test_a_date_is_a_moment_of_the_wall_clock() -> None:
     virtually(main)
 
 
+@pytest.mark.parametrize("asked", ["no time", "a date gone by"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_to_be_asked_to_wait_no_time_is_to_be_asked_nothing(asked: str, status: int) -> None:
+    async def main() -> None:
+        pacer = pacer_for(1e6)
+        grant = await pacer.acquire()
+        assert grant is not None
+        start = anyio.current_time()
+        if asked == "no time":
+            pacer.heed(grant, throttled(0.0, status=status))
+        else:
+            pacer.heed(grant, throttled(wait_until=wall() - 5.0, status=status))
+        assert await pacer.acquire() is not None
+        guessed = random.Random(7).uniform(0.0, 0.5)
+        assert anyio.current_time() - start == pytest.approx(guessed)
+
+    virtually(main)
+
+
 def test_a_permission_from_before_a_quiet_period_is_no_longer_valid() -> None:
     async def main() -> None:
         pacer = pacer_for(100.0)

@@ -355,6 +355,41 @@ def test_one_part_or_many_make_the_same_job(
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("parts", [1, 8])
+@pytest.mark.parametrize("key", [None, ["label"]])
+def test_rows_of_several_files_are_told_apart_where_one_repeats_another(
+    tmp_path: Path, parts: int, key: list[str] | None
+) -> None:
+    for name, labels in (("a", "xyx"), ("b", "ywv")):
+        frame = pl.DataFrame({"phone": ["+12025550123"] * 3, "label": list(labels)})
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        events={"files": ["a.parquet", "b.parquet"]},
+        fields=watch_fields(),
+        dedupe={"key": key} if key else {},
+        parts=parts,
+    )
+    assert [body["label"] for body in job.bodies] == list("xywv")
+    columns = ("_file", "_row", "_kept_file", "_kept_row")
+    assert job.duplicates.sort("_file", "_row").select(columns).rows() == [
+        ("a.parquet", 3, "a.parquet", 1),
+        ("b.parquet", 1, "a.parquet", 2),
+    ]
+
+
+def test_a_part_that_no_contact_falls_into_has_events_without_one(tmp_path: Path) -> None:
+    events = pristo_events(user=[an_id(number) for number in range(20)])
+    people = pl.DataFrame({"id": [an_id(3)], "email": ["a@example.com"], "name": ["Ann"]})
+    jobs = [pristo(tmp_path, events, people, parts=n, name=f"job{n}") for n in (1, 8)]
+    for job in jobs:
+        assert [body["contact"]["name"] for body in job.bodies] == ["Ann"]
+        assert set(job.reasons) == set(range(1, 21)) - {4}
+    assert jobs[0].reasons == jobs[1].reasons
+
+
 def test_spellings_of_one_ordering_key_come_together(tmp_path: Path) -> None:
     upper, lower = an_id(0xABCDEF).upper(), an_id(0xABCDEF)
     events = pristo_events(user=[upper, f" {lower}", lower, an_id(7)] * 10)
