@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backfill.destinations import destination
+from backfill.destinations import Kind, destination
 from backfill.model import Fault, Flow, Reply, Secret, Verdict
 
 EVENTS, FEEDBACKS = destination("watch-events"), destination("watch-feedbacks")
@@ -183,3 +183,24 @@ def test_requests_are_what_the_api_documents():
     assert EVENTS.request_headers("id") == {}
     assert EVENTS.body([b'{"a":1}', b'{"b":2}']) == b'{"events":[{"a":1},{"b":2}]}'
     assert FEEDBACKS.body([b"{}"]) == b'{"feedbacks":[{}]}'
+
+
+def test_fields_are_those_that_the_api_documents():
+    target = [("target.type", Kind.CHOICE, True), ("target.value", Kind.TARGET, True)]
+    events = {field.name: field for field in EVENTS.fields}
+    feedbacks = {field.name: field for field in FEEDBACKS.fields}
+    assert [(each.name, each.kind, each.required) for each in EVENTS.fields] == [
+        *target,
+        ("label", Kind.TEXT, True),
+        ("confidence", Kind.CHOICE, True),
+    ]
+    assert [(each.name, each.kind, each.required) for each in FEEDBACKS.fields] == [
+        *target,
+        ("type", Kind.CHOICE, True),
+        ("metadata.correlation_id", Kind.TEXT, False),
+    ]
+    words = ("maximum", "high", "neutral", "low", "minimum")
+    assert events["confidence"].choices == words
+    assert feedbacks["type"].choices == ("verification.started", "verification.completed")
+    assert events["target.type"].choices == ("phone_number", "email_address")
+    assert EVENTS.batch_size == FEEDBACKS.batch_size == 100

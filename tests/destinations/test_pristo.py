@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backfill.destinations import destination
+from backfill.destinations import Kind, destination
 from backfill.model import Fault, Flow, Reply, Secret, Verdict
 
 API = destination("pristo-events")
@@ -121,3 +121,20 @@ def test_requests_are_what_the_api_documents():
     }
     assert API.request_headers("id") == {"X-Request-Id": "id"}
     assert API.body([b"{}"]) == b"{}"
+
+
+def test_fields_are_those_that_the_api_documents():
+    assert [(each.name, each.kind, each.required) for each in API.fields] == [
+        ("contact.id", Kind.UUID, True),
+        ("contact.email", Kind.EMAIL, False),
+        ("contact.phone", Kind.PHONE, False),
+        ("contact.language", Kind.LANGUAGE, False),
+        ("contact.name", Kind.TEXT, False),
+        ("contact.lastName", Kind.TEXT, False),
+        ("contact.customFields.*", Kind.CUSTOM, False),
+        ("type", Kind.EVENT_TYPE, True),
+        ("occurredAt", Kind.TIME, True),
+        ("customFields.*", Kind.CUSTOM, False),
+    ]
+    assert API.batch_size == 1
+    assert API.request_id_of("id") == "id"
