@@ -25,6 +25,9 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
         path = directory / "ready" / bucket.file
         found[f"ready/{bucket.file}"] = (_rows(path), bucket.rows)
     for name, (rows, expected) in found.items():
+        if rows is None:
+            there = (directory / name).exists()
+            _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
         if rows != expected:
             _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
     ready = sum(bucket.rows for bucket in manifest.buckets)
@@ -38,13 +41,14 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
             _fail(directory, f"the ledger speaks of rows that {bucket.file} does not have")
 
 
-def _rows(path: Path) -> int:
+def _rows(path: Path) -> int | None:
+    """How many rows the file has; None where it is missing or cannot be read."""
     import polars as pl  # noqa: PLC0415 - only when there is something to count
 
     try:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return -1
+        return None
 
 
 def _fail(directory: Path, message: str) -> None:

@@ -86,7 +86,7 @@ class LedgerError(BackfillError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return a sentence that offers the nearest of the known names, or lists them if few."""
-    names = sorted(known)
+    names = sorted(map(str, known))  # of an enumeration's members their values
     lowered = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     if close:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from backfill.address import check_base_url
 from backfill.config import Config, Delivery
+from backfill.config.words import in_words
 from backfill.deliver import Settings
 from backfill.destinations import Destination
 from backfill.errors import ConfigError, did_you_mean
@@ -35,7 +36,7 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(first["msg"].removeprefix("Value error, "), where=name) from None
+        raise ConfigError(in_words(first), where=name) from None
 
 
 def settings_for(delivery: Delivery, destination: Destination) -> Settings:

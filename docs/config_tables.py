@@ -126,8 +126,6 @@ def _takes(field: FieldInfo) -> str:
     for parser, words in _WRITTEN.items():
         if parser in validators:
             return words
-    if get_origin(field.annotation) is tuple and validators:
-        return "a text or a list of texts"
     return _named(field.annotation)
 
 
@@ -138,7 +136,7 @@ def _named(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f'`"{each}"`' for each in get_args(annotation))
     if origin is tuple:
-        return "a list of texts"
+        return "a text or a list of texts"
     if origin is not None:
         return _named(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

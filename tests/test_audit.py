@@ -44,6 +44,7 @@ def test_a_job_whose_every_record_is_settled_balances(job):
 def test_a_file_with_another_number_of_rows_is_named(job, name, rows, damage):
     path = job.directory / name
     frame = pl.read_parquet(path)
+    found = rows
     if damage == "a row less":
         found = rows - 1
         frame.head(found).write_parquet(path)
@@ -51,15 +52,23 @@ def test_a_file_with_another_number_of_rows_is_named(job, name, rows, damage):
         found = rows + 1
         pl.concat([frame, frame.head(1)]).write_parquet(path)
     else:
-        found = -1
         path.write_bytes(path.read_bytes()[:-20])
         if damage == "gone":
             path.unlink()
     with pytest.raises(JobError) as error:
         audited(job.directory, job.manifest)
-    assert f"{name} has {found} rows where the manifest says {rows}" in str(error.value)
+    words = {"cut off": f"{name} cannot be read", "gone": f"{name} is missing"}
+    counted = f"{name} has {found} rows where the manifest says {rows}"
+    assert words.get(damage, counted) in str(error.value)
     assert "THE BOOKS DO NOT BALANCE" in str(error.value)
     assert error.value.where == str(job.directory)
+
+
+@pytest.mark.parametrize("error", [-66, -1, 1])
+def test_a_manifest_that_counts_other_ready_records_than_its_buckets_is_told(job, error):
+    manifest = job.manifest.model_copy(update={"ready": job.manifest.ready + error})
+    with pytest.raises(JobError, match=f"{65 + error} records are to be ready"):
+        audited(job.directory, manifest)
 
 
 @pytest.mark.parametrize("error", [-1, 1])

@@ -10,7 +10,22 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Literal
 
-__all__ = ["Column", "Constant", "FieldSpec", "Lookup", "Scalar", "Side", "Sql", "read_field"]
+from backfill.errors import did_you_mean
+
+__all__ = [
+    "Column",
+    "Constant",
+    "FieldSpec",
+    "Lookup",
+    "Scalar",
+    "Side",
+    "Sql",
+    "read_field",
+    "unquoted",
+]
+
+_BESIDE = {"column": ("from", "values", "otherwise"), "sql": ("from",), "value": ()}
+_KEYS = (*_BESIDE, "from", "values", "otherwise")
 
 Side = Literal["events", "contacts"]
 Scalar = str | bool | int | float | Decimal | datetime | date | time
@@ -76,19 +91,16 @@ def read_field(value: Any) -> FieldSpec:  # noqa: PLR0912 - one branch for each 
         raise ValueError(
             "is neither a column's name nor a table; a constant is written { value = … }"
         )
-    forms = [form for form in ("column", "sql", "value") if form in value]
+    for key in value:
+        if key not in _KEYS:
+            raise ValueError(f"unknown key {key!r}. {did_you_mean(str(key), _KEYS)}")
+    forms = [form for form in _BESIDE if form in value]
     if len(forms) != 1:
         raise ValueError("needs exactly one of `column`, `sql`, `value`")
-    allowed = {
-        "column": {"column", "from", "values", "otherwise"},
-        "sql": {"sql", "from"},
-        "value": {"value"},
-    }[forms[0]]
     for key in value:
-        if key not in allowed:
-            raise ValueError(
-                f"unknown key {key!r} beside `{forms[0]}`: {sorted(allowed)} may stand"
-            )
+        if key not in (forms[0], *_BESIDE[forms[0]]):
+            beside = " and ".join(f"`{each}`" for each in _BESIDE[forms[0]]) or "nothing"
+            raise ValueError(f"unknown key {key!r} beside `{forms[0]}`, which takes {beside}")
     side = value.get("from")
     if side not in (None, "events", "contacts"):
         raise ValueError('`from` is "events" or "contacts"')
@@ -109,6 +121,27 @@ def read_field(value: Any) -> FieldSpec:  # noqa: PLR0912 - one branch for each 
         raise ValueError('`values` is a table such as { p1 = "gold", p2 = "silver" }')
     rows = tuple((str(key), _scalar(each)) for key, each in table.items())
     return Lookup(column, rows, _otherwise(value.get("otherwise", "reject")))
+
+
+def unquoted(name: str, value: Any) -> str | None:
+    """What to do where a field's name with a dot was written without quotes.
+
+    TOML makes a table of it: `contact.email = "mail"` is a table `contact` with a key `email`.
+    """
+    path = [name]
+    while isinstance(value, dict) and value and "." not in name:
+        strange = next((key for key in value if key not in _KEYS), None)
+        if strange is None:
+            break
+        path.append(str(strange))
+        value = value[strange]
+    if len(path) == 1:
+        return None
+    whole = ".".join(path)
+    near = did_you_mean(path[1], _KEYS) or ""
+    if len(path) == 2 and near.startswith("Did"):  # more likely a slip in the key of a table
+        return f'unknown key {path[1]!r}. {near} The name of a field stands in quotes: "{whole}"'
+    return f'a field\'s name with a dot stands in quotes: "{whole}" = …'
 
 
 def _otherwise(value: Any) -> Literal["reject", "omit", "keep"] | Constant:

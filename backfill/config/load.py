@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from backfill.config.questions import open_questions
 from backfill.config.types import Config
-from backfill.errors import ConfigError, did_you_mean
+from backfill.config.words import explained
+from backfill.errors import ConfigError
 
 __all__ = ["config_from_mapping", "load_config"]
 
@@ -25,22 +26,29 @@ _CREDENTIAL_KEY = re.compile(
 )
 _CREDENTIAL_ENV = ("PRELUDE_API_TOKEN", "PRISTO_API_KEY")
 _TELLING = 8  # characters: a shorter credential may be a part of any word
+_OF_DATA = ("fields", "rules", "dedupe")  # where short words of the user's data stand
 
 
 def load_config(path: str | Path) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        # Editors of Windows write a byte order mark, which TOML does not know.
+        content = tomllib.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8).decode())
     except FileNotFoundError:
         raise ConfigError(
             "there is no such file", where=str(path), hint="`backfill init EVENTS` writes one."
         ) from None
     except IsADirectoryError:
         raise ConfigError("is a directory, not a configuration file", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"is not TOML: {error}",
+            where=str(path),
+            hint="A configuration is a text: save it as UTF-8.",
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return config_from_mapping(content, directory=path.parent, path=path)
@@ -56,7 +64,7 @@ def config_from_mapping(
     try:
         return Config.model_validate({**content, "directory": directory, "path": path})
     except ValidationError as error:
-        lines = [_explain(each["loc"], each["type"], each["msg"]) for each in error.errors()]
+        lines = [explained(each, Config) for each in error.errors()]
         raise ConfigError("\n  ".join(["is not right:", *lines]), where=where) from None
 
 
@@ -65,6 +73,8 @@ def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
     for names, value in _leaves(content):
         named = names[:1] != ["fields"] and _CREDENTIAL_KEY.search(names[-1])
         texts = [*names, value] if isinstance(value, str) else names
+        if names[0] in _OF_DATA:  # there a short one, such as "test", may well be a mere word
+            texts = [text for text in texts if len(text.strip()) >= _TELLING]
         held = any(text.startswith("Bearer ") or known(text) for text in texts)
         if named or held:
             place = ".".join("***" if known(name) else name for name in names)
@@ -111,35 +121,3 @@ def _leaves(
                 yield from _leaves(each, (*above, str(key)))
             else:
                 yield [*above, str(key)], each
-
-
-def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    names = [str(part) for part in location if isinstance(part, str)]
-    section, name = ".".join(names[:-1]), names[-1] if names else ""
-    place = f"[{section}] {name}" if section else name
-    if kind == "extra_forbidden":
-        hint = did_you_mean(name, _known_keys(names[:-1]))
-        return f"{place}: unknown key. {hint or ''}".rstrip()
-    if kind == "missing":
-        return f"{place}: is missing"
-    message = message.removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
-
-
-def _known_keys(section: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
-    for name in section:
-        field = model.model_fields.get(name)
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
-            return []
-        model = inner
-    return [name for name, field in model.model_fields.items() if not field.exclude]
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    for option in options:
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None

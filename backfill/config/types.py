@@ -67,20 +67,23 @@ def _one_or_list(value: Any) -> Any:
     return (value,) if isinstance(value, str | Path) else value
 
 
+_Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_list)]
+
+
 class Files(_Section):
     """Which files, and how they are read where their ending does not say it."""
 
-    files: Annotated[tuple[str, ...], BeforeValidator(_one_or_list), Field(min_length=1)]
+    files: Annotated[_Texts, Field(min_length=1)]
     """One or a list: files, globs, directories (read at any depth), `http(s)://` and object-store
     addresses. Relative paths are relative to the configuration."""
     format: Literal["csv", "tsv", "ndjson", "parquet"] | None = None
-    """What the files are, where their ending (`.csv`, `.tsv`, `.ndjson`, `.parquet`, also with
-    `.gz` or `.zst`) does not say it."""
+    """What the files are, where their ending does not say it: `.csv` and `.txt` (commas), `.tsv`
+    and `.tab` (tabs), `.ndjson` and `.jsonl`, also with `.gz` or `.zst`; `.parquet` and `.pq`."""
     separator: str | None = None
     """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` a tab."""
     encoding: str = "utf-8"
     """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
-    null_values: tuple[str, ...] = ()
+    null_values: _Texts = ()
     """Cells of text files that mean "missing", besides the empty one."""
     hive: bool = False
     """Whether directories named `key=value` are columns."""
@@ -165,13 +168,13 @@ class Rules(_Section):
 
     phone: Literal["e164", "possible", "valid"] = "e164"
     """How closely phone numbers are looked at."""
-    phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    phone_region: str | None = None
     """The country in which national numbers are dialled, such as `IL`: they become E.164."""
     custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
     """Characters that a custom field may have. Longer ones are rejected, never cut."""
-    event_types: tuple[str, ...] | None = None
+    event_types: _Texts | None = None
     """The event types that may be sent to Pristo; any other is rejected. Without it all may."""
-    drop_invalid: tuple[str, ...] = ()
+    drop_invalid: _Texts = ()
     """Optional fields that are left out where their value breaks a rule; the record is sent."""
     contact_id: ContactId | None = None
     """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none."""
@@ -180,26 +183,32 @@ class Rules(_Section):
     allow_email_targets: bool = False
     """Send email addresses to Watch, which supports phone numbers only for now."""
 
+    @field_validator("phone_region")
+    @classmethod
+    def _region(cls, region: str | None) -> str | None:
+        if region is not None and not re.fullmatch("[A-Z]{2}", region):
+            raise ValueError('is two capital letters, such as "IL"')
+        return region
+
 
 class Dedupe(_Section):
     """Which records are the same one. Without a key: every mapped field and the time."""
 
-    key: tuple[str, ...] | None = None
+    key: _Texts | None = None
     """Destination fields whose values say that two records are the same one. A record that lacks
     all of them is compared by every mapped field and the time; of several, a missing one is equal
     to a missing one. The plan counts both."""
     keep: Literal["first", "last"] = "first"
     """Which of them is sent."""
-    delivered_by: Annotated[tuple[str, ...], BeforeValidator(_one_or_list)] = ()
+    delivered_by: _Texts = ()
     """Directories of earlier jobs; what they delivered counts as a duplicate."""
 
-    @field_validator("key", mode="before")
+    @field_validator("key")
     @classmethod
-    def _some_fields(cls, key: Any) -> Any:
-        names = _one_or_list(key)
-        if names is not None and not names:
+    def _some_fields(cls, key: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if key is not None and not key:
             raise ValueError("names no field; leave `key` out for every mapped field and the time")
-        return names
+        return key
 
 
 def _sendable(url: str | None) -> str | None:

@@ -211,6 +211,14 @@ class _Binder:
         families = [field.name for field in self.destination.fields if field.family]
         declared = [field.name for field in self.destination.fields if not field.family]
         own = name.rpartition(".")[2]
+        spec = self.config.fields[name]
+        if isinstance(spec, Constant) and self.destination.field_for(f"{name}.value"):
+            # TOML reads `target.value = "phone"` as a table `target` with a key `value`.
+            return ConfigError(
+                f"{self.destination.name} has no field {name!r}",
+                where="[fields]",
+                hint=f'The name of a field stands in quotes: "{name}.value" = …',
+            )
         near = did_you_mean(name, [*declared, *(f"{family[:-1]}{own}" for family in families)])
         if near is None or "Did you mean" not in near:
             near = did_you_mean(name, declared) or ""

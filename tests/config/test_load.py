@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import textwrap
+import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.config import Column, Constant, Lookup, Rate, Share, Sql, load_config
+from backfill.config import (
+    Column,
+    Constant,
+    Lookup,
+    Rate,
+    Share,
+    Sql,
+    config_from_mapping,
+    load_config,
+)
 from backfill.config.values import parse_rate
 from backfill.errors import ConfigError
 
@@ -127,6 +140,10 @@ def test_defaults_are_the_careful_ones(write):
         ('{ value = "import" }', "{ value = [1] }", "never a list"),
         ('{ value = "import" }', '{ value = "a", column = "b" }', "exactly one of"),
         ('{ value = "import" }', '{ value = "a", from = "events" }', "unknown key 'from'"),
+        ('{ value = "import" }', '{ sql = "a", otherwise = "omit" }', "which takes `from`"),
+        ('{ value = "import" }', '{ colum = "Plan" }', "'colum'. Did you mean 'column'?"),
+        ('{ value = "import" }', "{ sqll = \"a || 'b'\" }", "Did you mean 'sql'?"),
+        ('otherwise = "omit"', 'otherwize = "omit"', "Did you mean 'otherwise'?"),
         ('{ column = "email", from = "contacts" }', '{ column = "events.e", from = "contacts" }',
          "two different files"),
         ("00000000-0000-4000-8000-00000000000A", "not-a-uuid", "population: is a UUID"),
@@ -213,6 +230,120 @@ def test_a_credential_file_that_cannot_be_read_is_left_to_the_run(write, monkeyp
 
 def test_a_field_may_be_called_token(write):
     load_config(write(FULL.replace("customFields.channel", "customFields.token")))
+
+
+def test_a_short_credential_is_a_mere_word_among_the_users_data(write, monkeypatch):
+    monkeypatch.setenv("PRISTO_API_KEY", "test")
+    text = FULL.replace('"import"', '"test"').replace('"type"]', '"test"]')
+    load_config(write(text.replace("[rules]", '[rules]\nevent_types = ["test"]')))
+    assert "holds a credential" in message_of(write(f'{FULL}\nbase_url = "test"'))
+    assert "holds a credential" in message_of(write(FULL.replace('key = "id"', 'key = "test"')))
+    monkeypatch.setenv("PRISTO_API_KEY", "test-key")  # eight characters
+    message = message_of(write(FULL.replace('"import"', '"test-key"')))
+    assert "holds a credential" in message
+    assert "test-key" not in message
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ('contact.email = "mail"', "contact.email"),
+        ('contact.email = { column = "mail" }', "contact.email"),
+        ('contact.customFields.plan = "plan"', "contact.customFields.plan"),
+        ('target.type = { value = "phone_number" }\ntarget.value = "phone"', "target.type"),
+        ('customFields.values = "v"\ncustomFields.plan = "plan"', "customFields.plan"),
+        ('customFields.col = "c"', "customFields.col"),
+    ],
+)
+def test_a_dotted_name_without_quotes_is_told_from_a_table(write, line, whole):
+    message = message_of(write(MINIMAL.replace('"target.value" = "phone"', line)))
+    assert f'stands in quotes: "{whole}"' in message
+
+
+@pytest.mark.parametrize("line", ['type = { colum = "Plan" }', '"contact.email" = { emial = "x" }'])
+def test_a_slip_within_a_fields_table_is_not_taken_for_a_name(write, line):
+    message = message_of(write(MINIMAL.replace('"target.value" = "phone"', line)))
+    assert "unknown key" in message
+    assert "column" in message
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "expected"),
+    [
+        ("", "destination = 5", "destination: is a text in quotes, not the number 5"),
+        ("", "population = true", "population: is a text in quotes, not true"),
+        ("", 'rules = "strict"', "rules: is a section of its own: [rules] on a line"),
+        ("", "fields = []", "fields: is a section of its own: [fields] on a line"),
+        ("events", "files = 5", "[events] files: is a text, or a list of texts"),
+        ("events", "files = [5]", "[events] files: a part of it is a text in quotes, not the nu"),
+        ("events", "files = { a = 1 }", "not a table"),
+        ("events", 'format = "jsonl"', "not the text 'jsonl'. Did you mean 'ndjson'?"),
+        ("events", "format = 1", 'format: is "csv", "tsv", "ndjson" or "parquet", not the number'),
+        ("events", 'hive = "on it"', "[events] hive: is true or false, without quotes, not the te"),
+        ("events", "time = 2024-01-01", "[events] time: is a text in quotes, not a date"),
+        ("events", "null_values = 0", "[events] null_values: is a text, or a list of texts"),
+        ("contacts", 'keep = "latest"', "is \"first\" or \"last\", not the text 'latest'"),
+        ("rules", 'phone_region = "il"', 'phone_region: is two capital letters, such as "IL"'),
+        ("rules", "custom_value_max = 256", "custom_value_max: is at most 255, not the number 256"),
+        ("rules", 'custom_value_max = "many"', "custom_value_max: is a whole number, not the text"),
+        ("rules", "event_types = 5", "[rules] event_types: is a text, or a list of texts"),
+        ("rules", 'contact_id = "x"', "[rules] contact_id: is a section of its own: [rules.conta"),
+        ("rules", 'contact_id = { namespace = "x" }', "namespace: is a UUID of 36 characters"),
+        ("rules", "contact_id = { namespace = 5 }", "namespace: is a UUID of 36 characters"),
+        ("dedupe", "key = []", "[dedupe] key: names no field"),
+        ("dedupe", "delivered_by = [[]]", "a part of it is a text in quotes, not a list"),
+        ("delivery", "concurrency = 0", "concurrency: is at least 1, not the number 0"),
+        ("delivery", "concurrency = 1.5", "concurrency: is a whole number, not the number 1.5"),
+        ("delivery", "timeout = 0", "timeout: is more than 0, not the number 0"),
+        ("delivery", "limit = [5]", "limit: is a whole number, not a list"),
+    ],
+)  # fmt: skip
+def test_a_wrong_type_is_told_in_plain_words(section, line, expected):
+    content: dict[str, Any] = {
+        "destination": "watch-events",
+        "events": {"files": "e.csv", "contact_key": "u"},
+        "contacts": {"files": "c.csv", "key": "k"},
+        "fields": {"label": "l"},
+    }
+    given = tomllib.loads(line)
+    content |= {section: {**content.get(section, {}), **given}} if section else given
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping(content, directory=Path())
+    message = str(caught.value)
+    assert expected in message
+    assert "Input" not in message
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("events", "files"),
+        ("events", "null_values"),
+        ("rules", "event_types"),
+        ("rules", "drop_invalid"),
+        ("dedupe", "key"),
+        ("dedupe", "delivered_by"),
+    ],
+)
+def test_a_single_text_is_a_list_of_one(section, name):
+    sections = {"events": {"files": "e.csv"}, "rules": {}, "dedupe": {}}
+    sections[section][name] = "one"
+    config = config_from_mapping(
+        {"destination": "watch-events", "fields": {"label": "l"}, **sections}, directory=Path()
+    )
+    assert getattr(getattr(config, section), name) == ("one",)
+
+
+def test_a_byte_order_mark_before_the_toml_is_skipped(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_bytes(codecs.BOM_UTF8 + MINIMAL.encode().replace(b"\n", b"\r\n"))
+    assert load_config(path).destination == "watch-events"
+
+
+def test_a_file_in_another_encoding_is_to_be_saved_as_utf_8(tmp_path):
+    path = tmp_path / "job.toml"
+    path.write_bytes(MINIMAL.encode("utf-16"))
+    assert "save it as UTF-8" in message_of(path)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a = ", b"[events\n"])

@@ -154,6 +154,7 @@ def test_what_is_wrong_for_pristo_is_said_with_its_place_and_a_hint(
         ),
         ({"fields": {"target.value": "user_id", "label": "event"}}, "[fields]", "confidence"),
         ({"fields": {**WATCH, "target.number": "n"}}, "[fields]", "target.number"),
+        ({"fields": {**WATCH, "target": {"value": "user_id"}}}, "[fields]", '"target.value" = …'),
         ({"dedupe": {"key": ["time"]}, "events": {}}, "[dedupe] key", "'time'"),
     ],
 )
