@@ -29,6 +29,7 @@ from backfill.prepare.passes import Passes
 from backfill.prepare.schemas import MIXED
 from backfill.prepare.sources import Source, open_source
 from backfill.prepare.split import parts_needed
+from backfill.prepare.sql_faults import not_on_every_row
 
 __all__ = ["prepare"]
 
@@ -90,22 +91,24 @@ def prepare(
             for source in sources:
                 source.refuse_change()
                 source.read_through()
-            raise _sql_fault(config, error) or error from error
+            raise _sql_fault(config, passes) or error from error
         for source in sources:
             source.refuse_change()
         return manifest
 
 
-def _sql_fault(config: Config, error: BaseException) -> ConfigError | None:
-    """An expression of the configuration that fails on some value, such as a strict cast."""
-    names = [name for name, spec in config.fields.items() if isinstance(spec, Sql)]
-    if not names or not isinstance(error, pl.exceptions.InvalidOperationError):
-        return None
-    return ConfigError(
-        f"the SQL expression cannot be worked out on every row: {str(error).splitlines()[0]}",
-        where=f"[fields] {', '.join(names)}",
-        hint="TRY_CAST gives null where CAST fails; a null counts as missing.",
-    )
+def _sql_fault(config: Config, passes: Passes) -> ConfigError | None:
+    """The first expression of the configuration that fails on some row, such as a strict cast."""
+    sources = {"events": passes.events, "contacts": passes.contacts}
+    for each in passes.binding.inputs:
+        spec = config.fields.get(each.name)
+        source = sources[each.side] if each.side else None
+        if isinstance(spec, Sql) and source is not None:
+            where = f"[fields] {each.name}"
+            fault = not_on_every_row(spec.text, each.raw, source.scan(), where)
+            if fault is not None:
+                return fault
+    return None
 
 
 def _silent(phase: str, done: int, total: int | None) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 
 import polars as pl
 
-from backfill.errors import ConfigError, did_you_mean
+from backfill.errors import ConfigError
+from backfill.prepare.damage import UNREADABLE
+from backfill.prepare.sql_faults import missing_column, not_to_be_parsed, strange_field, unfit
 from backfill.prepare.sql_words import foreign_words, outside_quotes
 
 __all__ = ["row_expression"]
@@ -76,29 +78,30 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
     try:
         expression = pl.sql_expr(text)
         tree = json.loads(expression.meta.serialize(format="json"))
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise ConfigError(f"{text!r} cannot be used: {_first_line(error)}", where=where) from None
+    except (*UNREADABLE, ValueError) as error:
+        raise not_to_be_parsed(text, error, schema, where) from None
     foreign = _foreign(tree)
     if foreign is not None:
         raise _refused(text, f"contains {foreign}", where)
     names = expression.meta.root_names()
     for name in names:
         if name not in schema:
-            raise ConfigError(
-                f"{text!r} names the column {name!r}, which is not there",
-                where=where,
-                hint=did_you_mean(name, schema),
-            )
+            raise missing_column(text, name, schema, where)
     if not names:
         raise ConfigError(
             f"{text!r} reads no column",
             where=where,
             hint="A constant is written { value = … }.",
         )
-    try:
-        pl.DataFrame(schema=dict(schema)).lazy().select(expression).collect_schema()
-    except pl.exceptions.PolarsError as error:
-        raise ConfigError(f"{text!r} cannot be used: {_first_line(error)}", where=where) from None
+    strange = strange_field(text, tree, schema, where)
+    if strange is not None:
+        raise strange
+    try:  # what a type does not allow is said by the schema or, at the latest, by a frame
+        empty = pl.DataFrame(schema=dict(schema)).lazy().select(expression)
+        empty.collect_schema()
+        empty.collect()
+    except UNREADABLE as error:
+        raise unfit(text, error, expression, schema, where) from None
     return expression
 
 
@@ -149,7 +152,3 @@ def _refused(text: str, what: str, where: str) -> ConfigError:
         " aggregate, window, subquery, table function, and nothing that changes with the time."
         " A column whose name is a word of SQL is written in double quotes.",
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -9,8 +9,9 @@ comments) the expression is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["foreign_words", "outside_quotes"]
+__all__ = ["foreign_words", "in_quotes", "outside_quotes"]
 
 _ASIDE = re.compile(
     r"""
@@ -31,6 +32,17 @@ _READER = re.compile("^(?:read|scan)_")
 def outside_quotes(text: str) -> str:
     """The text with `?` for what is quoted, and without comments."""
     return _ASIDE.sub(lambda found: " ? " if found[0][0] in "'\"`" else " ", text)
+
+
+def in_quotes(text: str, names: Iterable[str]) -> str:
+    """The text with these words, where they name columns, in double quotes."""
+    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    bare = re.compile(rf"(?<![\w.])(?:{words})(?!\w|\s*\()")
+    parts, end = [], 0
+    for found in _ASIDE.finditer(text):
+        parts += [bare.sub(r'"\g<0>"', text[end : found.start()]), found[0]]
+        end = found.end()
+    return "".join([*parts, bare.sub(r'"\g<0>"', text[end:])])
 
 
 def foreign_words(text: str) -> str | None:

@@ -191,6 +191,47 @@ def test_an_expression_works_on_one_side_and_its_fault_is_the_configurations(
     assert not any((tmp_path / "other").glob(".*"))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("CAST(CAST(label AS INT) AS VARCHAR)", "TRY_CAST gives null"),
+        ("CAST(CAST(label AS DATE) AS VARCHAR)", "STRPTIME"),
+        ("STRPTIME(label, '%Y')", "Map the column itself"),
+        ("CASE WHEN NOT label THEN 'a' ELSE 'b' END", "Map the column itself"),
+    ],
+)
+def test_the_expression_that_fails_on_a_row_is_named_and_no_other(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    people = pl.DataFrame(
+        {"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"], "label": ["gold"]}
+    )
+    fields = {
+        **PRISTO["fields"],
+        "contact.email": {"sql": "LOWER(email)", "from": "contacts"},
+        "customFields.tier": {"sql": text, "from": "contacts"},
+        "customFields.kind": {"sql": "UPPER(event)"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        pristo(tmp_path, pristo_events(user=[an_id(1)]), people, fields=fields)
+    assert caught.value.where == "[fields] customFields.tier"
+    assert text in caught.value.message
+    assert words in (caught.value.hint or "")
+
+
+def test_a_fault_that_comes_from_no_expression_is_not_laid_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise pl.exceptions.ComputeError("our own")
+
+    monkeypatch.setattr("backfill.prepare.passes.Passes.run", broken)
+    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
+    fields = watch_fields(label={"sql": "UPPER(label)"})
+    with pytest.raises(pl.exceptions.ComputeError, match="our own"):
+        prepare_in(tmp_path, "watch-events", events, fields=fields)
+
+
 def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> None:
     people = pl.DataFrame(
         {"id": [an_id(1), an_id(2)], "email": ["a@example.com", "b@example.com"]}

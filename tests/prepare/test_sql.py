@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from backfill.errors import ConfigError
+from backfill.prepare.schemas import MIXED
 from backfill.prepare.sql import row_expression
 
 KEYWORDS = {"select": "s", "values": "t", "table": "v", "from": "f"}
@@ -130,6 +131,78 @@ def test_what_looks_beyond_the_row_or_cannot_be_read_is_refused(text: str) -> No
 def test_a_column_that_is_not_there_is_named_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="my column"):
         row_expression('"my colum" || a', SCHEMA, where="x")
+
+
+NESTED = {
+    "id": pl.String(),
+    "n": pl.Int64(),
+    "tags": pl.List(pl.String()),
+    "user": pl.Struct({"id": pl.String(), "email": pl.String()}),
+    "properties": pl.Struct({"order_id": pl.String(), "deep": pl.Struct({"x": pl.Int64()})}),
+    "wide": pl.Struct({f"field {number}": pl.String() for number in range(20)}),
+    "mixed": MIXED,
+    "traits": pl.String(),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("user.id", ('"user".id',)),
+        ("user", ('"user"', "word of SQL")),
+        ("coalesce(user.email, 'user')", ("coalesce(\"user\".email, 'user')",)),
+        ("(properties).order_id", ("this way to a field", "double quotes")),
+        ("nobody.id || user.id", ("'nobody.id || user.id' cannot be used",)),
+        ("properties.order", ("'properties' has no field 'order'", "Did you mean 'order_id'?")),
+        ("properties.deep.y", ("'properties.deep' has no field 'y'", "Known names: x.")),
+        ("wide.nothing", ("'wide' has no field", "field 0, field 1", "and 8 more")),
+        ("traits.plan", ("'traits' holds text here", "NDJSON and Parquet keep them")),
+        ("traits->>'plan'", ("'traits' holds text here", "NDJSON and Parquet keep them")),
+        ("tags.first", ("'tags' holds a list here", '"tags"[1]')),
+        ("n.x", ("'n' holds numbers here",)),
+        ("mixed.x", ("'mixed' holds single values in some rows",)),
+        (
+            "UPPER(properties)",
+            ("takes a text, and 'properties' holds fields", '"properties".order'),
+        ),
+        ("UPPER(n)", ("'n' holds numbers", 'CAST("n" AS VARCHAR)')),
+        ("id = 1", ('TRY_CAST("id" AS DOUBLE)',)),
+        ("CASE WHEN id THEN 'a' ELSE 'b' END", ("takes a truth value, and 'id' holds text",)),
+        ("contacts.id", ("names the column 'contacts'", 'from = "contacts"')),
+    ],
+)
+def test_what_does_not_fit_the_columns_is_told_with_what_to_write(
+    text: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        row_expression(text, NESTED, where="[fields] label")
+    assert caught.value.where == "[fields] label"
+    assert text in caught.value.message
+    for each in words:
+        assert each in str(caught.value)
+    for inner in ("Ident", "dtype", "struct["):
+        assert inner not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"user".id', "u"),
+        ('"user"."id" || properties.order_id', "uo"),
+        ("properties.deep.x + n", 3),
+        ("properties->>'order_id'", "o"),
+        ("tags[2]", "b"),
+    ],
+)
+def test_a_field_of_a_nested_column_is_reached(text: str, value: object) -> None:
+    row = {
+        "n": 1,
+        "tags": ["a", "b"],
+        "user": {"id": "u"},
+        "properties": {"order_id": "o", "deep": {"x": 2}},
+    }
+    expression = row_expression(text, NESTED, where="x")
+    assert pl.DataFrame([row], schema=NESTED).select(expression).item() == value
 
 
 OPENING = [
