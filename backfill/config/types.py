@@ -80,7 +80,8 @@ class Files(_Section):
     """What the files are, where their ending does not say it: `.csv` and `.txt` (commas), `.tsv`
     and `.tab` (tabs), `.ndjson` and `.jsonl`, also with `.gz` or `.zst`; `.parquet` and `.pq`."""
     separator: str | None = None
-    """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` a tab."""
+    """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` and `.tab` a
+    tab."""
     encoding: str = "utf-8"
     """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
     null_values: _Texts = ()

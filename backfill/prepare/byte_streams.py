@@ -22,6 +22,7 @@ from typing import IO, BinaryIO, cast
 
 from backfill.errors import SourceError
 from backfill.prepare.locations import Compression, Location
+from backfill.prepare.other_formats import LONGEST_START, refuse_begun
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -35,17 +36,8 @@ _BOM = codecs.BOM_UTF8
 _CHUNK = 1 << 20
 _MARK = "backfill.mark"
 _SURROGATE = re.compile(rb"\xed([\xa0-\xbf])([\x80-\xbf])")
-_MAGIC = {
-    b"PAR1\x15": "Parquet",
-    b"\x1f\x8b\x08": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook",
-    b"SQLite format 3": "SQLite",
-    b"Obj\x01": "Avro",
-    b"ARROW1": "Arrow",
-}
-_UNPACKED_BY: dict[str, Compression] = {"gzip": "gzip", "zstd": "zstd"}
+_PACKED: dict[bytes, Compression] = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_ENDINGS: dict[Compression, str] = {"gzip": ".gz", "zstd": ".zst"}
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -212,7 +204,7 @@ def open_stream(
     except OSError as error:
         raise SourceError(f"cannot be opened: {error.strerror}", where=name) from error
     with file:
-        start = file.read(16)
+        start = file.read(LONGEST_START)
         if not start:
             raise SourceError("the file is empty", where=name)
         _refuse_other_formats(start, name, compression, encoding)
@@ -224,18 +216,30 @@ def open_stream(
 def _refuse_other_formats(
     start: bytes, name: str, compression: Compression | None, encoding: str
 ) -> None:
-    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
-    found = _UNPACKED_BY.get(kind or "")
-    if compression is not None:
-        if found != compression:
-            raise SourceError(f"is not {compression}, as its ending says", where=name)
+    packed = next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
+    if packed is not None and packed == compression:
         return
-    if kind is not None:
+    refuse_begun(name, start)
+    plain = Path(name).name
+    if compression is not None:
+        plain = plain[: plain.rfind(".")]
+    if packed is not None:
         raise SourceError(
-            f"is {kind}, not what its ending says",
+            f"is packed by {packed}, and its ending says otherwise",
             where=name,
-            hint="Give the file the right ending"
-            + (".gz or .zst." if found else ", or set `format`."),
+            hint=f"Name it {plain + _ENDINGS[packed]!r}.",
+        )
+    if compression is not None:
+        raise SourceError(
+            f"is not {compression}, as its ending says",
+            where=name,
+            hint=f"If it is not packed at all, name it {plain!r}; else copy it again.",
+        )
+    if start.startswith(b"PAR1\x15"):
+        raise SourceError(
+            "is Parquet, and no text",
+            where=name,
+            hint='Name it with the ending .parquet, or set `format = "parquet"`.',
         )
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and codecs.lookup(
         encoding

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from backfill.config.types import Files
 from backfill.errors import SourceError, did_you_mean
+from backfill.prepare.other_formats import READ, refuse_named
 from backfill.prepare.remote import listed
 
 __all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate"]
@@ -109,7 +110,11 @@ def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
     if path.is_dir():
         paths = sorted(_inside(path, files))
         if not paths:
-            raise SourceError("the directory holds no file that can be read", where=text)
+            raise SourceError(
+                "the directory holds no file that can be read",
+                where=text,
+                hint=f"The endings that are read are {READ}. With `format` all files are.",
+            )
         yield from paths
     elif path.exists():
         yield path
@@ -194,13 +199,18 @@ def _location(name: str, path: str, files: Files) -> Location:
     chosen = files.format
     form: Format | None = "csv" if chosen == "tsv" else chosen or _FORMATS.get(ending)
     if form is None:
+        refuse_named(name, ending)
         raise SourceError(
-            f"the ending {ending!r} does not say what the file is",
+            f"the ending {ending!r} does not say what the file is"
+            if ending
+            else "the name has no ending that says what the file is",
             where=name,
             hint='Set `format` to "csv", "tsv", "ndjson" or "parquet".',
         )
     if form == "parquet" and compression:
-        raise SourceError("Parquet inside another compression is not read", where=name)
+        raise SourceError(
+            "Parquet inside another compression is not read", where=name, hint="Unpack it first."
+        )
     tabs = chosen == "tsv" or (chosen is None and ending in _TAB_ENDINGS)
     separator = files.separator or ("\t" if tabs else ",")
     return Location(

@@ -19,12 +19,14 @@ import polars as pl
 from backfill.errors import SourceError
 from backfill.prepare.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
 from backfill.prepare.locations import Location
+from backfill.prepare.other_formats import array_hint
 from backfill.prepare.schemas import MIXED, mixed, union
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
 
 BLOCK = 8 << 20  # bytes
 _LONGEST = 256 << 20  # bytes of one line
+_TAIL = 1 << 10  # bytes at the end of a block, among which one is not white space
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
 
@@ -94,8 +96,11 @@ def survey_ndjson(
     """
     schema: dict[str, pl.DataType] = {}
     blocks: list[tuple[int, int, bool]] = []
+    first, last = b"", b""
     with open_stream(path, location, encoding=encoding, hashed=True) as stream:
         for text in _blocks(stream, block, location.name):
+            first = first or text.strip().partition(b"\n")[0]
+            last = text[-_TAIL:].strip()[-1:] or last
             found, rows, sound = _survey(text)
             schema = union((schema, found))
             blocks.append((len(text), rows, sound))
@@ -103,17 +108,28 @@ def survey_ndjson(
                 advance(stream.raw_count)
         sha256 = stream.sha256()
         size = stream.raw_count
+    rows = sum(rows for _, rows, _ in blocks)
+    if first.startswith(b"[") and last == b"]" and (rows == 1 or _value(first) is None):
+        raise SourceError(
+            "is one JSON array, and NDJSON has one object on each line",
+            where=location.name,
+            hint=array_hint(location.name),
+        )
     if _RAW in schema:
         raise SourceError(f"the name {_RAW!r} is kept for the tool's own use", where=location.name)
     if not schema:
-        raise SourceError("no line is a JSON object with a value in it", where=location.name)
+        raise SourceError(
+            "no line is a JSON object with a value in it",
+            where=location.name,
+            hint="NDJSON has one object on each line; jq -c . writes one of several lines so.",
+        )
     return NdjsonFile(
         location=location,
         encoding=encoding,
         null_values=null_values,
         schema=schema,
         blocks=tuple(blocks),
-        rows=sum(rows for _, rows, _ in blocks),
+        rows=rows,
         size=size,
         sha256=sha256,
     )
@@ -217,6 +233,14 @@ def _repair(text: bytes) -> _Repaired:
 def _wrapped(line: bytes) -> bytes:
     raw = line.removesuffix(b"\r").replace(INVALID, b"").decode()
     return json.dumps({_RAW: raw}).encode()
+
+
+def _value(line: bytes) -> Any:
+    """What JSON a line holds; None for what is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

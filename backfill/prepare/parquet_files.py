@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 
 import polars as pl
 
 from backfill.errors import SourceError
 from backfill.prepare.locations import Location
+from backfill.prepare.other_formats import LONGEST_START, refuse_begun
 
 __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 
@@ -68,6 +70,8 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
         schema = dict(scan.collect_schema())
         rows: int = scan.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
+        with Path(path).open("rb") as file:
+            refuse_begun(location.name, file.read(LONGEST_START))
         reason = str(error).strip().split("\n")[0]
         raise SourceError(
             f"is no Parquet file, or is cut short: {reason}", where=location.name

@@ -82,7 +82,7 @@ def strange_field(
         hint = "A CSV has no nested columns: NDJSON and Parquet keep them."
     else:
         words = f"{name!r} holds {_kind(dtype)} here, not fields"
-        hint = f'An element of a list is written "{name}"[1].' if dtype == pl.List else None
+        hint = _ELEMENT if dtype == pl.List else None
     return ConfigError(f"{text!r} cannot be used: {words}", where=where, hint=hint)
 
 
@@ -133,7 +133,8 @@ def not_on_every_row(
     return None
 
 
-_HOW = 'A field of a nested column is written with the column\'s name in double quotes: "user".id'
+_ELEMENT = 'The first element of a list is ARRAY_GET("column", 1).'
+_HOW = f'A field of a nested column is written "column".field, the name in quotes. {_ELEMENT}'
 
 
 def _quoted(text: str, schema: Mapping[str, pl.DataType]) -> str | None:

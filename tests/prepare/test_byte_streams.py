@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
+import io
+import lzma
 import os
+import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -78,6 +83,65 @@ def test_a_directory_or_a_missing_file_is_named(tmp_path):
         ):
             pass
         assert raised.value.where == path.name
+
+
+def archived(kind: str) -> bytes:
+    """A CSV in an archive."""
+    file = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a.csv", "a,b\n")
+    else:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("a.csv"))
+    return file.getvalue()
+
+
+ZSTD = b"\x28\xb5\x2f\xfd\x04\x00"
+SHEET = "save the sheet as CSV"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what", "hint"),
+    [
+        ("a.csv", gzip.compress(b"a\n"), "is packed by gzip", "Name it 'a.csv.gz'."),
+        ("a.csv", ZSTD, "is packed by zstd", "Name it 'a.csv.zst'."),
+        ("a.csv.gz", ZSTD, "is packed by zstd", "Name it 'a.csv.zst'."),
+        ("a.csv.gz", b"a,b\n", "is not gzip", "name it 'a.csv'"),
+        ("a.csv", bz2.compress(b"a\n"), "is packed by bzip2", "Unpack it first"),
+        ("a.csv.bz2", bz2.compress(b""), "is packed by bzip2", "Unpack it first"),
+        ("a.csv", lzma.compress(b"a\n"), "is packed by xz", "Unpack it first"),
+        ("a.csv", archived("zip"), "a ZIP archive or a spreadsheet", "save a spreadsheet as CSV"),
+        ("a.csv.gz", archived("zip"), "a ZIP archive or a spreadsheet", "Unpack an archive first"),
+        ("a.zip", archived("zip"), "is a ZIP archive, which", "Unpack it first"),
+        ("a.xlsx", archived("zip"), "is an Excel workbook", SHEET),
+        ("a.ods", archived("zip"), "is a spreadsheet", SHEET),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel workbook", SHEET),
+        ("a.csv", archived("tar"), "is a tar archive", "Unpack it first"),
+        ("a.csv", b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", "Unpack it first"),
+        ("a.csv", b"PAR1\x15\x00", "is Parquet", '`format = "parquet"`'),
+        ("a.csv", b"SQLite format 3\x00", "is an SQLite database", "Write it as CSV"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named_for_what_it_is_with_what_to_do(
+    tmp_path, name, content, what, hint
+):
+    path = tmp_path / name
+    path.write_bytes(content)
+    place = located(path, "gzip" if name.endswith(".gz") else None)
+    with pytest.raises(SourceError) as raised, open_stream(path, place):
+        pass
+    assert raised.value.where == name
+    assert what in raised.value.message
+    assert hint in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("text", [b"BZh,b\n", b"PK,b\n", b"ORC,b\n", b"ARROW1,b\n", b"7z,b\n"])
+def test_a_header_that_begins_like_another_format_is_text(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text)
+    with open_stream(path, located(path)) as stream:
+        assert stream.read(100) == text
 
 
 def test_half_a_surrogate_pair_that_an_encoding_lets_pass_is_marked(tmp_path):

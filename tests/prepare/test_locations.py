@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from backfill.config.types import Files
 from backfill.errors import SourceError
 from backfill.prepare.locations import Location, locate
+from backfill.prepare.other_formats import READ
 
 
 def touch(directory: Path, *names: str) -> None:
@@ -82,6 +84,49 @@ def test_an_ending_that_says_nothing_is_an_error(tmp_path, name):
     with pytest.raises(SourceError) as raised:
         locate(Files(files=name), tmp_path)
     assert raised.value.where == name
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "hint"),
+    [
+        ("book.xlsx", "is an Excel workbook", "save the sheet as CSV"),
+        ("BOOK.XLS", "is an Excel workbook", "save the sheet as CSV"),
+        ("book.ods", "is a spreadsheet", "save the sheet as CSV"),
+        ("a.csv.bz2", "is packed by bzip2", "Unpack it first"),
+        ("a.csv.xz", "is packed by xz", "Unpack it first"),
+        ("a.zip", "is a ZIP archive", "Unpack it first"),
+        ("a.7z", "is a 7-Zip archive", "Unpack it first"),
+        ("a.tar.gz", "is a tar archive", "Unpack it first"),
+        ("a.feather", "is Arrow", "Write it as CSV, NDJSON or Parquet"),
+        ("a.json", "one JSON array or an object on each line", 'set `format = "ndjson"`'),
+        ("my a.json", "JSON", "jq -c '.[]' 'my a.json' > 'my a.ndjson'"),
+        ("a.json.gz", "JSON", "jq -c '.[]' FILE > FILE.ndjson"),
+        ("a.parquet.gz", "inside another compression", "Unpack it first"),
+        ("a.dat", "the ending '.dat' does not say", "Set `format`"),
+        ("a", "no ending", "Set `format`"),
+    ],
+)
+def test_a_file_that_is_not_read_is_named_for_what_it_is_with_what_to_do(
+    tmp_path, name, what, hint
+):
+    touch(tmp_path, name)
+    with pytest.raises(SourceError) as raised:
+        locate(Files(files=name), tmp_path)
+    assert raised.value.where == name
+    assert what in raised.value.message
+    assert hint in (raised.value.hint or "")
+
+
+def test_the_endings_that_are_named_are_those_that_are_read(tmp_path):
+    endings = re.findall(r"\.\w+", READ)
+    for ending in endings:
+        if ending not in (".gz", ".zst"):
+            touch(tmp_path, f"in/a{ending}")
+    touch(tmp_path, "in/b.csv.gz", "in/b.csv.zst")
+    assert len(locate(Files(files="in"), tmp_path)) == len(endings)
+    touch(tmp_path, "other/book.xlsx")
+    with pytest.raises(SourceError, match=re.escape(READ)):
+        locate(Files(files="other"), tmp_path)
 
 
 def test_a_missing_file_is_named_with_the_nearest_name(tmp_path):

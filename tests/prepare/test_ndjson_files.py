@@ -112,6 +112,30 @@ def test_a_file_without_any_object_is_named(tmp_path, content):
     assert raised.value.where == "file.ndjson"
 
 
+@pytest.mark.parametrize("block", [4, 1 << 16])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'[{"a":1},{"a":2}]',
+        b'\n [{"a":1}]\n\n',
+        b'[\n  {\n    "a": 1\n  }\n]\n',
+        b'[{"a":1},\n{"a":2},\n{"a":3}\n]\n',
+        b'[{"a":1},\n{"a":2}\n, {"a":3}]\n',
+        b"[]",
+    ],
+)
+def test_a_json_array_is_named_with_what_makes_lines_of_it(tmp_path, content, block):
+    with pytest.raises(SourceError, match="is one JSON array") as raised:
+        read(content, tmp_path, block=block)
+    assert "jq -c '.[]'" in (raised.value.hint or "")
+
+
+def test_a_first_line_that_is_an_array_or_broken_is_malformed_all_the_same(tmp_path):
+    for line in (b'[{"a":1}]', b'[{"a":1},'):
+        _, rows = read(line + b'\n{"a":[2]}\n{"a":[1]}\n', tmp_path)
+        assert [row["a"] for row in rows] == [None, [2], [1]]
+
+
 @pytest.mark.parametrize("good", [b'{"a":1}\n', b'{"a":1}\nbad\n'])
 def test_a_reserved_name_is_refused(tmp_path, good):
     with pytest.raises(SourceError, match="__raw"):

@@ -190,6 +190,13 @@ def test_a_file_that_is_not_what_its_ending_says_is_named(tmp_path, name, conten
     assert raised.value.where == name
 
 
+def test_a_workbook_that_is_said_to_be_parquet_is_named(tmp_path):
+    (tmp_path / "book.xlsx").write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(SourceError, match="is an Excel workbook") as raised:
+        opened(tmp_path, "book.xlsx", format="parquet")
+    assert raised.value.where == "book.xlsx"
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_parquet_file_that_is_cut_short_is_named(tmp_path, share):
     path = tmp_path / "a.parquet"

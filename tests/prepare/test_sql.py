@@ -151,14 +151,14 @@ NESTED = {
         ("user.id", ('"user".id',)),
         ("user", ('"user"', "word of SQL")),
         ("coalesce(user.email, 'user')", ("coalesce(\"user\".email, 'user')",)),
-        ("(properties).order_id", ("this way to a field", "double quotes")),
+        ("(properties).order_id", ("this way to a field", '"column".field')),
         ("nobody.id || user.id", ("'nobody.id || user.id' cannot be used",)),
         ("properties.order", ("'properties' has no field 'order'", "Did you mean 'order_id'?")),
         ("properties.deep.y", ("'properties.deep' has no field 'y'", "Known names: x.")),
         ("wide.nothing", ("'wide' has no field", "field 0, field 1", "and 8 more")),
         ("traits.plan", ("'traits' holds text here", "NDJSON and Parquet keep them")),
         ("traits->>'plan'", ("'traits' holds text here", "NDJSON and Parquet keep them")),
-        ("tags.first", ("'tags' holds a list here", '"tags"[1]')),
+        ("tags.first", ("'tags' holds a list here", 'ARRAY_GET("column", 1)')),
         ("n.x", ("'n' holds numbers here",)),
         ("mixed.x", ("'mixed' holds single values in some rows",)),
         (
@@ -192,6 +192,7 @@ def test_what_does_not_fit_the_columns_is_told_with_what_to_write(
         ("properties.deep.x + n", 3),
         ("properties->>'order_id'", "o"),
         ("tags[2]", "b"),
+        ('ARRAY_GET("tags", 1)', "a"),
     ],
 )
 def test_a_field_of_a_nested_column_is_reached(text: str, value: object) -> None:
