@@ -23,6 +23,11 @@ MISTAKES = (
     (("plan", "pristo.toml", "--job", "contacts.csv"), 2, "the job's directory cannot be made"),
     (("plan", "pristo.toml", "--job", "contacts.csv/x"), 2, "the job's directory cannot be made"),
     (("plan", "pristo.toml", "--log-file", "nowhere/x.log"), 2, "--log-file nowhere/x.log"),
+    (("plan", "workbook.toml"), 2, "book.xlsx: is an Excel workbook, which is not read"),
+    (("plan", "array.toml"), 2, "array.json: is one JSON array"),
+    (("plan", "dotted.toml"), 2, 'stands in quotes: "target.type"'),
+    (("plan", "upper.toml"), 2, "[fields] label: 'UPPER(\"order\")' cannot be used"),
+    (("plan", "cast.toml"), 2, "[fields] target.value: 'CAST(CAST(phone AS INT) AS VARCHAR)'"),
     (("run", "nowhere.job"), 2, "there is no job here"),
     (("run", "pristo.toml", "--rate", "abc"), 2, '"50/s"'),
     (("run", "pristo.toml", "--rate", "-1/s"), 2, '"50/s"'),
@@ -47,12 +52,48 @@ MISTAKES = (
 )
 
 
+_WATCH = """
+destination = "watch-events"
+[events]
+files = "{files}"
+{more}
+[fields]
+{target} = {phone}
+label = {label}
+confidence = {{ value = "high" }}
+"""
+_LINES = '{"phone": "one", "order": {"id": "a"}}\n'
+
+
+def watch_job(place: Path, name: str, files: str = "lines.ndjson", **parts: str) -> None:
+    """A configuration over lines of JSON, with a mistake in one of its parts."""
+    whole = {"more": "", "target": '"target.value"', "phone": '"phone"', "label": '"phone"'}
+    (place / name).write_text(_WATCH.format(files=files, **whole | parts), encoding="utf-8")
+
+
+def mistaken_jobs(place: Path) -> None:
+    (place / "lines.ndjson").write_text(_LINES, encoding="utf-8")
+    (place / "array.json").write_text(f"[{_LINES.strip()}]", encoding="utf-8")
+    (place / "book.xlsx").write_bytes(b"PK\x03\x04")
+    watch_job(place, "workbook.toml", "book.xlsx", more='format = "csv"')
+    watch_job(place, "array.toml", "array.json", more='format = "ndjson"')
+    watch_job(place, "dotted.toml", target="target.type")
+    watch_job(place, "upper.toml", label="""{ sql = 'UPPER("order")' }""")
+    watch_job(
+        place,
+        "cast.toml",
+        phone='{ sql = "CAST(CAST(phone AS INT) AS VARCHAR)" }',
+        label="""{ sql = '"order".id' }""",
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("mistakes")
     config = pristo_job(place, 20)
     backfill("plan", config, "--job", place / "planned.job", cwd=place, expect=[0])
     (place / "folder.csv").mkdir()
+    mistaken_jobs(place)
     for ending in ("csv", "parquet", "ndjson"):
         (place / f"full.{ending}").symlink_to("/dev/full")
     return place
