@@ -1,10 +1,12 @@
 """One set of columns for files that differ: which type a column gets, and how it gets there.
 
 Types that differ meet where nothing is lost: a wider number, a finer time, the same instant in
-UTC. Whole numbers and fractions meet as fractions, as they do when a file with missing whole
-numbers comes out of pandas. Other single values meet as text, times in ISO 8601. Where some
-values of a column are lists or objects and others are not, each keeps its kind (`MIXED`): what is
-said of a value must not depend on the rows beside it.
+UTC. Whole numbers of up to 32 bits and fractions meet as fractions, as they do when a file with
+missing whole numbers comes out of pandas; wider ones, which a fraction would round, and decimals
+of different scales meet as text. Other single values meet as text, too. The text is what would be
+sent if the value stood alone. Where some values of a column are lists or objects and others are
+not, at any depth, each keeps its kind (`MIXED`): what is said of a value must not depend on the
+rows beside it.
 """
 
 from __future__ import annotations
@@ -14,9 +16,20 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 from polars.datatypes import DataTypeClass
 
+from backfill.prepare.moments import in_calendar, zoned_in_utc
+from backfill.prepare.written import clock_written, float_written, moment_written
+
 __all__ = ["MIXED", "apart", "common_type", "converted", "flattened", "mixed", "union"]
 
 _TEXT, _NESTED = "__text", "__nested"
+_DIGITS = 38  # the most that a decimal has
+_EXACT = 32  # bits of the widest integers of which Float64, with 53 bits, holds every one
+_SIGNED: dict[int, pl.DataType] = {
+    16: pl.Int16(),
+    32: pl.Int32(),
+    64: pl.Int64(),
+    128: pl.Int128(),
+}
 
 MIXED = pl.Struct({_TEXT: pl.String(), _NESTED: pl.String()})
 """The type of a column in which some values are lists or objects: a value is the text of a single
@@ -62,16 +75,38 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
         unit = min((left.time_unit, right.time_unit), key=["ns", "us", "ms"].index)
         zone = left.time_zone if left.time_zone == right.time_zone else "UTC"
         return pl.Datetime(unit, zone)
-    if {left, right} == {pl.Int64(), pl.UInt64()}:
-        return pl.Int128()  # Polars itself would take fractions, which round
-    alike = (left.is_numeric() and right.is_numeric()) or (left.is_nested() and right.is_nested())
-    if not alike:
-        return pl.String()
-    try:
-        both = [pl.Series([], dtype=each).to_frame("x") for each in (left, right)]
-        return pl.concat(both, how="vertical_relaxed").schema["x"]
-    except pl.exceptions.PolarsError:
-        return MIXED if left.is_nested() else pl.String()
+    if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):
+        return pl.Struct(
+            union({f.name: _instance(f.dtype) for f in s.fields} for s in (left, right))
+        )
+    if isinstance(left, pl.List) and isinstance(right, pl.List):
+        return pl.List(common_type(_instance(left.inner), _instance(right.inner)))
+    if left.is_nested() or right.is_nested():
+        return MIXED
+    return _common_number(left, right) or pl.String()
+
+
+def _common_number(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
+    """The numbers that hold both without a digit more or less; None where there are none."""
+    if isinstance(left, pl.Decimal) and isinstance(right, pl.Decimal):
+        precision = max(left.precision or _DIGITS, right.precision or _DIGITS)
+        return pl.Decimal(precision, left.scale) if left.scale == right.scale else None
+    if left.is_integer() and right.is_integer():
+        widths = {_bits(left), _bits(right)}
+        if left.is_signed_integer() == right.is_signed_integer():
+            return left if _bits(left) == max(widths) else right
+        signed, unsigned = (left, right) if left.is_signed_integer() else (right, left)
+        bits = max(_bits(signed), 2 * _bits(unsigned))
+        return _SIGNED.get(bits)
+    if left.is_float() or right.is_float():
+        rounded = any(each.is_integer() and _bits(each) > _EXACT for each in (left, right))
+        exact = all(each.is_integer() or each.is_float() for each in (left, right))
+        return pl.Float64() if exact and not rounded else None
+    return None
+
+
+def _bits(integer: pl.DataType) -> int:
+    return int(str(integer).lstrip("UInt"))
 
 
 def _alike(left: pl.DataType, right: pl.DataType) -> bool:
@@ -96,23 +131,67 @@ def _instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
 
 def converted(name: str, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     """The column `name` of type `dtype` as `wanted`, which is their common type with others."""
-    column = pl.col(name)
+    return _converted(pl.col(name), dtype, wanted).alias(name)
+
+
+def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
     if dtype == wanted:
-        return column
+        return value
     if wanted == MIXED:
-        text = _as_text(name, dtype)
         nothing = pl.lit(None, pl.String)
-        both = (nothing, text) if dtype.is_nested() else (text, nothing)
-        return mixed(*both).alias(name)
-    return column.cast(wanted) if wanted != pl.String else _as_text(name, dtype)
+        text = _as_text(value, dtype)
+        return mixed(nothing, text) if dtype.is_nested() else mixed(text, nothing)
+    if wanted == pl.String:
+        return _as_text(value, dtype)
+    if isinstance(dtype, pl.Struct) and isinstance(wanted, pl.Struct):
+        found = {field.name: _instance(field.dtype) for field in dtype.fields}
+        fields = [
+            _converted(
+                value.struct.field(field.name), found[field.name], _instance(field.dtype)
+            ).alias(field.name)
+            for field in wanted.fields
+            if field.name in found
+        ]
+        return pl.when(value.is_not_null()).then(pl.struct(fields).cast(wanted))
+    if isinstance(dtype, pl.List) and isinstance(wanted, pl.List):
+        return value.list.eval(
+            _converted(pl.element(), _instance(dtype.inner), _instance(wanted.inner))
+        )
+    if dtype.is_float() and wanted == pl.Float64:
+        # By way of the digits: the short float that is written 0.1 is another number than the
+        # long one, and would be written 0.10000000149011612.
+        return value.cast(pl.Float32).cast(pl.String).cast(wanted)
+    return value.cast(wanted)
 
 
-def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if isinstance(dtype, pl.Datetime | pl.Date | pl.Time | pl.Duration):
-        return column.dt.to_string("iso:strict")
+def _as_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A single value as it would be sent alone, a list or an object as JSON; no value gets lost.
+
+    A number that is none, such as NaN, is written as Polars does. A day that no calendar holds is
+    the number that stands in the file and its unit, which is no time in any form.
+    """
+    if dtype.is_float():
+        return pl.coalesce(float_written(value, dtype), value.cast(pl.String))
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        known = pl.when(in_calendar(value, dtype)).then(value)
+        unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
+        return pl.coalesce(
+            _day_or_moment(known, dtype), value.cast(pl.Int64).cast(pl.String) + unit
+        )
     if dtype.is_nested():
-        body = pl.struct(column.alias("x")).struct.json_encode()
+        body = pl.struct(value.alias("x")).struct.json_encode()
         text = body.str.strip_prefix('{"x":').str.strip_suffix("}")
-        return pl.when(column.is_not_null()).then(text).alias(name)
-    return column.cast(pl.String)
+        return pl.when(value.is_not_null()).then(text)
+    if dtype == pl.Time:
+        return clock_written(value)
+    if dtype == pl.Duration:
+        return value.dt.to_string("iso:strict")
+    return value.cast(pl.String)
+
+
+def _day_or_moment(known: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if not isinstance(dtype, pl.Datetime):
+        return known.dt.to_string("%Y-%m-%d")
+    if dtype.time_zone is None:
+        return moment_written(known)
+    return moment_written(zoned_in_utc(known)) + "Z"

@@ -13,10 +13,9 @@ import polars as pl
 from backfill.prepare.checked import Broken, absent
 from backfill.prepare.moments import in_calendar, placed, zoned_in_utc
 from backfill.prepare.schemas import MIXED, apart
+from backfill.prepare.written import clock_written, float_written, moment_written
 
 __all__ = ["Text", "as_text"]
-
-_STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
     if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Boolean:
         return Text(raw.cast(pl.String))
     if dtype.is_float():
-        return Text(_float(raw, dtype), (("finite", _seen(~raw.is_finite())),))
+        return Text(float_written(raw, dtype), (("finite", _seen(~raw.is_finite())),))
     if dtype == pl.Date:
         inside = in_calendar(raw, dtype)
         text = pl.when(inside).then(raw).dt.to_string("%Y-%m-%d")
@@ -61,7 +60,7 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
     if isinstance(dtype, pl.Datetime):
         return _datetime(raw, dtype, timezone)
     if dtype == pl.Time:
-        return Text(raw.dt.to_string("%H:%M:%S%.f"))
+        return Text(clock_written(raw))
     rule = "nested" if dtype.is_nested() else "type"
     return Text(absent(raw), ((rule, raw.is_not_null()),))
 
@@ -74,42 +73,14 @@ def _seen(condition: pl.Expr) -> pl.Expr:
     return condition.fill_null(value=False)
 
 
-def _float(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    wide = raw if dtype in (pl.Float32, pl.Float64) else raw.cast(pl.Float32)
-    written = pl.when(wide.is_finite()).then(wide).cast(pl.String).str.strip_suffix(".0")
-    short = pl.when(wide == 0).then(pl.lit("0")).otherwise(written)
-    return short.map_batches(_in_digits, return_dtype=pl.String, is_elementwise=True)
-
-
-def _in_digits(numbers: pl.Series) -> pl.Series:
-    """Numbers without exponents. Few columns have any, and writing them out takes ten steps."""
-    if not numbers.str.contains("e", literal=True).any():
-        return numbers
-    number = pl.col("number")
-    scientific = pl.when(number.str.contains("e", literal=True)).then(number)
-    written = pl.coalesce(_without_exponent(scientific), number).alias(numbers.name)
-    return numbers.to_frame("number").select(written).to_series()
-
-
-def _without_exponent(scientific: pl.Expr) -> pl.Expr:
-    """Write out "-1.5e-7" as "-0.00000015"; null stays null."""
-    parts = scientific.str.extract_groups("^(-?)([0-9])(?:\\.([0-9]+))?e([+-]?[0-9]+)$").struct
-    digits = parts.field("2") + parts.field("3").fill_null("")
-    exponent = parts.field("4").str.strip_prefix("+").cast(pl.Int32)
-    count = digits.str.len_bytes().cast(pl.Int32)
-    whole = digits.str.pad_end(pl.max_horizontal(exponent + 1, pl.lit(0)), "0")
-    small = "0." + digits.str.pad_start(pl.max_horizontal(count - exponent - 1, pl.lit(0)), "0")
-    return parts.field("1") + pl.when(exponent < 0).then(small).otherwise(whole)
-
-
 def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Text:
     inside = in_calendar(raw, dtype)
     known = pl.when(inside).then(raw)
     range_rule = ("range", _seen(~inside))
     if dtype.time_zone is not None:
-        return Text(zoned_in_utc(known).dt.to_string(_STAMP), (range_rule,))
+        return Text(moment_written(zoned_in_utc(known)) + "Z", (range_rule,))
     if timezone is None:
         return Text(absent(raw), (("timezone", raw.is_not_null()),))
     moment = placed(known, timezone)
     skipped = known.is_not_null() & moment.is_null()
-    return Text(moment.dt.to_string(_STAMP), (("nonexistent", skipped), range_rule))
+    return Text(moment_written(moment) + "Z", (("nonexistent", skipped), range_rule))

@@ -134,11 +134,24 @@ def test_parquet_types_stay_and_differing_ones_meet(tmp_path):
     assert source.schema["n"] == pl.Int64
     assert source.schema["l"] == pl.List(pl.Int64)
     assert [row[3:] for row in rows(source)] == [
-        (1, "2024-05-06T07:08:00.000000", [1], {"a": 1, "b": None}),
+        (1, "2024-05-06T07:08:00", [1], {"a": 1, "b": None}),
         (None, None, None, None),
         (2**40, None, None, {"a": None, "b": "x"}),
         (None, "2024", None, None),
     ]
+
+
+def test_long_ids_of_one_parquet_file_and_fractions_of_another_lose_no_digit(tmp_path):
+    ids = [123456789012345678, 123456789012345679]
+    pl.DataFrame({"id": ids, "user": [{"id": each} for each in ids]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    pl.DataFrame({"id": [7.0], "user": [{"id": 7.0}]}).write_parquet(tmp_path / "b.parquet")
+    pl.DataFrame({"id": [7], "user": [{"id": 7}]}).write_parquet(tmp_path / "c.parquet")
+    (tmp_path / "d.ndjson").write_text('{"id":7.0,"user":{"id":7.0}}\n')
+    texts = [*map(str, ids), "7", "7", "7"]
+    found = rows(opened(tmp_path, "*"))
+    assert sorted(row[3:] for row in found) == [(text, {"id": text}) for text in texts]
 
 
 def test_hive_partitions_are_columns_of_every_format(tmp_path):
