@@ -1,9 +1,10 @@
 """NDJSON files: one JSON object a line, surveyed and read in blocks of whole lines.
 
-Values that are texts, numbers or truth values become text, as in a CSV: a number of any size
-keeps its digits until a rule says what it is. Lists and objects keep their shape, and in a column
-that holds both each value keeps its kind. A line that is no object is a malformed row; a blank line
-is no row.
+Values that are texts, numbers or truth values become text, as in a CSV: a whole number keeps all
+of its digits, and a fraction is what 64 bits hold of it, written as floats are. Lists and objects
+keep their shape, and no number in them is rounded for another one's sake. In a column that holds
+single values and nested ones, at any depth, each value keeps its kind. A line that is no object
+is a malformed row; a blank line is no row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from backfill.prepare.byte_streams import INVALID, ByteStream, mark_invalid, ope
 from backfill.prepare.locations import Location
 from backfill.prepare.other_formats import array_hint
 from backfill.prepare.schemas import MIXED, mixed, union
+from backfill.prepare.shapes import kinds_differ, lossless, may_hide, widened
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
 
@@ -33,16 +35,25 @@ _RAW = "__raw"
 
 @dataclass(frozen=True)
 class NdjsonFile:
-    """One surveyed file; `blocks` are the length, the rows, and whether all lines are sound."""
+    """One surveyed file; `blocks` are the length, the rows, and whether all lines are sound.
+
+    `schema` is what `frames` gives. `met_by` is what the columns of other files meet: there, a
+    whole number in a nested value has 32 bits if fractions could stand beside it (`lossless`).
+    """
 
     location: Location
     encoding: str
     null_values: tuple[str, ...]
-    schema: dict[str, pl.DataType]
+    met_by: dict[str, pl.DataType]
     blocks: tuple[tuple[int, int, bool], ...]
     rows: int
     size: int
     sha256: str
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The columns and their types."""
+        return {name: widened(dtype) for name, dtype in self.met_by.items()}
 
     def frames(self, path: str) -> Iterator[pl.DataFrame]:
         """The rows in order: `__row`, `__raw`, then the columns.
@@ -50,8 +61,9 @@ class NdjsonFile:
         Raises SourceError where the file is no longer what was surveyed.
         """
         first = 1
-        both = [name for name, dtype in self.schema.items() if dtype == MIXED]
-        schema = {**self.schema, **dict.fromkeys([*both, _RAW], pl.String())}
+        own = self.schema
+        both = [name for name, dtype in own.items() if dtype == MIXED]
+        schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
         nulls = list(self.null_values)
         texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
         with open_stream(path, self.location, encoding=self.encoding) as stream:
@@ -65,15 +77,14 @@ class NdjsonFile:
                     frame = frame.with_columns(
                         pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
                     )
-                kinds = _nested_in(lines, frame, both)
                 frame = frame.with_columns(
-                    mixed(pl.when(~kind).then(name), pl.when(kind).then(name)).alias(name)
-                    for name, kind in kinds.items()
+                    mixed(pl.when(nested.is_null()).then(name), nested).alias(name)
+                    for name, nested in _nested_in(lines, frame, both).items()
                 )
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
                     _RAW,
-                    *self.schema,
+                    *own,
                 )
                 first += rows
             if stream.read(1):
@@ -127,7 +138,7 @@ def survey_ndjson(
         location=location,
         encoding=encoding,
         null_values=null_values,
-        schema=schema,
+        met_by=schema,
         blocks=tuple(blocks),
         rows=rows,
         size=size,
@@ -157,37 +168,62 @@ def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
     if not _SURROGATE.search(text):
         frame = _read(text)
         if frame is not None and frame.width and _RAW not in frame.schema:
-            schema = {name: _kind(dtype) for name, dtype in frame.schema.items()}
-            texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-            for name, kind in _nested_in(text, frame, texts).items():
-                if frame.select(kind.any()).item():
-                    schema[name] = MIXED
-            return schema, frame.height, True
+            return _shapes(frame, text), frame.height, True
     repaired = _repair(text)
     return repaired.schema, repaired.rows, False
 
 
-def _kind(dtype: pl.DataType) -> pl.DataType:
-    """The type of a column that Polars reads as `dtype`."""
-    if not dtype.is_nested():
+def _shapes(frame: pl.DataFrame, text: bytes) -> dict[str, pl.DataType]:
+    """The types of the columns that Polars read from the text."""
+    shapes = {values.name: _shape(values) for values in frame}
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    for name, nested in _nested_in(text, frame, texts).items():
+        if frame.select(nested.is_not_null().any()).item():
+            shapes[name] = MIXED
+    doubtful = [
+        name
+        for name, dtype in shapes.items()
+        if dtype.is_nested() and dtype != MIXED and may_hide(frame[name])
+    ]
+    objects = _objects(text) if doubtful else []
+    for name in doubtful:
+        if kinds_differ([each.get(name) for each in objects], frame.schema[name]):
+            shapes[name] = MIXED
+    return shapes
+
+
+def _shape(values: pl.Series) -> pl.DataType:
+    if values.dtype == pl.Null:
+        return values.dtype
+    if not values.dtype.is_nested():
         return pl.String()
-    return MIXED if "Struct({})" in repr(dtype) else dtype  # Parquet knows no object without names
+    # Parquet knows no object without names.
+    return MIXED if "Struct({})" in repr(values.dtype) else lossless(values)
 
 
 def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Expr]:
-    """Where values of columns that were read as text are lists or objects in the lines themselves.
+    """The JSON of those values that are lists or objects, of columns that were read as text.
 
-    Only a text that begins like one can be: for all others the lines are not looked at.
+    Only a text that begins like one can be: for all others the lines are not looked at. The JSON
+    is not Polars' own, which has no backslash before a backslash.
     """
     alike = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
     likely = [name for name in names if alike[name].item()]
-    kinds = {name: pl.lit(value=False) for name in names}
+    nested = {name: pl.lit(None, pl.String) for name in names}
     if likely:
-        objects = [_object(line) or {} for line in text.split(b"\n") if line.strip()]
+        objects = _objects(text)
         for name in likely:
-            found = [isinstance(each.get(name), dict | list) for each in objects]
-            kinds[name] = pl.lit(pl.Series(found, dtype=pl.Boolean))
-    return kinds
+            found = [
+                json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else None
+                for value in (each.get(name) for each in objects)
+            ]
+            nested[name] = pl.lit(pl.Series(found, dtype=pl.String))
+    return nested
+
+
+def _objects(text: bytes) -> list[dict[str, Any]]:
+    """The objects of the lines, an empty one for a line that is none."""
+    return [_object(line) or {} for line in text.split(b"\n") if line.strip()]
 
 
 def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame | None:
@@ -220,7 +256,7 @@ def _repair(text: bytes) -> _Repaired:
     for index in _unreadable(lines, sound, dict.fromkeys(names, pl.String())):
         objects[index] = None
     schema = {
-        name: _shape([each[name] for each in objects if each is not None and name in each])
+        name: _common([each[name] for each in objects if each is not None and name in each])
         for name in names
     }
     kept = (
@@ -270,14 +306,16 @@ def _unreadable(
     yield from _unreadable(lines, indices[half:], schema)
 
 
-def _shape(values: list[Any]) -> pl.DataType:
+def _common(values: list[Any]) -> pl.DataType:
     """The type of a column: its shape where all values are lists or objects, text where none is."""
     values = [each for each in values if each is not None]
+    if not values:
+        return pl.Null()
     nested = [isinstance(each, dict | list) for each in values]
     if not any(nested):
         return pl.String()
     if not all(nested):
         return MIXED
-    frame = _read(b"\n".join(json.dumps({"x": each}).encode() for each in values))
-    dtype = frame.schema["x"] if frame is not None else None
-    return _kind(dtype) if dtype is not None and dtype.is_nested() else MIXED
+    text = b"\n".join(json.dumps({"x": each}).encode() for each in values)
+    frame = _read(text)
+    return _shapes(frame, text)["x"] if frame is not None else MIXED

@@ -19,7 +19,16 @@ from polars.datatypes import DataTypeClass
 from backfill.prepare.moments import in_calendar, zoned_in_utc
 from backfill.prepare.written import clock_written, float_written, moment_written
 
-__all__ = ["MIXED", "apart", "common_type", "converted", "flattened", "mixed", "union"]
+__all__ = [
+    "MIXED",
+    "apart",
+    "common_type",
+    "converted",
+    "flattened",
+    "instance",
+    "mixed",
+    "union",
+]
 
 _TEXT, _NESTED = "__text", "__nested"
 _DIGITS = 38  # the most that a decimal has
@@ -77,10 +86,10 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
         return pl.Datetime(unit, zone)
     if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):
         return pl.Struct(
-            union({f.name: _instance(f.dtype) for f in s.fields} for s in (left, right))
+            union({f.name: instance(f.dtype) for f in s.fields} for s in (left, right))
         )
     if isinstance(left, pl.List) and isinstance(right, pl.List):
-        return pl.List(common_type(_instance(left.inner), _instance(right.inner)))
+        return pl.List(common_type(instance(left.inner), instance(right.inner)))
     if left.is_nested() or right.is_nested():
         return MIXED
     return _common_number(left, right) or pl.String()
@@ -119,13 +128,14 @@ def _alike(left: pl.DataType, right: pl.DataType) -> bool:
     if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):
         others = {field.name: field.dtype for field in right.fields}
         pairs = [(field.dtype, others.get(field.name, pl.Null())) for field in left.fields]
-        return all(_alike(_instance(one), _instance(other)) for one, other in pairs)
+        return all(_alike(instance(one), instance(other)) for one, other in pairs)
     if isinstance(left, pl.List) and isinstance(right, pl.List):
-        return _alike(_instance(left.inner), _instance(right.inner))
+        return _alike(instance(left.inner), instance(right.inner))
     return left == right or not (left.is_nested() or right.is_nested())
 
 
-def _instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """A type that stands inside another one, which may be given as its class."""
     return dtype() if isinstance(dtype, type) else dtype
 
 
@@ -144,10 +154,10 @@ def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Ex
     if wanted == pl.String:
         return _as_text(value, dtype)
     if isinstance(dtype, pl.Struct) and isinstance(wanted, pl.Struct):
-        found = {field.name: _instance(field.dtype) for field in dtype.fields}
+        found = {field.name: instance(field.dtype) for field in dtype.fields}
         fields = [
             _converted(
-                value.struct.field(field.name), found[field.name], _instance(field.dtype)
+                value.struct.field(field.name), found[field.name], instance(field.dtype)
             ).alias(field.name)
             for field in wanted.fields
             if field.name in found
@@ -155,7 +165,7 @@ def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Ex
         return pl.when(value.is_not_null()).then(pl.struct(fields).cast(wanted))
     if isinstance(dtype, pl.List) and isinstance(wanted, pl.List):
         return value.list.eval(
-            _converted(pl.element(), _instance(dtype.inner), _instance(wanted.inner))
+            _converted(pl.element(), instance(dtype.inner), instance(wanted.inner))
         )
     if dtype.is_float() and wanted == pl.Float64:
         # By way of the digits: the short float that is written 0.1 is another number than the

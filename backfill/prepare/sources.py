@@ -27,6 +27,7 @@ from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.prepare.parquet_files import ParquetFile, scan_parquet, survey_parquet
 from backfill.prepare.remote import Copies
 from backfill.prepare.schemas import converted, union
+from backfill.prepare.shapes import widened
 
 __all__ = ["FileColumns", "Source", "open_source"]
 
@@ -282,7 +283,8 @@ def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     schemas: list[dict[str, pl.DataType]] = []
     for file in files:
         partitions = {name: pl.String() for name, _ in file.location.partitions}
-        schemas.append({**file.schema, **partitions})
+        found = file.met_by if isinstance(file, NdjsonFile) else file.schema
+        schemas.append({**found, **partitions})
         taken = next((name for name in schemas[-1] if name in _TAKEN), None)
         if taken is not None:
             raise SourceError(
@@ -292,4 +294,13 @@ def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     own = {name: dtype for name, dtype in union(schemas).items() if name not in OURS}
     if not own:
         raise SourceError(f"the {what} have no column of their own", where=files[0].location.name)
+    if any(isinstance(file, NdjsonFile) for file in files):
+        own = {name: _of_lines(dtype) for name, dtype in own.items()}
     return own
+
+
+def _of_lines(dtype: pl.DataType) -> pl.DataType:
+    """The type of a column to which lines of NDJSON belong: text where they say nothing of it."""
+    if dtype == pl.Null:
+        return pl.String()
+    return widened(dtype) if dtype.is_nested() else dtype

@@ -15,6 +15,7 @@ from backfill.errors import SourceError
 from backfill.prepare.locations import Location
 from backfill.prepare.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.prepare.schemas import MIXED
+from backfill.prepare.text import as_text as as_sent
 
 
 def read(
@@ -39,7 +40,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_numbers_and_truth_values_are_text_with_all_their_digits(tmp_path, block):
     content = b'{"a":9007199254740993}\n{"a":0.1}\r\n\n{"a":true}\n{"a":"00123"}\n{"b":null}'
     file, rows = read(content, tmp_path, block=block)
-    assert file.schema == {"a": pl.String, "b": pl.String}
+    assert file.schema == {"a": pl.String, "b": pl.Null}
     assert [row["a"] for row in rows] == ["9007199254740993", "0.1", "true", "00123", None]
 
 
@@ -60,6 +61,125 @@ def test_in_a_column_of_single_and_nested_values_each_keeps_its_kind(tmp_path, b
     assert [json.loads(each) for each in nested] == [[1], {"b": 1}]
     texts = ["2", "[1]", '{"b": 1}', None, "x", "true"]
     assert found == [each and (each, None) for each in texts]
+
+
+def test_a_whole_number_keeps_each_of_up_to_38_digits_and_one_too_long_is_malformed(tmp_path):
+    digits = [10**38 - 1, -(10**38) + 1, 2**53 + 1, 2**64, 0, -7]
+    content = "".join(f'{{"a":{each}}}\n' for each in digits)
+    _, rows = read((content + '{"a":' + "1" * 40 + "}\n").encode(), tmp_path)
+    assert [row["a"] for row in rows[:-1]] == [str(each) for each in digits]
+    assert (rows[-1]["a"], rows[-1]["__raw"]) == (None, '{"a":' + "1" * 40 + "}")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False).filter(lambda each: each != 0), min_size=1
+    )
+)
+def test_a_fraction_is_the_text_that_the_float_of_a_typed_file_is(directory, values):
+    _, rows = read("".join(f'{{"a":{each!r}}}\n' for each in values).encode(), directory)
+    typed = pl.DataFrame({"a": values}).select(
+        as_sent(pl.col("a"), pl.Float64(), timezone=None).value
+    )
+    assert [row["a"] for row in rows] == typed.to_series().to_list()
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+@pytest.mark.parametrize("shape", ['{{"id":{}}}', "[{}]", '[{{"a":{{"id":[{}]}}}}]'])
+def test_a_long_whole_number_inside_is_not_rounded_for_a_fraction_beside_it(tmp_path, block, shape):
+    numbers = ["123456789012345678", "123456789012345679", "7.0", "0.5", "1" + "0" * 25]
+    content = "".join(f'{{"user":{shape.format(each)}}}\n' for each in numbers).encode()
+    _, rows = read(content, tmp_path, block=block)
+    assert [row["user"] for row in rows] == [
+        json.loads(shape.format(f'"{each.removesuffix(".0")}"')) for each in numbers
+    ]
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+@pytest.mark.parametrize(
+    ("numbers", "dtype"),
+    [
+        (["5", "0", "-7"], pl.Int64()),
+        (["123456789012345678", "5"], pl.Int64()),
+        (["18446744073709551615", "5"], pl.Int128()),
+        (["2.5", "0.1", "7.0"], pl.Float64()),
+        (["2.5", "7", "-9007199254740991"], pl.Float64()),
+        (["2.5", "-9007199254740993"], pl.String()),
+        (["2.5", "9007199254740993"], pl.String()),
+    ],
+    ids=str,
+)
+def test_numbers_inside_can_be_calculated_with_where_one_type_holds_all_of_them(
+    tmp_path, block, numbers, dtype
+):
+    content = "".join(f'{{"a":{{"n":{each}}}}}\n' for each in numbers).encode()
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema["a"] == pl.Struct({"n": dtype})
+    expected = numbers if dtype == pl.String else [json.loads(each) for each in numbers]
+    assert [row["a"]["n"] for row in rows] == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.integers(-(2**100), 2**100)
+        | st.integers(2**53 - 2, 2**53 + 2)
+        | st.floats(-1e30, 1e30).filter(lambda each: each != 0),
+        min_size=1,
+    ),
+    st.integers(1, 60),
+)
+def test_numbers_inside_are_the_same_in_blocks_of_any_size_and_none_changes(
+    directory, numbers, block
+):
+    content = "".join(json.dumps({"a": {"n": each}}) + "\n" for each in numbers).encode()
+    small, large = (read(content, directory, block=size) for size in (block, 1 << 16))
+    assert small[0].schema == large[0].schema
+    assert small[1] == large[1]
+    for number, row in zip(numbers, large[1], strict=True):
+        found = row["a"]["n"]
+        assert (type(number)(found) if isinstance(found, str) else found) == number
+
+
+def test_lines_without_a_value_say_nothing_of_the_shape_that_others_have(tmp_path):
+    content = b'{"a":null,"b":1}\n{"a":{"n":1},"b":2}\n{"b":3}\n{"a":null}\n'
+    for block in (4, 1 << 16):
+        file, _ = read(content, tmp_path, block=block)
+        assert file.schema["a"] == pl.Struct({"n": pl.Int64()})
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [{"id": {"a": 1}}, {"id": "x"}],
+        [{"id": {}}, {"id": "{}"}],
+        [{"id": []}, {"id": "x"}],
+        [{"id": ["x"]}, {"id": None}, {"id": "[x]"}],
+        [[{"id": ['"\n\\']}], [{"id": "x"}]],
+        [["x"], [["x"]]],
+        [["x", {"a": [1]}]],
+        [{"id": 5}, {"id": [5]}],
+        [{"id": 5}, {"id": {"a": 5}}],
+    ],
+    ids=str,
+)
+def test_nested_values_whose_parts_are_of_two_kinds_are_kept_whole(tmp_path, block, values):
+    content = "".join(json.dumps({"a": each}) + "\n" for each in values).encode()
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema["a"] == MIXED
+    assert [row["a"]["__text"] for row in rows] == [None] * len(values)
+    assert [json.loads(row["a"]["__nested"]) for row in rows] == values
+
+
+@pytest.mark.parametrize("block", [4, 1 << 16])
+def test_parts_that_look_like_json_are_texts(tmp_path, block):
+    values = ["[1]", '{"b": 1}', "[]", "{}", "[deleted]", "x"]
+    content = "".join(json.dumps({"a": {"n": [each]}}) + "\n" for each in values).encode()
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema["a"] == pl.Struct({"n": pl.List(pl.String())})
+    assert [row["a"]["n"] for row in rows] == [[each] for each in values]
 
 
 def test_texts_that_look_like_json_are_texts(tmp_path):

@@ -154,6 +154,31 @@ def test_long_ids_of_one_parquet_file_and_fractions_of_another_lose_no_digit(tmp
     assert sorted(row[3:] for row in found) == [(text, {"id": text}) for text in texts]
 
 
+def test_numbers_inside_of_lines_are_fractions_across_files_where_these_hold_them(tmp_path):
+    (tmp_path / "a.ndjson").write_text('{"cart":{"sum":5}}\n')
+    (tmp_path / "b.ndjson").write_text('{"cart":{"sum":5.5}}\n')
+    source = opened(tmp_path, "*")
+    assert source.schema["cart"] == pl.Struct({"sum": pl.Float64()})
+    assert [row[3] for row in rows(source)] == [{"sum": 5.0}, {"sum": 5.5}]
+    assert opened(tmp_path, "a.*").schema["cart"] == pl.Struct({"sum": pl.Int64()})
+    (tmp_path / "c.ndjson").write_text('{"cart":{"sum":123456789012345678}}\n')
+    source = opened(tmp_path, "*")
+    texts = ["5", "5.5", "123456789012345678"]
+    assert [row[3] for row in rows(source)] == [{"sum": text} for text in texts]
+
+
+def test_a_file_of_lines_without_a_value_says_nothing_of_the_shape_in_others(tmp_path):
+    (tmp_path / "a.ndjson").write_text('{"id":1,"cart":null,"note":null}\n')
+    (tmp_path / "b.ndjson").write_text('{"id":2,"cart":{"sum":5}}\n')
+    source = opened(tmp_path, "*")
+    assert dict(source.schema) == {
+        "id": pl.String(),
+        "cart": pl.Struct({"sum": pl.Int64()}),
+        "note": pl.String(),
+    }
+    assert [row[3:] for row in rows(source)] == [("1", None, None), ("2", {"sum": 5}, None)]
+
+
 def test_hive_partitions_are_columns_of_every_format(tmp_path):
     for folder in ("day=2024-01-01", "day=__HIVE_DEFAULT_PARTITION__"):
         (tmp_path / "in" / folder).mkdir(parents=True)
