@@ -17,7 +17,14 @@ import polars as pl
 
 from backfill.errors import ConfigError
 from backfill.prepare.damage import UNREADABLE
-from backfill.prepare.sql_faults import missing_column, not_to_be_parsed, strange_field, unfit
+from backfill.prepare.schemas import MIXED
+from backfill.prepare.sql_faults import (
+    missing_column,
+    not_to_be_parsed,
+    of_two_kinds,
+    strange_field,
+    unfit,
+)
 from backfill.prepare.sql_words import foreign_words, outside_quotes
 
 __all__ = ["row_expression"]
@@ -97,11 +104,14 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
     if strange is not None:
         raise strange
     try:  # what a type does not allow is said by the schema or, at the latest, by a frame
-        empty = pl.DataFrame(schema=dict(schema)).lazy().select(expression)
+        empty = pl.DataFrame(schema=dict(schema)).lazy().select(value=expression)
         empty.collect_schema()
-        empty.collect()
+        found = empty.collect().schema["value"]
     except UNREADABLE as error:
         raise unfit(text, error, expression, schema, where) from None
+    both = next((name for name in names if schema[name] == MIXED), None)
+    if both is not None and found != MIXED:
+        raise of_two_kinds(text, both, where)
     return expression
 
 

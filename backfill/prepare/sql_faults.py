@@ -17,7 +17,14 @@ from backfill.prepare.damage import UNREADABLE
 from backfill.prepare.schemas import MIXED
 from backfill.prepare.sql_words import foreign_words, in_quotes, outside_quotes
 
-__all__ = ["missing_column", "not_on_every_row", "not_to_be_parsed", "strange_field", "unfit"]
+__all__ = [
+    "missing_column",
+    "not_on_every_row",
+    "not_to_be_parsed",
+    "of_two_kinds",
+    "strange_field",
+    "unfit",
+]
 
 _SHOWN = 12  # fields of a column that are listed
 _TREE = re.compile(r": [A-Z][A-Za-z]*\(.*")  # the parser's own, behind its words
@@ -69,11 +76,10 @@ def strange_field(
     if found is None:
         return None
     name, dtype, field = found
-    hint: str | None
     if dtype == MIXED:
-        words = f"{name!r} holds single values in some rows and fields in others"
-        hint = "Give it one shape in the source, or a file of its own for each."
-    elif isinstance(dtype, pl.Struct):
+        return of_two_kinds(text, name, where)
+    hint: str | None
+    if isinstance(dtype, pl.Struct):
         known = [each.name for each in dtype.fields]
         words = f"{name!r} has no field {field!r}"
         hint = did_you_mean(field, known) or _listed(known)
@@ -86,6 +92,20 @@ def strange_field(
     return ConfigError(f"{text!r} cannot be used: {words}", where=where, hint=hint)
 
 
+def of_two_kinds(text: str, name: str, where: str) -> ConfigError:
+    """An expression that looks into a MIXED column.
+
+    Such a column may be passed on whole; whatever looks into it would see how the two kinds are
+    told apart, and no value of the file.
+    """
+    return ConfigError(
+        f"{text!r} looks into the column {name!r}, whose values, or parts of them, are lists or"
+        " objects in some rows and single values in others",
+        where=where,
+        hint="Give each kind of value a column of its own in the source.",
+    )
+
+
 def unfit(
     text: str,
     error: BaseException,
@@ -94,10 +114,13 @@ def unfit(
     where: str,
 ) -> ConfigError:
     """An expression that does not fit the types of its columns."""
+    both = next((name for name in expression.meta.root_names() if schema[name] == MIXED), None)
+    if both is not None:
+        return of_two_kinds(text, both, where)
     hints = []
     for name in expression.meta.root_names():
         dtype = schema[name]
-        if isinstance(dtype, pl.Struct) and dtype != MIXED and dtype.fields:
+        if isinstance(dtype, pl.Struct) and dtype.fields:
             known = [each.name for each in dtype.fields]
             hints.append(f'{name!r} is nested. {_listed(known)} One is written "{name}".{known[0]}')
         elif dtype == pl.String and "numeric" in str(error):

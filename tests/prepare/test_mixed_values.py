@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backfill.errors import ConfigError
 from tests.prepare.prepared import Prepared, prepare_in
 
 AT = "2024-01-02T03:04:05Z"
@@ -66,12 +68,32 @@ def test_what_becomes_of_a_value_depends_on_that_value_alone(files: list[list[An
     assert reasons == ["customFields.x|nested"] * sum(isinstance(each, NESTED) for each in flat)
 
 
+@pytest.mark.parametrize("files", [[[{"a": [1]}, {"a": "x"}]], [[{"a": [1]}], [{"a": "x"}]]])
+def test_no_part_of_an_object_is_sent_that_is_nested_in_another_row(
+    tmp_path: Path, files: list[list[Any]]
+) -> None:
+    with pytest.raises(ConfigError, match="lists or objects in some rows"):
+        job_of(tmp_path, files, **{"customFields.x": {"sql": "x.a"}})
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_customers_whose_long_numbers_differ_in_the_last_digit_are_two(
+    tmp_path: Path, split: int
+) -> None:
+    values = [{"id": 123456789012345678}, {"id": 123456789012345679}, {"id": 7.0}]
+    files = [values[:split], values[split:]]
+    job = job_of(tmp_path, files, **{"customFields.x": {"sql": "x.id"}})
+    found = [body["customFields"]["x"] for body in job.bodies]
+    assert found == ["123456789012345678", "123456789012345679", "7"]
+
+
 def test_a_rejected_value_is_shown_and_kept_as_the_json_that_it_was(tmp_path: Path) -> None:
-    job = job_of(tmp_path, [["x", {"a": 1}]])
+    value = {"a": 1, "path": 'C:\\new "é"\n'}
+    job = job_of(tmp_path, [["x", value]])
     (shown,) = job.manifest.facts.examples["customFields.x|nested"]
-    assert json.loads(shown.value or "") == {"a": 1}
+    assert json.loads(shown.value or "") == value
     assert job.rejected.schema["x"] == pl.String
-    assert json.loads(job.rejected["x"].item()) == {"a": 1}
+    assert json.loads(job.rejected["x"].item()) == value
     assert job.ready["source.x"].item() == "x"
 
 

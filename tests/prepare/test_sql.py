@@ -128,6 +128,26 @@ def test_what_looks_beyond_the_row_or_cannot_be_read_is_refused(text: str) -> No
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["both.id", "upper(both)", "both || a", "both.__nested"])
+def test_what_looks_into_a_column_of_single_and_nested_values_is_refused_in_words(
+    text: str,
+) -> None:
+    with pytest.raises(ConfigError, match=r"'both'.* lists or objects in some rows"):
+        row_expression(text, {**SCHEMA, "both": MIXED}, where="[fields] label")
+
+
+@pytest.mark.parametrize("text", ["both", "case when n > 1 then both end"])
+def test_a_column_of_single_and_nested_values_may_be_passed_on_whole(text: str) -> None:
+    frame = pl.DataFrame(schema={**SCHEMA, "both": MIXED})
+    found = frame.select(row_expression(text, frame.schema, where="x")).dtypes
+    assert found == [MIXED]
+
+
+def test_a_function_that_does_not_fit_a_type_is_refused_before_any_row_is_read() -> None:
+    with pytest.raises(ConfigError, match="cannot be used"):
+        row_expression("upper(o)", {"o": pl.Struct({"a": pl.String()})}, where="x")
+
+
 def test_a_column_that_is_not_there_is_named_with_the_nearest_one() -> None:
     with pytest.raises(ConfigError, match="my column"):
         row_expression('"my colum" || a', SCHEMA, where="x")
@@ -160,7 +180,7 @@ NESTED = {
         ("traits->>'plan'", ("'traits' holds text here", "NDJSON and Parquet keep them")),
         ("tags.first", ("'tags' holds a list here", 'ARRAY_GET("column", 1)')),
         ("n.x", ("'n' holds numbers here",)),
-        ("mixed.x", ("'mixed' holds single values in some rows",)),
+        ("mixed.x", ("looks into the column 'mixed'",)),
         (
             "UPPER(properties)",
             ("takes a text, and 'properties' holds fields", '"properties".order'),
@@ -231,6 +251,7 @@ TRY = """
 import sys
 import polars as pl
 from backfill.errors import ConfigError
+from backfill.prepare.schemas import MIXED
 from backfill.prepare.sql import row_expression
 for text in sys.argv[1:]:
     try:
