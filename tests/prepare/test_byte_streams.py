@@ -122,6 +122,7 @@ SHEET = "save the sheet as CSV"
         ("a.csv", b"PAR1\x15\x00", "is Parquet", '`format = "parquet"`'),
         ("a.csv", b"SQLite format 3\x00", "is an SQLite database", "Write it as CSV"),
     ],
+    ids=lambda each: each if isinstance(each, str) else "",  # what is packed bears the hour
 )
 def test_a_file_that_is_no_text_is_named_for_what_it_is_with_what_to_do(
     tmp_path, name, content, what, hint
