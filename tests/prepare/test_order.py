@@ -94,7 +94,9 @@ def test_watch_needs_few_more_requests_than_full_batches() -> None:
     [
         (PRISTO, 10, 1, 64),
         (PRISTO, 300_000, 1, 200),
+        (PRISTO, 300_001, 1, 201),
         (PRISTO, 100, 32, 2),
+        (PRISTO, 100, 33, 2),
         (PRISTO, 100, 1_000, 1),
         (EVENTS, 0, 1, 1),
         (EVENTS, 4_999, 1, 1),
