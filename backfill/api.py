@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def plan(
     contacts_key: str | None = None,
     time: str | None = None,
     timezone: str | None = None,
+    time_format: str | Sequence[str] | None = None,
     rules: Mapping[str, Any] | None = None,
     dedupe: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
@@ -41,8 +42,8 @@ def plan(
     `events` and `contacts` are paths, Polars frames or lazy frames, anything that speaks the
     Arrow or the dataframe interchange (pandas, pyarrow), or mappings such as the sections
     [events] and [contacts]; `fields`, `rules`, `dedupe` and `delivery` are those sections;
-    `contact_key`, `time` and `timezone` belong to the events, and `contacts_key` is the contacts'
-    own column where its name is another one.
+    `contact_key`, `time`, `timezone` and `time_format` belong to the events, and `contacts_key` is
+    the contacts' own column where its name is another one.
 
     Frames are kept in the job's directory, so that a later process can go on without them.
     Without a file the job lies in `DESTINATION.job` in the working directory, unless `job`
@@ -75,7 +76,12 @@ def plan(
                 "plan needs a configuration file, or at least destination, events and fields"
             )
         directory = Path(job) if job is not None else Path(f"{destination}.job")
-        said = {"contact_key": contact_key, "time": time, "timezone": timezone}
+        said = {
+            "contact_key": contact_key,
+            "time": time,
+            "timezone": timezone,
+            "time_format": time_format,
+        }
         sections = {
             "events": _section("events", events, said),
             "contacts": _section("contacts", contacts, {"key": contacts_key or contact_key}),

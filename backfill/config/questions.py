@@ -22,6 +22,10 @@ _ASKED = {
     "population": "the UUID of the population that the events belong to, from Pristo's settings",
     "events.contact_key": "the column that names the contact",
     "events.time": "the column that says when it happened",
+    "events.time_format": (
+        'how the times are written, such as "%d/%m/%Y %H:%M" where the day comes first or'
+        ' "%m/%d/%Y %H:%M" where the month does'
+    ),
     "events.timezone": (
         'the zone of times without one, such as "Asia/Jerusalem" or "UTC"; without the line such'
         " rows are rejected"

@@ -37,6 +37,7 @@ from backfill.config.forms import (
     Sql,
     read_field,
 )
+from backfill.config.time_formats import read_time_format
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.errors import ConfigError
 
@@ -123,6 +124,24 @@ class Events(Files):
     destination's time field. May be left out where the destination takes no timestamp."""
     timezone: str | None = None
     """The zone of times without one, such as `Asia/Jerusalem`; else such rows are rejected."""
+
+    time_format: Annotated[tuple[str, ...], BeforeValidator(_one_or_list)] = ()
+    """How the times of a text column are written where they are in no form that is always known:
+    one or a list, tried in order, in strftime notation, such as `"%d.%m.%Y %H:%M"`. Without a zone
+    (`%z`) in it, the time is one of `timezone`."""
+
+    @field_validator("time_format")
+    @classmethod
+    def _known_notation(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for each in formats:
+            read_time_format(each)
+        return formats
+
+    @model_validator(mode="after")
+    def _of_a_time(self) -> Events:
+        if self.time_format and self.time is None:
+            raise ValueError("`time_format` says how `time` is written, and there is no `time`")
+        return self
 
     @field_validator("timezone")
     @classmethod

@@ -33,6 +33,7 @@ def check(
     rules: Rules,
     timezone: str | None,
     now: datetime,
+    time_format: Sequence[str] = (),
 ) -> Checked:
     """Check one field's raw values, whose type is `dtype`. `now` has a zone.
 
@@ -42,7 +43,8 @@ def check(
     if field.kind is Kind.TIME and dtype == MIXED:
         raw, dtype = pl.coalesce(*apart(raw)), pl.String()  # JSON is no time in any form
     if field.kind is Kind.TIME:
-        return Checked.of(raw, check_time(dtype, timezone=timezone, now=now))
+        steps = check_time(dtype, timezone=timezone, now=now, formats=time_format)
+        return Checked.of(raw, steps)
     text = as_text(pl.field("raw"), dtype, timezone=timezone)
     steps = _canonical(field, rules)
     stages = ({"text": text.value, **dict(text.broken)}, *steps.stages)

@@ -212,6 +212,7 @@ class _Mapper:
             rules=self.config.rules,
             timezone=self.config.events.timezone,
             now=self.now,
+            time_format=self.config.events.time_format,
         )
         if named is not None:
             named.append(checked.packed.alias(f"__in:{each.name}"))

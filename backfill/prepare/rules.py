@@ -145,7 +145,8 @@ RULES: tuple[Rule, ...] = (
         "format",
         "Not a time in any known form.",
         "Known are RFC 3339, a space for the T, a date alone, and epochs in seconds to"
-        " nanoseconds from 1973 on.",
+        " nanoseconds from 1973 on. `time_format` in [events] names another form, for example"
+        ' "%d.%m.%Y %H:%M".',
         _TIMES,
     ),
     Rule(

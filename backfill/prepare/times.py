@@ -7,10 +7,12 @@ spreadsheet is refused, and so is a time without a zone where the configuration 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
 
+from backfill.config.time_formats import TimeFormat, read_time_format
 from backfill.prepare.checked import Stage, Steps, absent, trimmed
 from backfill.prepare.moments import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
@@ -35,7 +37,9 @@ _WHOLE = pl.Series([f"{second:02}" for second in range(60)])
 _FRACTIONS = pl.Series(["Z", *(f".{millis:03}Z" for millis in range(1, 1_000))])
 
 
-def check_time(dtype: pl.DataType, *, timezone: str | None, now: datetime) -> Steps:
+def check_time(
+    dtype: pl.DataType, *, timezone: str | None, now: datetime, formats: Sequence[str] = ()
+) -> Steps:
     """Read times of any type. Rules: `format`, `timezone`, `nonexistent`, `range`, `future`.
 
     Text, without regard to white space around it:
@@ -45,7 +49,9 @@ def check_time(dtype: pl.DataType, *, timezone: str | None, now: datetime) -> St
       (`:60`) has no moment of its own and breaks `format`;
     - a date alone, which is the midnight that begins it;
     - epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. Below
-      100,000,000 (early 1973) it could as well be `20240131` and breaks `format`.
+      100,000,000 (early 1973) it could as well be `20240131` and breaks `format`;
+    - before all of these, what fits one of `formats` (strftime notation) from its first character
+      to its last; the first that fits counts.
 
     Integers, floats and decimals are epochs, dates and date-times what they say. Fractions end
     at the microsecond; what is finer is cut off. A time without a zone is one of `timezone`
@@ -54,7 +60,7 @@ def check_time(dtype: pl.DataType, *, timezone: str | None, now: datetime) -> St
     Moments outside the years 1 to 9999 break `range`, moments later than `now` break `future`.
     """
     return Steps(
-        (*_read(dtype), *_judged(timezone, now)),
+        (*_read(dtype, formats), *_judged(timezone, now)),
         ("format", "timezone", "nonexistent", "range", "future"),
     )
 
@@ -82,7 +88,7 @@ def _written_out(moments: pl.Series) -> pl.Series:
     ).to_series()
 
 
-def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
+def _read(dtype: pl.DataType, formats: Sequence[str]) -> tuple[Stage, ...]:
     """Stages that leave a time without a zone in `local`, and a moment in `fixed`.
 
     Both are naive microseconds, at most one of them not null. `given` is what was there to be
@@ -91,8 +97,11 @@ def _read(dtype: pl.DataType) -> tuple[Stage, ...]:
     raw = pl.field("raw")
     nowhere = absent(raw, NAIVE)
     rest = {"given": raw.is_not_null(), "beyond": pl.lit(value=False)}
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype.is_decimal():
-        return ({"text": trimmed(raw.cast(pl.String))}, *_TEXT)
+    text: Stage = {"text": trimmed(raw.cast(pl.String))}
+    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+        return (text, *_own_form([read_time_format(each) for each in formats]))
+    if dtype.is_decimal():
+        return (text, *_TEXT)
     if dtype.is_integer():
         number = raw.cast(pl.Int64, strict=False)
         return ({**rest, "local": nowhere, "fixed": _epoch(number)},)
@@ -165,6 +174,31 @@ def _float_epoch(number: pl.Expr) -> pl.Expr:
     )
     known = number.is_finite() & number.is_between(_SECONDS, 2.0**63, closed="left")
     return pl.when(known).then(micros).cast(pl.Int64).cast(NAIVE)
+
+
+def _own_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
+    """Texts in forms of the user's own, then all others; what one form fits, no other one sees."""
+    if not formats:
+        yield from _TEXT
+        return
+    text, read = pl.field("text"), pl.field("read")
+    yield {"own_local": absent(text, NAIVE), "own_fixed": absent(text, NAIVE)}
+    for each in formats:
+        own = "own_fixed" if each.zoned else "own_local"
+        yield {"read": _read_as(text, each)}
+        yield {own: pl.coalesce(pl.field(own), read), "text": pl.when(read.is_null()).then(text)}
+    yield from _TEXT
+    yield {
+        "local": pl.coalesce(pl.field("own_local"), pl.field("local")),
+        "fixed": pl.coalesce(pl.field("own_fixed"), pl.field("fixed")),
+    }
+
+
+def _read_as(text: pl.Expr, form: TimeFormat) -> pl.Expr:
+    """The naive moment or local time of the texts that fit a form as a whole, else null."""
+    fits = pl.when(text.str.contains(form.pattern)).then(text)
+    read = fits.str.to_datetime(form.text, time_unit="us", strict=False)
+    return read.dt.replace_time_zone(None) if form.zoned else read
 
 
 def _text_stages() -> tuple[Stage, ...]:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from backfill.config import Rules
+from backfill.config.time_formats import read_time_format
 from backfill.deliver import errors_budget, health, transport
 from backfill.destinations import Field, Kind
 from backfill.prepare.checks import check
@@ -21,10 +22,16 @@ def _page(name):
     return (ROOT / "docs" / "explain" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def _broken(field, text, *, rules=None, timezone=None):
+def _broken(field, text, *, rules=None, timezone=None, time_format=()):
     """The rules that a text breaks, and its value."""
     checked = check(
-        field, pl.col("raw"), pl.String(), rules=rules or Rules(), timezone=timezone, now=_NOW
+        field,
+        pl.col("raw"),
+        pl.String(),
+        rules=rules or Rules(),
+        timezone=timezone,
+        now=_NOW,
+        time_format=time_format,
     )
     row = pl.DataFrame({"raw": [text]}).select(
         checked.value.alias("value"), *(rule.alias(name) for name, rule in checked.broken)
@@ -55,6 +62,40 @@ def test_what_is_called_no_time_is_none(text):
     assert text in _page("times")
     broken, _ = _broken(Field("at", Kind.TIME), text, timezone="UTC")
     assert broken == {"format"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("31.12.2023 14:05", True),
+        ("1.2.2024 9:05", True),
+        ("31.12.23", False),
+        ("31.12.2023 24:00", False),
+        ("31.12.2023 14:05 Uhr", False),
+    ],
+)
+def test_what_is_said_to_fit_a_form_of_ones_own_does_and_no_other_text(text, fits):
+    form = "%d.%m.%Y %H:%M"
+    assert text in _page("times")
+    assert f"`{form}`" in _page("times")
+    broken, _ = _broken(Field("at", Kind.TIME), text, timezone="UTC", time_format=[form])
+    assert broken == (set() if fits else {"format"})
+
+
+_NOTATION = (
+    *("%m/%d/%y", "%d %b %Y", "%d %B %Y", "%a %F", "%A %F", "%Y-%m-%d", "%Y %j %%"),
+    *("%d.%m.%Y %H:%M", "%F %I:%M %p", "%H:%M:%S %F", "%F %T%.f", "%F %T,%3f", "%F %T%z"),
+    *("%F %T%#z", "%d.%m.%Y %H:%M:%S"),
+)
+
+
+def test_each_notation_that_is_shown_is_known():
+    table = "".join(re.findall(r"^\| (`%.+) \|$", _page("times"), re.MULTILINE))
+    shown = set(re.findall("%[.#3]?[a-zA-Z%]", table))
+    assert len(shown) > 18
+    assert shown <= set(re.findall("%[.#3]?[a-zA-Z%]", "".join(_NOTATION)))
+    for form in _NOTATION:
+        read_time_format(form)
 
 
 @pytest.mark.parametrize(
