@@ -12,6 +12,7 @@ import polars as pl
 
 from backfill.config import Rules
 from backfill.destinations import Field, Kind
+from backfill.discover.dates import Written, written_form
 from backfill.prepare.checked import Checked, trimmed
 from backfill.prepare.checks import check
 from backfill.prepare.text import as_text
@@ -21,6 +22,7 @@ __all__ = ["Look", "Side", "look_at"]
 Side = Literal["events", "contacts"]
 
 _KINDS = (Kind.UUID, Kind.PHONE, Kind.EMAIL, Kind.LANGUAGE, Kind.TIME)
+_LIKELY = 0.5  # the share of times from which a column is one of known times
 _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
 _EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
@@ -37,6 +39,7 @@ class Look:
     without a zone, `epoch` and `national` how many are digits such as those of an epoch or of a
     phone number without its country. `common` holds the most frequent values as text, most
     frequent first; `values` all distinct ones, without the white space around them.
+    `written` is how most of them are written where they are times in no known form.
     """
 
     side: Side
@@ -51,6 +54,7 @@ class Look:
     epoch: float
     national: float
     common: tuple[tuple[str, int], ...]
+    written: Written | None
     values: pl.Series = attribute(repr=False, compare=False)
 
     def share(self, kind: Kind) -> float:
@@ -63,6 +67,11 @@ class Look:
         return hits / self.filled if self.filled else 0.0
 
     @property
+    def timed(self) -> float:
+        """The share of the values that are times, in a known form or as `written` says."""
+        return self.share(Kind.TIME) + (self.written.share if self.written else 0)
+
+    @property
     def repeats(self) -> bool:
         """Whether values come back, as those of a contact do in a list of events."""
         return self.distinct < self.filled
@@ -70,7 +79,9 @@ class Look:
     @property
     def coded(self) -> bool:
         """Whether the values are a few words that come back, as the names of events are."""
-        special = max(self.number, *(self.share(kind) for kind in _KINDS if kind != Kind.LANGUAGE))
+        special = max(
+            self.number, self.timed, *(self.share(kind) for kind in _KINDS if kind != Kind.LANGUAGE)
+        )
         few = self.distinct <= max(_COMMON, self.filled // 100)
         return self.filled > 0 and special < 0.5 and few and (self.repeats or self.filled <= 5)
 
@@ -129,6 +140,8 @@ def _look(
         return (measures[key] or 0) / filled if filled else 0.0
 
     shares = {kind: share(kind.value) for kind in _KINDS}
+    known = shares[Kind.TIME] + share("unzoned")
+    textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
     return Look(
         side=side,
         name=name,
@@ -136,11 +149,12 @@ def _look(
         filled=filled,
         distinct=counts.height,
         longest=measures["longest"],
-        shares={**shares, Kind.TIME: shares[Kind.TIME] + share("unzoned")},
+        shares={**shares, Kind.TIME: known},
         number=share("number"),
         unzoned=share("unzoned"),
         epoch=share("epoch"),
         national=share("national"),
+        written=written_form(counts) if textual and known < _LIKELY else None,
         common=tuple(counts.head(_COMMON).select("value", "count").iter_rows()),
         values=counts["inner"].unique(maintain_order=True),
     )

@@ -48,7 +48,7 @@ def find_join(events: Sequence[Look], contacts: Sequence[Look]) -> Join | None:
 def _join(mine: Look, theirs: Look) -> Join | None:
     if not mine.filled or not theirs.filled or len(theirs.values) * 2 < theirs.filled:
         return None
-    if mine.share(Kind.TIME) > 0.5 and mine.number < 0.5:
+    if mine.timed > 0.5 and mine.number < 0.5:
         return None
     return Join(mine, theirs, int(_ids(mine).is_in(_ids(theirs).implode()).sum()))
 

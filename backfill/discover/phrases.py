@@ -60,7 +60,7 @@ def summary(column: Look) -> str:
     kind, share = max(column.shares.items(), key=lambda each: each[1])
     if kind in (Kind.UUID, Kind.EMAIL, Kind.PHONE) and share > 0.5:
         return f"{_CALLED[kind]} ({percent(share)})"
-    if column.share(Kind.TIME) > 0.5 and column.number < 0.5:
+    if column.timed > 0.5 and column.number < 0.5:
         return "times"
     if column.number > 0.9:
         return "numbers"
@@ -71,6 +71,8 @@ def summary(column: Look) -> str:
 
 def time_format(column: Look) -> str:
     """How the times of a column are written."""
+    if column.written is not None:
+        return "times without a zone"
     if column.epoch > 0.5:
         return "epoch numbers"
     if column.unzoned == 0:

@@ -119,7 +119,10 @@ class _Matching:
         self.taken |= {(each.side, each.name) for each in columns if each is not None}
 
     def _time(self) -> Look | None:
-        """The best named column of times; without a name, one of written times and no number."""
+        """The best named column of times; without a name, one of written times and no number.
+
+        Where no column holds times in a known form, one that is written in a common one.
+        """
 
         def score(each: Look) -> float:
             share = each.share(Kind.TIME)
@@ -128,7 +131,13 @@ class _Matching:
                 return 0.0
             return share + 2 * named
 
-        return _highest(self.events, score)
+        def score_written(each: Look) -> float:
+            named = closeness(each.name, TIMES)
+            if each.written is None or each.timed < (_LIKELY if named else _SURE):
+                return 0.0
+            return each.timed + 2 * named + (0.1 if each.written.clocked else 0)
+
+        return _highest(self.events, score) or _highest(self.events, score_written)
 
     def _identity(self, wanted: Field) -> Look | None:
         """The column of a contact's id: the join key, another id of the contact, or a column of

@@ -27,7 +27,7 @@ JOIN_KEYS = _listed(
 TIMES = _listed(
     """occurred_at occurred event_time event_at event_timestamp event_datetime happened_at
     timestamp ts time at datetime date created_at created created_on event_date when logged_at
-    started_at recorded_at sent_at received_at inserted_at updated_at
+    started_at recorded_at sent_at received_at inserted_at updated_at zeitpunkt datum fecha
     """
 )
 _EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "email_addr", "eml")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from backfill.config.questions import MARK
 from backfill.destinations import Field, Kind
 from backfill.discover.columns import Look
+from backfill.discover.dates import Written
 from backfill.discover.phrases import percent, reason, summary, time_format
 from backfill.discover.proposal import Match, Proposal, resembles
 from backfill.discover.samples import Sample
@@ -110,10 +111,13 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
     if time is not None:
-        wrong = 1 - time.share(Kind.TIME)
+        wrong = max(0, 1 - time.timed)
         unread = f"; {percent(wrong)} cannot be read" if wrong > 0 else ""
         lines.append(("time", _own(time), time_format(time) + unread))
-        if time.unzoned >= _NOTICED:
+        if time.written is not None:
+            lines.append(("time_format", *_written_form(time, time.written)))
+            notes = _undecided(time.written)
+        if time.written is not None or time.unzoned >= _NOTICED:
             lines.append(
                 ("timezone", quoted(MARK), 'the zone of these times, such as "Asia/Jerusalem"')
             )
@@ -124,10 +128,37 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
         notes = ["# No column holds times in a known form: RFC 3339, a date, or an epoch number."]
         named = [quoted(each.name) for each in proposal.events if closeness(each.name, TIMES)]
         if named:
-            notes += _wrapped(f"{', '.join(named)} is named like one, but written in another form.")
+            words = "is named like one, but written in another form, which time_format can say."
+            notes += _wrapped(f"{', '.join(named)} {words}")
     else:
         notes = ['# time = "…"  # the column that says when it happened, for the order']
     return ["[events]", *_aligned(lines), *notes]
+
+
+def _written_form(time: Look, written: Written) -> tuple[str, str]:
+    """The value of `time_format` and its comment."""
+    if written.other:
+        return quoted(MARK), "which number is the day, and which the month"
+    looks = f"{percent(written.share)} of {time.filled:,} sampled values are written so"
+    return _formats(written.formats), looks
+
+
+def _formats(formats: tuple[str, ...]) -> str:
+    texts = ", ".join(quoted(each) for each in formats)
+    return texts if len(formats) == 1 else f"[{texts}]"
+
+
+def _undecided(written: Written) -> list[str]:
+    """The two answers where a sample does not tell day and month apart."""
+    if not written.other:
+        return []
+    why = (
+        "some sampled values fit only the one and some only the other"
+        if written.torn
+        else "no sampled value has a number above 12 where it would tell"
+    )
+    answers = f"time_format = {_formats(written.formats)} or {_formats(written.other)}"
+    return _wrapped(f"{answers}: {why}.")
 
 
 def _contacts(proposal: Proposal, contacts: Sampled) -> list[str]:

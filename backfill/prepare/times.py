@@ -16,7 +16,7 @@ from backfill.config.time_formats import TimeFormat, read_time_format
 from backfill.prepare.checked import Stage, Steps, absent, trimmed
 from backfill.prepare.moments import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
-__all__ = ["MOMENT", "check_time", "rfc3339"]
+__all__ = ["MOMENT", "check_time", "read_as", "rfc3339"]
 
 MOMENT = pl.Datetime("us", "UTC")
 
@@ -185,7 +185,7 @@ def _own_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
     yield {"own_local": absent(text, NAIVE), "own_fixed": absent(text, NAIVE)}
     for each in formats:
         own = "own_fixed" if each.zoned else "own_local"
-        yield {"read": _read_as(text, each)}
+        yield {"read": read_as(text, each)}
         yield {own: pl.coalesce(pl.field(own), read), "text": pl.when(read.is_null()).then(text)}
     yield from _TEXT
     yield {
@@ -194,7 +194,7 @@ def _own_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
     }
 
 
-def _read_as(text: pl.Expr, form: TimeFormat) -> pl.Expr:
+def read_as(text: pl.Expr, form: TimeFormat) -> pl.Expr:
     """The naive moment or local time of the texts that fit a form as a whole, else null."""
     fits = pl.when(text.str.contains(form.pattern)).then(text)
     read = fits.str.to_datetime(form.text, time_unit="us", strict=False)

@@ -37,7 +37,11 @@ HOSTILE = [
     "a;b|c",
 ]
 NAME = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(codec="utf-8"), min_size=1))
-ANSWERS = {"population": "00000000-0000-4000-8000-000000000000", "timezone": "UTC"}
+ANSWERS = {
+    "population": "00000000-0000-4000-8000-000000000000",
+    "timezone": "UTC",
+    "time_format": "%d.%m.%Y",
+}
 LOCAL = ["2024-03-01 10:00:00"] * 40
 
 
@@ -131,7 +135,7 @@ def test_contacts_that_nothing_joins_raise_both_questions():
 
 
 def test_a_time_in_another_form_is_a_question_that_names_its_column():
-    proposal, _ = proposed("pristo-events", events(at=["31/01/2024 10:00"] * 40), contacts())
+    proposal, _ = proposed("pristo-events", events(at=["31 Jan 2024 10:00"] * 40), contacts())
     text = written(proposal)
     assert [each.place for each in open_questions(tomllib.loads(text))] == [
         "population",

@@ -1,0 +1,99 @@
+"""Dates as people write them: in which order day, month and year stand, as far as a sample tells.
+
+`03/05/2024` is a day of May for some and of March for others. One number above 12 settles it for
+a column; without one it is a question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from backfill.config.time_formats import read_time_format
+from backfill.prepare.times import read_as
+
+__all__ = ["Written", "written_form"]
+
+_LIKELY = 0.5  # the share of a column's values that have to be dates of one form
+
+# The shape of a date, and the orders that it can stand for.
+_SHAPES = (
+    *(
+        (f"^[0-9]{{1,2}}[{mark}][0-9]{{1,2}}[{mark}][0-9]{{4}}\\b",
+         (f"%d{mark}%m{mark}%Y", f"%m{mark}%d{mark}%Y"))
+        for mark in "./-"
+    ),
+    *((f"^[0-9]{{4}}[{mark}][0-9]{{1,2}}[{mark}][0-9]{{1,2}}\\b", (f"%Y{mark}%m{mark}%d",))
+      for mark in "./"),
+)  # fmt: skip
+_CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+_AFTER = ("", *(f"{comma} {clock}" for comma in ("", ",") for clock in _CLOCKS))
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a column's times are written: the formats that occur, most frequent first.
+
+    `other` are the same with day and month the other way round, where the sample does not tell;
+    `torn` says that some values fit only the one order and some only the other. `share` is that
+    of the values that fit.
+    """
+
+    formats: tuple[str, ...]
+    share: float
+    other: tuple[str, ...] = ()
+    torn: bool = False
+
+    @property
+    def clocked(self) -> bool:
+        return any("%M" in each for each in self.formats)
+
+
+def written_form(counts: pl.DataFrame) -> Written | None:
+    """The form of most of a column's values: texts in `inner`, how often they occur in `count`."""
+    total = int(counts["count"].sum())
+    inner = pl.col("inner")
+    shaped = counts.select(
+        pl.col("count").filter(inner.str.contains(shape)).sum().alias(shape) for shape, _ in _SHAPES
+    ).row(0)
+    most, orders = max(zip(shaped, (orders for _, orders in _SHAPES), strict=True))
+    if not total or most < _LIKELY * total:
+        return None
+    found = [_fitting(counts, order) for order in orders]
+    best = max(sum(each.values()) for each in found)
+    if best < _LIKELY * total:
+        return None
+    if len(orders) == 1:
+        return Written(tuple(found[0]), best / total)
+    both = _both(counts, orders)
+    first, second = (sum(each.values()) - both for each in found)
+    if bool(first) != bool(second):
+        clear = found[0] if first else found[1]
+        return Written(tuple(clear), sum(clear.values()) / total)
+    share = (both + first + second) / total
+    return Written(tuple(found[0]), share, other=tuple(found[1]), torn=bool(first))
+
+
+def _formats(order: str) -> list[str]:
+    return [order + after for after in _AFTER]
+
+
+def _fits(formats: list[str]) -> pl.Expr:
+    """Whether a text is a time in one of these formats."""
+    read = [read_as(pl.col("inner"), read_time_format(each)).is_not_null() for each in formats]
+    return pl.any_horizontal(read)
+
+
+def _fitting(counts: pl.DataFrame, order: str) -> dict[str, int]:
+    """How many values fit each format of an order, most first, without those that none fits."""
+    sums = counts.select(
+        pl.col("count").filter(_fits([each])).sum().alias(each) for each in _formats(order)
+    ).row(0, named=True)
+    return {each: sums[each] for each in sorted(sums, key=lambda each: -sums[each]) if sums[each]}
+
+
+def _both(counts: pl.DataFrame, orders: tuple[str, ...]) -> int:
+    """How many values fit each of two orders."""
+    fits = pl.all_horizontal(_fits(_formats(order)) for order in orders)
+    return int(counts.filter(fits)["count"].sum())
