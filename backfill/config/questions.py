@@ -15,12 +15,18 @@ __all__ = ["MARK", "Question", "open_questions"]
 MARK = "?"
 
 # Where a question mark is an answer: a separator, a text that means null, a constant to be sent.
-_MEANT = frozenset({"null_values", "separator", "encoding"})
+_MEANT = frozenset({"null_values", "separator"})
 _SHOWN = 4  # values of one table that are named
 
+_ENCODED = (
+    'how the text is encoded, such as "windows-1252" (Western Europe), "windows-1251" (Cyrillic) or'
+    ' "windows-1255" (Hebrew)'
+)
 _ASKED = {
     "population": "the UUID of the population that the events belong to, from Pristo's settings",
     "events.contact_key": "the column that names the contact",
+    "events.encoding": _ENCODED,
+    "contacts.encoding": _ENCODED,
     "events.time": "the column that says when it happened",
     "events.time_format": (
         'how the times are written, such as "%d/%m/%Y %H:%M" where the day comes first or'

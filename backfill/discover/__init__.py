@@ -50,8 +50,8 @@ def draft_config(
     theirs = read_sample(Files(files=(contacts,)), here, "contacts") if contacts else None
     proposal = propose(
         wanted,
-        look_at(mine.frame, "events", now=now),
-        look_at(theirs.frame, "contacts", now=now) if theirs else None,
+        look_at(mine.common, "events", now=now),
+        look_at(theirs.common, "contacts", now=now) if theirs else None,
     )
     events_side = Sampled(_relative(events, directory), mine)
     contacts_side = Sampled(_relative(contacts, directory), theirs) if contacts and theirs else None

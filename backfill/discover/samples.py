@@ -15,6 +15,7 @@ from typing import Literal
 import polars as pl
 
 from backfill.config.types import Files
+from backfill.discover.encodings import Encoding, encoding_of, is_utf16
 from backfill.errors import SourceError
 from backfill.prepare.byte_streams import open_stream
 from backfill.prepare.locations import Location, locate
@@ -34,13 +35,22 @@ class Sample:
     """Sampled rows, without malformed ones, and what they were taken from.
 
     `rows` is the number of rows of all files, or None where they were not read to their ends;
-    `separator` what stands between the cells, where their ending does not say it.
+    `separator` what stands between the cells, where their ending does not say it; `encoding` how
+    they are encoded, where that is not simply UTF-8. `partial` are columns that some of the files
+    lack which should have them, so that no field can come from there.
     """
 
     frame: pl.DataFrame
     files: int
     rows: int | None
     separator: str | None = None
+    encoding: Encoding | None = None
+    partial: tuple[str, ...] = ()
+
+    @property
+    def common(self) -> pl.DataFrame:
+        """The columns that every file has."""
+        return self.frame.drop(self.partial)
 
     @property
     def complete(self) -> bool:
@@ -59,8 +69,18 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
     """Read a sample of some ten thousand rows. Raises SourceError as reading them all would."""
     locations = locate(files, directory)
     chosen = _spread(locations)
+    texts = [each for each in chosen if not each.remote and each.format != "parquet"]
+    encoding = Encoding("utf-16", "utf-16") if any(is_utf16(each) for each in texts) else None
     with tempfile.TemporaryDirectory(prefix="backfill-") as folder:
-        paths = [_bounded(each, Path(folder, str(i))) for i, each in enumerate(chosen)]
+        paths = [
+            _bounded(each, Path(folder, str(i)), encoding.reading if encoding else files.encoding)
+            for i, each in enumerate(chosen)
+        ]
+        if encoding is None:
+            pairs = zip(paths, chosen, strict=True)
+            encoding = encoding_of([each for each in pairs if each[1] in texts], most=_LARGE)
+        if encoding is not None:
+            files = files.model_copy(update={"encoding": encoding.reading})
         whole = all(path == each.path for path, each in zip(paths, chosen, strict=True))
         try:
             bounded = files.model_copy(update={"files": tuple(paths)})
@@ -78,8 +98,10 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         wanted = (pl.col("__row") <= _ROWS) | (pl.col("__row") % step == 0)
         rows = source.scan().filter(pl.col("__raw").is_null() & wanted)
         frame = rows.collect(engine="streaming").sort("__file", "__row").select(source.columns)
+        partial = tuple(name for name in source.columns if source.lacking(name))
     known = whole and len(chosen) == len(locations)
-    return Sample(frame, len(locations), source.rows if known else None, separator)
+    known_rows = source.rows if known else None
+    return Sample(frame, len(locations), known_rows, separator, encoding, partial)
 
 
 def _spread(locations: Sequence[Location]) -> list[Location]:
@@ -89,7 +111,7 @@ def _spread(locations: Sequence[Location]) -> list[Location]:
     return [locations[i * (count - 1) // (_FILES - 1)] for i in range(_FILES)]
 
 
-def _bounded(location: Location, target: Path) -> str:
+def _bounded(location: Location, target: Path, encoding: str) -> str:
     """The path of a file, or of an excerpt of it at `target` plus its ending."""
     if location.remote:
         return location.path
@@ -104,7 +126,7 @@ def _bounded(location: Location, target: Path) -> str:
         except pl.exceptions.PolarsError:
             return location.path  # the reader of whole files says what is wrong with it
     else:
-        _excerpt_text(location, excerpt)
+        _excerpt_text(location, excerpt, encoding)
     return str(excerpt)
 
 
@@ -117,8 +139,13 @@ def _excerpt_parquet(path: Path, excerpt: Path) -> None:
     pl.concat([part.collect() for part in parts]).write_parquet(excerpt)
 
 
-def _excerpt_text(location: Location, excerpt: Path) -> None:
+def _excerpt_text(location: Location, excerpt: Path, encoding: str) -> None:
     """Whole lines from the beginning, and from the middle where one can jump there."""
+    if encoding == "utf-16":  # a line feed has two bytes there, and stands at even places only
+        with open_stream(location.path, location, encoding=encoding) as stream:
+            text = _whole_lines(stream.read(_HEAD))
+        excerpt.write_bytes(text.decode(errors="replace").encode(encoding))
+        return
     with open_stream(location.path, location) as stream:
         text = _whole_lines(stream.read(_HEAD))
     if location.compression is None:

@@ -24,6 +24,13 @@ _SOME = 0.01  # the share that is worth a word
 _LONGEST = 50  # characters of a custom value; more is an option
 
 
+_LIKELY_ENCODINGS = (
+    'Likely answers: "windows-1252" (Western Europe), "windows-1250" (Central Europe),'
+    ' "windows-1251" (Cyrillic), "windows-1253" (Greek), "windows-1254" (Turkish), "windows-1255"'
+    ' (Hebrew), "windows-1256" (Arabic), "shift_jis" (Japanese).'
+)
+
+
 @dataclass(frozen=True)
 class Sampled:
     """One side of the source: its files as the configuration names them, and their sample."""
@@ -97,7 +104,31 @@ def _files(side: Sampled) -> list[Line]:
     lines: list[Line] = [("files", quoted(side.files), "")]
     if side.sample.separator is not None:
         lines.append(("separator", quoted(side.sample.separator), "as in the header"))
+    encoding = side.sample.encoding
+    if encoding is not None and encoding.asked:
+        lines.append(("encoding", quoted(MARK), str(encoding)))
+    elif encoding is not None and not encoding.foreign:
+        lines.append(("encoding", quoted(encoding.reading), "by the byte order mark"))
     return lines
+
+
+def _remarks(side: Sampled) -> list[str]:
+    """What else there is to say of a side's files."""
+    notes: list[str] = []
+    encoding = side.sample.encoding
+    if encoding is not None and encoding.asked:
+        notes += _wrapped(_LIKELY_ENCODINGS)
+        notes += _wrapped(
+            f"What is not ASCII{' in the names of columns' if encoding.header else ''} stands"
+            f' below as "{encoding.reading}" reads it; look at it once more with your answer.'
+        )
+    elif encoding is not None and encoding.foreign:
+        notes += _wrapped(f"{encoding}: such rows are rejected. Is the encoding another one?")
+        notes.append('# encoding = "windows-1252"')
+    if side.sample.partial:
+        names = ", ".join(quoted(each) for each in side.sample.partial)
+        notes += _wrapped(f"Not mapped, since some of the files lack it: {names}")
+    return notes
 
 
 def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
@@ -132,7 +163,7 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
             notes += _wrapped(f"{', '.join(named)} {words}")
     else:
         notes = ['# time = "…"  # the column that says when it happened, for the order']
-    return ["[events]", *_aligned(lines), *notes]
+    return ["[events]", *_aligned(lines), *_remarks(events), *notes]
 
 
 def _written_form(time: Look, written: Written) -> tuple[str, str]:
@@ -172,7 +203,7 @@ def _contacts(proposal: Proposal, contacts: Sampled) -> list[str]:
     rows = f"{again:,} rows of the sample" if again != 1 else "1 row of the sample"
     several = f"{rows} have the id of another one; the last counts"
     lines.append(("keep", quoted("last"), several if again else "of several rows of one contact"))
-    return ["[contacts]", *_aligned(lines)]
+    return ["[contacts]", *_aligned(lines), *_remarks(contacts)]
 
 
 def _fields(proposal: Proposal) -> list[str]:

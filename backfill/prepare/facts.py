@@ -12,7 +12,7 @@ import polars as pl
 from backfill.manifest import Example, Facts
 from backfill.prepare.binding import Binding
 from backfill.prepare.identity import UNKEYED
-from backfill.prepare.inputs import Input
+from backfill.prepare.inputs import Input, Side
 from backfill.prepare.order import requests_needed
 from backfill.prepare.records import REASON
 
@@ -42,6 +42,7 @@ class Seen:
     duplicate: int = 0
     ready: int = 0
     strangers: int = 0
+    foreign: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
@@ -58,9 +59,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Rows of the contacts that no reader can read: how many, and file, row and text of some."""
+    """Rows of the contacts that no reader can read: how many, of these with bytes that are no
+    text, and file, row and text of some.
+    """
 
     count: int = 0
+    foreign: int = 0
     first: tuple[tuple[str, int, str], ...] = ()
 
 
@@ -69,7 +73,7 @@ class Tally(Seen):
 
     def add(self, other: Seen) -> None:
         """Count one more part."""
-        for name in ("rejected", "duplicate", "ready", "strangers", "keys", "requests"):
+        for name in ("rejected", "duplicate", "ready", "strangers", "foreign", "keys", "requests"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
@@ -138,8 +142,9 @@ def facts_of(
     examples: Mapping[str, tuple[Example, ...]],
     unreadable: Unreadable,
     warned: Sequence[Input],
+    encodings: Mapping[Side, str],
 ) -> Facts:
-    """Put the facts of a plan together."""
+    """Put the facts of a plan together. `encodings` are those of the two sources' text files."""
     return Facts(
         first_time=_iso(tally.first_time),
         last_time=_iso(tally.last_time),
@@ -151,7 +156,11 @@ def facts_of(
         examples=examples,
         unused_columns=binding.unused,
         tables=binding.tables,
-        warnings=tuple(_warnings(tally, binding, unreadable, warned)),
+        warnings=(
+            *_foreign("events", tally.foreign, encodings),
+            *_warnings(tally, binding, unreadable, warned),
+            *_foreign("contacts", unreadable.foreign, encodings),
+        ),
     )
 
 
@@ -174,6 +183,21 @@ def _warnings(
                 f" sent, since {each.field.max_chars} are allowed by the API document, but another"
                 f" public page says {each.field.warn_chars}"
             )
+
+
+def _foreign(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[str]:
+    """Malformed rows that another encoding might read."""
+    if not count:
+        return
+    known = encodings[side]
+    name = "UTF-8" if known.lower().replace("_", "-") in ("utf-8", "utf8") else known
+    other = "windows-1252" if name != "windows-1252" else "windows-1255"
+    rows, they = ("1 row", "holds") if count == 1 else (f"{count:,} rows", "hold")
+    of = " of the contacts" if side == "contacts" else ""
+    yield (
+        f"{rows}{of} {they} bytes that are not {name}; `encoding` under [{side}] names another"
+        f' encoding, such as "{other}"'
+    )
 
 
 def _lacking(tally: Tally, binding: Binding) -> Iterator[str]:

@@ -24,8 +24,10 @@ from backfill.prepare.earlier import Delivered, delivered_earlier
 from backfill.prepare.examples import examples_of
 from backfill.prepare.facts import Seen, Unreadable, as_counts, facts_of
 from backfill.prepare.identity import identity_of
+from backfill.prepare.inputs import Side
 from backfill.prepare.mapping import mapping_of
 from backfill.prepare.passes import Passes
+from backfill.prepare.records import FOREIGN
 from backfill.prepare.schemas import MIXED
 from backfill.prepare.sources import Source, open_source
 from backfill.prepare.split import parts_needed
@@ -174,23 +176,37 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             ),
             unreadable=_unreadable(passes.contacts),
             warned=passes.maker.warned,
+            encodings=_encodings(passes.config),
         ),
     )
+
+
+def _encodings(config: Config) -> dict[Side, str]:
+    found: dict[Side, str] = {"events": config.events.encoding}
+    if config.contacts is not None:
+        found["contacts"] = config.contacts.encoding
+    return found
 
 
 def _unreadable(contacts: Source | None) -> Unreadable:
     if contacts is None:
         return Unreadable()
     place = pl.struct("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN))
-    count, first = (
+    foreign = pl.col("__raw").str.contains(FOREIGN).sum().alias("foreign")
+    count, foreigners, first = (
         contacts.scan()
         .filter(pl.col("__raw").is_not_null())
-        .select(pl.len(), place.sort_by("__file", "__row").head(_NAMED).implode().alias("first"))
+        .select(
+            pl.len(),
+            foreign,
+            place.sort_by("__file", "__row").head(_NAMED).implode().alias("first"),
+        )
         .collect()
         .row(0)
     )
     return Unreadable(
         count,
+        foreigners,
         tuple(
             (contacts.entries[each["__file"]].name, each["__row"], each["__raw"]) for each in first
         ),

@@ -20,9 +20,15 @@ from backfill.prepare.identity import Identity
 from backfill.prepare.inputs import Input
 from backfill.prepare.mapping import MALFORMED, Mapping, reasons
 
-__all__ = ["REASON", "Made", "RecordMaker"]
+__all__ = ["FOREIGN", "REASON", "Made", "RecordMaker"]
 
 REASON = "__reason"
+
+FOREIGN = r"\\x[89a-f][0-9a-f]"
+"""What the raw text of a malformed row has for a byte that is no text in the file's encoding.
+
+A row that is malformed otherwise may hold these very characters; only a remark depends on it.
+"""
 
 _JOIN = "__join"
 _MET = "__met"
@@ -38,13 +44,15 @@ class Made:
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
-    and REASON. `strangers` counts events that name no known contact, `lacking` the good records
-    without a part of the dedupe key (`Identity.lacking`).
+    and REASON. `strangers` counts events that name no known contact, `foreign` the rows with bytes
+    that are no text, `lacking` the good records without a part of the dedupe key
+    (`Identity.lacking`).
     """
 
     items: pl.DataFrame
     rejected: pl.DataFrame
     strangers: int
+    foreign: int
     dropped: MappingOf[str, int]
     lacking: MappingOf[str, int]
 
@@ -77,7 +85,12 @@ class RecordMaker:
                 (pl.col(_MET).is_null() & ~pl.col("__malformed")).sum()
             ).item()
         return Made(
-            self._items(good), rejected, strangers, self._dropped(good), self._lacking(good)
+            items=self._items(good),
+            rejected=rejected,
+            strangers=strangers,
+            foreign=int(rows["__raw"].drop_nulls().str.contains(FOREIGN).sum()),
+            dropped=self._dropped(good),
+            lacking=self._lacking(good),
         )
 
     # --- joining and judging ---------------------------------------------------------------

@@ -585,3 +585,49 @@ def test_an_earlier_job_that_is_none_is_named(tmp_path: Path) -> None:
             dedupe={"delivered_by": "nowhere.job"},
             delivered=lambda _: pl.LazyFrame(),
         )
+
+
+# --- other encodings -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_rows_with_bytes_of_another_encoding_are_counted_in_a_remark(
+    tmp_path: Path, parts: int
+) -> None:
+    good = f"{an_id(0)},2024-01-01T00:00:00Z,purchase,Ada\n".encode()
+    bad = f"{an_id(0)},2024-01-02T00:00:00Z,purchase,Käte\n".encode("windows-1252")
+    torn = f"{an_id(0)},2024-01-03T00:00:00Z,purchase,Ada,5,6,7\n".encode()
+    (tmp_path / "events.csv").write_bytes(b"user,at,event,note\n" + good + bad * 2 + torn)
+    person = f"{an_id(0)},a@example.com,".encode()
+    (tmp_path / "contacts.csv").write_bytes(
+        b"id,email,name\n" + person + b"Ada\n" + person + "Zoë\n".encode("windows-1252")
+    )
+    sides = {
+        "events": {"files": "events.csv", "time": "at", "contact_key": "user"},
+        "contacts": {"files": "contacts.csv", "key": "id"},
+    }
+    job = prepare_in(tmp_path, "pristo-events", None, parts=parts, **{**PRISTO, **sides})
+    assert job.reasons == dict.fromkeys([2, 3, 4], "row|malformed")
+    first, _, last = job.manifest.facts.warnings
+    assert first == (
+        "2 rows hold bytes that are not UTF-8; `encoding` under [events] names another encoding,"
+        ' such as "windows-1252"'
+    )
+    assert last == (
+        "1 row of the contacts holds bytes that are not UTF-8; `encoding` under [contacts] names"
+        ' another encoding, such as "windows-1252"'
+    )
+
+
+def test_the_remark_names_the_encoding_that_does_not_fit(tmp_path: Path) -> None:
+    row = b"%s,2024-01-02T00:00:00Z,purchase,\x81\n" % an_id(0).encode()
+    (tmp_path / "events.csv").write_bytes(b"user,at,event,note\n" + row)
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        None,
+        events={"files": "events.csv", "time": "at", "encoding": "windows-1252"},
+        fields={"contact.id": "user", "contact.email": "note", "type": "event"},
+    )
+    (remark,) = job.manifest.facts.warnings
+    assert remark.startswith("1 row holds bytes that are not windows-1252; `encoding`")
