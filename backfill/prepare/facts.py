@@ -42,6 +42,7 @@ class Seen:
     duplicate: int = 0
     ready: int = 0
     strangers: int = 0
+    strange: list[tuple[Place, str | None]] = field(default_factory=list)
     foreign: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -82,6 +83,8 @@ class Tally(Seen):
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
             self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
+        strange = [*self.strange, *other.strange]
+        self.strange = sorted(strange, key=lambda each: each[0])[:EXAMPLES]
         self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
         firsts = [each for each in (self.first_time, other.first_time) if each]
         lasts = [each for each in (self.last_time, other.last_time) if each]
@@ -143,8 +146,12 @@ def facts_of(
     unreadable: Unreadable,
     warned: Sequence[Input],
     encodings: Mapping[Side, str],
+    names: Sequence[str],
 ) -> Facts:
-    """Put the facts of a plan together. `encodings` are those of the two sources' text files."""
+    """Put the facts of a plan together.
+
+    `encodings` are those of the two sources' text files, `names` those of the events' files.
+    """
     return Facts(
         first_time=_iso(tally.first_time),
         last_time=_iso(tally.last_time),
@@ -158,17 +165,29 @@ def facts_of(
         tables=binding.tables,
         warnings=(
             *_foreign("events", tally.foreign, encodings),
-            *_warnings(tally, binding, unreadable, warned),
+            *_warnings(tally, binding, unreadable, warned, names),
             *_foreign("contacts", unreadable.foreign, encodings),
         ),
     )
 
 
 def _warnings(
-    tally: Tally, binding: Binding, unreadable: Unreadable, warned: Sequence[Input]
+    tally: Tally,
+    binding: Binding,
+    unreadable: Unreadable,
+    warned: Sequence[Input],
+    names: Sequence[str],
 ) -> Iterator[str]:
     if tally.strangers:
-        yield f"{_events(tally.strangers)} a contact that is not in the contacts' files"
+        shown = "; ".join(
+            f"{names[file]} row {row}: {'no id' if name is None else repr(name)}"
+            for (file, row), name in tally.strange
+        )
+        more = "; …" if tally.strangers > len(tally.strange) else ""
+        yield (
+            f"{_events(tally.strangers)} a contact that is not in the contacts' files"
+            f" ({shown}{more})"
+        )
     if unreadable.count:
         rows = "1 row" if unreadable.count == 1 else f"{unreadable.count:,} rows"
         some = "; ".join(f"{file} row {row}: {text!r}" for file, row, text in unreadable.first)

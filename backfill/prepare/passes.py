@@ -224,6 +224,7 @@ class Passes:
         made = self.maker.make(rows, met)
         seen = self.writer.reject(number, rows, made.rejected)
         seen.strangers = made.strangers
+        seen.strange = [((file, row), name) for file, row, name in made.strange]
         seen.foreign = made.foreign
         seen.dropped.update(made.dropped)
         seen.lacking.update(made.lacking)

@@ -177,6 +177,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             unreadable=_unreadable(passes.contacts),
             warned=passes.maker.warned,
             encodings=_encodings(passes.config),
+            names=[entry.name for entry in passes.events.entries],
         ),
     )
 

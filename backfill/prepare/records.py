@@ -30,6 +30,8 @@ FOREIGN = r"\\x[89a-f][0-9a-f]"
 A row that is malformed otherwise may hold these very characters; only a remark depends on it.
 """
 
+_NAMED, _SHOWN = 3, 60  # events that name no known contact, and characters of the name
+
 _JOIN = "__join"
 _MET = "__met"
 _BROKEN = "__broken"
@@ -44,14 +46,16 @@ class Made:
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
-    and REASON. `strangers` counts events that name no known contact, `foreign` the rows with bytes
-    that are no text, `lacking` the good records without a part of the dedupe key
+    and REASON. `strangers` counts events that name no known contact, and `strange` holds the first
+    of them: `__file`, `__row` and the name. `foreign` counts the rows with bytes that are no text,
+    `lacking` the good records without a part of the dedupe key
     (`Identity.lacking`).
     """
 
     items: pl.DataFrame
     rejected: pl.DataFrame
     strangers: int
+    strange: list[tuple[int, int, str | None]]
     foreign: int
     dropped: MappingOf[str, int]
     lacking: MappingOf[str, int]
@@ -79,18 +83,28 @@ class RecordMaker:
         bad = judged.filter(pl.col("__bad"))
         good = judged.filter(~pl.col("__bad")) if bad.height else judged
         rejected = bad.select("__at", "__file", "__row", self._reason().alias(REASON))
-        strangers = 0
+        strangers, strange = 0, judged.clear()
         if people is not None:
-            strangers = judged.select(
-                (pl.col(_MET).is_null() & ~pl.col("__malformed")).sum()
-            ).item()
+            met = judged.select(pl.col(_MET).is_null() & ~pl.col("__malformed")).to_series()
+            strangers = int(met.sum())
+            if strangers:
+                strange = judged.filter(met)
         return Made(
             items=self._items(good),
             rejected=rejected,
             strangers=strangers,
+            strange=self._first(strange),
             foreign=int(rows["__raw"].drop_nulls().str.contains(FOREIGN).sum()),
             dropped=self._dropped(good),
             lacking=self._lacking(good),
+        )
+
+    def _first(self, strange: pl.DataFrame) -> list[tuple[int, int, str | None]]:
+        if strange.is_empty():
+            return []
+        name = pl.col(_JOIN).str.slice(0, _SHOWN)
+        return (
+            strange.bottom_k(_NAMED, by=["__file", "__row"]).select("__file", "__row", name).rows()
         )
 
     # --- joining and judging ---------------------------------------------------------------

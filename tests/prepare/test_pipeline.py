@@ -67,7 +67,7 @@ def test_events_meet_their_contact_whatever_the_type_of_the_key(tmp_path: Path) 
     ]
     assert job.reasons == {3: "contact|reachable"}
     assert job.manifest.facts.warnings == (
-        "1 event names a contact that is not in the contacts' files",
+        "1 event names a contact that is not in the contacts' files (events.parquet row 3: '3')",
     )
 
 
@@ -585,6 +585,22 @@ def test_an_earlier_job_that_is_none_is_named(tmp_path: Path) -> None:
             dedupe={"delivered_by": "nowhere.job"},
             delivered=lambda _: pl.LazyFrame(),
         )
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_the_first_events_of_unknown_contacts_are_named_whatever_the_parts(
+    tmp_path: Path, parts: int
+) -> None:
+    job = pristo(
+        tmp_path,
+        pristo_events(user=[None, *map(an_id, range(20))]),
+        pl.DataFrame({"id": [an_id(0)], "email": ["a@example.com"], "name": ["Ada"]}),
+        parts=parts,
+    )
+    assert job.manifest.facts.warnings == (
+        "20 events name a contact that is not in the contacts' files (events.parquet row 1: no id;"
+        f" events.parquet row 3: {an_id(1)!r}; events.parquet row 4: {an_id(2)!r}; …)",
+    )
 
 
 # --- other encodings -----------------------------------------------------------------------
