@@ -37,8 +37,9 @@ def credential_for(
             ) from None
     text = text.strip()
     if not text:
+        empty = "is not set or empty" if origin == name else "names a file that is empty"
         raise ConfigError(
-            f"{destination.title} needs a credential, and {origin} is not set or empty",
+            f"{destination.title} needs a credential, and {origin} {empty}",
             where="environment",
             hint=f"export {name}=…, or let {name}_FILE name a file that holds it.",
         )

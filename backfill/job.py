@@ -27,6 +27,7 @@ from backfill.soundness import reading
 from backfill.standing import (
     check_current,
     last_base_url,
+    remember_decision,
     remember_end,
     remember_start,
     standing,
@@ -287,7 +288,9 @@ class Job:
     def retry(self) -> int:
         """Make failed records pending again. Returns how many."""
         with self._alone() as ledger:
-            return ledger.retry()
+            count = ledger.retry()
+            remember_decision(ledger)
+            return count
 
     def resolve(self, to: Literal["resend", "delivered", "failed"]) -> int:
         """Settle unknown records: send them again, or say what became of them."""
@@ -299,7 +302,9 @@ class Job:
         if to not in states:
             raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
         with self._alone() as ledger:
-            return ledger.resolve(states[to])
+            count = ledger.resolve(states[to])
+            remember_decision(ledger)
+            return count
 
     # --- parts -----------------------------------------------------------------------------
 

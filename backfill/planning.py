@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from backfill.config import Config, Files
+from backfill.deliver import REACHED
 from backfill.destinations import destination
 from backfill.errors import (
     BackfillError,
@@ -126,10 +127,10 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
 
 
 def _sent(directory: Path) -> bool:
-    """Whether a request of the job ever left, as far as its ledger knows."""
+    """Whether a request of the job ever reached a server, as far as its ledger knows."""
     ledger = Ledger.open(directory / LEDGER)
     try:
-        return ledger.requests().sent > 0 or any(ledger.counts().values())
+        return ledger.recall(REACHED) is not None or any(ledger.counts().values())
     finally:
         ledger.close()
 
@@ -223,8 +224,10 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     # A manifest without its ledger would look like a job of which nothing was sent, so the
     # ledger is there first and its absence is an error ever after.
     Ledger.open(directory / LEDGER, create=True).close()
+    warnings = (*manifest.facts.warnings, *_unfinished(config))
     manifest = manifest.model_copy(
         update={
+            "facts": manifest.facts.model_copy(update={"warnings": warnings}),
             "config_path": _remembered(config.path, directory) if config.path else None,
             "delivery": config.delivery.model_dump(mode="json"),
         }
@@ -232,6 +235,21 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
     manifest.write(directory)
     sync(directory.absolute().parent)
     return manifest
+
+
+def _unfinished(config: Config) -> Iterator[str]:
+    """Notes on earlier jobs that are named and may deliver more after this plan."""
+    from backfill.prepare.earlier import job_of  # noqa: PLC0415
+    from backfill.records import undelivered  # noqa: PLC0415
+
+    for name in config.dedupe.delivered_by:
+        left = undelivered(job_of(config.directory / name))
+        if left:
+            records = "1 record is" if left == 1 else f"{left:,} records are"
+            yield (
+                f"{records} not delivered by {name} yet; what it delivers from now on is not left"
+                " out here, so finish it first, or run it no more"
+            )
 
 
 def _remembered(config: Path, directory: Path) -> str:

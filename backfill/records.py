@@ -24,6 +24,7 @@ __all__ = [
     "sample_bodies",
     "spans_of",
     "state_named",
+    "undelivered",
 ]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
@@ -121,6 +122,15 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
     finally:
         ledger.close()
     return pl.concat([*parts, _delivered_before(directory)])
+
+
+def undelivered(directory: Path) -> int:
+    """How many ready records of a job are pending or failed."""
+    ledger = Ledger.look(directory / "ledger.sqlite")
+    try:
+        return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
+    finally:
+        ledger.close()
 
 
 def _delivered_before(directory: Path) -> pl.LazyFrame:

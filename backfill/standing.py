@@ -15,7 +15,14 @@ from backfill.manifest import Manifest
 from backfill.model import Books, State, Stop, StopKind, Tick
 from backfill.status import Phase, Status, stop_as_text, stop_from_text
 
-__all__ = ["check_current", "last_base_url", "remember_end", "remember_start", "standing"]
+__all__ = [
+    "check_current",
+    "last_base_url",
+    "remember_decision",
+    "remember_end",
+    "remember_start",
+    "standing",
+]
 
 _SECONDS, _BASE_URL, _STOP = "seconds", "base_url", "stop"  # what a job remembers of its runs
 _AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
@@ -96,6 +103,11 @@ def remember_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     before = float(ledger.recall(_SECONDS) or 0)
     ledger.remember(_SECONDS, f"{before + seconds:.3f}")
     ledger.remember(_STOP, stop_as_text(stop))
+
+
+def remember_decision(ledger: Ledger) -> None:
+    """Note that records were settled by hand: what stopped the last run is no news any more."""
+    ledger.remember(_STOP, "")
 
 
 def _phase(books: Books, *, running: bool, sent: bool) -> Phase:

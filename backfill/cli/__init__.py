@@ -6,12 +6,13 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 
 import click
 
 from backfill.cli.demo import demo
-from backfill.cli.failures import Guarded, wants_colour
+from backfill.cli.failures import Guarded, print_error, wants_colour
 from backfill.cli.init import init
 from backfill.cli.logs import with_logging
 from backfill.cli.plan import plan
@@ -71,6 +72,12 @@ for _command in (
     _group.add_command(with_logging(_command))
 
 
+def _tell_script(words: str, code: int) -> None:
+    """A script that asked for an object gets one, also where its command line was not read."""
+    if "--json" in sys.argv[1:]:
+        print_error(words, code)
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
     colour = wants_colour()
@@ -79,9 +86,12 @@ def main() -> None:
     try:
         code = _group.main(prog_name="backfill", standalone_mode=False, color=colour)
     except click.Abort:
-        click.echo("interrupted", err=True)
         code = 130
+        command = shlex.join(["backfill", *sys.argv[1:]])
+        click.echo(f"interrupted; this goes on: {command}", err=True)
+        _tell_script("interrupted", code)
     except click.ClickException as error:
-        error.show()
         code = error.exit_code
+        error.show()
+        _tell_script(error.format_message(), code)
     sys.exit(code if isinstance(code, int) else 0)

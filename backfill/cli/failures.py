@@ -17,7 +17,7 @@ from backfill.cli.logs import is_verbose
 from backfill.cli.options import asks_for_json
 from backfill.errors import BackfillError
 
-__all__ = ["Guarded", "leave", "wants_colour"]
+__all__ = ["Guarded", "leave", "print_error", "wants_colour"]
 
 log = logging.getLogger("backfill.cli")
 
@@ -49,7 +49,7 @@ class Guarded(click.Group):
             words = _words(error, verbose=is_verbose(context))
             _tell(error, words)
             if asks_for_json(context) and _CODE not in context.meta:
-                _print_json(error, words, code)
+                print_error(words, code, error)
             _let_go_of_stdout()
             context.exit(code)
         return result
@@ -97,7 +97,7 @@ def _tell(error: BaseException, words: str) -> None:
         click.echo(f"{title} {words}", err=True)
 
 
-def _print_json(error: BaseException, words: str, code: int) -> None:
+def print_error(words: str, code: int, error: BaseException | None = None) -> None:
     """What a script reads in the place of the object that it asked for."""
     parts = {"message": words, "where": None, "hint": None}
     if isinstance(error, BackfillError):

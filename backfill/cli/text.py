@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from backfill.model import State
+from backfill.model import State, Stop, StopKind
 from backfill.status import Phase, Status
 from backfill.terminal import cells, duration, pad, printable
 
@@ -67,14 +67,22 @@ def print_status(status: Status, *, reasons: bool = True) -> None:
         left = duration(status.quiet_until - time.time())
         click.secho(f"  The destination asked for quiet: {left} to go.", fg="yellow")
     if status.stop is not None:
-        click.echo()
-        for line in wrapped(f"Stopped: {printable(status.stop.message)}".split(), indent=""):
-            click.secho(line, fg="yellow")
+        _print_stop(status.stop, status)
     if status.next is not None:
         click.echo(f"\nNext: {click.style(status.next, bold=True)}")
         if books.unknown and not books.pending:
             job = shlex.quote(status.job)
             click.echo(f"  then: backfill resolve {job} --resend, --delivered or --failed")
+
+
+def _print_stop(stop: Stop, status: Status) -> None:
+    """Why the last run ended early, and what to look at before going on does it again."""
+    click.echo()
+    for line in wrapped(f"Stopped: {printable(stop.message)}".split(), indent=""):
+        click.secho(line, fg="yellow")
+    if stop.kind is StopKind.ERRORS and status.books.failed:
+        job = shlex.quote(status.job)
+        click.echo(f"\nLook at them first: backfill records {job} --state failed -o failed.csv")
 
 
 def wrapped(parts: Iterable[str], *, indent: str, separator: str = " ") -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backfill.deliver.meter import Snapshot
-from backfill.deliver.run import Settings, deliver
+from backfill.deliver.run import REACHED, Settings, deliver
 from backfill.deliver.stopping import Halt
 
-__all__ = ["Halt", "Settings", "Snapshot", "deliver"]
+__all__ = ["REACHED", "Halt", "Settings", "Snapshot", "deliver"]

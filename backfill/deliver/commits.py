@@ -30,16 +30,19 @@ class Book(Protocol):
 
     def set_quiet_until(self, epoch: float) -> None: ...
 
+    def remember(self, key: str, value: str) -> None: ...
+
 
 class _Group:
     """What goes into the next transaction, and who waits for it."""
 
-    __slots__ = ("done", "quiet", "settled", "started")
+    __slots__ = ("done", "facts", "quiet", "settled", "started")
 
     def __init__(self) -> None:
         self.settled: list[Settlement] = []
         self.started: list[Batch] = []
         self.quiet = 0.0
+        self.facts: dict[str, str] = {}
         self.done = anyio.Event()
 
     def let_go(self) -> None:
@@ -48,7 +51,7 @@ class _Group:
         self.done.set()
 
     def __bool__(self) -> bool:
-        return bool(self.settled or self.started or self.quiet)
+        return bool(self.settled or self.started or self.quiet or self.facts)
 
 
 class Committer:
@@ -85,6 +88,11 @@ class Committer:
     def quiet(self, until: float) -> None:
         """Record before when nothing may be sent, in seconds since the epoch."""
         self._group.quiet = until
+        self._work.set()
+
+    def remember(self, key: str, value: str) -> None:
+        """Record a small fact before any outcome that comes after it."""
+        self._group.facts[key] = value
         self._work.set()
 
     async def start(self, batch: Batch) -> bool:
@@ -160,4 +168,6 @@ class Committer:
         """In a thread, so that requests go on while the disk is written to."""
         if group.quiet:
             self._book.set_quiet_until(group.quiet)
+        for key, value in group.facts.items():
+            self._book.remember(key, value)
         self._book.commit(group.settled, group.started, tick)

@@ -47,7 +47,10 @@ from backfill.model import (
     Verdict,
 )
 
-__all__ = ["Settings", "deliver"]
+__all__ = ["REACHED", "Settings", "deliver"]
+
+REACHED = "reached"
+"""The fact in a ledger that a request of the job ever reached a server."""
 
 log = logging.getLogger("backfill.deliver")
 
@@ -192,6 +195,7 @@ class _Run:
         self._allowance = settings.limit
         self._at_least_once = settings.guarantee == "at-least-once"
         self._quiet_until = pacer.quiet_until
+        self._reached = ledger.recall(REACHED) is not None
 
     async def go(self, observe: Callable[[Snapshot], None] | None) -> None:
         """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
@@ -288,6 +292,9 @@ class _Run:
         return verdict
 
     def _heed(self, grant: Grant, verdict: Verdict, answer: Answer) -> None:
+        if not self._reached and (isinstance(answer.reply, Reply) or answer.reply.reached):
+            self._reached = True
+            self._committer.remember(REACHED, "yes")
         stop = self._pacer.heed(grant, verdict)
         if self._pacer.quiet_until > self._quiet_until:
             self._quiet_until = self._pacer.quiet_until

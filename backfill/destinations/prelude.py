@@ -44,7 +44,7 @@ _AGREES = TargetAgrees(
 )
 _NO_TIMESTAMP = (
     "Watch takes no timestamp: the server will read this history as happening now, in the order"
-    " of the source's times."
+    " in which it is sent."
 )
 
 

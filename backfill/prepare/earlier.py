@@ -12,7 +12,7 @@ from backfill.errors import ConfigError
 from backfill.manifest import Manifest
 from backfill.prepare.binding import Binding
 
-__all__ = ["Delivered", "delivered_earlier"]
+__all__ = ["Delivered", "delivered_earlier", "job_of"]
 
 Delivered = Callable[[Path], pl.LazyFrame]
 """Reads what the job in a directory delivered: `record`, `file` (a name), `row`."""
@@ -32,7 +32,7 @@ def delivered_earlier(
         raise ValueError("delivered_by is set, and nothing was given to read earlier jobs with")
     parts = []
     for name in config.dedupe.delivered_by:
-        directory = _job_of(config.directory / name)
+        directory = job_of(config.directory / name)
         _check_same_kind(Manifest.read(directory), config, binding, name)
         parts.append(
             delivered(directory).select(
@@ -45,7 +45,7 @@ def delivered_earlier(
     return pl.concat(parts)
 
 
-def _job_of(path: Path) -> Path:
+def job_of(path: Path) -> Path:
     """A job may be named by its configuration file, beside which it lies."""
     return path.with_suffix(".job") if path.is_file() else path
 

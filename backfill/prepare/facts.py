@@ -34,6 +34,11 @@ EXAMPLES = 3
 SAMPLES = 3
 
 
+_SUMS = (
+    "rejected", "duplicate", "ready", "strangers", "foreign", "keys", "requests", "timeless",
+)  # fmt: skip
+
+
 @dataclass
 class Seen:
     """What one part contributes, or all parts together."""
@@ -56,6 +61,7 @@ class Seen:
     longest_key: int = 0
     longest_lane: int = 0
     requests: int = 0
+    timeless: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Tally(Seen):
 
     def add(self, other: Seen) -> None:
         """Count one more part."""
-        for name in ("rejected", "duplicate", "ready", "strangers", "foreign", "keys", "requests"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
@@ -121,6 +127,7 @@ def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) ->
         longest_key=_count(keys.max()),
         longest_lane=max(lanes, default=0),
         requests=requests_needed(tuple(lanes), batch_size),
+        timeless=ready["time"].null_count(),
         samples=[((file, row), body) for file, row, body in first.iter_rows()],
     )
 
@@ -193,6 +200,9 @@ def _warnings(
         some = "; ".join(f"{file} row {row}: {text!r}" for file, row, text in unreadable.first)
         more = "; …" if unreadable.count > len(unreadable.first) else ""
         yield f"{rows} of the contacts cannot be read and were left out ({some}{more})"
+    if tally.timeless and binding.time is not None:
+        records = "1 record has" if tally.timeless == 1 else f"{tally.timeless:,} records have"
+        yield f"{records} no time, and so the last place among those of the same key"
     yield from _lacking(tally, binding)
     for index, each in enumerate(warned):
         if count := tally.warned[f"__warned{index}"]:

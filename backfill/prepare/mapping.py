@@ -7,7 +7,7 @@ bad: words are written for bad rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -129,11 +129,9 @@ def _is_join_key(each: Input, binding: Binding) -> bool:
     return name == (binding.contact_key if each.side == "events" else binding.contacts_key)
 
 
-def reasons(rules: Sequence[Rule], *also: pl.Expr) -> pl.Expr:
+def reasons(rules: Iterable[Rule], *also: pl.Expr) -> pl.Expr:
     """The broken rules of a row as text, `;` between them; empty where it broke none."""
-    words = [
-        pl.when(pl.col(rule.column)).then(pl.lit(rule.reason)) for rule in rules if not rule.drops
-    ]
+    words = [pl.when(pl.col(rule.column)).then(pl.lit(rule.reason)) for rule in rules]
     parts = [*words, *also]
     if not parts:
         return pl.lit("")

@@ -152,7 +152,7 @@ class RecordMaker:
             else pl.col(_JOIN).is_last_distinct()
         )
         side = self._mapping.contacts
-        broken = reasons(side.rules)
+        broken = reasons(rule for rule in side.rules if not rule.drops)
         names = [each.name for each in self._binding.of("contacts")]
         return (
             side.apply(keyed.sort("__file", "__row").filter(one), [_JOIN])
@@ -190,12 +190,14 @@ class RecordMaker:
         return [f"{e.name}|required" for e in self._binding.of("contacts") if e.field.required]
 
     def _reason(self) -> pl.Expr:
+        """Every rule that a bad row broke, also those that alone would only leave a value out."""
         also: list[pl.Expr] = []
         if self._mapping.join is not None:
             also.append(pl.col(_BROKEN))
             if missing := self._required_of_contacts():
                 also.append(pl.when(pl.col(_MET).is_null()).then(pl.lit(";".join(missing))))
-        rules = (*self._mapping.events.rules, *self._mapping.joined_rules)
+        dropping = (rule for rule in self._mapping.contacts.rules if rule.drops)
+        rules = (*self._mapping.events.rules, *dropping, *self._mapping.joined_rules)
         return (
             pl.when(pl.col("__malformed")).then(pl.lit(MALFORMED)).otherwise(reasons(rules, *also))
         )

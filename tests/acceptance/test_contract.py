@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 
 import polars as pl
@@ -442,3 +443,76 @@ def test_a_directory_that_is_no_job_is_left_as_it_is(tmp_path):
     assert "letter.txt" in ended.err
     assert [path.name for path in other.iterdir()] == ["letter.txt"]
     assert other.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_interrupted_plan_says_how_to_go_on(tmp_path):
+    config = pristo_job(tmp_path, 400_000)
+    process = start("plan", config, "--json", cwd=tmp_path)
+    while not (tmp_path / "pristo.job" / ".preparing").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == f"interrupted; this goes on: backfill plan {config} --json"
+    assert json.loads(out)["exit_code"] == 130
+
+
+def test_a_server_that_was_never_reached_freezes_no_plan(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    config.write_text(config.read_text() + 'patience = "1s"\n')
+    assert backfill("run", config, "--json", "--base-url", url, cwd=tmp_path, expect=[7]).json[
+        "requests"
+    ]["sent"]
+    config.write_text(config.read_text().replace('"order_no"', '"event"'))
+    backfill("plan", config, cwd=tmp_path, expect=[0])
+    with running_sandbox() as server:
+        run = ["run", config, "--base-url", server.url]
+        backfill(*run, "--limit", "2", cwd=tmp_path, expect=[8])
+        config.write_text(config.read_text().replace('"event"', '"order_no"'))
+        backfill(*run, cwd=tmp_path, expect=[10])
+
+
+def test_a_stop_for_errors_says_what_to_look_at_and_a_decision_forgets_it(tmp_path):
+    config = pristo_job(tmp_path, 40, delivery="max_errors = 3")
+    with running_sandbox(faults=lambda _: "422") as server:
+        ended = backfill("run", config, "--base-url", server.url, cwd=tmp_path, expect=[4])
+    assert "Look at them first: backfill records " in ended.out
+    assert "Next: backfill run" in ended.out
+    retried = backfill("retry", config, cwd=tmp_path, expect=[0])
+    assert "Stopped" not in retried.out
+    assert "Next: backfill run" in retried.out
+
+
+def test_an_earlier_job_that_is_not_finished_is_noted(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    with running_sandbox() as server:
+        backfill("run", config, "--base-url", server.url, "--limit", "12", cwd=tmp_path, expect=[8])
+    later = tmp_path / "later.toml"
+    dedupe = '[dedupe]\ndelivered_by = ["pristo.toml"]\n[delivery]'
+    later.write_text(config.read_text().replace("[delivery]", dedupe))
+    warnings = backfill("plan", later, "--json", cwd=tmp_path, expect=[0]).json["plan"]["warnings"]
+    assert [each for each in warnings if "18 records are not delivered by pristo.toml" in each]
+
+
+def test_records_without_a_time_are_noted(tmp_path):
+    (tmp_path / "e.csv").write_text("p,at\n+12025550143,2024-01-01\n+12025550144,\n")
+    (tmp_path / "c.toml").write_text(
+        """destination = "watch-events"
+[events]
+files = "e.csv"
+time = "at"
+timezone = "UTC"
+[fields]
+"target.value" = "p"
+label = { value = "seen" }
+confidence = { value = "low" }
+"""
+    )
+    planned = backfill("plan", "c.toml", "--json", cwd=tmp_path, expect=[0]).json
+    assert planned["plan"]["warnings"] == [
+        "1 record has no time, and so the last place among those of the same key"
+    ]

@@ -134,6 +134,15 @@ def test_who_asked_for_json_gets_the_error_as_json(inside, words, code, where):
     assert content["error"]["hint"] in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("run", "pristo.toml", "--limit", "x"), ("status",), ("plan", "pristo.toml", "--no")]
+)
+def test_a_command_line_that_cannot_be_read_is_json_too_for_who_asked(place, words):
+    done = backfill(*words, "--json", cwd=place, expect=[2])
+    assert done.json["exit_code"] == 2
+    assert done.json["error"]["message"] in done.err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody else can")
 def test_what_cannot_be_read_is_told(inside, place):
     locked = place / "locked.toml"

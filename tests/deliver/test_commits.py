@@ -27,6 +27,7 @@ class Slow:
         self.groups: list[tuple[list[Settlement], list[Batch]]] = []
         self.ticks: list[Tick] = []
         self.quiet: list[float] = []
+        self.facts: dict[str, str] = {}
         self.go = threading.Semaphore(0)
         self.error: LedgerError | None = None
 
@@ -39,6 +40,9 @@ class Slow:
 
     def set_quiet_until(self, epoch: float) -> None:
         self.quiet.append(epoch)
+
+    def remember(self, key: str, value: str) -> None:
+        self.facts[key] = value
 
 
 def batch(lane: int) -> Batch:

@@ -265,6 +265,21 @@ def test_a_row_carries_every_rule_that_it_broke(tmp_path: Path) -> None:
     }
 
 
+def test_a_rejected_row_carries_the_rules_of_values_that_might_have_been_left_out(
+    tmp_path: Path,
+) -> None:
+    """Whoever mends it sees all of it; what was left out of good records is another count."""
+    people = pl.DataFrame({"id": [an_id(1)], "email": ["no address"], "name": ["A"]})
+    events = pristo_events(user=[an_id(1)], note=["x" * 51])
+    fields = {**PRISTO["fields"], "customFields.note": "note"}
+    rules = {"drop_invalid": ["contact.email", "customFields.note"]}
+    job = pristo(tmp_path, events, people, fields=fields, rules=rules)
+    assert job.reasons == {
+        1: "customFields.note|max_length;contact.email|email;contact|reachable",
+    }
+    assert job.manifest.dropped == {}
+
+
 def test_a_row_that_cannot_be_read_is_malformed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_text("phone,label\n+12025550101,a\n1,2,3\n+12025550102,b\n")
     job = prepare_in(
