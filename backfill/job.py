@@ -20,6 +20,7 @@ from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress, Secret, State, Stop
 from backfill.naming import job_directory, job_name
+from backfill.outputs import refuse_own_files
 from backfill.own_thread import await_own_thread, run_in_own_thread
 from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
 from backfill.settings import delivery_for, settings_for
@@ -142,11 +143,14 @@ class Job:
         """Write `records` to a CSV, Parquet or NDJSON file, or as CSV to a stream.
 
         Memory is bounded, whatever the number of records. Raises ConfigError for a name that is
-        no good, and BackfillError where the file cannot be written to its end.
+        no good or a file that the job lives on, and BackfillError where the file cannot be
+        written to its end.
         """
         from backfill.export import write_records  # noqa: PLC0415 - Polars only when needed
 
         file = Path(target) if isinstance(target, str) else target
+        if isinstance(file, Path):
+            refuse_own_files(file, self.directory, self.manifest, self.config)
         with self._records(state) as (frame, rows):
             zone = self.manifest.shape["events"].get("timezone")
             write_records(frame, file, rows, self.directory, timezone=zone)

@@ -18,7 +18,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"address"}),
     frozenset({"config", "destinations", "manifest"}),
     frozenset({"bars", "credentials", "prepare", "ledger", "status"}),
-    frozenset({"audit", "deliver", "export", "records", "soundness"}),
+    frozenset({"audit", "deliver", "export", "outputs", "records", "soundness"}),
     frozenset({"naming", "own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
     frozenset({"report", "sandbox", "progress"}),

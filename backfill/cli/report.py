@@ -30,7 +30,7 @@ __all__ = ["report"]
     "--format",
     "kind",
     type=click.Choice(["html", "png", "svg"]),
-    help="A page, or each picture as a file beside it.  [default: as FILE ends, else html]",
+    help="A page, or each picture as a file beside it.  [default: as FILE ends]",
 )
 def report(job: str, output: str | None, kind: Format | None) -> None:
     """Write what happened as one page that needs no network, or its pictures.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backfill.errors import BackfillError, ConfigError
+from backfill.outputs import refuse_own_files
 from backfill.placing import put_in_place
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ def write_report(
     `path` is `report.html` in the job's directory unless it is given; pictures lie beside it
     and are called after it, as `report-books.png`. Without `format` the path's ending says it.
     The files are readable by their owner alone. Raises ConfigError where the packages of
-    `backfill[report]` are missing or the path cannot be written to.
+    `backfill[report]` are missing, the path has another ending or cannot be written to, or the
+    job lives on what lies there.
     """
     target = Path(path) if path is not None else job.directory / "report.html"
-    if format is None:
-        format = _ENDINGS.get(target.suffix.lower(), "html")  # noqa: A001 - see above
     if not target.absolute().parent.is_dir():
         raise ConfigError("its directory does not exist", where=str(target))
     if target.is_dir():
         raise ConfigError("is a directory", where=str(target), hint="Name a file, as report.html.")
+    if format is None:
+        format = _format_of(target)  # noqa: A001 - see above
     try:
         import altair  # noqa: F401, PLC0415
         import vl_convert  # noqa: F401, PLC0415
@@ -63,9 +65,22 @@ def write_report(
             else svg.encode()
             for name, svg in svg_files(figures).items()
         }
+    for file in files:
+        refuse_own_files(file, job.directory, job.manifest, job.config)
     for file, content in files.items():
         _write(file, content)
     return tuple(files)
+
+
+def _format_of(target: Path) -> Format:
+    ending = target.suffix.lower()
+    if ending not in _ENDINGS:
+        raise ConfigError(
+            f"{ending or 'no ending'!r} is no format for a report",
+            where=str(target),
+            hint="End the name in .html for the page, or in .png or .svg for the pictures.",
+        )
+    return _ENDINGS[ending]
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,0 +1,88 @@
+"""Which files may not be written over: those without which a job could not go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from backfill.config import Config
+from backfill.errors import ConfigError
+from backfill.manifest import Manifest
+
+__all__ = ["refuse_own_files"]
+
+_LEDGER = "ledger.sqlite"  # with its companions, `-wal` and `-shm`
+_JOBS_OWN = {
+    "manifest.json",
+    "manifest.draft",
+    "rejected.parquet",
+    "duplicates.parquet",
+    "ready",
+    "sources",
+    ".lock",
+    ".preparing",
+}
+
+
+def refuse_own_files(
+    target: Path, directory: Path, manifest: Manifest, config: Config | None
+) -> None:
+    """Raise ConfigError where `target` is a file that the job in `directory` lives on.
+
+    These are its sources, its configuration, and what a job keeps in its directory, be it this
+    job or another one. Files are told by where they really lie, whatever leads there.
+    """
+    what = None
+    if any(_same(target, source) for source in _sources(directory, manifest, config)):
+        what = "is a source of the job"
+    elif any(_same(target, path) for path in _configurations(directory, manifest, config)):
+        what = "is the configuration of the job"
+    elif _in_a_job(target, directory):
+        what = "is a place where a job keeps what it knows"
+    if what is not None:
+        raise ConfigError(
+            f"{what}, and writing there would destroy it",
+            where=str(target),
+            hint="Nothing was written. Name another file.",
+        )
+
+
+def _sources(directory: Path, manifest: Manifest, config: Config | None) -> Iterator[Path]:
+    if config is not None:
+        places = [config.directory]
+    else:
+        # Where the configuration is gone, all places in which it can have been are looked into.
+        places = [directory, directory.absolute().parent]
+        if manifest.config_path:
+            places.append(directory / Path(manifest.config_path).parent)
+    for entry in (*manifest.events, *manifest.contacts):
+        yield from (place / entry.path for place in places)
+
+
+def _configurations(directory: Path, manifest: Manifest, config: Config | None) -> Iterator[Path]:
+    if config is not None and config.path is not None:
+        yield config.path
+    if manifest.config_path:
+        yield directory / manifest.config_path
+
+
+def _in_a_job(target: Path, directory: Path) -> bool:
+    """Whether a file lies, or would lie, where a job keeps its own."""
+    own = Path(os.path.realpath(directory))
+    # A link is replaced and not followed, so its own place counts as well as where it leads.
+    places = Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))
+    for place in places:
+        for above in place.parents:
+            if above == own or (above / _LEDGER).is_file():
+                first = place.relative_to(above).parts[0].casefold()
+                if first in _JOBS_OWN or first.lstrip(".").startswith(_LEDGER):
+                    return True
+    return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one of them is not there, so nothing is written over
+        return False
