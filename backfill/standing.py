@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Sequence
@@ -21,10 +22,14 @@ __all__ = [
     "remember_decision",
     "remember_end",
     "remember_start",
+    "seconds_at_work",
     "standing",
 ]
 
-_SECONDS, _BASE_URL, _STOP = "seconds", "base_url", "stop"  # what a job remembers of its runs
+# What a job remembers of its runs: how long those took that came to an end, the requests and
+# records of these, how many there were before the last one, its address, and why it stopped.
+_SECONDS, _COUNTED, _BEFORE = "seconds", "counted", "before"
+_BASE_URL, _STOP = "base_url", "stop"
 _AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 _LATELY = 60.0  # seconds over which a running job's rate is taken
 
@@ -59,7 +64,7 @@ def standing(
         stop = stop_from_text(ledger.recall(_STOP))
     if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
         stop = None
-    rate, pace = _rates(ledger, sent=requests.sent, settled=sum(settled.values()), running=running)
+    rate, pace = _rates(ledger, running=running)
     quiet = ledger.quiet_until()
     return Status(
         job=str(directory),
@@ -96,18 +101,48 @@ def remember_start(ledger: Ledger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
     ledger.remember(_BASE_URL, base_url)
     ledger.remember(_STOP, "")
+    ledger.remember(_COUNTED, json.dumps(_counted(ledger)))
+    ledger.remember(_BEFORE, json.dumps(_done(ledger)))
 
 
 def remember_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     """Note that a run of so many seconds ended, and why."""
-    before = float(ledger.recall(_SECONDS) or 0)
-    ledger.remember(_SECONDS, f"{before + seconds:.3f}")
+    before, done = json.loads(ledger.recall(_BEFORE) or "[0, 0]"), _done(ledger)
+    parts = zip(_counted(ledger), before, done, strict=True)
+    counted = [earlier + now - then for earlier, then, now in parts]
+    ledger.remember(_COUNTED, json.dumps(counted))
+    ledger.remember(_BEFORE, json.dumps(done))
+    ledger.remember(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
     ledger.remember(_STOP, stop_as_text(stop))
 
 
 def remember_decision(ledger: Ledger) -> None:
     """Note that records were settled by hand: what stopped the last run is no news any more."""
     ledger.remember(_STOP, "")
+
+
+def seconds_at_work(ledger: Ledger) -> float | None:
+    """How long all runs took; None before the first, and where one did not come to its end."""
+    seconds = _seconds(ledger)
+    return seconds if seconds and _counted(ledger)[0] == ledger.requests().sent else None
+
+
+def _seconds(ledger: Ledger) -> float:
+    return float(ledger.recall(_SECONDS) or 0)
+
+
+def _counted(ledger: Ledger) -> list[int]:
+    """Requests and records of the runs that came to their end, which those of a crash are not."""
+    known = ledger.recall(_COUNTED)
+    if known is None and _seconds(ledger):
+        return _done(ledger)  # of runs from before this was noted
+    return list(json.loads(known or "[0, 0]"))
+
+
+def _done(ledger: Ledger) -> list[int]:
+    """Requests sent and records settled by now."""
+    counts = ledger.counts()
+    return [ledger.requests().sent, sum(counts.get(state, 0) for state in _AT_REST)]
 
 
 def _phase(books: Books, *, running: bool, sent: bool) -> Phase:
@@ -118,13 +153,15 @@ def _phase(books: Books, *, running: bool, sent: bool) -> Phase:
     return Phase.STOPPED if sent else Phase.PLANNED
 
 
-def _rates(
-    ledger: Ledger, *, sent: int, settled: int, running: bool
-) -> tuple[float | None, float | None]:
-    """Requests and records a second: of the last minute while running, else over all runs."""
+def _rates(ledger: Ledger, *, running: bool) -> tuple[float | None, float | None]:
+    """Requests and records a second: of the last minute while running, else over all runs.
+
+    A run that crashed has left no duration behind, so what it did does not count here.
+    """
     if running:
         return _lately(ledger.ticks())
-    seconds = float(ledger.recall(_SECONDS) or 0)
+    seconds = _seconds(ledger)
+    sent, settled = _counted(ledger)
     if not seconds or not sent:
         return None, None
     return sent / seconds, settled / seconds

@@ -16,6 +16,7 @@ from backfill.standing import (
     last_base_url,
     remember_end,
     remember_start,
+    seconds_at_work,
     standing,
 )
 from backfill.status import Phase, Status
@@ -208,3 +209,30 @@ def test_an_object_of_a_job_that_was_planned_anew_is_refused(job):
     job.manifest.model_copy(update={"created": 1.0}).write(job.directory)
     with pytest.raises(JobError, match="planned anew"):
         check_current(job.directory, job.manifest)
+
+
+def run(ledger: Ledger, at: int, *, seconds: float | None) -> None:
+    """A run of 40 requests, that was killed where its duration is None."""
+    remember_start(ledger, "https://api.example.com")
+    ledger.commit([], [], *jobs.ticks(1, start=jobs.NOW + at))
+    if seconds is not None:
+        remember_end(ledger, seconds, None)
+
+
+def test_the_rate_is_that_of_the_runs_which_came_to_their_end(tmp_path: Path):
+    job = jobs.make_job(tmp_path / "a.job")
+    jobs.deliver(job, [(0, 9, State.DELIVERED, "")])
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        assert seconds_at_work(ledger) is None
+        run(ledger, 0, seconds=8.0)
+        assert seconds_at_work(ledger) == 8
+        run(ledger, 100, seconds=2.0)
+        assert seconds_at_work(ledger) == 10
+    assert job.status().rate == pytest.approx(80 / 10)
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        run(ledger, 200, seconds=None)
+        assert seconds_at_work(ledger) is None
+        run(ledger, 300, seconds=10.0)
+        assert seconds_at_work(ledger) is None
+    assert job.status().requests.sent == 160
+    assert job.status().rate == pytest.approx(120 / 20)
