@@ -76,6 +76,15 @@ class Course:
         return sum(stretch.seconds for stretch in self.stretches)
 
     @property
+    def brief(self) -> bool:
+        """Whether no slice was worked through from its beginning to its end.
+
+        The first and the last of a stretch are filled in part, nobody knows how far, so their
+        rates say nothing.
+        """
+        return all(stretch.seconds <= 2 * SLICE for stretch in self.stretches)
+
+    @property
     def latency(self) -> Counter[int]:
         """All replies by duration, in the slots of a tick."""
         total: Counter[int] = Counter()

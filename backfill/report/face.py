@@ -11,7 +11,7 @@ from backfill.destinations import destination
 from backfill.manifest import Manifest
 from backfill.model import Books, State
 from backfill.report.markup import Html, join, tag, without_secrets
-from backfill.report.wording import COLOURS, amount, moment, share
+from backfill.report.wording import COLOURS, amount, moment, requests, share
 from backfill.status import Phase, Status
 from backfill.terminal import duration
 
@@ -44,7 +44,8 @@ def job_html(status: Status, manifest: Manifest) -> str:
     if facts.first_time and facts.last_time:
         lines.append(f"Records from {moment(facts.first_time)} to {moment(facts.last_time)}.")
     if facts.requests and not status.requests.sent:
-        lines.append(f"{amount(facts.requests)} requests are needed.")
+        verb = "is" if facts.requests == 1 else "are"
+        lines.append(f"{requests(facts.requests)} {verb} needed.")
     return _face(status, lines)
 
 
@@ -57,7 +58,7 @@ def _face(status: Status, lines: list[str]) -> str:
     if status.requests.sent:
         sent = status.requests
         rate = f"; {amount(status.rate)} a second" if status.rate else ""
-        lines.append(f"{amount(sent.sent)} requests, {amount(sent.throttled)} throttled{rate}.")
+        lines.append(f"{requests(sent.sent)}, {amount(sent.throttled)} throttled{rate}.")
     if status.seconds_left is not None and status.phase is not Phase.COMPLETE:
         lines.append(f"About {duration(status.seconds_left)} to go.")
     return tag(

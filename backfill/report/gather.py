@@ -6,6 +6,7 @@ each other also while the job is running.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from backfill.model import RequestCounts, State
 from backfill.planning import LEDGER
 from backfill.records import spans_of
 from backfill.report.course import Course, course_of
+from backfill.standing import seconds_at_work
 from backfill.status import Phase, Status
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = ["Case", "EventTimes", "Figures", "Reason", "gather"]
 
 _MOST_REASONS = 20  # shown for each state; the others are summed up
 _CASES = 3
+_NOTICED, _BURST = 1.1, 2  # a rate may be exceeded by so much, and so many requests, unnoticed
 _Place = tuple[int, int, str | None]  # bucket, position, the server's id of the request
 _SETTLED = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 # A unit of time, and the longest span for which it is the one to count in.
@@ -94,6 +97,7 @@ class Figures:
     reasons: tuple[Reason, ...]
     other_reasons: Mapping[State, Reason]  # the sum of those beyond the most frequent
     times: EventTimes
+    seconds: float | None  # that all runs took, None where one of them did not come to its end
 
     @cached_property
     def course(self) -> Course:
@@ -101,10 +105,25 @@ class Figures:
         return course_of(self.ticks)
 
     @property
+    def at_work(self) -> float:
+        """Seconds at work: to the slice of time, and closer where the runs say it themselves."""
+        return min(self.seconds or math.inf, self.course.seconds)
+
+    @property
     def limit(self) -> float | None:
         """The requests a second that the plan's configuration allows; None where it finds out."""
         rate = parse_rate(self.manifest.delivery.get("rate"))
         return None if rate is None else rate.per_second
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether noticeably more was sent than that: a run was told another rate."""
+        if self.limit is None:
+            return False
+        most = _NOTICED * self.limit
+        if self.seconds and self.status.requests.sent > most * self.seconds + _BURST:
+            return True
+        return any(each.total.sent > most * each.seconds + _BURST for each in self.course.bins)
 
 
 def gather(job: Job) -> Figures:
@@ -114,6 +133,7 @@ def gather(job: Job) -> Figures:
     try:
         spans = spans_of(ledger)
         ticks, requests = tuple(ledger.ticks()), ledger.requests()
+        seconds = seconds_at_work(ledger)
     finally:
         ledger.close()
     reasons, others = _reasons(job.directory, manifest, spans)
@@ -125,6 +145,7 @@ def gather(job: Job) -> Figures:
         reasons=reasons,
         other_reasons=others,
         times=_times(job.directory, manifest, spans),
+        seconds=seconds,
     )
 
 

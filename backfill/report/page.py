@@ -97,7 +97,7 @@ def _key_figures(figures: Figures) -> Html:
         repeated = f"{amount(requests.retried)} of them again"
         found.append(("Requests", amount(requests.sent), repeated))
         # A first run that is still at work has not written its duration down yet.
-        rate = status.rate or (requests.sent / course.seconds if course.seconds else None)
+        rate = status.rate or (None if course.brief else requests.sent / course.seconds)
         if rate:
             found.append(("Rate", f"{amount(rate)}/s", "requests while at work"))
         slowed = share(requests.throttled, requests.sent)

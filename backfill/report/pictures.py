@@ -94,12 +94,14 @@ def png(svg: str) -> bytes:
 def _charts(figures: Figures, shape: Shape) -> dict[str, tuple[str, alt.LayerChart]]:
     charts: dict[str, tuple[str, alt.LayerChart]] = {}
     course = course_of(figures.ticks, shape.bars)
-    if any(each.total.settled for each in course.bins):
+    if not course.brief and any(each.total.settled for each in course.bins):
         charts["outcomes"] = ("Records a second, by outcome", _outcomes(course, shape))
-    if any(each.total.sent for each in course.bins):
-        charts["requests"] = ("Requests a second", _requests(course, shape, figures.limit))
-    if course.latency:
+    if not course.brief and any(each.total.sent for each in course.bins):
+        limit = None if figures.exceeded else figures.limit
+        charts["requests"] = ("Requests a second", _requests(course, shape, limit))
+    if not course.brief and course.latency:
         charts["latency"] = ("How long replies took, over time", _latency(course, shape))
+    if course.latency:
         charts["replies"] = ("Replies by how long they took", _replies(course, shape))
     if figures.times.counts:
         title = f"Records by the {figures.times.unit} in which they happened"

@@ -70,7 +70,7 @@ def _left_out(figures: Figures) -> list[Html]:
     return [
         tag("h3", "Left out of their records"),
         tag("p", "Optional values that broke a rule; their records go without them."),
-        table("Left out", ("Rule", "Values"), rows, kind="compact"),
+        table("Left out", ("Rule", "Values"), rows, wrap={0}, kind="compact"),
     ]
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from backfill.deliver.meter import SLICE
+from backfill.model import State, Tick
 from backfill.report.axes import PHONE
-from backfill.report.course import course_of, percentile
+from backfill.report.course import Course, course_of, percentile
 from backfill.report.gather import Figures
 from backfill.report.markup import Html, tag
 from backfill.report.parts import alternative, figure, section
 from backfill.report.pictures import Picture
 from backfill.report.tables import course_table, replies_table, table, times_table
-from backfill.report.wording import amount, clock, counted, milliseconds
+from backfill.report.wording import amount, clock, counted, lasting, milliseconds, records, requests
 from backfill.terminal import duration
 
 __all__ = ["event_times", "over_time", "replies"]
 
+_EDGES = " A run's first and last slices may be filled in part."
 _CUT = " A dotted line stands where a pause between requests was cut out."
 
 
@@ -25,18 +28,30 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     if not course.bins:
         return section("time", "Over time", tag("p", "Nothing was sent yet."))
     first, last = course.bins[0].start, course.bins[-1].stop
-    most = max(each.rate for each in course.bins)
     pauses = len(course.stretches) - 1
-    words = (
-        f"From {clock(first)} to {clock(last)}; {duration(course.seconds)} of it at work"
-        + (
-            f", with {amount(pauses)} longer pause{'s' if pauses > 1 else ''} between"
-            if pauses
-            else ""
-        )
-        + f". The busiest slice had {amount(most)} requests a second."
+    at_work = lasting(figures.at_work)
+    if course.brief and figures.seconds is None:
+        at_work = f"at most {at_work}"
+    words = f"From {clock(first)} to {clock(last)}; {at_work} of it at work" + (
+        f", with {amount(pauses)} longer pause{'s' if pauses > 1 else ''} between."
+        if pauses
+        else "."
     )
-    cut = _CUT if pauses else ""
+    table = alternative(
+        course_table(course_of(figures.ticks, 100)), "Outcomes, requests and replies over time"
+    )
+    if course.brief:
+        return section(
+            "time",
+            "Over time",
+            tag("p", words),
+            tag("p", f"{_totals(course)} That is too short for a picture of its course."),
+            table,
+        )
+    most = max(each.rate for each in course.bins)
+    if most >= (figures.status.rate or 0):  # a burst may be shorter than a slice
+        words += f" The busiest slice had {amount(most)} requests a second."
+    cut = (_EDGES if course.width == SLICE else "") + (_CUT if pauses else "")
     caption = [
         tag("span", f"Mean over {duration(width)}, in UTC.{cut}", class_=kind)
         for kind, width in (
@@ -44,9 +59,6 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
             ("phone", course_of(figures.ticks, PHONE.bars).width),
         )
     ]
-    allowed = ""
-    if figures.limit is not None:
-        allowed = f" The dashed line is the rate that was configured: {amount(figures.limit)}."
     return section(
         "time",
         "Over time",
@@ -55,11 +67,30 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         figure(pictures.get("outcomes"), words, caption)
         or tag("p", "No record was delivered, failed or became unknown in this time."),
         tag("h3", "Requests a second, and those told to slow down"),
-        figure(pictures.get("requests"), words, [*caption, allowed]),
-        alternative(
-            course_table(course_of(figures.ticks, 100)), "Outcomes, requests and replies over time"
-        ),
+        figure(pictures.get("requests"), words, [*caption, _allowed(figures)]),
+        table,
     )
+
+
+def _totals(course: Course) -> str:
+    """All that was done in a course, where its slices say nothing of its speed."""
+    total = Tick.total(course.bins[0].start, [each.total for each in course.bins])
+    slowed = f", {amount(total.throttled)} of them told to slow down" if total.throttled else ""
+    became = ", ".join(
+        f"{records(count)} {state}"
+        for state in (State.DELIVERED, State.UNKNOWN, State.FAILED)
+        if (count := getattr(total, state))
+    )
+    return f"{requests(total.sent)}{slowed}; {became or 'no record was settled'}."
+
+
+def _allowed(figures: Figures) -> str:
+    if figures.limit is None:
+        return ""
+    limit = amount(figures.limit)
+    if figures.exceeded:
+        return f" The configuration says {limit} a second, and a run was told another rate."
+    return f" The dashed line is the rate that was configured: {limit}."
 
 
 def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
@@ -73,7 +104,9 @@ def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     if not rows:
         return section("latency", "How long replies took", tag("p", "There was no reply yet."))
     words = ", ".join(f"{name} {milliseconds(value)}" for name, _, value in rows)
-    words = f"{amount(latency.total())} replies: {words}."
+    total = latency.total()
+    words = f"{amount(total)} {'reply' if total == 1 else 'replies'}: {words}."
+    over = figure(pictures.get("latency"), words, "On a logarithmic scale.")
     return section(
         "latency",
         "How long replies took",
@@ -84,8 +117,8 @@ def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
             numbers={2},
             kind="compact",
         ),
-        tag("h3", "Percentiles over time"),
-        figure(pictures.get("latency"), words, "On a logarithmic scale."),
+        tag("h3", "Percentiles over time") if over is not None else None,
+        over,
         tag("h3", "Replies by how long they took"),
         figure(pictures.get("replies"), words, "Each bar reaches to 1.4 times where it begins."),
         alternative(replies_table(latency), "Replies by how long they took"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from backfill.model import State
+from backfill.terminal import duration
 
 __all__ = [
     "COLOURS",
     "amount",
     "clock",
+    "lasting",
     "milliseconds",
     "moment",
     "records",
+    "requests",
     "share",
     "size",
 ]
@@ -38,6 +41,11 @@ def amount(count: float) -> str:
 def records(count: int) -> str:
     """`1 record`, `2 records`."""
     return "1 record" if count == 1 else f"{amount(count)} records"
+
+
+def requests(count: int) -> str:
+    """`1 request`, `2 requests`."""
+    return "1 request" if count == 1 else f"{amount(count)} requests"
 
 
 def counted(count: int, one: str = "was", many: str = "were") -> str:
@@ -77,6 +85,11 @@ def milliseconds(value: float) -> str:
     if value >= 950:
         return f"{value / 1000:.1f} s" if value < 9500 else f"{value / 1000:.0f} s"
     return f"{value:.2g} ms" if value < 99.5 else f"{round(value, -1):.0f} ms"
+
+
+def lasting(seconds: float) -> str:
+    """A time that has passed: `1.2 s`, `20 s`, `3 h 20 min`."""
+    return milliseconds(1000 * seconds) if seconds < 59.5 else duration(seconds)
 
 
 def size(count: int) -> str:

@@ -22,6 +22,7 @@ from backfill.report.gather import Figures, gather
 from backfill.report.page import page
 from backfill.report.pictures import draw
 from backfill.report.wording import COLOURS, amount
+from backfill.standing import remember_end, remember_start
 from tests.report.documents import parse, words
 from tests.report.jobs import NOW, deliver, make_job, ticks
 
@@ -39,7 +40,7 @@ def busy_job(directory: Path) -> Job:
         examples=examples,
         name=f"exports/{HOSTILE}.csv",
         delivery={"rate": "50/s", "guarantee": "at-most-once"},
-        warnings=(HOSTILE,),
+        warnings=(HOSTILE, f"{'long_name' * 12}.csv holds no row"),
     )
     deliver(
         job,
@@ -89,6 +90,13 @@ def rows(element: Element, caption: str | None = None) -> dict[str, list[str]]:
         if caption is None or words(table[0]) == caption
         for row in table.iter("tr")
     }
+
+
+def cards(document: Element) -> dict[str, str]:
+    """The tiles at the top by their headings."""
+    found = document.find(".//dl[@class='cards']")
+    assert found is not None
+    return {words(card[0]): words(card[1]) for card in found}
 
 
 def test_nothing_of_it_comes_from_elsewhere(text: str, document: Element) -> None:
@@ -339,7 +347,50 @@ def test_a_run_of_one_slice_and_one_reply_can_be_drawn(tmp_path: Path) -> None:
     deliver(job, [(0, 1, State.DELIVERED, "")], ticks(1, sent=1, delivered=1))
     document = parsed(job)
     assert "Nothing is left to do" in words(section(document, "next"))
-    assert len([each for each in document.iter() if each.get("role") == "img"]) == 6
+    named = [each.get("aria-label", "") for each in document.iter() if each.get("role") == "img"]
+    assert [re.split("[.:]", name)[0] for name in named] == [
+        "The books of 1 records",
+        "Replies by how long they took",
+        "Records by the hour in which they happened",
+    ]
+
+
+def test_a_short_run_is_told_in_words_that_agree_with_each_other(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "a.job", buckets=(300,), delivery={"rate": "5/s"})
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        remember_start(ledger, "https://api.example.com")
+    deliver(job, [(0, 211, State.DELIVERED, "")], ticks(1, sent=211, throttled=3, delivered=211))
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        remember_end(ledger, 1.2, None)
+    document = parsed(job)
+    told = words(section(document, "time"))
+    assert "15:06:50 UTC; 1.2 s of it at work." in told
+    assert "211 requests, 3 of them told to slow down; 211 records delivered." in told
+    assert "too short for a picture" in told
+    # A slice of time is ten seconds wide, whatever part of it was worked through.
+    for misleading in ("21.1", "busiest", "configured", "10 s of it"):
+        assert misleading not in told
+    assert cards(document)["Rate"].startswith("176/s ")
+    assert "Percentiles over time" not in words(section(document, "latency"))
+    assert rows(section(document, "time"), "Over time")["2025-06-15 15:06:40 UTC"][4] == "211"
+
+
+def test_a_crashed_run_of_one_slice_has_no_rate(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "a.job")
+    deliver(job, [(0, 9, State.DELIVERED, "")], ticks(1))
+    document = parsed(job)
+    assert "Rate" not in cards(document)
+    assert "; at most 10 s of it at work." in words(section(document, "time"))
+
+
+def test_a_rate_that_was_told_at_the_start_is_not_called_the_configured_one(
+    tmp_path: Path,
+) -> None:
+    job = make_job(tmp_path / "a.job", delivery={"rate": "2/s"})
+    deliver(job, [(0, 9, State.DELIVERED, "")], ticks(9))
+    told = words(section(parsed(job), "time"))
+    assert "The configuration says 2 a second, and a run was told another rate." in told
+    assert "dashed" not in told
 
 
 @pytest.mark.parametrize(

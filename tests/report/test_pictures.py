@@ -98,6 +98,24 @@ def test_the_configured_rate_is_drawn_where_there_is_one(
     assert 'stroke-dasharray="6,3"' not in draw(gather(free))["requests"].desk
 
 
+@pytest.mark.parametrize(("rate", "drawn"), [("4/s", True), ("3.5/s", True), ("3/s", False)])
+def test_the_configured_rate_is_drawn_only_where_it_held(
+    tmp_path: Path, rate: str, drawn: bool
+) -> None:
+    job = make_job(tmp_path / "a.job", delivery={"rate": rate})
+    deliver(job, [(0, 3, State.DELIVERED, "")], ticks(9, sent=40))
+    requests = draw(gather(job))["requests"]
+    assert ('stroke-dasharray="6,3"' in requests.desk) is drawn
+
+
+def test_nothing_is_drawn_over_time_of_slices_that_were_filled_in_part(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "a.job")
+    deliver(job, [(0, 3, State.DELIVERED, "")], [*ticks(2), *ticks(1, start=1_750_090_000)])
+    assert list(draw(gather(job))) == ["replies", "times"]
+    deliver(job, [], ticks(3, start=1_750_190_000))
+    assert list(draw(gather(job))) == NAMES[1:]
+
+
 def test_a_phone_gets_a_drawing_of_its_own(pictures: dict[str, Picture]) -> None:
     for picture in pictures.values():
         width = float(re.findall(r'viewBox="0 0 ([0-9.]+) ', picture.phone)[0])
