@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from backfill.config import Config
@@ -33,10 +32,17 @@ def refuse_own_files(
     These are its sources, its configuration, and what a job keeps in its directory, be it this
     job or another one. Files are told by where they really lie, whatever leads there.
     """
+    known = manifest.config_file(directory)
+    base = known.parent if known is not None else directory
+    configurations = [] if known is None else [known]
+    if config is not None:
+        base = config.directory
+        configurations += [] if config.path is None else [config.path]
+    entries = (*manifest.events, *manifest.contacts)
     what = None
-    if any(_same(target, source) for source in _sources(directory, manifest, config)):
+    if any(_same(target, base / entry.path) for entry in entries):
         what = "is a source of the job"
-    elif any(_same(target, path) for path in _configurations(directory, manifest, config)):
+    elif any(_same(target, path) for path in configurations):
         what = "is the configuration of the job"
     elif _in_a_job(target, directory):
         what = "is a place where a job keeps what it knows"
@@ -46,25 +52,6 @@ def refuse_own_files(
             where=str(target),
             hint="Nothing was written. Name another file.",
         )
-
-
-def _sources(directory: Path, manifest: Manifest, config: Config | None) -> Iterator[Path]:
-    if config is not None:
-        places = [config.directory]
-    else:
-        # Where the configuration is gone, all places in which it can have been are looked into.
-        places = [directory, directory.absolute().parent]
-        if manifest.config_path:
-            places.append(directory / Path(manifest.config_path).parent)
-    for entry in (*manifest.events, *manifest.contacts):
-        yield from (place / entry.path for place in places)
-
-
-def _configurations(directory: Path, manifest: Manifest, config: Config | None) -> Iterator[Path]:
-    if config is not None and config.path is not None:
-        yield config.path
-    if manifest.config_path:
-        yield directory / manifest.config_path
 
 
 def _in_a_job(target: Path, directory: Path) -> bool:

@@ -59,24 +59,37 @@ def test_whatever_name_leads_to_a_source_it_is_known(
     assert "place where a job keeps" in refuse(job, Path("way/pristo.job/rejected.parquet"))
 
 
-def test_paths_of_sources_are_relative_to_the_configuration(job: Job, tmp_path: Path) -> None:
+def test_a_source_is_known_wherever_its_path_is_counted_from(job: Job, tmp_path: Path) -> None:
     place = tmp_path / "project"
-    events = [entry.model_copy(update={"path": entry.name}) for entry in job.manifest.events]
-    assert not any(Path(entry.path).is_absolute() for entry in events)
-    manifest = job.manifest.model_copy(update={"events": tuple(events)})
-    for config in (job.config, None):
-        with pytest.raises(ConfigError, match="is a source"):
-            refuse_own_files(place / "events.parquet", job.directory, manifest, config)
+    (entry,) = job.manifest.events
+    for path in ("events.parquet", str(place / "events.parquet")):
+        events = (entry.model_copy(update={"path": path}),)
+        manifest = job.manifest.model_copy(update={"events": events})
+        for config in (job.config, None):
+            with pytest.raises(ConfigError, match="is a source"):
+                refuse_own_files(place / "events.parquet", job.directory, manifest, config)
+
+
+def test_a_job_that_was_moved_with_its_sources_keeps_them(job: Job, tmp_path: Path) -> None:
+    moved = (tmp_path / "project").rename(tmp_path / "moved")
+    again = open_job(moved / "pristo.job")
+    assert "is a source" in refuse(again, moved / "events.parquet")
+    (moved / "pristo.toml").write_text("broken")
+    again = open_job(moved / "pristo.job")
+    assert again.config is None
+    assert "is a source" in refuse(again, moved / "contacts.csv")
+    assert "is the configuration" in refuse(again, moved / "pristo.toml")
 
 
 def test_nothing_that_a_job_keeps_is_written_over(job: Job, tmp_path: Path) -> None:
     status = job.status()
     kept = [path for path in job.directory.rglob("*") if path != job.directory / "report.html"]
-    assert {"manifest.json", "ledger.sqlite", "ready", ".lock"} <= {path.name for path in kept}
+    assert {"manifest.json", "ledger.sqlite", "ready"} <= {path.name for path in kept}
     for path in kept:
         if not path.is_dir():
             assert "where a job keeps" in refuse(job, path)
-    for name in ("ready/new.csv", "sources/new.parquet", "ledger.sqlite-wal", "Rejected.parquet"):
+    names = ".lock", "ready/new.csv", "sources/new.parquet", "ledger.sqlite-wal", "Rejected.parquet"
+    for name in names:
         with pytest.raises(ConfigError, match="where a job keeps"):
             refuse_own_files(job.directory / name, job.directory, job.manifest, job.config)
     assert job.status() == status
