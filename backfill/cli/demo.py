@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -40,13 +41,14 @@ def demo(directory: Path) -> None:
     """
     from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.run import halting_on_signals  # noqa: PLC0415
-    from backfill.cli.text import print_status  # noqa: PLC0415
+    from backfill.cli.text import print_status, program  # noqa: PLC0415
     from backfill.errors import BackfillError  # noqa: PLC0415
     from backfill.model import Secret  # noqa: PLC0415
     from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 
     _lay_out(directory)
+    called, place = program(), shlex.quote(str(directory))
     commands = []
     balanced = True
     for name in _CONFIGS:
@@ -69,19 +71,19 @@ def demo(directory: Path) -> None:
                     rate="2000/s",
                     max_errors="50%",
                 )
-            print_status(status)
+            print_status(status, program=called)
             balanced = balanced and status.books.balanced
             if status.stop is not None:
                 sys.exit(status.exit_code)
-            commands.append(f"backfill status {directory / name}")
+            commands.append(f"{called} status {place}/{name}")
     if not balanced:
         raise BackfillError("the books of the demo do not balance", hint="Please report this.")
     click.secho("\nThree jobs, and every row of them in exactly one state.", bold=True)
     click.echo(f"The files, the configurations and the jobs lie in {directory}/. Look around:")
     for command in (
-        f"backfill records {directory / 'pristo.job'} --state rejected -o rejected.csv",
+        f"{called} records {place}/pristo.job --state rejected -o rejected.csv",
         *commands,
-        f"backfill report {directory / 'pristo.job'}",
+        f"{called} report {place}/pristo.job",
     ):
         click.echo(f"  {command}")
 

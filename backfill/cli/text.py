@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,7 +17,7 @@ from backfill.model import State, Stop, StopKind
 from backfill.status import Phase, Status
 from backfill.terminal import cells, duration, pad, printable
 
-__all__ = ["WIDTH", "print_json", "print_status", "wrapped"]
+__all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
 
 WIDTH = 80
 
@@ -34,8 +37,18 @@ def print_json(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, ensure_ascii=False))
 
 
-def print_status(status: Status, *, reasons: bool = True) -> None:
-    """The books, the reasons, the rate, and what to do next."""
+def program() -> str:
+    """How to call this program in the shell that it was started from."""
+    if shutil.which("backfill"):
+        return "backfill"
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m backfill"
+    return shlex.quote(str(started))
+
+
+def print_status(status: Status, *, reasons: bool = True, program: str = "backfill") -> None:
+    """The books, the reasons, the rate, and what to do next, to be typed as `program`."""
     books = status.books
     click.secho(f"\n{printable(status.job)}: {status.phase}", bold=True)
     width = len(f"{books.input:,}")
@@ -69,10 +82,11 @@ def print_status(status: Status, *, reasons: bool = True) -> None:
     if status.stop is not None:
         _print_stop(status.stop, status)
     if status.next is not None:
-        click.echo(f"\nNext: {click.style(status.next, bold=True)}")
+        command = f"{program}{status.next.removeprefix('backfill')}"
+        click.echo(f"\nNext: {click.style(command, bold=True)}")
         if books.unknown and not books.pending:
             job = shlex.quote(status.job)
-            click.echo(f"  then: backfill resolve {job} --resend, --delivered or --failed")
+            click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
 
 
 def _print_stop(stop: Stop, status: Status) -> None:

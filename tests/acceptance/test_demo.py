@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -30,8 +31,13 @@ def test_the_demo_ends_with_three_balanced_books(tmp_path):
         assert records["delivered"] > 5_000
         assert records["rejected"] > 0
         assert records["duplicate"] > 0
-    for command in re.findall(r"^  (backfill records .*)$", ended.out, re.MULTILINE):
-        backfill(*command.split()[1:], cwd=tmp_path, expect=[0])
+    lines = r"^(?:  |Next: )(\S.* (?:records|status|report) \S+\.(?:job|toml).*)$"
+    hints = re.findall(lines, ended.out, re.MULTILINE)
+    assert len(hints) == 8
+    for command in hints:
+        words = shlex.split(command)  # as a shell would, with the PATH of this process
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, (command, done.stderr)
 
 
 def test_a_directory_that_no_demo_made_is_left_alone(tmp_path):
