@@ -26,9 +26,9 @@ class Phase(StrEnum):
 class Status:
     """A job at one moment. `status["records"]["failed"]` reads it like the object of `--json`.
 
-    `rate` is in requests a second while requests were being sent, over all runs; `seconds_left`
-    the time that the pending records need at that rate. Both are None before there is anything
-    to go by. `next` is the command to type now.
+    `rate` is in requests a second, of the last minute while the job is running, else over all
+    runs that came to an end; `seconds_left` the time that the pending records need at that pace.
+    Both are None before there is anything to go by. `next` is the command to type now.
     """
 
     job: str
