@@ -279,6 +279,9 @@ def test_a_job_of_one_part_or_many_reads_such_times_and_rejects_the_others(tmp_p
     assert job.bodies[0]["occurredAt"] == "2024-03-01T08:00:00Z"
     assert job.bodies[29]["occurredAt"] == "2024-03-02T08:29:00Z"
     assert job.bodies[30]["occurredAt"] == "2024-03-01T08:00:00Z"
-    assert job.reasons == {32: "occurredAt|format", 33: "occurredAt|required"}
+    assert job.reasons == {
+        32: "contact.language|language;occurredAt|format",
+        33: "occurredAt|required",
+    }
     assert job.manifest.dropped == {"contact.language|language": 15}
     assert job.manifest.shape["events"]["time_format"] == ["%d.%m.%Y %H:%M"]
