@@ -17,7 +17,8 @@ from backfill.version import VERSION
 
 if TYPE_CHECKING:
     from backfill.api import plan
-    from backfill.job import Job, open_job
+    from backfill.job import Job
+    from backfill.jobs import open_job
     from backfill.status import Status
 
 __version__ = VERSION
@@ -27,7 +28,7 @@ __all__ = ["BackfillError", "Job", "Status", "__version__", "open_job", "plan"]
 _HOMES = {
     "Job": "backfill.job",
     "Status": "backfill.status",
-    "open_job": "backfill.job",
+    "open_job": "backfill.jobs",
     "plan": "backfill.api",
 }
 

@@ -9,7 +9,8 @@ from typing import Any
 from backfill.config import config_from_mapping, load_config
 from backfill.errors import ConfigError
 from backfill.frames import discard_unused_frames, is_frame, store_frames
-from backfill.job import Job, plan_job
+from backfill.job import Job
+from backfill.jobs import plan_job
 from backfill.model import Progress
 from backfill.naming import job_directory
 from backfill.progress import PlanBar

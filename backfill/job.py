@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from backfill.audit import audit
-from backfill.config import Config, load_config
+from backfill.config import Config
 from backfill.credentials import credential_for
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
 from backfill.errors import BusyError, ConfigError, ReadOnlyError
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
-from backfill.model import Progress, Secret, State, Stop
-from backfill.naming import job_directory, job_name
+from backfill.model import Secret, State, Stop
+from backfill.naming import job_name
 from backfill.outputs import refuse_own_files
 from backfill.own_thread import await_own_thread, run_in_own_thread
-from backfill.planning import LEDGER, locked, make_directory, plan_into, refuse_change
+from backfill.planning import LEDGER, locked, refuse_change
 from backfill.settings import delivery_for, settings_for
 from backfill.soundness import reading
 from backfill.standing import (
@@ -38,61 +38,11 @@ from backfill.status import Status
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Job", "find_or_plan", "open_job", "plan_job"]
+__all__ = ["Job"]
 
 log = logging.getLogger("backfill.job")
 
 Observer = Callable[[Snapshot], None]
-
-
-def plan_job(
-    config: Config,
-    directory: Path,
-    *,
-    anew: bool = True,
-    progress: Progress | None = None,
-) -> Job:
-    """Prepare a job without any network, or open it where it is prepared already.
-
-    Raises ConfigError, SourceError, ChangedError or BusyError.
-    """
-    destination(config.destination)
-    make_directory(directory)
-    with locked(directory):
-        manifest = plan_into(directory, config, anew=anew, progress=progress)
-    return Job(directory, manifest, config)
-
-
-def open_job(name: str | Path) -> Job:
-    """Open a job by its directory or its configuration file. Raises JobError if there is none.
-
-    To look at a job named by its directory no configuration is needed: one that is broken by now
-    is complained of when the job is to run.
-    """
-    directory = job_directory(name)
-    manifest = Manifest.read(directory)
-    if Path(name).is_file():
-        return Job(directory, manifest, load_config(name))
-    known = manifest.config_file(directory)
-    try:
-        return Job(directory, manifest, load_config(known) if known and known.is_file() else None)
-    except ConfigError as error:
-        return Job(directory, manifest, broken=error)
-
-
-def find_or_plan(
-    name: str | Path, job: str | Path | None = None, *, progress: Progress | None = None
-) -> Job:
-    """Open the job of a configuration, planning it if need be, or a job's directory, to run it.
-
-    Raises what `plan_job` does, ChangedError among it, and JobError.
-    """
-    if job is None and job_directory(name) == Path(name):
-        found = open_job(name)
-        found.refuse_change()
-        return found
-    config = load_config(name)
-    return plan_job(config, job_directory(name, job), anew=False, progress=progress)
 
 
 class Job:

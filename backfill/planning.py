@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -61,7 +62,7 @@ def locked(directory: Path) -> Iterator[None]:
         raise BusyError(
             "another process works on this job",
             where=str(directory),
-            hint=f"Wait for it, or look on: backfill status {directory}",
+            hint=f"Wait for it, or look on: backfill status {shlex.quote(str(directory))}",
         ) from None
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -111,14 +112,14 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
             f"{changed} since the job was planned",
             where=str(directory),
             hint="Nothing was sent yet, so it can be planned anew: "
-            + (f"backfill plan {name}" if name else "call plan(…) again."),
+            + (f"backfill plan {shlex.quote(str(name))}" if name else "call plan(…) again."),
         )
     raise ChangedError(
         f"{changed}, and some of the job was sent already",
         where=str(directory),
         hint="Undo the change, or plan what is new as a job of its own: "
         + (
-            f"backfill plan {name} --job NEW.job,"
+            f"backfill plan {shlex.quote(str(name))} --job NEW.job,"
             f' with delivered_by = ["{directory}"] under [dedupe].'
             if name
             else f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).'

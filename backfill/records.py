@@ -6,6 +6,7 @@ as-of join, so the cost is that of reading the rows once.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
                 f"{unknown} of its records are unknown: sent, and nobody can say whether they"
                 " arrived",
                 where=f"delivered_by {directory}",
-                hint=f"Settle them first: backfill resolve {directory} --delivered (or --resend).",
+                hint=f"Settle them first: backfill resolve {shlex.quote(str(directory))} --delivered"
+                " (or --resend).",
             )
         parts = [
             _with_state(directory, manifest, bucket, spans)

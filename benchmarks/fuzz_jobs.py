@@ -16,7 +16,8 @@ import polars as pl
 
 from backfill.config import load_config
 from backfill.errors import BackfillError
-from backfill.job import Job, open_job, plan_job
+from backfill.job import Job
+from backfill.jobs import open_job, plan_job
 from backfill.model import Secret, State
 from backfill.report.gather import gather
 from backfill.report.page import page

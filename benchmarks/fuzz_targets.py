@@ -19,7 +19,8 @@ from backports import zstd
 
 from backfill.config import Files, load_config
 from backfill.errors import ConfigError
-from backfill.job import Job, plan_job
+from backfill.job import Job
+from backfill.jobs import plan_job
 from backfill.prepare.sources import open_source
 from benchmarks.fuzz_mutations import spoilt_bytes, spoilt_toml
 

@@ -21,7 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"audit", "deliver", "export", "outputs", "records", "soundness"}),
     frozenset({"naming", "own_thread", "planning", "settings", "standing"}),
     frozenset({"job", "frames", "discover"}),
-    frozenset({"report", "sandbox", "progress"}),
+    frozenset({"jobs", "report", "sandbox", "progress"}),
     frozenset({"api"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

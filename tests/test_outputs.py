@@ -9,7 +9,8 @@ import pytest
 
 from backfill.config import load_config
 from backfill.errors import ConfigError
-from backfill.job import Job, open_job, plan_job
+from backfill.job import Job
+from backfill.jobs import open_job, plan_job
 from backfill.outputs import refuse_own_files
 from tests.acceptance.sources import pristo_job, watch_job
 

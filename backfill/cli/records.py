@@ -28,7 +28,7 @@ def records(job: str, state: str | None, output: str | None) -> None:
     source's own columns; without -o as CSV to standard output. Rows of `rejected` and
     `failed`, once mended, can be fed back in as they are.
     """
-    from backfill.job import open_job  # noqa: PLC0415 - not for `--help`
+    from backfill.jobs import open_job  # noqa: PLC0415 - not for `--help`
 
     found = open_job(job)
     found.write_records(sys.stdout.buffer if output is None else output, state)

@@ -57,7 +57,7 @@ def run(
     from backfill.cli.announce import announce  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
     from backfill.credentials import credential_for  # noqa: PLC0415
-    from backfill.job import find_or_plan  # noqa: PLC0415
+    from backfill.jobs import find_or_plan  # noqa: PLC0415
     from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet, lines=True) as bar:

@@ -68,7 +68,7 @@ def test_tricks_in_an_address_send_nothing_anywhere(tmp_path, where):
     """All in one process each, as the program would be asked by a script."""
     from backfill.config import load_config
     from backfill.errors import ConfigError
-    from backfill.job import plan_job
+    from backfill.jobs import plan_job
     from backfill.model import Secret
 
     plain = pristo_job(tmp_path, 2).read_text(encoding="utf-8")

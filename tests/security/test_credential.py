@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.job import open_job
+from backfill.jobs import open_job
 from backfill.model import Secret
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.job import open_job
+from backfill.jobs import open_job
 from tests.acceptance.program import backfill
 from tests.acceptance.wire import wire
 

@@ -12,7 +12,7 @@ import pytest
 
 from backfill.config import load_config
 from backfill.errors import BackfillError, JobError
-from backfill.job import open_job, plan_job
+from backfill.jobs import open_job, plan_job
 from backfill.model import Secret
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
