@@ -112,8 +112,8 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
                 f"{unknown} of its records are unknown: sent, and nobody can say whether they"
                 " arrived",
                 where=f"delivered_by {directory}",
-                hint=f"Settle them first: backfill resolve {shlex.quote(str(directory))} --delivered"
-                " (or --resend).",
+                hint="Settle them first: backfill resolve"
+                f" {shlex.quote(str(directory))} --delivered (or --resend).",
             )
         parts = [
             _with_state(directory, manifest, bucket, spans)
