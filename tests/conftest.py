@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import signal
 
-# Whoever starts the tests in the background of a script has SIGINT ignored, here and in every
-# process that a test starts; tests of Ctrl-C need one that is heard.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Whoever starts the tests in the background of a script, or under `nohup`, has these ignored here
+# and in every process that a test starts; tests of Ctrl-C and of lost terminals need them heard.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
