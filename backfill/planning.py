@@ -13,11 +13,10 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -149,15 +148,25 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
             return f"the configuration changed: {_changed_keys(manifest, config)}"
     for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
         if entries:
-            files = Files.model_validate(_files_of(manifest.shape[section]))
+            files = _files_of(directory, manifest, section)
             if (changed := difference_of(files, entries, base)) is not None:
                 return changed
     return None
 
 
-def _files_of(section: Mapping[str, Any]) -> dict[str, Any]:
-    """What a section of the configuration says of its files."""
-    return {name: value for name, value in section.items() if name in Files.model_fields}
+def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
+    """What a section of the configuration said of its files. Raises JobError."""
+    try:
+        content = dict(manifest.shape[section])
+        return Files.model_validate(
+            {name: content[name] for name in Files.model_fields if name in content}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(
+            f"the manifest is damaged: it does not say where the {section} lie",
+            where=str(directory),
+            hint="Restore the job's directory from a copy.",
+        ) from error
 
 
 def _refuse_strangers(directory: Path) -> None:

@@ -186,7 +186,9 @@ class Jobs(Target):
             if way == 3:
                 path.write_bytes(data[: chance.randrange(len(data) + 1)])
             elif path.suffix == ".json" and way < 6:
-                path.write_text(_spoilt_json(chance, data.decode()), encoding="utf-8")
+                path.write_text(
+                    _spoilt_json(chance, data.decode("utf-8", "replace")), encoding="utf-8"
+                )
             elif path.suffix == ".parquet" and way == 4 and data == self._whole_of(path):
                 pl.read_parquet(data).head(chance.randrange(5)).write_parquet(path)
             else:

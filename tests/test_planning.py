@@ -1,4 +1,4 @@
-"""Why a plan could not be written, as the operating system has it."""
+"""Why a plan could not be written, and whether a job is still what was planned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import resource
 import polars as pl
 import pytest
 
-from backfill.planning import _system_words
+from backfill.config import load_config
+from backfill.errors import JobError
+from backfill.jobs import plan_job
+from backfill.planning import _system_words, difference
+from tests.acceptance.sources import pristo_job
 
 WITH_NUMBER = "parquet: underlying IO error: No space left on device (os error 28)"
 WITHOUT = "parquet: File out of specification: Invalid thrift: transport error"
@@ -37,3 +41,13 @@ def test_where_polars_does_not_say_why_a_write_failed_it_is_tried_again(tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert words == os.strerror(errno.EFBIG)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"events": None}, {"events": {"files": 7}}, {"events": {"separator": "ab"}}]
+)
+def test_a_manifest_that_does_not_say_where_its_source_lies_is_damaged(tmp_path, shape):
+    job = plan_job(load_config(pristo_job(tmp_path, 3)), tmp_path / "a.job")
+    manifest = job.manifest.model_copy(update={"shape": shape})
+    with pytest.raises(JobError, match="the manifest is damaged"):
+        difference(tmp_path / "a.job", manifest, None)
