@@ -1,14 +1,17 @@
-"""A file that appears whole or not at all, and one that survives a power cut."""
+"""Files that appear whole or not at all, survive a power cut, or cannot be written."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["put_in_place", "sync"]
+__all__ = ["put_in_place", "sync", "system_words"]
+
+_PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 
 
 @contextmanager
@@ -39,3 +42,23 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def system_words(error: BaseException, directory: Path) -> str | None:
+    """What the operating system says is wrong with writing into a directory; None for other errors."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # Polars wraps what it meets while writing in an error, or a panic, of its own, which does
+    # not always say what it was: so it is tried again.
+    if not type(error).__module__.startswith(("polars", "pyo3")):
+        return None
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    if found is not None:
+        return os.strerror(int(found[1]))
+    try:
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            for _ in range(_PROBE // 4096):
+                file.write(b"\0" * 4096)
+    except OSError as again:
+        return again.strerror or str(again)
+    return None

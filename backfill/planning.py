@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,14 +32,13 @@ from backfill.errors import (
 from backfill.ledger import Ledger
 from backfill.manifest import Manifest
 from backfill.model import Progress
-from backfill.placing import sync
+from backfill.placing import sync, system_words
 from backfill.soundness import refuse_links
 
 __all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "refuse_change"]
 
 LEDGER = "ledger.sqlite"
 
-_PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 _LOCK = ".lock"
 _DRAFT = ".preparing"
 _OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
@@ -217,7 +214,7 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
         )
         _make_durable(draft)
     except BaseException as error:
-        reason = _system_words(error, draft)
+        reason = system_words(error, draft)
         shutil.rmtree(draft, ignore_errors=True)
         if reason is None:
             raise
@@ -266,26 +263,6 @@ def _remembered(config: Path, directory: Path) -> str:
     """A configuration's path from its job's directory where the two can only be moved together."""
     path, job = config.absolute(), directory.absolute()
     return os.path.relpath(path, job) if job.is_relative_to(path.parent) else str(path)
-
-
-def _system_words(error: BaseException, draft: Path) -> str | None:
-    """What the operating system says is wrong with writing a draft; None for other errors."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    # Polars wraps what it meets while writing in an error, or a panic, of its own, which does
-    # not always say what it was: so it is tried again.
-    if not type(error).__module__.startswith(("polars", "pyo3")):
-        return None
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    if found is not None:
-        return os.strerror(int(found[1]))
-    try:
-        with tempfile.TemporaryFile(dir=draft, buffering=0) as file:
-            for _ in range(_PROBE // 4096):
-                file.write(b"\0" * 4096)
-    except OSError as again:
-        return again.strerror or str(again)
-    return None
 
 
 def _make_durable(draft: Path) -> None:
