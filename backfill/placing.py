@@ -45,7 +45,7 @@ def sync(path: Path) -> None:
 
 
 def system_words(error: BaseException, directory: Path) -> str | None:
-    """What the operating system says is wrong with writing into a directory; None for other errors."""
+    """What the operating system says is wrong with writing into a directory, None for others."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     # Polars wraps what it meets while writing in an error, or a panic, of its own, which does
