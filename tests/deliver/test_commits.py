@@ -149,6 +149,20 @@ async def test_a_quiet_period_is_stored_with_the_next_transaction():
     assert setting.book.quiet == [1234.5]
 
 
+async def test_a_small_fact_is_stored_before_what_came_in_with_it_or_alone():
+    setting = Setting()
+    setting.book.go.release(2)
+    setting.committer.remember("reached", "yes")
+    setting.committer.settle(delivered(9))
+    setting.committer.close()
+    await setting.committer.run()
+    assert setting.book.facts == {"reached": "yes"}
+    assert setting.book.groups == [([delivered(9)], [])]
+    setting.committer.remember("other", "too")
+    await setting.committer.run()
+    assert setting.book.facts == {"reached": "yes", "other": "too"}
+
+
 async def test_after_a_fault_nobody_may_send():
     setting = Setting()
     setting.book.error = LedgerError("the disk is full")
