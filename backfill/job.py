@@ -17,12 +17,12 @@ from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
 from backfill.errors import BusyError, ConfigError, ReadOnlyError
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, Manifest
 from backfill.model import Secret, State, Stop
 from backfill.naming import job_name
 from backfill.outputs import refuse_own_files
 from backfill.own_thread import await_own_thread, run_in_own_thread
-from backfill.planning import LEDGER, locked, refuse_change
+from backfill.planning import locked, refuse_change
 from backfill.settings import delivery_for, settings_for
 from backfill.soundness import reading
 from backfill.standing import (

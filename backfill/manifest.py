@@ -17,11 +17,28 @@ from backfill.errors import JobError
 from backfill.model import Books, Lane
 from backfill.placing import sync
 
-__all__ = ["FORMAT", "Bucket", "Example", "Facts", "Manifest", "SourceEntry"]
+__all__ = [
+    "FORMAT",
+    "LEDGER",
+    "OWN_NAMES",
+    "Bucket",
+    "Example",
+    "Facts",
+    "Manifest",
+    "SourceEntry",
+]
 
 FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
 
 _NAME = "manifest.json"
+LEDGER = "ledger.sqlite"
+"""The ledger's name in a job's directory, which no other directory has."""
+
+OWN_NAMES = frozenset(
+    {_NAME, "manifest.draft", "ready", "rejected.parquet", "duplicates.parquet", "sources"}
+    | {".lock", ".preparing"}
+)
+"""What a job keeps in its directory besides its ledger and that one's companions."""
 
 
 class _Part(BaseModel):
@@ -117,6 +134,11 @@ class Manifest(_Part):
         if self.config_path is None:
             return None
         return Path(os.path.normpath(directory.absolute() / self.config_path))
+
+    def source_directory(self, directory: Path) -> Path:
+        """Where relative paths of the sources begin, as long as nobody names a configuration."""
+        known = self.config_file(directory)
+        return known.parent if known is not None else directory
 
     def lanes(self) -> Iterator[Lane]:
         """Every lane of every bucket, in order."""

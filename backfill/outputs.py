@@ -7,21 +7,9 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.errors import ConfigError
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, OWN_NAMES, Manifest
 
 __all__ = ["refuse_own_files"]
-
-_LEDGER = "ledger.sqlite"  # with its companions, `-wal` and `-shm`
-_JOBS_OWN = {
-    "manifest.json",
-    "manifest.draft",
-    "rejected.parquet",
-    "duplicates.parquet",
-    "ready",
-    "sources",
-    ".lock",
-    ".preparing",
-}
 
 
 def refuse_own_files(
@@ -32,12 +20,9 @@ def refuse_own_files(
     These are its sources, its configuration, and what a job keeps in its directory, be it this
     job or another one. Files are told by where they really lie, whatever leads there.
     """
-    known = manifest.config_file(directory)
-    base = known.parent if known is not None else directory
-    configurations = [] if known is None else [known]
-    if config is not None:
-        base = config.directory
-        configurations += [] if config.path is None else [config.path]
+    base = manifest.source_directory(directory) if config is None else config.directory
+    named = (manifest.config_file(directory), config.path if config is not None else None)
+    configurations = [path for path in named if path is not None]
     entries = (*manifest.events, *manifest.contacts)
     what = None
     if any(_same(target, base / entry.path) for entry in entries):
@@ -61,9 +46,9 @@ def _in_a_job(target: Path, directory: Path) -> bool:
     places = Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))
     for place in places:
         for above in place.parents:
-            if above == own or (above / _LEDGER).is_file():
+            if above == own or (above / LEDGER).is_file():
                 first = place.relative_to(above).parts[0].casefold()
-                if first in _JOBS_OWN or first.lstrip(".").startswith(_LEDGER):
+                if first in OWN_NAMES or first.lstrip(".").startswith(LEDGER):
                     return True
     return False
 

@@ -30,14 +30,12 @@ from backfill.errors import (
     ReadOnlyError,
 )
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, OWN_NAMES, Manifest
 from backfill.model import Progress
 from backfill.placing import sync, system_words
 from backfill.soundness import refuse_links
 
-__all__ = ["LEDGER", "difference", "locked", "make_directory", "plan_into", "refuse_change"]
-
-LEDGER = "ledger.sqlite"
+__all__ = ["difference", "locked", "make_directory", "plan_into", "refuse_change"]
 
 _LOCK = ".lock"
 _DRAFT = ".preparing"
@@ -137,12 +135,9 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
     # Reading files is the largest part of the program, and most commands need none of it.
     from backfill.prepare.fingerprints import difference_of  # noqa: PLC0415
 
-    known = manifest.config_file(directory)
-    base = known.parent if known is not None else directory
-    if config is not None:
-        base = config.directory
-        if config.digest() != manifest.shape_sha256:
-            return f"the configuration changed: {_changed_keys(manifest, config)}"
+    if config is not None and config.digest() != manifest.shape_sha256:
+        return f"the configuration changed: {_changed_keys(manifest, config)}"
+    base = manifest.source_directory(directory) if config is None else config.directory
     for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
         if entries:
             files = _files_of(directory, manifest, section)
@@ -168,12 +163,11 @@ def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
 
 def _refuse_strangers(directory: Path) -> None:
     """Never plan into a directory that holds something else."""
-    ours = {_LOCK, _DRAFT, *_OUTPUTS, "sources", "manifest.draft"}
     families = (LEDGER, f".{LEDGER}.", "report", ".draft-", ".records-")
     strangers = [
         path.name
         for path in directory.iterdir()
-        if path.name not in ours and not path.name.startswith(families)
+        if path.name not in OWN_NAMES and not path.name.startswith(families)
     ]
     if strangers:
         raise JobError(

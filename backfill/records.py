@@ -15,7 +15,7 @@ import polars as pl
 from backfill.destinations import destination
 from backfill.errors import ConfigError, did_you_mean
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, Manifest
 from backfill.model import State
 
 __all__ = [
@@ -104,7 +104,7 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
     be left out is for a person to say.
     """
     manifest = Manifest.read(directory)
-    ledger = Ledger.look(directory / "ledger.sqlite")
+    ledger = Ledger.look(directory / LEDGER)
     try:
         unknown = ledger.counts()[State.UNKNOWN]
         if unknown:
@@ -128,7 +128,7 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
 
 def undelivered(directory: Path) -> int:
     """How many ready records of a job are pending or failed."""
-    ledger = Ledger.look(directory / "ledger.sqlite")
+    ledger = Ledger.look(directory / LEDGER)
     try:
         return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
     finally:

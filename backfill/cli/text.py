@@ -80,7 +80,7 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         left = duration(status.quiet_until - time.time())
         click.secho(f"  The destination asked for quiet: {left} to go.", fg="yellow")
     if status.stop is not None:
-        _print_stop(status.stop, status)
+        _print_stop(status.stop, status, program)
     if status.next is not None:
         command = f"{program}{status.next.removeprefix('backfill')}"
         click.echo(f"\nNext: {click.style(command, bold=True)}")
@@ -89,14 +89,14 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
             click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
 
 
-def _print_stop(stop: Stop, status: Status) -> None:
+def _print_stop(stop: Stop, status: Status, program: str) -> None:
     """Why the last run ended early, and what to look at before going on does it again."""
     click.echo()
     for line in wrapped(f"Stopped: {printable(stop.message)}".split(), indent=""):
         click.secho(line, fg="yellow")
     if stop.kind is StopKind.ERRORS and status.books.failed:
         job = shlex.quote(status.job)
-        click.echo(f"\nLook at them first: backfill records {job} --state failed -o failed.csv")
+        click.echo(f"\nLook at them first: {program} records {job} --state failed -o failed.csv")
 
 
 def wrapped(parts: Iterable[str], *, indent: str, separator: str = " ") -> list[str]:

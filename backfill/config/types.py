@@ -125,7 +125,7 @@ class Events(Files):
     timezone: str | None = None
     """The zone of times without one, such as `Asia/Jerusalem`; else such rows are rejected."""
 
-    time_format: Annotated[tuple[str, ...], BeforeValidator(_one_or_list)] = ()
+    time_format: _Texts = ()
     """How the times of a text column are written where they are in no form that is always known:
     one or a list, tried in order, in strftime notation, such as `"%d.%m.%Y %H:%M"`. Without a zone
     (`%z`) in it, the time is one of `timezone`."""

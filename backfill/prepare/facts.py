@@ -201,16 +201,14 @@ def _warnings(
         more = "; …" if unreadable.count > len(unreadable.first) else ""
         yield f"{rows} of the contacts cannot be read and were left out ({some}{more})"
     if tally.timeless and binding.time is not None:
-        records = "1 record has" if tally.timeless == 1 else f"{tally.timeless:,} records have"
-        yield f"{records} no time, and so the last place among those of the same key"
+        yield f"{_have(tally.timeless)} no time, and so the last place among those of the same key"
     yield from _lacking(tally, binding)
     for index, each in enumerate(warned):
         if count := tally.warned[f"__warned{index}"]:
-            records = "1 record has" if count == 1 else f"{count:,} records have"
             yield (
-                f"{records} a {each.name} of more than {each.field.warn_chars} characters; it is"
-                f" sent, since {each.field.max_chars} are allowed by the API document, but another"
-                f" public page says {each.field.warn_chars}"
+                f"{_have(count)} a {each.name} of more than {each.field.warn_chars} characters;"
+                f" it is sent, since {each.field.max_chars} are allowed by the API document, but"
+                f" another public page says {each.field.warn_chars}"
             )
 
 
@@ -232,21 +230,22 @@ def _foreign(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[
 def _lacking(tally: Tally, binding: Binding) -> Iterator[str]:
     """Records without the dedupe key, or without a part of it."""
     if count := tally.lacking[UNKEYED]:
-        records, they = (
-            ("1 record has", "it is") if count == 1 else (f"{count:,} records have", "they are")
-        )
+        they = "it is" if count == 1 else "they are"
         if len(binding.identity) == 1:
             key = f"no {binding.identity[0]}, which is the dedupe key"
         else:
             key = f"no part of the dedupe key ({', '.join(binding.identity)})"
-        yield f"{records} {key}; {they} compared by every mapped field and the time"
+        yield f"{_have(count)} {key}; {they} compared by every mapped field and the time"
     for name, count in sorted(tally.lacking.items()):
         if name != UNKEYED and count:
-            records = "1 record has" if count == 1 else f"{count:,} records have"
             yield (
-                f"{records} no {name}, which is part of the dedupe key; a missing value is taken"
-                " to be equal to a missing one"
+                f"{_have(count)} no {name}, which is part of the dedupe key; a missing value is"
+                " taken to be equal to a missing one"
             )
+
+
+def _have(count: int) -> str:
+    return "1 record has" if count == 1 else f"{count:,} records have"
 
 
 def _events(count: int) -> str:

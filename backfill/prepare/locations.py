@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from backfill.config.types import Files
 from backfill.errors import SourceError, did_you_mean
+from backfill.manifest import LEDGER
 from backfill.prepare.other_formats import READ, refuse_named
 from backfill.prepare.remote import listed
 
@@ -37,7 +38,6 @@ _FORMATS: dict[str, Format] = {
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _TAB_ENDINGS = (".tsv", ".tab")
-_OF_A_JOB = "ledger.sqlite"  # what tells a job's directory from any other
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -148,7 +148,7 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
         folders[:] = [
             each
             for each in folders
-            if not each.startswith((".", "_")) and not Path(root, each, _OF_A_JOB).exists()
+            if not each.startswith((".", "_")) and not Path(root, each, LEDGER).exists()
         ]
         # A link to a directory above would lead round in circles.
         real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
@@ -162,7 +162,7 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
 
 def _in_job(path: Path) -> bool:
     """Whether a glob reached into a job's directory."""
-    return any((folder / _OF_A_JOB).exists() for folder in path.parents)
+    return any((folder / LEDGER).exists() for folder in path.parents)
 
 
 def _nearest(path: Path) -> str | None:

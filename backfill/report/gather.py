@@ -21,9 +21,8 @@ import polars as pl
 from backfill.config.values import parse_rate
 from backfill.destinations import destination
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, Manifest
 from backfill.model import RequestCounts, State
-from backfill.planning import LEDGER
 from backfill.records import spans_of
 from backfill.report.course import Course, course_of
 from backfill.standing import seconds_at_work

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from backfill.planning import LEDGER, locked
+from backfill.manifest import LEDGER
+from backfill.planning import locked
 from benchmarks.chaos.program import Finding, Process, faketime, offline
 
 if TYPE_CHECKING:

@@ -25,9 +25,8 @@ from pathlib import Path
 import polars as pl
 
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
+from backfill.manifest import LEDGER, Manifest
 from backfill.model import State
-from backfill.planning import LEDGER
 from benchmarks.chaos.jobs import Plan, make_plan, uid_of
 from benchmarks.chaos.program import Finding, start
 from benchmarks.chaos.world import World, running_world
