@@ -19,16 +19,14 @@ from backfill.deliver.batch_size import BatchSize
 from backfill.deliver.commits import Committer
 from backfill.deliver.errors_budget import ErrorsBudget
 from backfill.deliver.feed import Feed
-from backfill.deliver.health import Health
 from backfill.deliver.lanes import Walk, portions
 from backfill.deliver.meter import Meter, Snapshot
-from backfill.deliver.pacing import Grant, Pacer
+from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Health, Pacer
 from backfill.deliver.ready import Ready, Rows
 from backfill.deliver.refusals import refusal
 from backfill.deliver.send import Answer, Sender
 from backfill.deliver.stopping import Brake, Halt
 from backfill.deliver.transport import Transport
-from backfill.deliver.tries import MOST_AMBIGUOUS, Tries
 from backfill.destinations import Destination
 from backfill.errors import BackfillError
 from backfill.ledger import Ledger
@@ -247,7 +245,7 @@ class _Run:
 
     async def _through(self, walk: Walk, rows: Rows) -> None:
         """Send batch after batch of a portion, each in its turn."""
-        tries = Tries(self._rng)
+        retries = BatchRetries(self._rng)
         again = False
         while (drawn := walk.next(self._allowance)) is not None:
             batch, fresh = drawn
@@ -267,7 +265,7 @@ class _Run:
                 continue
             verdict = await self._send(batch, rows, grant, again=again)
             # Where the run ends, the next one may find the destination in better health.
-            enough = tries.last and not self.brake.pulled
+            enough = retries.last and not self.brake.pulled
             if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
                 verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
             settlement = walk.settle(
@@ -275,7 +273,7 @@ class _Run:
             )
             self._committer.settle(settlement)
             again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
-            if (pause := tries.ended(verdict, again=again)) > 0:
+            if (pause := retries.ended(verdict, again=again)) > 0:
                 await self._pacer.rest(pause)
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:

@@ -10,7 +10,8 @@ import pytest
 
 from backfill.config import Rules
 from backfill.config.time_formats import read_time_format
-from backfill.deliver import errors_budget, health, transport
+from backfill.deliver import errors_budget, transport
+from backfill.deliver.pacing import health
 from backfill.destinations import Field, Kind
 from backfill.prepare.checks import check
 from tests.docs.pages import ROOT

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import random
 
-from backfill.deliver.budget import Backoff
 from backfill.model import Flow, Verdict
 
-__all__ = ["MOST_AMBIGUOUS", "Tries"]
+__all__ = ["MOST_AMBIGUOUS", "Backoff", "BatchRetries"]
 
 MOST_AMBIGUOUS = 10
 """Ambiguous answers to one batch after which it is `unknown` under at-least-once, too."""
@@ -20,7 +19,32 @@ MOST_AMBIGUOUS = 10
 _AT_ONCE = 2  # tries after which the next one waits: one bad moment is no reason to
 
 
-class Tries:
+class Backoff:
+    """How long to wait when the destination does not say: exponential, with full jitter.
+
+    `first` and `most` bound a wait, in seconds. A destination that would have it longer can say
+    so, and one that gave up its limit early is not left idle for a minute. Of full jitter see
+    "Exponential Backoff And Jitter" in the AWS Architecture Blog, 2015.
+    """
+
+    def __init__(self, rng: random.Random, *, first: float = 0.5, most: float = 10.0) -> None:
+        self._rng = rng
+        self._first = first
+        self._most = most
+        self._failures = 0
+
+    def next(self) -> float:
+        """Seconds to wait now; longer on average with every call since the last reset."""
+        ceiling = min(self._most, self._first * 2.0 ** min(self._failures, 32))
+        self._failures += 1
+        return self._rng.uniform(0.0, ceiling)
+
+    def reset(self) -> None:
+        """A request succeeded."""
+        self._failures = 0
+
+
+class BatchRetries:
     """Counts the answers in a row that left a lane's batch where it was.
 
     Throttling is left out: all lanes wait for that together.

@@ -10,7 +10,7 @@ What a lane does:
     stop = pacer.heed(grant, verdict)      # a Stop ends the run
 
 Every grant is given back by exactly one call of `heed` or `withdraw`. The pacer holds the rate,
-set or found, the quiet periods, and the width that the destination's health allows; lanes are
+set or found, the quiet periods, and the concurrency that the destination's health allows; lanes are
 served in the order in which they came.
 
 Everything is called from the event loop's thread. The clock is the event loop's own, so tests
@@ -29,9 +29,10 @@ from dataclasses import replace
 
 import anyio
 
-from backfill.deliver.auto_rate import AutoRate
-from backfill.deliver.budget import Backoff, Budget
-from backfill.deliver.health import Health
+from backfill.deliver.pacing.auto_rate import AutoRate
+from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.rate_limiter import RateLimiter
+from backfill.deliver.pacing.retry_backoff import Backoff
 from backfill.model import Flow, Stop, Verdict
 
 __all__ = ["Grant", "Pacer"]
@@ -83,7 +84,7 @@ class Pacer:
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
         self._fixed = rate if rate is not None else math.inf
-        self._budget = Budget(
+        self._limiter = RateLimiter(
             now, burst=0.1 if rate is not None else 0.02, least=1.2 if rate is not None else 1.0
         )
         # Jitter needs no secrecy, only independence between processes.
@@ -92,7 +93,7 @@ class Pacer:
         self._queue: deque[anyio.Event] = deque()
         self._alarm: anyio.Event | None = None  # set to let the first in the queue look again
         self._end = anyio.Event()  # set when the run is to stop
-        self._budget.quiet(now + max(0.0, quiet_until - wall()))
+        self._limiter.quiet(now + max(0.0, quiet_until - wall()))
 
     @property
     def rate(self) -> float:
@@ -131,11 +132,11 @@ class Pacer:
 
     def try_acquire(self) -> Grant | None:
         """The permission to send a request now, or None. Passes by those who wait in line."""
-        if self.stopped or self.out >= self._width():
+        if self.stopped or self.out >= self._concurrency_limit():
             return None
         now = self._clock()
         rate = self._fixed if self._auto is None else self._auto.rate(now)
-        if not self._budget.take(now, rate):
+        if not self._limiter.take(now, rate):
             return None
         if self._auto is not None:
             self._auto.sent(now)
@@ -144,9 +145,9 @@ class Pacer:
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
-        if self.out >= self._width():
+        if self.out >= self._concurrency_limit():
             return math.inf
-        return self._budget.wait(self._clock(), self.rate)
+        return self._limiter.wait(self._clock(), self.rate)
 
     def withdraw(self, grant: Grant) -> None:
         """The request was not sent after all."""
@@ -189,7 +190,7 @@ class Pacer:
 
     def quiet(self, seconds: float) -> None:
         """Grant nothing for so long from now, and call back what was granted and not sent."""
-        if self._budget.quiet(self._clock() + seconds):
+        if self._limiter.quiet(self._clock() + seconds):
             self.generation += 1
             self.quiet_until = max(self.quiet_until, self._wall() + seconds)
 
@@ -206,8 +207,8 @@ class Pacer:
             turn.set()
         self._look_again()
 
-    def _width(self) -> int:
-        return 1 if self._probing else self._health.width
+    def _concurrency_limit(self) -> int:
+        return 1 if self._probing else self._health.concurrency_limit
 
     async def _sleep(self) -> None:
         """Wait until there may be something for the first in the queue."""
@@ -253,7 +254,7 @@ class Pacer:
             self._probing = True
             self.quiet(self._backoff.next())
         if self._auto is not None:
-            self._auto.paused(now, now + self._budget.wait(now, math.inf))
+            self._auto.paused(now, now + self._limiter.wait(now, math.inf))
 
     def _asked_wait(self, verdict: Verdict) -> float | None:
         """Seconds that the answer asks to wait, however it says so; None where it does not."""

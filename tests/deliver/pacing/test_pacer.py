@@ -13,9 +13,10 @@ import pytest
 import trio
 import trio.testing
 
-from backfill.deliver.budget import Backoff, Budget
-from backfill.deliver.health import Health
-from backfill.deliver.pacing import Grant, Pacer
+from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.pacer import Grant, Pacer
+from backfill.deliver.pacing.rate_limiter import RateLimiter
+from backfill.deliver.pacing.retry_backoff import Backoff
 from backfill.model import Flow, Stop, StopKind, Verdict
 
 DELIVERED = Verdict(Flow.DELIVERED, http_status=200)
@@ -48,7 +49,7 @@ def wall() -> float:
 def pacer_for(rate: float | None, *, lanes: int = 64, ramped: bool = True, **more) -> Pacer:
     health = Health(concurrency=lanes, patience=30.0, max_wait=600.0)
     if ramped:
-        health.width = lanes
+        health.concurrency_limit = lanes
     return Pacer(rate, health=health, wall=wall, rng=random.Random(7), **more)
 
 
@@ -126,23 +127,23 @@ def test_nothing_is_stored_up_before_the_first_request_nor_more_than_a_burst_lat
 def test_no_second_ever_sees_more_than_rate_and_burst_however_unevenly_it_is_asked() -> None:
     rng = random.Random(11)
     for rate in (0.7, 3.0, 20.0, 400.0):
-        budget = Budget(0.0)
+        limiter = RateLimiter(0.0)
         now, granted = 0.0, []
         for _ in range(4000):
-            if budget.take(now, rate):
+            if limiter.take(now, rate):
                 granted.append(now)
             else:
-                now += budget.wait(now, rate) * rng.choice([0.5, 1.0, 1.0, 3.0]) + 1e-9
+                now += limiter.wait(now, rate) * rng.choice([0.5, 1.0, 1.0, 3.0]) + 1e-9
         assert most_in_any_second(granted) <= rate + max(1.2, 0.1 * rate) + 1e-6
 
 
 def test_late_timers_cost_no_throughput() -> None:
-    budget, now, granted = Budget(0.0), 0.0, 0
+    limiter, now, granted = RateLimiter(0.0), 0.0, 0
     while now < 100.0:
-        if budget.take(now, 50.0):
+        if limiter.take(now, 50.0):
             granted += 1
         else:
-            now += budget.wait(now, 50.0) + 0.003
+            now += limiter.wait(now, 50.0) + 0.003
     assert granted == pytest.approx(5000, rel=0.01)
 
 

@@ -7,12 +7,10 @@ a small burst earlier. In any second at most rate + burst requests are granted.
 
 from __future__ import annotations
 
-import random
-
-__all__ = ["Backoff", "Budget"]
+__all__ = ["RateLimiter"]
 
 
-class Budget:
+class RateLimiter:
     """Requests at a rate that may change, none in a quiet period, no stored burst after one.
 
     The burst is `burst` seconds' worth of requests, and at least `least` requests: what was not
@@ -50,28 +48,3 @@ class Budget:
 
     def _slack(self, rate: float) -> float:
         return max(self._burst - 1 / rate, self._extra / rate)
-
-
-class Backoff:
-    """How long to wait when the destination does not say: exponential, with full jitter.
-
-    `first` and `most` bound a wait, in seconds. A destination that would have it longer can say
-    so, and one that gave up its limit early is not left idle for a minute. Of full jitter see
-    "Exponential Backoff And Jitter" in the AWS Architecture Blog, 2015.
-    """
-
-    def __init__(self, rng: random.Random, *, first: float = 0.5, most: float = 10.0) -> None:
-        self._rng = rng
-        self._first = first
-        self._most = most
-        self._failures = 0
-
-    def next(self) -> float:
-        """Seconds to wait now; longer on average with every call since the last reset."""
-        ceiling = min(self._most, self._first * 2.0 ** min(self._failures, 32))
-        self._failures += 1
-        return self._rng.uniform(0.0, ceiling)
-
-    def reset(self) -> None:
-        """A request succeeded."""
-        self._failures = 0

@@ -12,8 +12,8 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
-from backfill.deliver.health import Health
-from backfill.deliver.pacing import Grant, Pacer
+from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.pacer import Grant, Pacer
 from backfill.model import Flow, Verdict
 
 __all__ = ["Bucket", "FixedWindow", "Server", "SlidingWindow", "Steady", "simulate"]
@@ -114,7 +114,7 @@ def simulate(
     rng = random.Random(seed)
     now = 0.0
     health = Health(concurrency=_OPEN, patience=30.0, max_wait=600.0)
-    health.width = _OPEN
+    health.concurrency_limit = _OPEN
     pacer = Pacer(
         None, health=health, learned=learned, rng=rng, clock=lambda: now, wall=lambda: now
     )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.deliver.auto_rate import AutoRate
-from tests.deliver.limited_servers import (
+from backfill.deliver.pacing.auto_rate import AutoRate
+from tests.deliver.pacing.limiters import (
     Bucket,
     FixedWindow,
     Server,

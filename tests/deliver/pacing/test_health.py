@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.deliver.health import Health
+from backfill.deliver.pacing.health import Health
 from backfill.model import StopKind
 
 
@@ -21,10 +21,10 @@ def well(width: int = 64) -> Health:
 
 def test_the_first_request_goes_alone_and_every_answer_lets_one_more_be_out() -> None:
     state = health(concurrency=5)
-    widths = [state.width]
+    widths = [state.concurrency_limit]
     for _ in range(6):
         state.answered()
-        widths.append(state.width)
+        widths.append(state.concurrency_limit)
     assert widths == [1, 2, 3, 4, 5, 5, 5]
 
 
@@ -33,7 +33,7 @@ def test_an_ambiguous_answer_halves_the_width_and_the_third_in_a_row_leaves_one(
     widths = []
     for _ in range(4):
         assert state.ambiguous("timed out") is None
-        widths.append(state.width)
+        widths.append(state.concurrency_limit)
     assert widths == [32, 16, 1, 1]
 
 
@@ -59,7 +59,7 @@ def test_an_outage_from_the_start_costs_ten_requests_one_at_a_time() -> None:
     state = health()
     sent = 0
     while True:
-        assert state.width == 1
+        assert state.concurrency_limit == 1
         sent += 1
         if state.ambiguous("500") is not None:
             break
@@ -116,7 +116,7 @@ def test_throttling_is_no_sign_of_bad_health() -> None:
     state = well(8)
     for each in range(1000):
         assert state.throttled(each / 10, wait=600.0) is None
-    assert state.width == 8
+    assert state.concurrency_limit == 8
     assert not state.troubled
 
 
@@ -150,7 +150,7 @@ def test_three_bad_answers_of_any_kind_are_trouble() -> None:
     assert not state.troubled
     state.ambiguous("timed out")
     assert state.troubled
-    assert state.width == 1
+    assert state.concurrency_limit == 1
     state.answered()
     assert not state.troubled
 

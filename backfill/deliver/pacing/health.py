@@ -2,7 +2,7 @@
 
 Pure: every method takes the time, in seconds of any clock that does not jump.
 
-The first request goes alone. Every definite answer lets one more be out, so the width doubles
+The first request goes alone. Every definite answer lets one more be out, so the limit doubles
 with every round trip. An answer that leaves its records unknown halves it; three of them in a
 row leave one request at a time. So an outage costs few unknown records, at the start and later.
 """
@@ -25,7 +25,7 @@ class Health:
     """
 
     def __init__(self, *, concurrency: int, patience: float, max_wait: float) -> None:
-        self.width = 1  # requests that may be out at once
+        self.concurrency_limit = 1  # requests that may be out at once
         self._concurrency = concurrency
         self._patience = patience
         self._max_wait = max_wait
@@ -45,7 +45,7 @@ class Health:
         self._ambiguous = self._bad = 0
         self._since = self._slowed = None
         self._excused = 0.0
-        self.width = min(self._concurrency, self.width + 1)
+        self.concurrency_limit = min(self._concurrency, self.concurrency_limit + 1)
 
     def ambiguous(self, reason: str, *, wait: float = 0.0) -> Stop | None:
         """Nobody can say what became of the records. `wait` is what was asked for, in seconds."""
@@ -114,4 +114,4 @@ class Health:
 
     def _narrow(self) -> None:
         self._bad += 1
-        self.width = 1 if self._bad >= _WARY else max(1, self.width // 2)
+        self.concurrency_limit = 1 if self._bad >= _WARY else max(1, self.concurrency_limit // 2)
