@@ -15,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from backfill.deliver.meter import Meter
-from backfill.errors import LedgerError
+from backfill.errors import BackfillError, LedgerError
 from backfill.model import Batch, Settlement, Tick
 
 __all__ = ["Book", "Committer"]
@@ -34,21 +34,33 @@ class Book(Protocol):
 
 
 class _Group:
-    """What goes into the next transaction, and who waits for it."""
+    """What goes into the next transaction, and who waits for it.
 
-    __slots__ = ("done", "facts", "quiet", "settled", "started")
+    `committed` turns true in one place: after the ledger has returned from the commit that holds
+    the group's intents. Whoever waits answers with it, and never with the absence of an error.
+    """
+
+    __slots__ = ("committed", "done", "facts", "quiet", "settled", "started", "tick")
 
     def __init__(self) -> None:
         self.settled: list[Settlement] = []
         self.started: list[Batch] = []
         self.quiet = 0.0
         self.facts: dict[str, str] = {}
+        self.tick: Tick | None = None
+        self.committed = False
         self.done = anyio.Event()
 
-    def let_go(self) -> None:
-        """Nobody waits for it any more, and its intents are for nobody to write again."""
-        self.started = []
+    def refuse(self) -> _Group:
+        """Tell those who wait that their intents are not written, and never will be.
+
+        Returns a group of all the rest, which nobody waits for.
+        """
+        rest = _Group()
+        rest.settled, rest.quiet, rest.facts = self.settled, self.quiet, self.facts
+        rest.tick = self.tick
         self.done.set()
+        return rest
 
     def __bool__(self) -> bool:
         return bool(self.settled or self.started or self.quiet or self.facts)
@@ -57,9 +69,10 @@ class _Group:
 class Committer:
     """Writes to the ledger what the lanes bring, in order, one transaction after another.
 
-    After the first fault of the ledger `error` holds it and `start` answers no. What is still in
-    flight is awaited, and then its outcomes are tried once more: a disk may have room for them
-    where it had none for more intents. What cannot be recorded stays in flight in the ledger.
+    After the first failed write, whatever failed, `error` holds it and `start` answers no. What
+    is still in flight is awaited, and then its outcomes are tried once more: a disk may have room
+    for them where it had none for more intents. What cannot be recorded stays in flight in the
+    ledger.
     """
 
     def __init__(
@@ -68,9 +81,9 @@ class Committer:
         meter: Meter,
         *,
         committed: Callable[[Tick], None],
-        broken: Callable[[LedgerError], None],
+        broken: Callable[[BackfillError], None],
     ) -> None:
-        self.error: LedgerError | None = None
+        self.error: BackfillError | None = None
         self._book = book
         self._meter = meter
         self._committed = committed
@@ -78,7 +91,7 @@ class Committer:
         self._group = _Group()
         self._work = anyio.Event()
         self._closing = False
-        self._unwritten: list[tuple[_Group, Tick]] = []
+        self._unwritten: list[_Group] = []
 
     def settle(self, settlement: Settlement) -> None:
         """Record the end of a request with the next transaction."""
@@ -98,15 +111,21 @@ class Committer:
     async def start(self, batch: Batch) -> bool:
         """Record the intent to send a batch, and wait until it is on the disk.
 
-        False where it could not be recorded: then nothing may be sent.
+        True only once the commit that holds the intent has returned. After False, or an
+        exception, nothing may be sent.
         """
-        if self.error is not None:
+        if self.error is not None or self._closing:
             return False
         group = self._group
         group.started.append(batch)
         self._work.set()
-        await group.done.wait()
-        return self.error is None
+        try:
+            await group.done.wait()
+        except BaseException:
+            if group is self._group:  # not being written yet, and nobody is left to send it
+                group.started.remove(batch)
+            raise
+        return group.committed
 
     def close(self) -> None:
         """Let `run` end once everything brought so far is written."""
@@ -126,9 +145,9 @@ class Committer:
                     self._work = anyio.Event()
                     await self._work.wait()
         finally:
-            last = self._next_group()
-            last.let_go()  # nobody is left to send them
-            if self.error is not None:
+            self._closing = True  # nobody writes what is brought from now on
+            last = self._next_group().refuse()  # nobody is left to send its intents
+            if self._unwritten:
                 await self._try_again(last)
             elif last:
                 await self._write(last)
@@ -138,34 +157,53 @@ class Committer:
         return group
 
     async def _write(self, group: _Group) -> None:
-        tick = self._meter.tick(group.settled)
         try:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._record, group, tick)
-        except LedgerError as error:
-            self.error = error
-            self._unwritten.append((group, tick))
-            self._group.let_go()  # those who came along meanwhile
-            self._broken(error)
-        else:
-            self._meter.count(tick)
-            self._committed(tick)
+            await self._record(group)
+        except BaseException as error:
+            # Whatever it is, nothing may be sent after it: neither what was to be written here
+            # nor what came along meanwhile.
+            self._unwritten.append(_Group() if group.committed else group.refuse())
+            self._group = self._group.refuse()
+            if not isinstance(error, Exception):
+                raise
+            self._fail(error)
         finally:
-            group.let_go()
+            group.done.set()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, BackfillError):
+            self.error = error
+        else:
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self.error = LedgerError(
+                f"what was to be sent could not be written down ({reason})",
+                hint="Nothing was sent without it. Free some memory, or whatever this names, and"
+                " run the same command again: it goes on where it stood.",
+            )
+            self.error.__cause__ = error
+        self._broken(self.error)
 
     async def _try_again(self, last: _Group) -> None:
         """Record the outcomes that the fault kept from being written, where that is possible now.
 
         The run has failed all the same; this only spares records from being unknown.
         """
-        self._unwritten.append((last, self._meter.tick(last.settled)))
-        with contextlib.suppress(LedgerError), anyio.CancelScope(shield=True):
-            for group, tick in self._unwritten:
-                await anyio.to_thread.run_sync(self._record, group, tick)
-                self._meter.count(tick)
+        with contextlib.suppress(Exception):
+            for group in (*self._unwritten, last):
+                await self._record(group)
 
-    def _record(self, group: _Group, tick: Tick) -> None:
-        """In a thread, so that requests go on while the disk is written to."""
+    async def _record(self, group: _Group) -> None:
+        """Write a group, in a thread, so that requests go on while the disk is written to."""
+        if group.tick is None:
+            group.tick = self._meter.tick(group.settled)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._write_down, group, group.tick)
+        group.committed = True
+        self._meter.count(group.tick)
+        if self.error is None:
+            self._committed(group.tick)
+
+    def _write_down(self, group: _Group, tick: Tick) -> None:
         if group.quiet:
             self._book.set_quiet_until(group.quiet)
         for key, value in group.facts.items():

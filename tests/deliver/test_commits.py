@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pytest
 
 from backfill.deliver.commits import Committer
 from backfill.deliver.meter import Meter
-from backfill.errors import LedgerError
+from backfill.errors import BackfillError, LedgerError
+from backfill.ledger import Ledger
 from backfill.model import Batch, Outcome, Settlement, State, Tick
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +64,7 @@ class Setting:
         self.meter = Meter({}, 100, clock=lambda: 1000.0)
         self.committed: list[Tick] = []
         self.written = anyio.Event()
-        self.broken: list[LedgerError] = []
+        self.broken: list[BackfillError] = []
         self.committer = Committer(
             self.book, self.meter, committed=self.commit, broken=self.broken.append
         )
@@ -240,3 +244,173 @@ async def test_a_cancelled_run_tries_what_a_fault_held_up_once_more_too():
         setting.book.go.release(2)
     assert setting.book.groups == [([delivered(8)], []), ([delivered(9)], [])]
     assert setting.meter.pending == 98
+
+
+class Failing:
+    """A real ledger of which one step fails once, before or after the ledger itself did it."""
+
+    def __init__(self, ledger: Ledger, step: str, error: BaseException) -> None:
+        self.ledger = ledger
+        self.step: str | None = step
+        self.error = error
+
+    def fail(self, step: str) -> None:
+        if step == self.step:
+            self.step = None
+            raise self.error
+
+    def commit(self, settled, started, tick=None):
+        self.fail("commit")
+        self.ledger.commit(settled, started, tick)
+        self.fail("after the commit")
+
+    def set_quiet_until(self, epoch: float) -> None:
+        self.fail("quiet")
+        self.ledger.set_quiet_until(epoch)
+
+    def remember(self, key: str, value: str) -> None:
+        self.fail("fact")
+        self.ledger.remember(key, value)
+
+
+class Ended(BaseException):
+    """As KeyboardInterrupt and SystemExit are, which asyncio itself would take out of the loop."""
+
+
+ERRORS: list[Callable[[], BaseException]] = [
+    lambda: LedgerError("the disk is full"),
+    MemoryError,
+    lambda: RuntimeError("can't start new thread"),
+    lambda: OSError(5, "Input/output error"),
+    lambda: sqlite3.OperationalError("disk I/O error"),
+    lambda: KeyError("a fault of the program"),
+    Ended,
+]
+
+
+def flying(path: Path) -> set[int]:
+    """The lanes whose intents are on the disk, as another process sees them."""
+    with sqlite3.connect(path) as other:
+        return {lane for (lane,) in other.execute("SELECT lane FROM flight")}
+
+
+@pytest.mark.parametrize(
+    "step", ["quiet", "fact", "commit", "after the commit", "tick", "thread", "count", "callback"]
+)
+@pytest.mark.parametrize("error", ERRORS, ids=lambda make: type(make()).__name__)
+async def test_whatever_fails_wherever_a_lane_hears_yes_only_of_what_is_on_the_disk(
+    tmp_path, monkeypatch, step, error
+):
+    path = tmp_path / "ledger.sqlite"
+    answers: dict[int, bool] = {}
+    raised: list[BaseException] = []
+    broken: list[BackfillError] = []
+    with Ledger.open(path, create=True) as ledger:
+        meter = Meter({}, 100, clock=lambda: 1000.0)
+        book = Failing(ledger, step, error())
+
+        def begin_thread(*given, **options):
+            book.fail("thread")
+            return run_sync(*given, **options)
+
+        def tally(settled):
+            book.fail("tick")
+            return tick(settled)
+
+        def count(of):
+            book.fail("count")
+            counted(of)
+
+        run_sync, tick, counted = anyio.to_thread.run_sync, meter.tick, meter.count
+        monkeypatch.setattr(anyio.to_thread, "run_sync", begin_thread)
+        monkeypatch.setattr(meter, "tick", tally)
+        monkeypatch.setattr(meter, "count", count)
+        committer = Committer(
+            book, meter, committed=lambda tick: book.fail("callback"), broken=broken.append
+        )
+
+        async def lane(number: int) -> None:
+            answers[number] = await committer.start(batch(number))
+            assert not answers[number] or number in flying(path)
+
+        async def lanes(first: int) -> None:
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as tasks:
+                    for number in range(first, first + 4):
+                        tasks.start_soon(lane, number)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                committer.quiet(1234.5)
+                committer.remember("reached", "yes")
+                tasks.start_soon(committer.run)
+                await lanes(0)
+                await lanes(4)
+                committer.close()
+        except BaseExceptionGroup as group:
+            raised += group.exceptions
+    assert book.step is None, "the fault happened"
+    assert len(broken) + len(raised) == 1
+    assert not any(answers.get(number) for number in range(4, 8)), "after a fault nobody may send"
+    if step not in ("count", "callback"):
+        assert not any(answers.values())
+    if broken and not isinstance(book.error, BackfillError):
+        assert broken[0].__cause__ is book.error
+        assert type(book.error).__name__ in str(broken[0])
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio keeps threads from test to test
+async def test_a_thread_that_cannot_start_lets_nobody_send(monkeypatch):
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    setting = Setting()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        for number in range(4):
+            tasks.start_soon(setting.start, number)
+        await anyio.wait_all_tasks_blocked()
+        setting.committer.close()
+    assert setting.answers == dict.fromkeys(range(4), False)
+    assert "can't start new thread" in str(setting.broken[0])
+
+
+async def test_once_the_writing_has_ended_nobody_waits_for_it():
+    setting = Setting()
+    setting.committer.close()
+    await setting.committer.run()
+    with anyio.fail_after(5):
+        assert not await setting.committer.start(batch(0))
+
+
+async def test_an_intent_nobody_waits_for_any_more_is_not_written():
+    setting = Setting()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        tasks.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.move_on_after(0.01):  # the commit of lane 0 goes on meanwhile
+            await setting.start(1)
+        tasks.start_soon(setting.start, 2)
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release(2)
+        setting.committer.close()
+    assert setting.book.groups == [([], [batch(0)]), ([], [batch(2)])]
+
+
+async def test_those_who_wait_when_the_run_is_cancelled_hear_no_before_the_rest_is_written():
+    """Their intents are not in what is written last, so that cannot be their answer."""
+    setting = Setting()
+    async with anyio.create_task_group() as lanes, anyio.create_task_group() as writing:
+        writing.start_soon(setting.committer.run)
+        await anyio.wait_all_tasks_blocked()
+        lanes.start_soon(setting.start, 0)
+        await anyio.wait_all_tasks_blocked()
+        lanes.start_soon(setting.start, 1)
+        setting.committer.settle(delivered(9))
+        await anyio.wait_all_tasks_blocked()
+        setting.book.go.release(2)
+        writing.cancel_scope.cancel()
+    assert setting.answers == {0: True, 1: False}
+    assert setting.book.groups == [([], [batch(0)]), ([delivered(9)], [])]
