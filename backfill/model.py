@@ -135,7 +135,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP response as plain data. Header names are lower case. `body` may be cut short."""
+    """An HTTP response as plain data. Header names are lower case; what came in several lines of
+    one name is joined by commas. `body` may be cut short.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -11,6 +11,8 @@ _WATCH_YES = b'{"status": "success", "request_id": "3d0c5f0e"}'
 _PRISTO_YES = b'{"ok": true, "status": 200, "statusText": "OK", "raw": ""}'
 _PRISTO_NO = b'{"ok": false, "status": 422, "statusText": "no", "raw": ""}'
 _PRISTO_SLOW = b'{"ok": false, "status": 429, "statusText": "slow down", "raw": ""}'
+_WATCH_ERROR = b'{"code": "unavailable", "message": "Later.", "type": "unavailable"}'
+_PRISTO_ERROR = b'{"error": {"code": "unavailable", "message": "Later."}}'
 
 # What came back, in words, and an answer to Watch and to Pristo that is an example of it; where
 # several are given, they must all mean the same.
@@ -34,11 +36,21 @@ _ROWS: tuple[tuple[str, _Answers, _Answers], ...] = (
         for words, statuses in (
             ("400, 409, 422", (400, 409, 422)),
             ("401, 402, 403, 404, 405", (401, 402, 403, 404, 405)),
-            ("408, 429, 503", (408, 429, 503)),
+            ("408, 429", (408, 429)),
             ("413", (413,)),
             ("any other 4xx", (410, 418, 451)),
             ("500, 502, 504 and other 5xx", (500, 502, 504, 507)),
         )
+    ),
+    (
+        "503 with a readable `Retry-After`, or with an error as the API itself writes it",
+        (Reply(503, {"retry-after": "5"}), Reply(503, body=_WATCH_ERROR)),
+        (Reply(503, {"retry-after": "5"}), Reply(503, body=_PRISTO_ERROR)),
+    ),
+    (
+        "any other 503, such as a proxy's",
+        (Reply(503), Reply(503, body=b"<html>"), Reply(503, body=_PRISTO_ERROR)),
+        (Reply(503), Reply(503, body=b"<html>"), Reply(503, body=_WATCH_ERROR)),
     ),
     *(
         (words, faults, faults)

@@ -114,10 +114,11 @@ async def read_reply(response: httpx.Response) -> Reply:
                 await chunks.aclose()
             await response.aclose()
     # `raw`, because httpx works out a text encoding anew for every reading of a header.
-    headers = {
-        name.lower().decode("latin-1"): text.decode("latin-1")
-        for name, text in response.headers.raw
-    }
+    headers: dict[str, str] = {}
+    for raw_name, raw_text in response.headers.raw:
+        name, text = raw_name.lower().decode("latin-1"), raw_text.decode("latin-1")
+        # A header that comes twice is one list (RFC 9110, 5.3).
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
     encoding = headers.get("content-encoding")
     return Reply(
         response.status_code, headers, _unpacked(body, encoding) if encoding else body[:_MOST_BODY]

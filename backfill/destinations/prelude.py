@@ -17,6 +17,7 @@ from backfill.destinations.replies import (
     body_text,
     fault_verdict,
     id_of,
+    is_words,
     json_object,
     reply_verdict,
     status_flow,
@@ -91,7 +92,11 @@ class _Watch(Destination):
         if answer.status == 200 and content is not None and content.get("status") == "success":
             return reply_verdict(answer, Flow.DELIVERED, reason="", request_id=request_id)
         flow = status_flow(
-            answer.status, invalid=Flow.ISOLATE, too_large=Flow.SPLIT, other_4xx=Flow.ISOLATE
+            answer,
+            own_error=_is_error(content),
+            invalid=Flow.ISOLATE,
+            too_large=Flow.SPLIT,
+            other_4xx=Flow.ISOLATE,
         )
         if content is None:
             reason = body_text(answer.body)
@@ -118,6 +123,13 @@ class _Watch(Destination):
             words = text_of(path[2], detail.get("message"))
             bad[index] = text_of(f"{bad[index]}; {words}") if index in bad else words
         return bad
+
+
+def _is_error(content: dict[str, Any] | None) -> bool:
+    """Whether a body is an error as the API writes it: the names that `Error` requires."""
+    return content is not None and all(
+        is_words(content.get(name)) for name in ("code", "message", "type")
+    )
 
 
 class WatchEvents(_Watch):

@@ -8,6 +8,7 @@ from backfill.destinations.base import AnyOf, Destination, Field, Kind
 from backfill.destinations.replies import (
     body_text,
     fault_verdict,
+    is_words,
     json_object,
     reply_verdict,
     status_flow,
@@ -82,7 +83,13 @@ class PristoEvents(Destination):
         else:
             reason = body_text(answer.body)
         flow = status_flow(
-            answer.status, invalid=Flow.FAILED, too_large=Flow.FAILED, other_4xx=Flow.FAILED
+            answer,
+            own_error=isinstance(error, dict)
+            and is_words(error.get("code"))
+            and is_words(error.get("message")),
+            invalid=Flow.FAILED,
+            too_large=Flow.FAILED,
+            other_4xx=Flow.FAILED,
         )
         if answer.status in (401, 404):
             reason = text_of(reason, _SWAPPED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ __all__ = [
     "body_text",
     "fault_verdict",
     "id_of",
+    "is_words",
     "json_object",
     "reply_verdict",
     "status_flow",
@@ -36,22 +38,32 @@ _LONGEST_ID = 200  # characters
 _LONGEST_WAIT = 10 * 365 * 86400.0  # seconds: what is longer is no answer to "when"
 
 _STOP = frozenset({401, 402, 403, 404, 405})
-_AGAIN = frozenset({408, 429, 503})
+_AGAIN = frozenset({408, 429})
 _THROTTLED = frozenset({429, 503})
 
 
-def status_flow(status: int, *, invalid: Flow, too_large: Flow, other_4xx: Flow) -> Flow:
+def status_flow(
+    reply: Reply, *, own_error: bool, invalid: Flow, too_large: Flow, other_4xx: Flow
+) -> Flow:
     """Read a status that is not the destination's own success.
 
     `invalid`, `too_large` and `other_4xx` are what 400/409/422, 413 and the remaining 4xx mean
     for the records of a request. A status that no table knows is ambiguous, never harmless.
+
+    A 503 means "nothing was done" only where it asks to wait, or where the body is an error as
+    the API itself writes it (`own_error`): routers answer 503 also when a server broke off or
+    timed out after it had the request.
     """
+    status = reply.status
     if 200 <= status < 300:
         return Flow.UNKNOWN
     if 300 <= status < 400 or status in _STOP:
         return Flow.STOP
     if status in _AGAIN:
         return Flow.AGAIN
+    if status == 503:
+        asks_to_wait = any(wait is not None for wait in waits(reply.headers))
+        return Flow.AGAIN if own_error or asks_to_wait else Flow.AMBIGUOUS
     if status in INVALID:
         return invalid
     if status == 413:
@@ -97,42 +109,62 @@ def body_text(body: bytes) -> str:
     return text_of(body[:_LONGEST_REASON].decode("utf-8", "replace"))
 
 
+def is_words(value: object) -> bool:
+    """Whether a value of a reply is a text with something in it."""
+    return isinstance(value, str) and value != ""
+
+
 def waits(headers: Mapping[str, str]) -> tuple[float | None, float | None]:
     """How long the server asks us to wait: (seconds from now, seconds since the epoch).
 
-    `retry-after-ms` is preferred as the finer of the two; `Retry-After` comes as seconds or as
-    an HTTP date (RFC 9110, 10.2.3). A date is read by the server's own clock, where the reply
-    has a `Date`, so a clock that is wrong on either side does no harm. What cannot be read
-    counts as absent.
+    `Retry-After` comes as seconds or as an HTTP date (RFC 9110, 10.2.3), `retry-after-ms` as
+    milliseconds; of several values the longest counts. A date is read by the server's own clock,
+    where the reply has a `Date`, so a clock that is wrong on either side does no harm. What
+    cannot be read counts as absent.
     """
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, _LONGEST_WAIT), None
-    text = headers.get("retry-after")
-    seconds = _number(text)
-    if seconds is not None:
-        return min(seconds, _LONGEST_WAIT), None
-    until = _moment(text)
-    now = _moment(headers.get("date")) if until is not None else None
-    if until is None or now is None:
-        return None, until
-    return min(max(0.0, until - now), _LONGEST_WAIT), None
+    seconds, dates = _numbers_and_dates(headers.get("retry-after"))
+    seconds += [each / 1000 for each in _numbers_and_dates(headers.get("retry-after-ms"))[0]]
+    _, now = _numbers_and_dates(headers.get("date")) if dates else ([], [])
+    if now:
+        seconds += [max(0.0, date - min(now)) for date in dates]
+        dates = []
+    return min(max(seconds), _LONGEST_WAIT) if seconds else None, max(dates, default=None)
 
 
-def _number(text: str | None) -> float | None:
+def _numbers_and_dates(text: str | None) -> tuple[list[float], list[float]]:
+    """The members of a list (RFC 9110, 5.6.1) that are numbers, and those that are HTTP dates.
+
+    Dates are seconds since the epoch. One may hold a comma itself, after the name of its day.
+    """
+    numbers: list[float] = []
+    dates: list[float] = []
+    members = deque(text.split(",") if text else ())
+    while members:
+        member = members.popleft()
+        if (number := _number(member)) is not None:
+            numbers.append(number)
+        elif (date := _date(member)) is not None:
+            dates.append(date)
+        elif members and (date := _date(f"{member},{members[0]}")) is not None:
+            members.popleft()
+            dates.append(date)
+    return numbers, dates
+
+
+def _number(text: str) -> float | None:
     try:
-        value = float(text) if text is not None else None
+        value = float(text)
     except ValueError:
         return None
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
-def _moment(text: str | None) -> float | None:
+def _date(text: str) -> float | None:
     """An HTTP date as seconds since the epoch."""
     try:
-        date = parsedate_to_datetime(text) if text else None
+        date = parsedate_to_datetime(text)
         # A date "-0000" is parsed without a zone; HTTP dates are always UTC.
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() if date else None
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, OSError):
         return None
 

@@ -177,7 +177,7 @@ def test_a_request_keeps_its_id_when_it_is_sent_again(tmp_path):
     """Also by a job planned anew, since the id comes from the record alone."""
     config = pristo_job(tmp_path, 1)
     with wire() as server:
-        server.answers = repeat((503, b"", b""))
+        server.answers = repeat((503, b"Retry-After: 0\r\n", b""))
         run: list[str | Path] = ["run", config, "--base-url", server.url]
         backfill(*run, "--max-duration", "1s", cwd=tmp_path, expect=[7, 8])
         server.answers = None

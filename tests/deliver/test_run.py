@@ -258,7 +258,13 @@ def test_an_unreadable_success_is_unknown_under_either_guarantee(job, run):
 
 @pytest.mark.parametrize(
     "answer",
-    [error(408), error(429), error(503), TransportFault(Fault.REFUSED), httpx.ConnectError("x")],
+    [
+        error(408),
+        error(429),
+        error(503, error={"code": "unavailable", "message": "Later."}),
+        TransportFault(Fault.REFUSED),
+        httpx.ConnectError("x"),
+    ],
     ids=repr,
 )
 def test_what_did_nothing_is_sent_again_and_nothing_overtakes_it(job, run_virtually, answer):

@@ -93,6 +93,11 @@ async def test_header_names_are_lower_case_and_odd_bytes_are_read():
     assert await read_reply(response) == Reply(200, {"retry-after": "7", "x-odd": "éÿ"}, b"")
 
 
+async def test_a_header_that_comes_twice_is_one_list():
+    response = httpx.Response(429, headers=[(b"Retry-After", b"4"), (b"retry-after", b"0")])
+    assert (await read_reply(response)).headers == {"retry-after": "4, 0"}
+
+
 class Failing(httpx.AsyncBaseTransport):
     def __init__(self, error: Exception) -> None:
         self.error = error

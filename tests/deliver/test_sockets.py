@@ -47,7 +47,7 @@ class Faulty:
             fault = self._rng.choice((*self.AMBIGUOUS, *self.HARMLESS))
             self.faults[fault] += 1
         if fault in self.HARMLESS:
-            await exchange.answer(int(fault), b"", "retry-after-ms: 5\r\n")
+            await exchange.answer(int(fault), b"", "Retry-After: 0\r\nretry-after-ms: 5\r\n")
             return
         if fault in self.AMBIGUOUS:
             self.ambiguous.update(numbers)

@@ -17,7 +17,9 @@ ERROR = json.dumps(
     {"code": "some_code", "message": "Some words.", "type": "bad_request", "request_id": "r-2"}
 ).encode()
 BODIES = {
-    "error": ERROR,
+    "a gateway's error": b'{"code": 503, "message": "Service Unavailable"}',
+    "no type": b'{"code": "some_code", "message": "Some words."}',
+    "nested": b'{"error": {"code": "some_code", "message": "Some words."}}',
     "empty": b"",
     "html": b"<html><body>Bad\n gateway</body></html>",
     "huge": b"x" * 70_000,
@@ -30,9 +32,9 @@ STATUSES = {
     Flow.UNKNOWN: [201, 202, 204, 206, 299],
     Flow.STOP: [300, 301, 302, 303, 304, 307, 308, 399, 401, 402, 403, 404, 405],
     Flow.ISOLATE: [400, 409, 422, 406, 410, 415, 418, 428, 431, 451, 499],
-    Flow.AGAIN: [408, 429, 503],
+    Flow.AGAIN: [408, 429],
     Flow.SPLIT: [413],
-    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 504, 505, 520, 599, 600],
+    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 503, 504, 505, 520, 599, 600],
 }
 CELLS = [(flow, status) for flow, statuses in STATUSES.items() for status in statuses]
 
@@ -70,7 +72,40 @@ def test_every_status_has_its_verdict_whatever_the_body(api, flow, status, body)
     assert verdict.http_status == status
     assert verdict.reason
     assert not verdict.bad
+    assert verdict.throttled is (status == 429)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("flow", "status"), [cell for cell in CELLS if cell[1] != 503] + [(Flow.AGAIN, 503)]
+)
+def test_an_error_of_the_apis_own_changes_only_a_503(api, flow, status):
+    verdict = api.verdict(Reply(status, {}, ERROR), 3)
+    assert verdict.flow is flow
     assert verdict.throttled is (status in (429, 503))
+
+
+@BOTH
+@pytest.mark.parametrize("body", [*BODIES.values(), ERROR, SUCCESS])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "0"},
+        {"retry-after": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        {"retry-after": "soon, 7"},
+        {"retry-after-ms": "20"},
+    ],
+    ids=str,
+)
+def test_a_503_that_says_when_to_come_back_did_nothing(api, body, headers):
+    verdict = api.verdict(Reply(503, headers, body), 3)
+    assert (verdict.flow, verdict.throttled) == (Flow.AGAIN, True)
+
+
+@BOTH
+@pytest.mark.parametrize("text", ["", "soon", "-1", "nan", "Sun, 99 Nov 1994 08:49:37 GMT"])
+def test_a_503_whose_wait_cannot_be_read_may_be_a_proxys(api, text):
+    assert api.verdict(Reply(503, {"retry-after": text}), 3).flow is Flow.AMBIGUOUS
 
 
 @BOTH

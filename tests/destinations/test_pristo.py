@@ -19,7 +19,8 @@ def envelope(**changes: object) -> bytes:
 
 ERROR = b'{"error":{"code":"some_code","message":"Some words."}}'
 BODIES = {
-    "error": ERROR,
+    "a gateway's error": b'{"message": "Service Unavailable"}',
+    "no message": b'{"error": {"code": "some_code"}}',
     "empty": b"",
     "html": b"<html><body>Bad\n gateway</body></html>",
     "huge": b"x" * 70_000,
@@ -33,8 +34,8 @@ STATUSES = {
     Flow.UNKNOWN: [200, 202, 204, 206, 299],
     Flow.STOP: [300, 301, 302, 303, 304, 307, 308, 399, 401, 402, 403, 404, 405],
     Flow.FAILED: [400, 409, 422, 413, 406, 410, 415, 418, 428, 431, 451, 499],
-    Flow.AGAIN: [408, 429, 503],
-    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 504, 505, 520, 599, 600],
+    Flow.AGAIN: [408, 429],
+    Flow.AMBIGUOUS: [100, 199, 500, 501, 502, 503, 504, 505, 520, 599, 600],
 }
 CELLS = [(flow, status) for flow, statuses in STATUSES.items() for status in statuses]
 
@@ -90,7 +91,27 @@ def test_every_status_has_its_verdict_whatever_the_body(flow, status, body):
     assert verdict.http_status == status
     assert verdict.reason
     assert not verdict.bad
+    assert verdict.throttled is (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("flow", "status"), [cell for cell in CELLS if cell[1] != 503] + [(Flow.AGAIN, 503)]
+)
+def test_an_error_of_the_apis_own_changes_only_a_503(flow, status):
+    verdict = API.verdict(Reply(status, {}, ERROR), 1)
+    assert verdict.flow is flow
     assert verdict.throttled is (status in (429, 503))
+
+
+@pytest.mark.parametrize("body", [*BODIES.values(), ERROR, envelope()])
+@pytest.mark.parametrize("headers", [{"retry-after": "0"}, {"retry-after-ms": "20"}], ids=str)
+def test_a_503_that_says_when_to_come_back_did_nothing(body, headers):
+    verdict = API.verdict(Reply(503, headers, body), 1)
+    assert (verdict.flow, verdict.throttled) == (Flow.AGAIN, True)
+
+
+def test_a_503_whose_wait_cannot_be_read_may_be_a_proxys():
+    assert API.verdict(Reply(503, {"retry-after": "soon"}), 1).flow is Flow.AMBIGUOUS
 
 
 def test_the_servers_nested_words_are_kept():

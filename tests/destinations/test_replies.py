@@ -13,6 +13,7 @@ from backfill.destinations.replies import fault_verdict, id_of, json_object, tex
 from backfill.model import Fault, Flow, Reply, Verdict
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+LATER = "Sun, 06 Nov 1994 08:50:37 GMT"
 EPOCH = 784111777.0
 
 AMBIGUOUS_FAULTS = {Fault.TIMEOUT, Fault.DISCONNECTED, Fault.BROKEN_REPLY}
@@ -32,7 +33,18 @@ def test_a_fault_is_sent_again_only_where_the_server_was_never_reached(fault):
         ({"retry-after": "0"}, (0.0, None)),
         ({"retry-after": " 1.5 "}, (1.5, None)),
         ({"retry-after-ms": "250"}, (0.25, None)),
-        ({"retry-after-ms": "250", "retry-after": "9"}, (0.25, None)),
+        ({"retry-after-ms": "250", "retry-after": "9"}, (9.0, None)),
+        ({"retry-after-ms": "9500, 20", "retry-after": "9"}, (9.5, None)),
+        ({"retry-after": "4, 0"}, (4.0, None)),
+        ({"retry-after": "0, 4"}, (4.0, None)),
+        ({"retry-after": "soon, 4, , -1"}, (4.0, None)),
+        ({"retry-after": f"{DATE}, 120"}, (120.0, EPOCH)),
+        ({"retry-after": f"120, {DATE}"}, (120.0, EPOCH)),
+        ({"retry-after": f"{DATE}, {LATER}"}, (None, EPOCH + 60)),
+        ({"retry-after": f"Sun Nov  6 08:49:37 1994, 7,{LATER}"}, (7.0, EPOCH + 60)),
+        ({"retry-after": f"7, {LATER}", "date": DATE}, (60.0, None)),
+        ({"retry-after": f"70, {LATER}", "date": DATE}, (70.0, None)),
+        ({"retry-after": LATER, "date": f"{LATER}, {DATE}"}, (60.0, None)),
         ({"retry-after-ms": "soon", "retry-after": "9"}, (9.0, None)),
         ({"retry-after": DATE}, (None, EPOCH)),
         ({"retry-after": "Sunday, 06-Nov-94 08:49:37 GMT"}, (None, EPOCH)),
