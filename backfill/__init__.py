@@ -12,23 +12,23 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backfill.errors import BackfillError
-from backfill.version import VERSION
+from backfill.core.errors import BackfillError
+from backfill.core.version import VERSION
 
 if TYPE_CHECKING:
     from backfill.api import plan
-    from backfill.job import Job
-    from backfill.jobs import open_job
-    from backfill.status import Status
+    from backfill.jobs.job import Job
+    from backfill.jobs.opening import open_job
+    from backfill.jobs.status import Status
 
 __version__ = VERSION
 
 __all__ = ["BackfillError", "Job", "Status", "__version__", "open_job", "plan"]
 
 _HOMES = {
-    "Job": "backfill.job",
-    "Status": "backfill.status",
-    "open_job": "backfill.jobs",
+    "Job": "backfill.jobs.job",
+    "Status": "backfill.jobs.status",
+    "open_job": "backfill.jobs.opening",
     "plan": "backfill.api",
 }
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from backfill.config import config_from_mapping, load_config
-from backfill.errors import ConfigError
-from backfill.frames import discard_unused_frames, is_frame, store_frames
-from backfill.job import Job
-from backfill.jobs import plan_job
-from backfill.model import Progress
-from backfill.naming import job_directory
-from backfill.progress import PlanBar
+from backfill.core.errors import ConfigError
+from backfill.core.model import Progress
+from backfill.jobdir.job_paths import job_directory
+from backfill.jobs.frames import discard_unused_frames, is_frame, store_frames
+from backfill.jobs.job import Job
+from backfill.jobs.opening import plan_job
+from backfill.progress.progress import PlanBar
 
 __all__ = ["plan"]
 

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 import phonenumbers
 import polars as pl
 
+from backfill.checks.fields import check
 from backfill.config import Rules
 from backfill.destinations import DESTINATIONS, Field
-from backfill.prepare.checks import check
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUNDS = 3

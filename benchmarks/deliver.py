@@ -29,12 +29,12 @@ from typing import Any
 import aiohttp
 import httpx
 
+from backfill.core.model import Secret
 from backfill.deliver import Halt, Settings, deliver
-from backfill.deliver.transport import Transport
+from backfill.deliver.http.transport import Transport
 from backfill.destinations import destination
+from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
-from backfill.model import Secret
 from benchmarks.endpoint import endpoint
 from benchmarks.ready_jobs import POPULATION, make_job
 

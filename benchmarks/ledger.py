@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from backfill.core.model import Batch, Outcome, Settlement, State, Tick
 from backfill.ledger import Ledger
-from backfill.model import Batch, Outcome, Settlement, State, Tick
 
 LANES = 64
 _STRIDE = 1_500  # records of a lane

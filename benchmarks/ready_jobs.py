@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from backfill.destinations import destination
-from backfill.manifest import Bucket, Manifest
+from backfill.jobdir.manifest import Bucket, Manifest
 
 POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
 _BUCKET = 150_000  # records

@@ -6,9 +6,9 @@ import re
 
 import click
 
+from backfill.checks.rules import RULES, rules_of
 from backfill.cli import _group
 from backfill.destinations import destination
-from backfill.prepare.rules import RULES, rules_of
 from backfill.sandbox import KINDS
 
 __all__ = ["commands", "exit_codes", "faults", "help_of", "rules_of_destination", "rules_table"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backfill.core.model import Fault, Flow, Reply
 from backfill.destinations import destination
-from backfill.model import Fault, Flow, Reply
 
 __all__ = ["verdict_table"]
 

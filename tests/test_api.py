@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import backfill
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 
 EVENTS = pl.DataFrame(
     {

@@ -50,7 +50,7 @@ def state():
     return {{
         "signals": {{number: signal.getsignal(number) for number in signal.valid_signals()}},
         "wakeup": signal.set_wakeup_fd(-1),
-        "logging": [logger(name) for name in (None, "backfill", "backfill.job", "asyncio")],
+        "logging": [logger(name) for name in (None, "backfill", "backfill.jobs.job", "asyncio")],
         "disabled": logging.root.manager.disable,
         "raise": logging.raiseExceptions,
         "umask": mask,

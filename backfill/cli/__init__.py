@@ -1,4 +1,4 @@
-"""The command line. It says things; every decision is made by `backfill.job` and below.
+"""The command line. It says things; every decision is made by `backfill.jobs.job` and below.
 
 Nothing heavy is imported before a command runs, so that `--help` answers at once.
 """
@@ -22,7 +22,7 @@ from backfill.cli.run import run
 from backfill.cli.sandbox import sandbox
 from backfill.cli.settle import resolve, retry
 from backfill.cli.status import status
-from backfill.version import VERSION
+from backfill.core.version import VERSION
 
 __all__ = ["main"]
 

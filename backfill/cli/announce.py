@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from backfill.address import is_here
 from backfill.cli.text import wrapped
+from backfill.core.model import Books
+from backfill.core.terminal import printable
+from backfill.core.urls import is_here
 from backfill.deliver import Settings
-from backfill.job import Job
-from backfill.model import Books
-from backfill.terminal import printable
+from backfill.jobs.job import Job
 
 __all__ = ["announce"]
 

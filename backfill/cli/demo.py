@@ -42,9 +42,9 @@ def demo(directory: Path) -> None:
     from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.run import halting_on_signals  # noqa: PLC0415
     from backfill.cli.text import print_status, program  # noqa: PLC0415
-    from backfill.errors import BackfillError  # noqa: PLC0415
-    from backfill.model import Secret  # noqa: PLC0415
-    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
+    from backfill.core.errors import BackfillError  # noqa: PLC0415
+    from backfill.core.model import Secret  # noqa: PLC0415
+    from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 
     _lay_out(directory)
@@ -90,7 +90,7 @@ def demo(directory: Path) -> None:
 
 def _lay_out(directory: Path) -> None:
     """Put the sample data into a new directory, or into that of an earlier demo."""
-    from backfill.errors import ConfigError  # noqa: PLC0415
+    from backfill.core.errors import ConfigError  # noqa: PLC0415
 
     if directory.exists():
         if not (directory / _MARK).exists():

@@ -15,7 +15,7 @@ import click
 
 from backfill.cli.logs import is_verbose
 from backfill.cli.options import asks_for_json
-from backfill.errors import BackfillError
+from backfill.core.errors import BackfillError
 
 __all__ = ["Guarded", "leave", "print_error", "wants_colour"]
 

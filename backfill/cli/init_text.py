@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from backfill.core.terminal import printable
 from backfill.discover import Draft
 from backfill.discover.columns import Look
-from backfill.terminal import printable
 
 __all__ = ["print_draft"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 
 __all__ = ["JsonLines", "is_verbose", "with_logging"]
 

@@ -26,9 +26,9 @@ def plan(config: str, job: str | None, as_json: bool, quiet: bool) -> None:
     from backfill.cli.plan_text import print_plan  # noqa: PLC0415 - `--help` answers without
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
     from backfill.config import load_config  # noqa: PLC0415
-    from backfill.jobs import plan_job  # noqa: PLC0415
-    from backfill.naming import job_directory  # noqa: PLC0415
-    from backfill.progress import PlanBar  # noqa: PLC0415
+    from backfill.jobdir.job_paths import job_directory  # noqa: PLC0415
+    from backfill.jobs.opening import plan_job  # noqa: PLC0415
+    from backfill.progress.progress import PlanBar  # noqa: PLC0415
 
     loaded = load_config(config)
     with PlanBar(quiet=quiet, lines=True) as bar:

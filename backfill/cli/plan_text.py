@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from backfill.cli.text import WIDTH, wrapped
+from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
 from backfill.destinations import Destination
-from backfill.manifest import Example, Manifest
-from backfill.terminal import cells, duration, pad, printable, shorten
+from backfill.jobdir.manifest import Example, Manifest
 
 __all__ = ["laid_out", "print_plan"]
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from backfill.cli.options import job_argument
-from backfill.model import State
+from backfill.core.model import State
 
 __all__ = ["records"]
 
@@ -28,7 +28,7 @@ def records(job: str, state: str | None, output: str | None) -> None:
     source's own columns; without -o as CSV to standard output. Rows of `rejected` and
     `failed`, once mended, can be fed back in as they are.
     """
-    from backfill.jobs import open_job  # noqa: PLC0415 - not for `--help`
+    from backfill.jobs.opening import open_job  # noqa: PLC0415 - not for `--help`
 
     found = open_job(job)
     found.write_records(sys.stdout.buffer if output is None else output, state)

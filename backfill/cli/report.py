@@ -38,7 +38,7 @@ def report(job: str, output: str | None, kind: Format | None) -> None:
     It may be written at any moment, also while the job is running. JOB is its directory or its
     configuration file.
     """
-    from backfill.jobs import open_job  # noqa: PLC0415 - not for `--help`
+    from backfill.jobs.opening import open_job  # noqa: PLC0415 - not for `--help`
     from backfill.report import write_report  # noqa: PLC0415
 
     for path in write_report(open_job(job), output, kind):

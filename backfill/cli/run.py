@@ -18,7 +18,7 @@ from backfill.cli.options import (
     job_option,
     quiet,
 )
-from backfill.model import StopKind
+from backfill.core.model import StopKind
 
 if TYPE_CHECKING:
     from backfill.deliver import Halt
@@ -56,9 +56,9 @@ def run(
     """
     from backfill.cli.announce import announce  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
-    from backfill.credentials import credential_for  # noqa: PLC0415
-    from backfill.jobs import find_or_plan  # noqa: PLC0415
-    from backfill.progress import DeliveryBar, PlanBar  # noqa: PLC0415
+    from backfill.jobs.credentials import credential_for  # noqa: PLC0415
+    from backfill.jobs.opening import find_or_plan  # noqa: PLC0415
+    from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet, lines=True) as bar:
         found = find_or_plan(config, job, progress=bar)
@@ -89,8 +89,8 @@ def halting_on_signals() -> Iterator[Halt]:
     stays so: a shell starts what runs in the background like that, and a Ctrl-C there is meant
     for others.
     """
-    from backfill.bars import someone_looks_on  # noqa: PLC0415
     from backfill.deliver import Halt  # noqa: PLC0415
+    from backfill.progress.bars import someone_looks_on  # noqa: PLC0415
 
     halt = Halt()
     kinds = {

@@ -19,7 +19,7 @@ __all__ = ["resolve", "retry"]
 def retry(job: str) -> None:
     """Make `failed` records `pending` again, to be sent by the next run."""
     from backfill.cli.text import print_status  # noqa: PLC0415 - not for `--help`
-    from backfill.jobs import open_job  # noqa: PLC0415
+    from backfill.jobs.opening import open_job  # noqa: PLC0415
 
     found = open_job(job)
     click.echo(f"{found.retry():,} failed records are pending again.")
@@ -41,7 +41,7 @@ def resolve(job: str, resend: bool, delivered: bool, failed: bool) -> None:
     destination's support can look them up.
     """
     from backfill.cli.text import print_status  # noqa: PLC0415 - not for `--help`
-    from backfill.jobs import open_job  # noqa: PLC0415
+    from backfill.jobs.opening import open_job  # noqa: PLC0415
 
     if resend + delivered + failed != 1:
         raise click.UsageError("say one of --resend, --delivered, --failed")

@@ -18,7 +18,7 @@ __all__ = ["status"]
 def status(job: str, as_json: bool) -> None:
     """Show how a job stands. JOB is its directory or its configuration file."""
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415 - not for `--help`
-    from backfill.jobs import open_job  # noqa: PLC0415
+    from backfill.jobs.opening import open_job  # noqa: PLC0415
 
     found = open_job(job).status()
     if as_json:

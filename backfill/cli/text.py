@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from backfill.model import State, Stop, StopKind
-from backfill.status import Phase, Status
-from backfill.terminal import cells, duration, pad, printable
+from backfill.core.model import State, Stop, StopKind
+from backfill.core.terminal import cells, duration, pad, printable
+from backfill.jobs.status import Phase, Status
 
 __all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
 

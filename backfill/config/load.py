@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from backfill.config.questions import open_questions
+from backfill.config.placeholders import open_questions
 from backfill.config.types import Config
-from backfill.config.words import explained
-from backfill.errors import ConfigError
+from backfill.config.validation_messages import explained
+from backfill.core.errors import ConfigError
 
 __all__ = ["config_from_mapping", "load_config"]
 

@@ -27,8 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from backfill.address import check_base_url
-from backfill.config.forms import (
+from backfill.config.field_specs import (
     Column,
     Constant,
     FieldSpec,
@@ -39,7 +38,8 @@ from backfill.config.forms import (
 )
 from backfill.config.time_formats import read_time_format
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
+from backfill.core.urls import check_base_url
 
 __all__ = [
     "Column",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backfill.deliver.meter import Snapshot
-from backfill.deliver.run import REACHED, Settings, deliver
-from backfill.deliver.stopping import Halt
+from backfill.deliver.run.run import REACHED, Settings, deliver
+from backfill.deliver.run.run_metrics import Snapshot
+from backfill.deliver.run.stopping import Halt
 
 __all__ = ["REACHED", "Halt", "Settings", "Snapshot", "deliver"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destinations.base import AnyOf, Destination, Field, Kind, TargetAgrees
 from backfill.destinations.prelude import WatchEvents, WatchFeedbacks
 from backfill.destinations.pristo import PristoEvents
-from backfill.errors import ConfigError, did_you_mean
 
 __all__ = ["DESTINATIONS", "AnyOf", "Destination", "Field", "Kind", "TargetAgrees", "destination"]
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backfill.model import Fault, Reply, Secret, Verdict
+from backfill.core.model import Fault, Reply, Secret, Verdict
 
 __all__ = ["AnyOf", "Destination", "Field", "Kind", "TargetAgrees"]
 

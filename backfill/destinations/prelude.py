@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
 from backfill.destinations.base import Destination, Field, Kind, TargetAgrees
 from backfill.destinations.replies import (
     INVALID,
@@ -23,7 +24,6 @@ from backfill.destinations.replies import (
     status_flow,
     text_of,
 )
-from backfill.model import Fault, Flow, Reply, Secret, Verdict
 
 __all__ = ["WatchEvents", "WatchFeedbacks"]
 

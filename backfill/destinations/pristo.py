@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
 from backfill.destinations.base import AnyOf, Destination, Field, Kind
 from backfill.destinations.replies import (
     body_text,
@@ -14,7 +15,6 @@ from backfill.destinations.replies import (
     status_flow,
     text_of,
 )
-from backfill.model import Fault, Flow, Reply, Secret, Verdict
 
 __all__ = ["PristoEvents"]
 

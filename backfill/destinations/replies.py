@@ -14,8 +14,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from backfill.model import Fault, Flow, Reply, Verdict
-from backfill.terminal import printable
+from backfill.core.model import Fault, Flow, Reply, Verdict
+from backfill.core.terminal import printable
 
 __all__ = [
     "INVALID",

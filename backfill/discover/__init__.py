@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backfill.config.questions import MARK, Question, open_questions
+from backfill.config.placeholders import MARK, Question, open_questions
 from backfill.config.types import Files
+from backfill.core.errors import ConfigError
 from backfill.destinations import destination
 from backfill.discover.columns import look_at
 from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
 from backfill.discover.writing import Sampled, write_config
-from backfill.errors import ConfigError
-from backfill.prepare.locations import is_remote
+from backfill.sources.locations import is_remote
 
 __all__ = ["Draft", "default_output", "draft_config", "save_config"]
 

@@ -10,12 +10,12 @@ from typing import Literal
 
 import polars as pl
 
+from backfill.checks.checked import Checked, trimmed
+from backfill.checks.fields import check
+from backfill.checks.text import as_text
 from backfill.config import Rules
 from backfill.destinations import Field, Kind
 from backfill.discover.dates import Written, written_form
-from backfill.prepare.checked import Checked, trimmed
-from backfill.prepare.checks import check
-from backfill.prepare.text import as_text
 
 __all__ = ["Look", "Side", "look_at"]
 

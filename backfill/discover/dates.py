@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from backfill.checks.times import read_as
 from backfill.config.time_formats import read_time_format
-from backfill.prepare.times import read_as
 
 __all__ = ["Written", "written_form"]
 

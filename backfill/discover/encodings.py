@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from backfill.errors import SourceError
-from backfill.prepare.byte_streams import mark_invalid, open_stream
-from backfill.prepare.locations import Location
+from backfill.core.errors import SourceError
+from backfill.sources.formats.byte_streams import mark_invalid, open_stream
+from backfill.sources.locations import Location
 
 __all__ = ["Encoding", "encoding_of", "is_utf16"]
 

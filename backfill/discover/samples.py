@@ -15,11 +15,11 @@ from typing import Literal
 import polars as pl
 
 from backfill.config.types import Files
+from backfill.core.errors import SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
-from backfill.errors import SourceError
-from backfill.prepare.byte_streams import open_stream
-from backfill.prepare.locations import Location, locate
-from backfill.prepare.sources import open_source
+from backfill.sources.formats.byte_streams import open_stream
+from backfill.sources.locations import Location, locate
+from backfill.sources.scan import open_source
 
 __all__ = ["Sample", "read_sample"]
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfill.config.questions import MARK
+from backfill.config.placeholders import MARK
 from backfill.destinations import Field, Kind
 from backfill.discover.columns import Look
 from backfill.discover.dates import Written

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backfill.errors import LedgerError
-from backfill.ledger.faults import plain_words
+from backfill.core.errors import LedgerError
 from backfill.ledger.opening import connect, connect_to_look
+from backfill.ledger.sqlite_errors import plain_words
 
 __all__ = ["LedgerFile"]
 

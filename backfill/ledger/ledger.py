@@ -13,14 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backfill.errors import LedgerError
-from backfill.ledger import statements as sql
-from backfill.ledger.faults import plain_words
-from backfill.ledger.file import LedgerFile
-from backfill.ledger.opening import make
-from backfill.ledger.spans import ContradictionError, Key, Reckoning, Span, reckon
-from backfill.ledger.writing import add_tick, write_change
-from backfill.model import (
+from backfill.core.errors import LedgerError
+from backfill.core.model import (
     Batch,
     Outcome,
     Range,
@@ -29,6 +23,12 @@ from backfill.model import (
     State,
     Tick,
 )
+from backfill.ledger import statements as sql
+from backfill.ledger.file import LedgerFile
+from backfill.ledger.opening import make
+from backfill.ledger.spans import ContradictionError, Key, Reckoning, Span, reckon
+from backfill.ledger.sqlite_errors import plain_words
+from backfill.ledger.writing import add_tick, write_change
 
 __all__ = ["Ledger"]
 

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from backfill.errors import LedgerError
+from backfill.core.atomic_files import sync
+from backfill.core.errors import LedgerError
 from backfill.ledger import statements as sql
-from backfill.ledger.faults import DAMAGED
-from backfill.placing import sync
+from backfill.ledger.sqlite_errors import DAMAGED
 
 __all__ = ["connect", "connect_to_look", "make"]
 

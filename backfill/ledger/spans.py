@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backfill.model import Batch, Outcome, Range, Settlement, State
+from backfill.core.model import Batch, Outcome, Range, Settlement, State
 
 __all__ = ["ContradictionError", "Key", "Reckoning", "Span", "Words", "reckon"]
 

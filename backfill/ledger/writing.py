@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from backfill.core.model import Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.spans import ContradictionError, Reckoning
-from backfill.model import Tick
 
 __all__ = ["add_tick", "write_change"]
 

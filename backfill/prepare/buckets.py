@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from backfill.destinations import Destination
-from backfill.manifest import Bucket
-from backfill.prepare.facts import Seen, seen_in_ready, seen_in_rejected
+from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
+from backfill.prepare.plan_stats import Seen, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
-from backfill.prepare.schemas import flattened
+from backfill.sources.schemas import flattened
 
 __all__ = ["OWN", "BucketWriter", "gather"]
 

@@ -15,9 +15,9 @@ from functools import reduce
 
 import polars as pl
 
+from backfill.checks.times import rfc3339
 from backfill.destinations import Kind
-from backfill.prepare.inputs import Input
-from backfill.prepare.times import rfc3339
+from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["Body", "body_of"]
 

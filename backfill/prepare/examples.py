@@ -8,14 +8,14 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.manifest import Example
-from backfill.prepare.binding import Binding
-from backfill.prepare.facts import Place
-from backfill.prepare.inputs import Input
-from backfill.prepare.mapping import MALFORMED, Mapping
-from backfill.prepare.moments import in_calendar
-from backfill.prepare.schemas import MIXED, apart
-from backfill.prepare.sources import Source
+from backfill.jobdir.manifest import Example
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.fields import MALFORMED, Mapping
+from backfill.prepare.mapping.inputs import Input
+from backfill.prepare.plan_stats import Place
+from backfill.sources.scan import Source
+from backfill.sources.schemas import MIXED, apart
+from backfill.sources.timestamps import in_calendar
 
 __all__ = ["examples_of"]
 

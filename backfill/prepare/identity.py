@@ -22,8 +22,8 @@ import polars as pl
 import polars_hash as plh
 
 from backfill.destinations import Kind
-from backfill.prepare.binding import Binding
-from backfill.prepare.inputs import Input
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["IDENTITY", "UNKEYED", "Identity", "identity_of"]
 

@@ -12,26 +12,26 @@ from pathlib import Path
 import polars as pl
 
 from backfill.config import Config, Sql
+from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.model import Progress
 from backfill.destinations import Destination
-from backfill.errors import BackfillError, ConfigError
-from backfill.manifest import Bucket, Manifest
-from backfill.model import Progress
-from backfill.prepare.binding import bind
+from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
-from backfill.prepare.damage import UNREADABLE
 from backfill.prepare.dedupe import MARKS
-from backfill.prepare.earlier import Delivered, delivered_earlier
 from backfill.prepare.examples import examples_of
-from backfill.prepare.facts import Seen, Unreadable, as_counts, facts_of
 from backfill.prepare.identity import identity_of
-from backfill.prepare.inputs import Side
-from backfill.prepare.mapping import mapping_of
-from backfill.prepare.passes import Passes
+from backfill.prepare.mapping.binding import bind
+from backfill.prepare.mapping.fields import mapping_of
+from backfill.prepare.mapping.inputs import Side
+from backfill.prepare.partition import parts_needed
+from backfill.prepare.partition_stages import Passes
+from backfill.prepare.plan_stats import Seen, Unreadable, as_counts, facts_of
+from backfill.prepare.previous_jobs import Delivered, delivered_earlier
 from backfill.prepare.records import FOREIGN
-from backfill.prepare.schemas import MIXED
-from backfill.prepare.sources import Source, open_source
-from backfill.prepare.split import parts_needed
-from backfill.prepare.sql_faults import not_on_every_row
+from backfill.prepare.sql.errors import not_on_every_row
+from backfill.sources.formats.parquet_errors import UNREADABLE
+from backfill.sources.scan import Source, open_source
+from backfill.sources.schemas import MIXED
 
 __all__ = ["prepare"]
 

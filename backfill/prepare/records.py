@@ -12,13 +12,13 @@ from typing import Final
 
 import polars as pl
 
+from backfill.checks.fields import warned
 from backfill.destinations import AnyOf, Destination
-from backfill.prepare.binding import Binding
-from backfill.prepare.checks import warned
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
-from backfill.prepare.inputs import Input
-from backfill.prepare.mapping import MALFORMED, Mapping, reasons
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.fields import MALFORMED, Mapping, reasons
+from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["FOREIGN", "REASON", "Made", "RecordMaker"]
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from backfill.errors import BackfillError, ConfigError
-from backfill.outputs import refuse_own_files
-from backfill.placing import put_in_place
+from backfill.core.atomic_files import put_in_place
+from backfill.core.errors import BackfillError, ConfigError
+from backfill.jobdir.overwrite_guard import refuse_own_files
 
 if TYPE_CHECKING:
-    from backfill.job import Job
+    from backfill.jobs.job import Job
 
 __all__ = ["Format", "write_report"]
 

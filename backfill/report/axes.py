@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import altair as alt
 
-from backfill.report.course import Course, Stretch
+from backfill.report.timeline_bins import Course, Stretch
 
 __all__ = [
     "DESK",

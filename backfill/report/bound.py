@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from backfill.manifest import Manifest, SourceEntry
+from backfill.jobdir.manifest import Manifest, SourceEntry
 from backfill.report.markup import Html, printable, tag, without_secrets
 from backfill.report.tables import table
 from backfill.report.wording import amount, clock, moment, records, size

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from backfill.config.values import parse_rate
+from backfill.core.model import RequestCounts, State
 from backfill.destinations import destination
+from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobs.records import spans_of
+from backfill.jobs.run_history import seconds_at_work
+from backfill.jobs.status import Phase, Status
 from backfill.ledger import Ledger
-from backfill.manifest import LEDGER, Manifest
-from backfill.model import RequestCounts, State
-from backfill.records import spans_of
-from backfill.report.course import Course, course_of
-from backfill.standing import seconds_at_work
-from backfill.status import Phase, Status
+from backfill.report.timeline_bins import Course, course_of
 
 if TYPE_CHECKING:
-    from backfill.job import Job
-    from backfill.model import Tick
+    from backfill.core.model import Tick
+    from backfill.jobs.job import Job
 
 __all__ = ["Case", "EventTimes", "Figures", "Reason", "gather"]
 

@@ -7,19 +7,19 @@ import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
+from backfill.core.terminal import duration
+from backfill.core.version import VERSION
 from backfill.destinations import destination
+from backfill.jobs.status import Phase
 from backfill.report.bound import bound_section
-from backfill.report.course import percentile
 from backfill.report.gather import Figures
 from backfill.report.markup import Html, tag, without_secrets
 from backfill.report.pictures import Picture
 from backfill.report.reasons import reasons
 from backfill.report.standing import books_section, next_section
 from backfill.report.timeline import event_times, over_time, replies
+from backfill.report.timeline_bins import percentile
 from backfill.report.wording import amount, clock, milliseconds, share
-from backfill.status import Phase
-from backfill.terminal import duration
-from backfill.version import VERSION
 
 __all__ = ["page"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from backfill.model import Books, State
+from backfill.core.model import Books, State
 from backfill.report.axes import (
     DESK,
     GRID,
@@ -29,10 +29,10 @@ from backfill.report.axes import (
     quantities,
     sized,
 )
-from backfill.report.course import Bin, Course, course_of, percentile
-from backfill.report.face import books_bar
 from backfill.report.gather import EventTimes, Figures
+from backfill.report.html_summary import books_bar
 from backfill.report.markup import Html
+from backfill.report.timeline_bins import Bin, Course, course_of, percentile
 from backfill.report.wording import COLOURS, amount
 
 __all__ = ["Picture", "draw", "png", "svg_files"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from backfill.model import State
-from backfill.report.face import swatch
+from backfill.core.model import State
 from backfill.report.gather import Case, Figures, Reason
+from backfill.report.html_summary import swatch
 from backfill.report.markup import Html, join, printable, tag, without_secrets
 from backfill.report.parts import section
 from backfill.report.tables import table

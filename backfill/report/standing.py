@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from backfill.model import State
-from backfill.report.face import balance, books_bar, books_table
+from backfill.core.model import State
+from backfill.jobs.status import Phase, Status
 from backfill.report.gather import Figures
+from backfill.report.html_summary import balance, books_bar, books_table
 from backfill.report.markup import Html, printable, tag, without_secrets
 from backfill.report.parts import scrolled, section
 from backfill.report.wording import clock, counted
-from backfill.status import Phase, Status
 
 __all__ = ["books_section", "next_section"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from backfill.model import State
-from backfill.report.course import Course, percentile
+from backfill.core.model import State
 from backfill.report.gather import EventTimes
 from backfill.report.markup import Html, tag
+from backfill.report.timeline_bins import Course, percentile
 from backfill.report.wording import amount, clock, milliseconds
 
 __all__ = ["course_table", "replies_table", "table", "times_table"]

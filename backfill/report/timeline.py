@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backfill.deliver.meter import SLICE
-from backfill.model import State, Tick
+from backfill.core.model import State, Tick
+from backfill.core.terminal import duration
+from backfill.deliver.run.run_metrics import SLICE
 from backfill.report.axes import PHONE
-from backfill.report.course import Course, course_of, percentile
 from backfill.report.gather import Figures
 from backfill.report.markup import Html, tag
 from backfill.report.parts import alternative, figure, section
 from backfill.report.pictures import Picture
 from backfill.report.tables import course_table, replies_table, table, times_table
+from backfill.report.timeline_bins import Course, course_of, percentile
 from backfill.report.wording import amount, clock, counted, lasting, milliseconds, records, requests
-from backfill.terminal import duration
 
 __all__ = ["event_times", "over_time", "replies"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from backfill.model import State
-from backfill.terminal import duration
+from backfill.core.model import State
+from backfill.core.terminal import duration
 
 __all__ = [
     "COLOURS",

@@ -6,10 +6,10 @@ validator of its own, and by nothing that `prepare` uses.
 
 from __future__ import annotations
 
-from backfill.sandbox.faults import KINDS, Arrival, Fault, parse_fault, parse_faults
+from backfill.sandbox.accepted_log import Accepted, Spoilt
+from backfill.sandbox.fault_injection import KINDS, Arrival, Fault, parse_fault, parse_faults
 from backfill.sandbox.serve import serve
 from backfill.sandbox.server import Sandbox, running_sandbox
-from backfill.sandbox.witness import Accepted, Spoilt
 
 __all__ = [
     "KINDS",

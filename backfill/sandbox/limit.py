@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Literal
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 
 __all__ = ["Allowance", "RetryStyle", "parse_rate_limit", "retry_headers"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from backfill.sandbox.accepted_log import Witness
 from backfill.sandbox.contract import Endpoint, Refusal
-from backfill.sandbox.faults import Fault
+from backfill.sandbox.fault_injection import Fault
 from backfill.sandbox.limit import RetryStyle, retry_headers
-from backfill.sandbox.witness import Witness
 
 __all__ = ["JSON", "Replies", "Visit"]
 

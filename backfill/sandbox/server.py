@@ -16,9 +16,10 @@ from typing import Any, Self
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
+from backfill.sandbox.accepted_log import Accepted, Spoilt, Witness
 from backfill.sandbox.contract import Refusal, endpoints, read_json
-from backfill.sandbox.faults import (
+from backfill.sandbox.fault_injection import (
     Arrival,
     Fault,
     FaultScript,
@@ -28,7 +29,6 @@ from backfill.sandbox.faults import (
 )
 from backfill.sandbox.limit import Allowance, RetryStyle, parse_rate_limit, retry_headers
 from backfill.sandbox.replies import JSON, Replies, Visit
-from backfill.sandbox.witness import Accepted, Spoilt, Witness
 
 __all__ = ["STATS_PATH", "Sandbox", "running_sandbox"]
 

@@ -1,10 +1,10 @@
-"""A short, seeded part of the crash campaign; the long one is `python -m benchmarks.chaos`."""
+"""A short, seeded part of the crash campaign; the long one is `python -m tests.chaos`."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.chaos.rounds import Figures, play
+from tests.chaos.rounds import Figures, play
 
 
 @pytest.mark.parametrize("seed", range(6))

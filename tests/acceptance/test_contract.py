@@ -10,7 +10,7 @@ import time
 import polars as pl
 import pytest
 
-from backfill.jobs import open_job
+from backfill.jobs.opening import open_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job, watch_job

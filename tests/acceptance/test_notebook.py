@@ -167,14 +167,14 @@ def test_a_kernel_without_widgets_gets_a_plain_bar_and_no_warning(kernel):
     cell = kernel.run(
         """
 import importlib.util, sys, warnings
-import backfill.bars
-found = backfill.bars.find_spec
-backfill.bars.find_spec = lambda name: None if name == "ipywidgets" else found(name)
+import backfill.progress.bars
+found = backfill.progress.bars.find_spec
+backfill.progress.bars.find_spec = lambda name: None if name == "ipywidgets" else found(name)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     job = backfill.plan("pristo.toml", job="plain.job")
     status = job.run(base_url=url, rate="150/s", limit=450)
-backfill.bars.find_spec = found
+backfill.progress.bars.find_spec = found
 [str(each.message) for each in caught]
 """
     )

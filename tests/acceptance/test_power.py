@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos.power import can_trace, lose_power, parse
-from benchmarks.chaos.program import Finding
 from tests.acceptance.program import start
 from tests.acceptance.sources import watch_job
+from tests.chaos.power import can_trace, lose_power, parse
+from tests.chaos.program import Finding
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace, and leave to use it")
 

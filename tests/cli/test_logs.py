@@ -43,7 +43,7 @@ def test_verbose_logs_to_standard_error_alone(tmp_path):
         run: list[str | Path] = ["run", config, "--base-url", server.url, "--json", "--verbose"]
         ended = backfill(*run, cwd=tmp_path, expect=[0])
     assert ended.json["records"]["delivered"] == 30
-    assert "backfill.job: " in ended.err
+    assert "backfill.jobs.job: " in ended.err
     assert f"sending to {server.url}" in ended.err
     assert CREDENTIALS["PRISTO_API_KEY"] not in ended.err
 
@@ -56,7 +56,13 @@ def test_quiet_leaves_only_what_came_of_it(tmp_path):
 
 def test_a_line_is_one_line_whatever_it_says():
     record = logging.makeLogRecord(
-        {"name": "backfill.job", "levelname": "INFO", "msg": "a\n%s", "args": ("ü",), "share": 0.5}
+        {
+            "name": "backfill.jobs.job",
+            "levelname": "INFO",
+            "msg": "a\n%s",
+            "args": ("ü",),
+            "share": 0.5,
+        }
     )
     line = JsonLines().format(record)
     assert "\n" not in line

@@ -162,7 +162,7 @@ def test_a_fault_is_one_line_and_the_whole_of_it_on_demand(inside, monkeypatch, 
     def broken(*_: object) -> None:
         raise RuntimeError("two plus two\nis five")
 
-    monkeypatch.setattr("backfill.jobs.Manifest.read", broken)
+    monkeypatch.setattr("backfill.jobs.opening.Manifest.read", broken)
     done = inside.invoke(_group, ["status", "planned.job"])
     assert done.exit_code == 1
     assert "a fault of backfill itself: RuntimeError: two plus two" in done.stderr
@@ -184,7 +184,7 @@ def test_a_panic_of_a_native_library_is_a_fault_like_any_other(inside, monkeypat
     def broken(*_: object) -> None:
         raise PanicException("index out of bounds")
 
-    monkeypatch.setattr("backfill.jobs.Manifest.read", broken)
+    monkeypatch.setattr("backfill.jobs.opening.Manifest.read", broken)
     done = inside.invoke(_group, ["status", "planned.job"])
     assert done.exit_code == 1
     assert "PanicException: index out of bounds" in done.stderr

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backfill.cli.plan_text import laid_out
 from backfill.cli.text import WIDTH, wrapped
-from backfill.terminal import cells
+from backfill.core.terminal import cells
 
 BODIES = st.recursive(
     st.text(max_size=20) | st.integers() | st.booleans(),

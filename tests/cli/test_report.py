@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.model import State
+from backfill.core.model import State
 from tests.report.jobs import deliver, make_job, ticks
 
 

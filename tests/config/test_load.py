@@ -23,7 +23,7 @@ from backfill.config import (
     load_config,
 )
 from backfill.config.values import parse_rate
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 
 FULL = """
 destination = "pristo-events"

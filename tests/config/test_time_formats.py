@@ -10,7 +10,7 @@ import pytest
 
 from backfill.config import Config, config_from_mapping
 from backfill.config.time_formats import read_time_format
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 
 
 def configured(**events: Any) -> Config:

@@ -16,11 +16,11 @@ import httpx
 import pytest
 import trio.testing
 
+from backfill.core.model import Outcome, Secret, State, Stop
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import destination
+from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
-from backfill.manifest import Manifest
-from backfill.model import Outcome, Secret, State, Stop
 from tests.deliver.jobs import make_job
 
 

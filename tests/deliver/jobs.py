@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from backfill.destinations import destination
-from backfill.manifest import Bucket, Manifest
+from backfill.jobdir.manifest import Bucket, Manifest
 from tests.ready_files import READY
 
 POPULATION = "00000000-0000-4000-8000-000000000000"

@@ -11,7 +11,7 @@ from collections import Counter
 import anyio
 import pytest
 
-from backfill.model import State, StopKind
+from backfill.core.model import State, StopKind
 from tests.deliver.jobs import number_of
 from tests.deliver.servers import Exchange, Server, serving
 

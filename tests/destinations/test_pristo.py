@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
 from backfill.destinations import Kind, destination
-from backfill.model import Fault, Flow, Reply, Secret, Verdict
 
 API = destination("pristo-events")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backfill.core.model import Fault, Flow, Reply, Verdict
 from backfill.destinations import DESTINATIONS
 from backfill.destinations.replies import fault_verdict, id_of, json_object, text_of, waits
-from backfill.model import Fault, Flow, Reply, Verdict
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:50:37 GMT"

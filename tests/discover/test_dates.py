@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.config.questions import open_questions
+from backfill.config.placeholders import open_questions
 from backfill.discover.dates import Written
 from tests.discover.frames import IDS, contacts, events, look, proposed
 from tests.discover.test_writing import loaded, written

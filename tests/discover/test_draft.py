@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from backfill.config import load_config
+from backfill.core.errors import ConfigError
 from backfill.discover import default_output, draft_config, save_config
-from backfill.errors import ConfigError
-from backfill.jobs import plan_job
+from backfill.jobs.opening import plan_job
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 POPULATION = "00000000-0000-4000-8000-000000000000"

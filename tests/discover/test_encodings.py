@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backfill.config import Files, load_config
-from backfill.config.questions import open_questions
+from backfill.config.placeholders import open_questions
 from backfill.destinations import DESTINATIONS
 from backfill.discover import draft_config, samples, save_config
 from backfill.discover.samples import read_sample

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from backfill.config import Files
+from backfill.core.errors import SourceError
 from backfill.discover import samples
 from backfill.discover.samples import read_sample
-from backfill.errors import SourceError
 
 
 def read(directory, *files):

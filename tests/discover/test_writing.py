@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.config import Column, Config, Lookup, config_from_mapping
-from backfill.config.questions import open_questions
+from backfill.config.placeholders import open_questions
 from backfill.discover.columns import Look
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import backfill
+from backfill.checks.rules import rules_of
+from backfill.core.model import Secret
 from backfill.destinations import DESTINATIONS
-from backfill.model import Secret
-from backfill.prepare.rules import rules_of
 from tests.docs.pages import ROOT, blocks_of
 
 _BLOCKS = {block.mark: block.text for block in blocks_of(ROOT / "docs" / "add-a-destination.md")}

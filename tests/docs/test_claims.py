@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from backfill.checks.fields import check
 from backfill.config import Rules
 from backfill.config.time_formats import read_time_format
-from backfill.deliver import errors_budget, transport
+from backfill.deliver.http import transport
 from backfill.deliver.pacing import health
+from backfill.deliver.run import error_budget
 from backfill.destinations import Field, Kind
-from backfill.prepare.checks import check
 from tests.docs.pages import ROOT
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,7 +118,7 @@ def test_phones_are_tidied_up_as_the_page_says(text, region, value):
 @pytest.mark.parametrize(
     ("page", "words", "number"),
     [
-        ("guarantee", "only once {} records were delivered", errors_budget.FAIR_SAMPLE),
+        ("guarantee", "only once {} records were delivered", error_budget.FAIR_SAMPLE),
         ("verdicts", "{} unclear answers in a row", health._MOST_AMBIGUOUS),
         ("verdicts", "idle for a {} is not used again", transport.IDLE_SECONDS),
         ("security", "read up to {} KiB", transport.MOST_BODY / 1024),

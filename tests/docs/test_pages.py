@@ -12,10 +12,10 @@ from typing import Any
 import click
 import pytest
 
+from backfill.checks.rules import rule_named
 from backfill.cli import _group
 from backfill.config import config_from_mapping, types
 from backfill.destinations import DESTINATIONS, destination
-from backfill.prepare.rules import rule_named
 from docs.config_tables import config_table, keys_of
 from docs.generate import PARTS, filled
 from docs.program_tables import help_of

@@ -1,6 +1,6 @@
 """A short campaign of every target: what others wrote never gives more than words.
 
-The long one is `python -m benchmarks.fuzz --minutes 60`. Seeds are fixed, so that a failure is
+The long one is `python -m tests.fuzz --minutes 60`. Seeds are fixed, so that a failure is
 seen again by its name.
 """
 
@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from benchmarks import fuzz
-from benchmarks.fuzz import Campaign, attack
+from tests.fuzz import __main__
+from tests.fuzz.__main__ import Campaign, attack
 
 # (seeds, attacks): about five seconds each on one core
 _SHORT = {
@@ -24,7 +24,7 @@ _SHORT = {
 }
 
 
-@pytest.mark.parametrize("target", sorted(fuzz.TARGETS))
+@pytest.mark.parametrize("target", sorted(__main__.TARGETS))
 def test_whatever_comes_in_is_answered_in_words(target):
     start, count = _SHORT[target]
     campaign = Campaign()
@@ -69,14 +69,14 @@ def test_the_campaign_sees_what_it_looks_for(tmp_path, monkeypatch, name, expect
     (tmp_path / "victims.py").write_text(_VICTIMS, encoding="utf-8")
     (tmp_path / "sitecustomize.py").write_text(
         f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n"
-        "import benchmarks.fuzz as fuzz\n"
+        "import tests.fuzz.__main__ as fuzz\n"
         f'fuzz.TARGETS["victim"] = ("victims", {name!r})\n',
         encoding="utf-8",
     )
     # The child is the module run as a program, which has a table of its own.
     child = tmp_path / "child.py"
     child.write_text(
-        "import sitecustomize, sys\nfrom benchmarks import fuzz\nsys.exit(fuzz.main())\n",
+        "import sitecustomize, sys\nfrom benchmarks import fuzz\nsys.exit(__main__.main())\n",
         encoding="utf-8",
     )
     launcher = tmp_path / "python"
@@ -86,7 +86,7 @@ def test_the_campaign_sees_what_it_looks_for(tmp_path, monkeypatch, name, expect
     )
     launcher.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(launcher))
-    monkeypatch.setattr(fuzz, "_LONGEST", 3.0)
+    monkeypatch.setattr(__main__, "_LONGEST", 3.0)
     campaign = Campaign()
     attack(campaign, "victim", range(7, 9), until=time.monotonic() + 30)
     assert campaign.attacks == 2

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger import Ledger
-from backfill.model import Batch, Outcome, Settlement, State
 
 LANES = [(bucket, lane) for bucket in (0, 1) for lane in (0, 1)]
 LANE_SIZE = 12
@@ -224,7 +224,7 @@ WORKER = """
 import sys
 from pathlib import Path
 from backfill.ledger import Ledger
-from backfill.model import Batch, Outcome, Settlement, State
+from backfill.core.model import Batch, Outcome, Settlement, State
 
 ledger = Ledger.open(Path(sys.argv[1]), create=True)
 size, lanes, lane_size = 3, 4, 10**6

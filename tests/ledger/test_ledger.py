@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backfill.errors import LedgerError
+from backfill.core.errors import LedgerError
+from backfill.core.model import Batch, Outcome, RequestCounts, Settlement, State, Tick
 from backfill.ledger import Ledger
-from backfill.model import Batch, Outcome, RequestCounts, Settlement, State, Tick
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typing import Any
 import polars as pl
 
 from backfill.config import Config, config_from_mapping
+from backfill.core.model import Progress
 from backfill.destinations import DESTINATIONS
-from backfill.manifest import Manifest
-from backfill.model import Progress
+from backfill.jobdir.manifest import Manifest
 from backfill.prepare.pipeline import prepare
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

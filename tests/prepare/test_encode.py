@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backfill.destinations import DESTINATIONS, Field, Kind
 from backfill.prepare.encode import body_of
-from backfill.prepare.inputs import Input
+from backfill.prepare.mapping.inputs import Input
 
 PRISTO = DESTINATIONS["pristo-events"]
 

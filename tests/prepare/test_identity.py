@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.destinations import DESTINATIONS, Field, Kind
-from backfill.prepare.binding import Binding
 from backfill.prepare.identity import IDENTITY, Identity, identity_of, namespace_of
-from backfill.prepare.inputs import Input
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.inputs import Input
 
 PRISTO = DESTINATIONS["pristo-events"]
 NAMES = ("type", "customFields.a", "customFields.b")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 from tests.prepare.prepared import Prepared, prepare_in
 
 AT = "2024-01-02T03:04:05Z"

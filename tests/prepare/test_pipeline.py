@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backfill.errors import BackfillError, ConfigError, JobError
-from backfill.manifest import Example
+from backfill.core.errors import BackfillError, ConfigError, JobError
+from backfill.jobdir.manifest import Example
 from backfill.prepare import pipeline
 from tests.prepare.prepared import Prepared, prepare_in, watch_fields
 
@@ -225,7 +225,7 @@ def test_a_fault_that_comes_from_no_expression_is_not_laid_on_one(
     def broken(_: object) -> None:
         raise pl.exceptions.ComputeError("our own")
 
-    monkeypatch.setattr("backfill.prepare.passes.Passes.run", broken)
+    monkeypatch.setattr("backfill.prepare.partition_stages.Passes.run", broken)
     events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
     fields = watch_fields(label={"sql": "UPPER(label)"})
     with pytest.raises(pl.exceptions.ComputeError, match="our own"):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.prepare.checked import Checked
-from backfill.prepare.times import check_time
+from backfill.checks.checked import Checked
+from backfill.checks.times import check_time
 from tests.prepare.prepared import prepare_in
 
 LATE = datetime(9999, 12, 31, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.prepare.prepared import prepared
-from tests.prepare.test_any_source import VALID
+from tests.sources.test_any_source import VALID
 
 # What each type holds of a moment given in whole milliseconds since the epoch.
 Held = Callable[[int], Any]

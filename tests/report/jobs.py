@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.job import Job
+from backfill.core.model import Batch, Outcome, Settlement, State, Tick
+from backfill.jobdir.manifest import Bucket, Example, Facts, Manifest, SourceEntry
+from backfill.jobs.job import Job
 from backfill.ledger import Ledger
-from backfill.manifest import Bucket, Example, Facts, Manifest, SourceEntry
-from backfill.model import Batch, Outcome, Settlement, State, Tick
 from tests.ready_files import READY
 
 BEGIN = datetime(2025, 3, 1, 8, tzinfo=UTC)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backfill.core.model import Batch, State
+from backfill.jobs.planning import locked
+from backfill.jobs.status import Phase
 from backfill.ledger import Ledger
-from backfill.model import Batch, State
-from backfill.planning import locked
 from backfill.report.gather import Figures, gather
-from backfill.status import Phase
 from tests.report.jobs import BEGIN, deliver, make_job, ticks
 
 READY = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)

@@ -13,16 +13,16 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from backfill.job import Job
+from backfill.core.model import State, Stop, StopKind, Tick
+from backfill.jobdir.manifest import Example
+from backfill.jobs.job import Job
+from backfill.jobs.planning import locked
+from backfill.jobs.run_history import remember_end, remember_start
 from backfill.ledger import Ledger
-from backfill.manifest import Example
-from backfill.model import State, Stop, StopKind, Tick
-from backfill.planning import locked
 from backfill.report.gather import Figures, gather
 from backfill.report.page import page
 from backfill.report.pictures import draw
 from backfill.report.wording import COLOURS, amount
-from backfill.standing import remember_end, remember_start
 from tests.report.documents import parse, words
 from tests.report.jobs import NOW, deliver, make_job, ticks
 

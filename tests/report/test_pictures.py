@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.model import State
+from backfill.core.model import State
 from backfill.report.axes import PHONE
 from backfill.report.gather import Figures, gather
 from backfill.report.pictures import Picture, draw, png, svg_files

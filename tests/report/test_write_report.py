@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from backfill.errors import BackfillError, ConfigError
-from backfill.job import Job
-from backfill.model import State
+from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.model import State
+from backfill.jobs.job import Job
 from backfill.report import write_report
 from tests.report.jobs import deliver, make_job, ticks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import backfill.sandbox
 
-ALLOWED = ("backfill.errors", "backfill.model", "backfill.sandbox")
+ALLOWED = ("backfill.core.errors", "backfill.core.model", "backfill.sandbox")
 
 
 def test_the_sandbox_imports_nothing_of_what_it_judges():

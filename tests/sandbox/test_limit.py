@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 from backfill.sandbox.limit import Allowance, parse_rate_limit, retry_headers
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backfill.errors import ConfigError
+from backfill.core.errors import ConfigError
 from backfill.sandbox import Fault, Sandbox, running_sandbox
 from backfill.sandbox.schemas import PRISTO_ERROR, PRISTO_REPLY, WATCH_ERROR, WATCH_REPLY
 from tests.sandbox.requests import (

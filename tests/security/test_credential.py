@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from backfill.jobs import open_job
-from backfill.model import Secret
+from backfill.core.model import Secret
+from backfill.jobs.opening import open_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job, watch_job
@@ -148,7 +148,7 @@ _CRASHING = """
 import faulthandler, logging, os, sys
 faulthandler.enable()
 logging.basicConfig(level=logging.DEBUG)
-from backfill.deliver import send
+from backfill.deliver.run import send
 whole = send.Sender.send
 async def broken(self, key, items):
     answer = await whole(self, key, items)

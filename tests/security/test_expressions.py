@@ -7,8 +7,8 @@ import sys
 import polars as pl
 import pytest
 
-from backfill.errors import ConfigError
-from backfill.prepare.sql import row_expression
+from backfill.core.errors import ConfigError
+from backfill.prepare.sql.expressions import row_expression
 
 SCHEMA = {"a": pl.String(), "b": pl.String(), "n": pl.Int64()}
 

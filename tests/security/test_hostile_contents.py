@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.jobs import open_job
+from backfill.jobs.opening import open_job
 from tests.acceptance.program import backfill
 from tests.acceptance.wire import wire
 
@@ -86,8 +86,8 @@ _BOUNDED = """
 import resource, sys
 from pathlib import Path
 from backfill.config import Files
-from backfill.errors import SourceError
-from backfill.prepare.sources import open_source
+from backfill.core.errors import SourceError
+from backfill.sources.scan import open_source
 try:
     print(open_source(Files(files=sys.argv[1]), Path.cwd(), what="events").rows)
 except SourceError as error:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from backfill.config import load_config
-from backfill.errors import BackfillError, JobError
-from backfill.jobs import open_job, plan_job
-from backfill.model import Secret
+from backfill.core.errors import BackfillError, JobError
+from backfill.core.model import Secret
+from backfill.jobs.opening import open_job, plan_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
 from tests.acceptance.sources import pristo_job

@@ -9,7 +9,7 @@ row leave one request at a time. So an outage costs few unknown records, at the 
 
 from __future__ import annotations
 
-from backfill.model import Stop, StopKind
+from backfill.core.model import Stop, StopKind
 
 __all__ = ["Health"]
 

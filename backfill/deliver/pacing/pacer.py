@@ -29,11 +29,11 @@ from dataclasses import replace
 
 import anyio
 
+from backfill.core.model import Flow, Stop, Verdict
 from backfill.deliver.pacing.auto_rate import AutoRate
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
-from backfill.model import Flow, Stop, Verdict
 
 __all__ = ["Grant", "Pacer"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from backfill.model import Flow, Verdict
+from backfill.core.model import Flow, Verdict
 
 __all__ = ["MOST_AMBIGUOUS", "Backoff", "BatchRetries"]
 

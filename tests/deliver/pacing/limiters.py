@@ -12,9 +12,9 @@ import random
 from collections import deque
 from dataclasses import dataclass
 
+from backfill.core.model import Flow, Verdict
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Grant, Pacer
-from backfill.model import Flow, Verdict
 
 __all__ = ["Bucket", "FixedWindow", "Server", "SlidingWindow", "Steady", "simulate"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from backfill.core.model import StopKind
 from backfill.deliver.pacing.health import Health
-from backfill.model import StopKind
 
 
 def health(**changes) -> Health:

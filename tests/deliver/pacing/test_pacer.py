@@ -13,11 +13,11 @@ import pytest
 import trio
 import trio.testing
 
+from backfill.core.model import Flow, Stop, StopKind, Verdict
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Grant, Pacer
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
-from backfill.model import Flow, Stop, StopKind, Verdict
 
 DELIVERED = Verdict(Flow.DELIVERED, http_status=200)
 EPOCH = 1_800_000_000.0

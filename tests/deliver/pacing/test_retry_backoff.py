@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from backfill.core.model import Flow, Verdict
 from backfill.deliver.pacing.retry_backoff import MOST_AMBIGUOUS, BatchRetries
-from backfill.model import Flow, Verdict
 
 AMBIGUOUS = Verdict(Flow.AMBIGUOUS, http_status=500)
 NOT_REACHED = Verdict(Flow.AGAIN, reason="connection refused")

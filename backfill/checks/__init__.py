@@ -1,0 +1,1 @@
+"""Values to canonical values and the names of the rules they broke."""

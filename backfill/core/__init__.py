@@ -1,0 +1,1 @@
+"""What every package may use: the domain's nouns, errors, whole files, terminal text."""

@@ -1,0 +1,1 @@
+"""One run: lanes, batches, intents, outcomes, and why it stops."""

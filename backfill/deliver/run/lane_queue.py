@@ -1,0 +1,52 @@
+"""Hands out the lanes of a job, one at a time, with what is pending in them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+
+from backfill.core.model import Lane, Range
+from backfill.deliver.run.lanes import pending_ranges
+from backfill.jobdir.manifest import Manifest
+
+__all__ = ["Feed", "Settled"]
+
+
+class Settled(Protocol):
+    """The part of the ledger that knows what is done."""
+
+    def settled(self, bucket: int) -> list[Range]: ...
+
+
+class Feed:
+    """Every lane with pending records, once, bucket after bucket.
+
+    The ledger is asked about a bucket when its turn comes, so a job of any size begins at once.
+    """
+
+    def __init__(self, manifest: Manifest, ledger: Settled) -> None:
+        self._ledger = ledger
+        self._buckets: Iterator[list[Lane]] = (
+            list(lanes) for _, lanes in groupby(manifest.lanes(), key=lambda lane: lane.bucket)
+        )
+        self._found: deque[tuple[Lane, list[Range]]] = deque()
+        self._turn = anyio.Lock()
+
+    async def next(self) -> tuple[Lane, list[Range]] | None:
+        """A lane and its pending ranges, or None when all were handed out."""
+        async with self._turn:
+            while not self._found:
+                lanes = next(self._buckets, None)
+                if lanes is None:
+                    return None
+                settled = await anyio.to_thread.run_sync(self._ledger.settled, lanes[0].bucket)
+                for lane in lanes:
+                    ranges = pending_ranges(lane, settled)
+                    if ranges:
+                        self._found.append((lane, ranges))
+            return self._found.popleft()

@@ -1,0 +1,184 @@
+"""A lane's way: pending ranges become batches, and a verdict decides what comes next.
+
+Pure: no clock, no network, no ledger. A lane is walked in portions that fit into memory. All
+records of a portion come to rest before the next one begins, so their order is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from backfill.core.model import Batch, Flow, Lane, Outcome, Range, Settlement, State, Verdict
+from backfill.deliver.run.batch_size import BatchSize
+
+__all__ = ["Walk", "pending_ranges", "portions"]
+
+_WIDEST = 65_536  # positions that a portion may span, where most of them are settled already
+_JUDGED = frozenset({Flow.DELIVERED, Flow.ISOLATE})  # the batch was not too large
+
+
+def pending_ranges(lane: Lane, settled: Iterable[Range]) -> list[Range]:
+    """What of the lane is not settled. `settled` is ascending and disjoint."""
+    ranges = []
+    start = lane.start
+    for settled_start, settled_stop in settled:
+        if settled_stop <= start:
+            continue
+        if settled_start >= lane.stop:
+            break
+        if settled_start > start:
+            ranges.append((start, settled_start))
+        start = settled_stop
+    if start < lane.stop:
+        ranges.append((start, lane.stop))
+    return ranges
+
+
+def portions(ranges: Iterable[Range], most: int) -> Iterator[tuple[Range, ...]]:
+    """Cut ascending ranges into portions of at most `most` records and a bounded span."""
+    portion: list[Range] = []
+    room = most
+    for first, stop in ranges:
+        start = first
+        while start < stop:
+            if portion and (room == 0 or start - portion[0][0] >= _WIDEST):
+                yield tuple(portion)
+                portion, room = [], most
+            end = min(stop, start + room)
+            portion.append((start, end))
+            room -= end - start
+            start = end
+    if portion:
+        yield tuple(portion)
+
+
+@dataclass(slots=True)
+class _Cut:
+    """A batch of so many records that was too large, and how many of its halves passed."""
+
+    records: int
+    passed: int = 0
+
+
+class Walk:
+    """The way through one portion of a lane.
+
+    Call `next` for a batch, send it, and call `settle` with the verdict before the next one.
+    `size` may be shared with other lanes; it learns from batches that were too large.
+    """
+
+    def __init__(self, lane: Lane, portion: Sequence[Range], size: BatchSize) -> None:
+        self._bucket = lane.bucket
+        self._lane = lane.number
+        self._fresh = deque(portion)
+        self._first: deque[Batch] = deque()  # what was sent or cut before; goes first
+        self._size = size
+        self._cuts: dict[Batch, _Cut] = {}  # by each half that is still to be judged
+
+    def next(self, allowance: int | None = None) -> tuple[Batch, int] | None:
+        """The next batch, and how many of its records were never in a batch before.
+
+        That number is at most `allowance`. None when nothing is left or none is allowed.
+        """
+        if self._first:
+            return self._first.popleft(), 0
+        room = self._size.now if allowance is None else min(self._size.now, allowance)
+        if not self._fresh or room <= 0:
+            return None
+        ranges: list[Range] = []
+        fresh = 0
+        while room and self._fresh:
+            start, stop = self._fresh.popleft()
+            if stop - start > room:
+                self._fresh.appendleft((start + room, stop))
+                stop = start + room
+            ranges.append((start, stop))
+            fresh += stop - start
+            room -= stop - start
+        return Batch(self._bucket, self._lane, tuple(ranges)), fresh
+
+    def put_back(self, batch: Batch) -> None:
+        """The batch was not sent, or to no effect: it goes first."""
+        self._first.appendleft(batch)
+
+    def settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
+        """Decide what the verdict does to the batch, and line up what must be sent again."""
+        self._learn(batch, verdict)
+        match verdict.flow:
+            case Flow.DELIVERED:
+                return _settlement(batch, State.DELIVERED, verdict)
+            case Flow.FAILED:
+                return _settlement(batch, State.FAILED, verdict)
+            case Flow.UNKNOWN:
+                return _settlement(batch, State.UNKNOWN, verdict)
+            case Flow.AMBIGUOUS if not at_least_once:
+                return _settlement(batch, State.UNKNOWN, verdict)
+            case Flow.ISOLATE if verdict.bad:
+                return self._isolate(batch, verdict)
+            case Flow.ISOLATE | Flow.SPLIT:
+                return self._halve(batch, verdict)
+        self.put_back(batch)  # AGAIN, AMBIGUOUS under at-least-once, STOP
+        return Settlement(batch)
+
+    def _isolate(self, batch: Batch, verdict: Verdict) -> Settlement:
+        """The named items fail, each with the server's words; the rest goes again."""
+        positions = batch.positions()
+        rest = [at for index, at in enumerate(positions) if index not in verdict.bad]
+        if rest:
+            self.put_back(Batch(batch.bucket, batch.lane, _ranges(rest)))
+        return Settlement(
+            batch,
+            tuple(
+                Outcome(
+                    ((positions[index], positions[index] + 1),),
+                    State.FAILED,
+                    words or verdict.reason,
+                    verdict.http_status,
+                    verdict.request_id,
+                )
+                for index, words in sorted(verdict.bad.items())
+            ),
+        )
+
+    def _halve(self, batch: Batch, verdict: Verdict) -> Settlement:
+        """Nobody says which item it is: the batch is halved until a bad one stands alone."""
+        if len(batch) == 1:
+            return _settlement(batch, State.FAILED, verdict)
+        positions = batch.positions()
+        middle = len(positions) // 2
+        cut = _Cut(len(batch))
+        for part in (positions[middle:], positions[:middle]):
+            half = Batch(batch.bucket, batch.lane, _ranges(part))
+            self.put_back(half)
+            if verdict.flow is Flow.SPLIT:
+                self._cuts[half] = cut
+        return Settlement(batch)
+
+    def _learn(self, batch: Batch, verdict: Verdict) -> None:
+        """Whether the batch was too large; other answers say nothing of its size."""
+        if verdict.flow is Flow.SPLIT:
+            self._cuts.pop(batch, None)
+        elif verdict.flow in _JUDGED:
+            self._size.passed(len(batch))
+            if (cut := self._cuts.pop(batch, None)) is not None:
+                cut.passed += 1
+                if cut.passed == 2:
+                    self._size.halved(cut.records)
+
+
+def _settlement(batch: Batch, state: State, verdict: Verdict) -> Settlement:
+    outcome = Outcome(batch.ranges, state, verdict.reason, verdict.http_status, verdict.request_id)
+    return Settlement(batch, (outcome,))
+
+
+def _ranges(positions: Iterable[int]) -> tuple[Range, ...]:
+    """Merge ascending positions into ranges."""
+    ranges: list[Range] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position:
+            ranges[-1] = (ranges[-1][0], position + 1)
+        else:
+            ranges.append((position, position + 1))
+    return tuple(ranges)

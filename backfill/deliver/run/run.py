@@ -1,0 +1,328 @@
+"""A run: lanes walked side by side under one budget, until all is sent or something says stop."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from backfill.core.errors import BackfillError
+from backfill.core.model import (
+    Batch,
+    Flow,
+    Lane,
+    Range,
+    Reply,
+    Secret,
+    Settlement,
+    Stop,
+    StopKind,
+    Tick,
+    Verdict,
+)
+from backfill.core.urls import check_base_url
+from backfill.deliver.http.transport import Transport
+from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Health, Pacer
+from backfill.deliver.run.batch_size import BatchSize
+from backfill.deliver.run.error_budget import ErrorsBudget
+from backfill.deliver.run.group_commit import Committer
+from backfill.deliver.run.lane_queue import Feed
+from backfill.deliver.run.lanes import Walk, portions
+from backfill.deliver.run.ready_reader import Ready, Rows
+from backfill.deliver.run.run_metrics import Meter, Snapshot
+from backfill.deliver.run.send import Answer, Sender
+from backfill.deliver.run.stop_messages import refusal
+from backfill.deliver.run.stopping import Brake, Halt
+from backfill.destinations import Destination
+from backfill.jobdir.manifest import Manifest
+from backfill.ledger import Ledger
+
+__all__ = ["REACHED", "Settings", "deliver"]
+
+REACHED = "reached"
+"""The fact in a ledger that a request of the job ever reached a server."""
+
+log = logging.getLogger("backfill.deliver")
+
+_PORTION = 1024  # records of a lane that are in memory at a time, about
+_OBSERVE_EVERY = 0.15  # seconds
+_LEARNED = "learned_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one run delivers. Rates are in requests a second, times in seconds.
+
+    `rate` None finds the rate. `max_errors_*` count failed records; either may be None. `limit`
+    is the number of records, and `max_duration` the time, after which this run stops.
+    """
+
+    base_url: str
+    rate: float | None = None
+    concurrency: int = 64
+    guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
+    max_errors_count: int | None = None
+    max_errors_fraction: float | None = None
+    timeout: float = 30.0
+    max_wait: float = 600.0
+    patience: float = 30.0
+    limit: int | None = None
+    max_duration: float | None = None
+
+
+async def deliver(
+    *,
+    manifest: Manifest,
+    directory: Path,
+    ledger: Ledger,
+    destination: Destination,
+    credential: Secret,
+    settings: Settings,
+    halt: Halt,
+    observe: Callable[[Snapshot], None] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    rng: random.Random | None = None,
+    wall: Callable[[], float] = time.time,
+) -> Stop | None:
+    """Send what is pending, in order within each lane, and record what became of it.
+
+    Returns None when nothing is pending any more, else why the run stopped. `observe` is called
+    in the event loop a few times a second, and at the end. `transport` stays open when it is
+    given; `wall` gives seconds since the epoch.
+
+    Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
+    ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
+    more is sent, and what could not be recorded stays in flight in the ledger, which makes it
+    unknown when it is opened again.
+    """
+    check_base_url(settings.base_url)
+    meter = Meter(ledger.counts(), manifest.ready, clock=wall)
+    if not meter.pending:
+        return None
+    learned = ledger.recall(_LEARNED)
+    # Jitter needs no secrecy, only independence between processes.
+    rng = rng or random.Random()  # noqa: S311
+    pacer = Pacer(
+        settings.rate,
+        health=Health(
+            concurrency=settings.concurrency,
+            patience=settings.patience,
+            max_wait=settings.max_wait,
+        ),
+        learned=float(learned) if learned else None,
+        quiet_until=ledger.quiet_until(),
+        wall=wall,
+        rng=rng,
+    )
+    if (stop := pacer.begin()) is not None:
+        return stop
+    carrier = transport or Transport(timeout=settings.timeout)
+    sender = Sender(
+        carrier,
+        destination,
+        base_url=settings.base_url,
+        population=manifest.population,
+        credential=credential,
+        timeout=settings.timeout,
+    )
+    run = _Run(
+        manifest=manifest,
+        directory=directory,
+        ledger=ledger,
+        destination=destination,
+        settings=settings,
+        pacer=pacer,
+        sender=sender,
+        meter=meter,
+        rng=rng,
+    )
+    try:
+        with halt.attached(run.halt):
+            await run.go(observe)
+    finally:
+        if transport is None:
+            await carrier.aclose()
+    if run.brake.error is not None:
+        raise run.brake.error
+    if pacer.learned is not None:
+        ledger.remember(_LEARNED, repr(pacer.learned))
+    return run.outcome()
+
+
+class _Run:
+    """The parts of one run, put together."""
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        directory: Path,
+        ledger: Ledger,
+        destination: Destination,
+        settings: Settings,
+        pacer: Pacer,
+        sender: Sender,
+        meter: Meter,
+        rng: random.Random,
+    ) -> None:
+        self.brake = Brake(pacer.stop)
+        self._destination = destination
+        self._size = BatchSize(destination.batch_size)
+        self._settings = settings
+        self._pacer = pacer
+        self._sender = sender
+        self._meter = meter
+        self._rng = rng
+        self._lanes = sum(len(bucket.lanes) for bucket in manifest.buckets)
+        self._feed = Feed(manifest, ledger)
+        self._ready = Ready(directory, manifest)
+        self._errors = ErrorsBudget(
+            count=settings.max_errors_count, fraction=settings.max_errors_fraction
+        )
+        self._committer = Committer(
+            ledger, meter, committed=self._committed, broken=self.brake.fail
+        )
+        self._allowance = settings.limit
+        self._at_least_once = settings.guarantee == "at-least-once"
+        self._quiet_until = pacer.quiet_until
+        self._reached = ledger.recall(REACHED) is not None
+
+    async def go(self, observe: Callable[[Snapshot], None] | None) -> None:
+        """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
+        async with anyio.create_task_group() as around:
+            if observe is not None:
+                around.start_soon(self._observe, observe)
+            if self._settings.max_duration is not None:
+                around.start_soon(self._time_is_up, self._settings.max_duration)
+            async with anyio.create_task_group() as writing:
+                writing.start_soon(self._committer.run)
+                async with anyio.create_task_group() as lanes:
+                    for _ in range(min(self._settings.concurrency, self._lanes)):
+                        lanes.start_soon(self._work)
+                self._committer.close()
+            around.cancel_scope.cancel()
+        if observe is not None:
+            observe(self._snapshot())
+
+    def outcome(self) -> Stop | None:
+        """Why the run ended, None where nothing is pending any more."""
+        if not self._meter.pending:
+            return None
+        if self.brake.stop is None and self._allowance == 0:
+            limit = self._settings.limit or 0
+            return Stop(StopKind.LIMIT, f"the limit of {limit:,} records is reached")
+        return self.brake.stop
+
+    def halt(self, kind: StopKind) -> None:
+        words = "interrupted" if kind is StopKind.INTERRUPTED else kind.value
+        self.brake.pull(Stop(kind, f"{words}; what was in flight is finished and recorded"))
+
+    # --- lanes -----------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        """Walk one lane after another."""
+        try:
+            while not self._ending() and (found := await self._feed.next()) is not None:
+                await self._walk(*found)
+        except BackfillError as error:
+            self.brake.fail(error)
+
+    async def _walk(self, lane: Lane, pending: Sequence[Range]) -> None:
+        full = self._size.most
+        for portion in portions(pending, full * max(1, _PORTION // full)):
+            if self._ending():
+                return
+            walk = Walk(lane, portion, self._size)
+            await self._through(walk, await self._ready.read(lane.bucket, portion))
+
+    async def _through(self, walk: Walk, rows: Rows) -> None:
+        """Send batch after batch of a portion, each in its turn."""
+        retries = BatchRetries(self._rng)
+        again = False
+        while (drawn := walk.next(self._allowance)) is not None:
+            batch, fresh = drawn
+            if self._allowance is not None:
+                self._allowance -= fresh
+            grant = await self._pacer.acquire()
+            if grant is None:
+                return
+            if not await self._committer.start(batch):
+                self._pacer.withdraw(grant)
+                return
+            if not grant.still_valid():
+                # Quiet was asked for, or the run stops: the intent is taken back unsent.
+                self._pacer.withdraw(grant)
+                self._committer.settle(Settlement(batch))
+                walk.put_back(batch)
+                continue
+            verdict = await self._send(batch, rows, grant, again=again)
+            # Where the run ends, the next one may find the destination in better health.
+            enough = retries.last and not self.brake.pulled
+            if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
+                verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
+            settlement = walk.settle(
+                batch, verdict, at_least_once=self._at_least_once and not enough
+            )
+            self._committer.settle(settlement)
+            again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
+            if (pause := retries.ended(verdict, again=again)) > 0:
+                await self._pacer.rest(pause)
+
+    async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
+        """Send a batch whose intent is on the disk, and let the run heed the answer."""
+        self._meter.began(again=again)
+        answer = await self._sender.send(*rows.of(batch))
+        verdict = self._destination.verdict(answer.reply, len(batch))
+        if verdict.flow is Flow.AGAIN and answer.words:
+            verdict = replace(verdict, reason=f"{verdict.reason}: {answer.words}")
+        self._meter.ended(verdict, answer.seconds, replied=isinstance(answer.reply, Reply))
+        if verdict.flow is not Flow.DELIVERED:
+            log.debug("%s: %s %s", verdict.flow.value, verdict.http_status, verdict.reason)
+        self._heed(grant, verdict, answer)
+        return verdict
+
+    def _heed(self, grant: Grant, verdict: Verdict, answer: Answer) -> None:
+        if not self._reached and (isinstance(answer.reply, Reply) or answer.reply.reached):
+            self._reached = True
+            self._committer.remember(REACHED, "yes")
+        stop = self._pacer.heed(grant, verdict)
+        if self._pacer.quiet_until > self._quiet_until:
+            self._quiet_until = self._pacer.quiet_until
+            self._committer.quiet(self._quiet_until)
+        host = self._sender.url.host
+        if verdict.flow is Flow.STOP:
+            reply = answer.reply if isinstance(answer.reply, Reply) else None
+            self.brake.pull(refusal(self._destination, host, verdict, reply))
+        elif stop is not None:
+            self.brake.pull(replace(stop, message=f"{host}: {stop.message}"))
+
+    # --- around them -----------------------------------------------------------------------
+
+    def _ending(self) -> bool:
+        return self.brake.pulled or self._allowance == 0
+
+    def _committed(self, tick: Tick) -> None:
+        self._errors.add(delivered=tick.delivered, failed=tick.failed)
+        if self._errors.spent:
+            self.brake.pull(Stop(StopKind.ERRORS, self._errors.words))
+
+    async def _time_is_up(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self.brake.pull(Stop(StopKind.LIMIT, f"the run's {seconds:g} s are over"))
+
+    async def _observe(self, observe: Callable[[Snapshot], None]) -> None:
+        while True:
+            observe(self._snapshot())
+            await anyio.sleep(_OBSERVE_EVERY)
+
+    def _snapshot(self) -> Snapshot:
+        rate = self._pacer.rate
+        return self._meter.snapshot(limit=rate, quiet_until=self._quiet_until)

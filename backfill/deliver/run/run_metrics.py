@@ -1,0 +1,125 @@
+"""Counts what a run does: for the ledger's slices of time, and for whoever watches."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from backfill.core.model import Settlement, State, Tick, Verdict
+
+__all__ = ["SLICE", "Meter", "Snapshot"]
+
+SLICE = 10
+"""Seconds of one tick."""
+
+_RECENT = 5.0  # seconds over which the present rate is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands. Records count over all runs of the job, requests over this one.
+
+    `rate` is requests a second over the last seconds; `limit` what the limiter allows, None
+    where it has not found it yet; `quiet_until` seconds since the epoch, 0 where nobody asked
+    for quiet; `in_flight` requests that wait for their reply.
+    """
+
+    pending: int
+    delivered: int
+    failed: int
+    unknown: int
+    sent: int
+    throttled: int
+    retried: int
+    in_flight: int
+    rate: float
+    limit: float | None
+    quiet_until: float
+
+
+class Meter:
+    """One tally of records and requests. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, counts: Mapping[State, int], ready: int, *, clock: Callable[[], float]
+    ) -> None:
+        self.records = Counter({state: counts.get(state, 0) for state in _AT_REST})
+        self.sent = 0
+        self.throttled = 0
+        self.retried = 0
+        self.in_flight = 0
+        self._ready = ready
+        self._clock = clock
+        self._reported = (0, 0, 0)
+        self._latency: Counter[int] = Counter()
+        self._recent: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    @property
+    def pending(self) -> int:
+        return self._ready - self.records.total()
+
+    def began(self, *, again: bool) -> None:
+        """A request's bytes are about to leave."""
+        self.sent += 1
+        self.in_flight += 1
+        self.retried += again
+
+    def ended(self, verdict: Verdict, seconds: float, *, replied: bool) -> None:
+        """Its verdict is there, after so many seconds."""
+        self.in_flight -= 1
+        self.throttled += verdict.throttled
+        if replied:
+            # Two slots for each doubling, from 1 ms.
+            self._latency[max(0, int(2 * math.log2(max(seconds * 1000, 1))))] += 1
+
+    def tick(self, settled: Iterable[Settlement]) -> Tick:
+        """What is new since the last tick, together with records that come to rest now."""
+        ends: Counter[State] = Counter()
+        for settlement in settled:
+            for outcome in settlement.outcomes:
+                ends[outcome.state] += sum(stop - start for start, stop in outcome.ranges)
+        now = (self.sent, self.throttled, self.retried)
+        sent, throttled, retried = (new - old for new, old in zip(now, self._reported, strict=True))
+        self._reported = now
+        latency, self._latency = self._latency, Counter()
+        return Tick(
+            at=int(self._clock() // SLICE * SLICE),
+            sent=sent,
+            throttled=throttled,
+            retried=retried,
+            delivered=ends[State.DELIVERED],
+            failed=ends[State.FAILED],
+            unknown=ends[State.UNKNOWN],
+            latency=latency,
+        )
+
+    def count(self, tick: Tick) -> None:
+        """A tick is in the ledger: its records count from now on."""
+        self.records[State.DELIVERED] += tick.delivered
+        self.records[State.FAILED] += tick.failed
+        self.records[State.UNKNOWN] += tick.unknown
+
+    def snapshot(self, *, limit: float | None, quiet_until: float) -> Snapshot:
+        now = self._clock()
+        self._recent.append((now, self.sent))
+        while len(self._recent) > 2 and now - self._recent[1][0] >= _RECENT:
+            self._recent.popleft()
+        then, sent = self._recent[0]
+        return Snapshot(
+            pending=self.pending,
+            delivered=self.records[State.DELIVERED],
+            failed=self.records[State.FAILED],
+            unknown=self.records[State.UNKNOWN],
+            sent=self.sent,
+            throttled=self.throttled,
+            retried=self.retried,
+            in_flight=self.in_flight,
+            rate=(self.sent - sent) / (now - then) if now > then else 0.0,
+            limit=limit,
+            quiet_until=quiet_until,
+        )
+
+
+_AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)

@@ -1,0 +1,1 @@
+"""A job's directory: its manifest, its lock, its name."""

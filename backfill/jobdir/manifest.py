@@ -1,0 +1,189 @@
+"""The manifest: what a job was planned from, what the plan found, and where its buckets lie.
+
+It is written last, in one step, so a directory without one holds no job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from backfill.core.atomic_files import sync
+from backfill.core.errors import JobError
+from backfill.core.model import Books, Lane
+
+__all__ = [
+    "FORMAT",
+    "LEDGER",
+    "OWN_NAMES",
+    "Bucket",
+    "Example",
+    "Facts",
+    "Manifest",
+    "SourceEntry",
+]
+
+FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
+
+_NAME = "manifest.json"
+LEDGER = "ledger.sqlite"
+"""The ledger's name in a job's directory, which no other directory has."""
+
+OWN_NAMES = frozenset(
+    {_NAME, "manifest.draft", "ready", "rejected.parquet", "duplicates.parquet", "sources"}
+    | {".lock", ".preparing"}
+)
+"""What a job keeps in its directory besides its ledger and that one's companions."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SourceEntry(_Part):
+    """One source file: `name` as the user sees it, and what its content was when it was read.
+
+    `path` is an address, or relative to the configuration's directory where that says so.
+    `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
+    file is untouched; where they differ, `sha256` of its bytes decides.
+    """
+
+    name: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    sha256: str
+    rows: int
+
+
+class Bucket(_Part):
+    """One file under `ready/`: its rows, and how many of them each lane holds, in order."""
+
+    file: str
+    rows: int
+    lanes: tuple[int, ...]
+
+
+class Example(_Part):
+    """One row that broke a rule: where it stands and the value that broke it."""
+
+    file: str
+    row: int
+    value: str | None = None
+
+
+class Facts(_Part):
+    """What a plan tells before anything is sent. Times are ISO 8601 in UTC."""
+
+    first_time: str | None = None
+    last_time: str | None = None
+    keys: int = 0  # distinct ordering keys among the ready records
+    longest_lane: int = 0  # records
+    longest_key: int = 0  # records of the most frequent ordering key
+    requests: int = 0  # needed for the ready records in full batches of each lane
+    samples: tuple[str, ...] = ()  # encoded bodies of a few records
+    examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
+    unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
+    tables: Mapping[str, Mapping[str, str]] = {}  # field -> value table or constant
+    warnings: tuple[str, ...] = ()
+
+
+class Manifest(_Part):
+    """A planned job."""
+
+    format: int = FORMAT
+    backfill: str  # the version that planned it
+    polars: str
+    created: float  # seconds since the epoch
+    destination: str
+    population: str | None = None
+    shape: Mapping[str, Any]  # the part of the configuration that shaped the bodies, as JSON
+    shape_sha256: str
+    config_path: str | None = None  # the configuration file, from the job's directory on
+    delivery: Mapping[str, Any] = {}  # its delivery settings, for runs that name only the job
+    identity: tuple[str, ...]  # the fields that make two records the same one
+    events: tuple[SourceEntry, ...]
+    contacts: tuple[SourceEntry, ...] = ()
+    columns: tuple[str, ...]  # the events source's own columns, in order
+    input: int
+    rejected: int
+    duplicate: int
+    ready: int
+    reasons: Mapping[str, int] = {}  # `field|rule` -> records that broke it
+    dropped: Mapping[str, int] = {}  # `field|rule` -> optional values left out by drop_invalid
+    buckets: tuple[Bucket, ...] = ()
+    facts: Facts = Facts()
+
+    @property
+    def books(self) -> Books:
+        """The books before anything is sent."""
+        return Books(
+            input=self.input,
+            rejected=self.rejected,
+            duplicate=self.duplicate,
+            pending=self.ready,
+        )
+
+    def config_file(self, directory: Path) -> Path | None:
+        """The configuration file of this job, which lies in `directory`, where there was one."""
+        if self.config_path is None:
+            return None
+        return Path(os.path.normpath(directory.absolute() / self.config_path))
+
+    def source_directory(self, directory: Path) -> Path:
+        """Where relative paths of the sources begin, as long as nobody names a configuration."""
+        known = self.config_file(directory)
+        return known.parent if known is not None else directory
+
+    def lanes(self) -> Iterator[Lane]:
+        """Every lane of every bucket, in order."""
+        for index, bucket in enumerate(self.buckets):
+            start = 0
+            for number, length in enumerate(bucket.lanes):
+                yield Lane(index, number, start, start + length)
+                start += length
+
+    def write(self, directory: Path) -> None:
+        """Write the manifest durably and in one step."""
+        path = directory / _NAME
+        draft = path.with_suffix(".draft")
+        draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        draft.chmod(0o600)
+        sync(draft)
+        draft.replace(path)
+        sync(directory)
+
+    @classmethod
+    def read(cls, directory: Path) -> Manifest:
+        """Read a job's manifest. Raises JobError where there is none that this version reads."""
+        path = directory / _NAME
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise JobError(
+                "there is no job here",
+                where=str(directory),
+                hint="`backfill plan CONFIG` makes one.",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise JobError(f"the manifest cannot be read: {error}", where=str(path)) from error
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise JobError(
+                f"the job has format {found}, and this version of backfill reads format {FORMAT}",
+                where=str(path),
+                hint="Open it with the version that planned it; it is named in the manifest.",
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise JobError(f"the manifest is damaged: {error}", where=str(path)) from error
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        return (directory / _NAME).exists()

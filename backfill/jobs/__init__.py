@@ -1,0 +1,1 @@
+"""A job's life: planned, opened, run, looked at, settled."""

@@ -1,0 +1,60 @@
+"""Whether the books balance, counted anew from what lies in the job's directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backfill.core.errors import JobError
+from backfill.jobdir.manifest import Manifest
+from backfill.ledger import Ledger
+
+__all__ = ["audit"]
+
+
+def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
+    """Compare the manifest's counts with the files' own and with the ledger's ranges.
+
+    Raises JobError that names the first thing that does not agree. Costs the reading of the
+    files' footers.
+    """
+    found = {
+        "rejected.parquet": (_rows(directory / "rejected.parquet"), manifest.rejected),
+        "duplicates.parquet": (_rows(directory / "duplicates.parquet"), manifest.duplicate),
+    }
+    for bucket in manifest.buckets:
+        path = directory / "ready" / bucket.file
+        found[f"ready/{bucket.file}"] = (_rows(path), bucket.rows)
+    for name, (rows, expected) in found.items():
+        if rows is None:
+            there = (directory / name).exists()
+            _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
+        if rows != expected:
+            _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
+    ready = sum(bucket.rows for bucket in manifest.buckets)
+    if manifest.ready != ready:
+        _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
+    if manifest.input != manifest.rejected + manifest.duplicate + ready:
+        _fail(directory, f"{manifest.input} rows came in, but the files hold another number")
+    for number, bucket in enumerate(manifest.buckets):
+        ranges = ledger.settled(number)
+        if ranges and (ranges[0][0] < 0 or ranges[-1][1] > bucket.rows):
+            _fail(directory, f"the ledger speaks of rows that {bucket.file} does not have")
+
+
+def _rows(path: Path) -> int | None:
+    """How many rows the file has; None where it is missing or cannot be read."""
+    import polars as pl  # noqa: PLC0415 - only when there is something to count
+
+    try:
+        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return None
+
+
+def _fail(directory: Path, message: str) -> None:
+    raise JobError(
+        f"THE BOOKS DO NOT BALANCE: {message}",
+        where=str(directory),
+        hint="A file of the job was changed or lost. Restore it from a copy; nothing more is sent"
+        " from this job until then.",
+    )

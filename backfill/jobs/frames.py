@@ -1,0 +1,110 @@
+"""Frames as sources: kept as Parquet in the job's directory, so that the job needs no process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backfill.core.errors import ConfigError
+from backfill.jobs.planning import locked, make_directory
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["discard_unused_frames", "is_frame", "store_frames"]
+
+_FOLDER = "sources"
+
+
+def is_frame(source: object) -> bool:
+    """Whether a source is a table in memory and not the name of a file."""
+    return any(
+        hasattr(source, name) for name in ("collect_schema", "__arrow_c_stream__", "__dataframe__")
+    )
+
+
+def store_frames(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """Write the frames among the `files` of [events] and [contacts] into the job's directory.
+
+    Returns the content with the files' names in their place. A frame whose rows are already
+    there is left alone, so that running a notebook again finds the same job.
+    """
+    stored = dict(content)
+    for name in ("events", "contacts"):
+        section = content.get(name)
+        if not isinstance(section, Mapping) or not is_frame(section.get("files")):
+            continue
+        make_directory(directory)
+        with locked(directory):
+            file = _store(_lazy(section["files"], name), directory / _FOLDER, name)
+        stored[name] = {**section, "files": f"{_FOLDER}/{file}"}
+    return stored
+
+
+def discard_unused_frames(directory: Path, used: Iterable[str]) -> None:
+    """Remove stored frames that the job in `directory` was not planned from. `used` are names."""
+    kept = {Path(name).name for name in used}
+    for path in (directory / _FOLDER).glob("*.parquet"):
+        if path.name not in kept:
+            path.unlink()
+
+
+def _store(frame: pl.LazyFrame, folder: Path, name: str) -> str:
+    """Under a name that says its content, so that a job's source is never written over."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    draft = folder / f"{name}.draft"
+    frame.sink_parquet(draft)
+    for known in folder.glob(f"{name}-*.parquet"):
+        if _same(known, draft):
+            draft.unlink()
+            return known.name
+    with draft.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file_name = f"{name}-{digest[:12]}.parquet"
+    draft.chmod(0o600)
+    draft.replace(folder / file_name)
+    return file_name
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same rows in the same order.
+
+    Their bytes may differ: how rows are put into groups depends on how a frame came about.
+    """
+    import polars as pl  # noqa: PLC0415 - only for those who bring frames
+
+    left, right = pl.scan_parquet(one), pl.scan_parquet(other)
+    schema = left.collect_schema()
+    if list(schema.items()) != list(right.collect_schema().items()):
+        return False
+    rows = [int(each.select(pl.len()).collect().item()) for each in (left, right)]
+    if rows[0] != rows[1]:
+        return False
+    renamed = right.rename({column: f"{column}__other" for column in schema})
+    differences = [pl.col(column).ne_missing(pl.col(f"{column}__other")).any() for column in schema]
+    try:
+        found = pl.concat([left, renamed], how="horizontal").select(pl.any_horizontal(differences))
+        return not found.collect(engine="streaming").item()
+    except pl.exceptions.PolarsError:
+        return False  # of a type that cannot be compared: better planned once too often
+
+
+def _lazy(source: Any, name: str) -> pl.LazyFrame:
+    import polars as pl  # noqa: PLC0415 - only for those who bring frames
+
+    if isinstance(source, pl.LazyFrame):
+        return source
+    if isinstance(source, pl.DataFrame):
+        return source.lazy()
+    try:
+        if hasattr(source, "__arrow_c_stream__"):
+            return pl.DataFrame(source).lazy()
+        return pl.from_dataframe(source).lazy()
+    except (TypeError, ValueError, ImportError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(
+            f"a {type(source).__name__} cannot be read as a frame: {error}",
+            where=name,
+            hint="Bring a Polars frame, a pandas frame (with pyarrow) or an Arrow table.",
+        ) from error

@@ -1,0 +1,320 @@
+"""A job as one object: plan, run, look, settle. The command line and notebooks both call it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from backfill.config import Config
+from backfill.core.errors import BusyError, ConfigError, ReadOnlyError
+from backfill.core.model import Secret, State, Stop
+from backfill.deliver import Halt, Settings, Snapshot, deliver
+from backfill.destinations import Destination, destination
+from backfill.jobdir.errors import reading
+from backfill.jobdir.job_paths import job_name
+from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobdir.overwrite_guard import refuse_own_files
+from backfill.jobs.audit import audit
+from backfill.jobs.credentials import credential_for
+from backfill.jobs.planning import locked, refuse_change
+from backfill.jobs.run_history import (
+    check_current,
+    last_base_url,
+    remember_decision,
+    remember_end,
+    remember_start,
+    standing,
+)
+from backfill.jobs.settings import delivery_for, settings_for
+from backfill.jobs.status import Status
+from backfill.jobs.thread_runner import await_own_thread, run_in_own_thread
+from backfill.ledger import Ledger
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Job"]
+
+log = logging.getLogger("backfill.jobs.job")
+
+Observer = Callable[[Snapshot], None]
+
+
+class Job:
+    """One backfill of one source to one destination, and the directory that holds its state."""
+
+    def __init__(
+        self,
+        directory: Path,
+        manifest: Manifest,
+        config: Config | None = None,
+        *,
+        broken: ConfigError | None = None,
+    ) -> None:
+        """For `plan_job` and `open_job`; `broken` is why the configuration cannot be read."""
+        self.directory = directory
+        self.manifest = manifest
+        self.config = config
+        self._broken = broken
+
+    def __repr__(self) -> str:
+        return f"<Job {self.directory} to {self.manifest.destination}: {self.manifest.input} rows>"
+
+    # --- looking ---------------------------------------------------------------------------
+
+    @property
+    def destination(self) -> Destination:
+        return destination(self.manifest.destination)
+
+    def status(self) -> Status:
+        """The job at this moment. What an interrupted run left in flight becomes unknown."""
+        with self._ledger() as (ledger, running):
+            return self._status(ledger, running=running)
+
+    @property
+    def last_base_url(self) -> str | None:
+        """Where the last run sent records to, None before the first."""
+        with self._ledger() as (ledger, _):
+            return last_base_url(ledger)
+
+    def records(self, state: str | State | None = None) -> pl.DataFrame:
+        """One row for each record, in the source's order, with its state and the reason."""
+        with self._records(state) as (frame, _):
+            return frame.sort("__file", "_row").drop("__file").collect()
+
+    def write_records(
+        self, target: str | Path | BinaryIO, state: str | State | None = None
+    ) -> None:
+        """Write `records` to a CSV, Parquet or NDJSON file, or as CSV to a stream.
+
+        Memory is bounded, whatever the number of records. Raises ConfigError for a name that is
+        no good or a file that the job lives on, and BackfillError where the file cannot be
+        written to its end.
+        """
+        from backfill.jobs.export import write_records  # noqa: PLC0415 - Polars only when needed
+
+        file = Path(target) if isinstance(target, str) else target
+        if isinstance(file, Path):
+            refuse_own_files(file, self.directory, self.manifest, self.config)
+        with self._records(state) as (frame, rows):
+            zone = self.manifest.shape["events"].get("timezone")
+            write_records(frame, file, rows, self.directory, timezone=zone)
+
+    @property
+    def rejected(self) -> pl.DataFrame:
+        """The rows that broke a rule before anything was sent, with every rule they broke."""
+        return self._frame("rejected.parquet")
+
+    @property
+    def duplicates(self) -> pl.DataFrame:
+        """The rows that stand elsewhere too, with the place of the kept one."""
+        return self._frame("duplicates.parquet").drop("__record", strict=False)
+
+    def sample(self, n: int = 5) -> pl.DataFrame:
+        """The first `n` ready records of the source with the body that is sent for each."""
+        from backfill.jobs.records import sample_bodies  # noqa: PLC0415 - Polars only when needed
+
+        with reading(self.directory):
+            return sample_bodies(self.directory, self.manifest, n)
+
+    def settings(self, changes: Mapping[str, Any]) -> Settings:
+        """The settings that a run with these changes would have. Raises ConfigError."""
+        delivery = delivery_for(self.config, self.manifest, changes)
+        return settings_for(delivery, self.destination)
+
+    def refuse_change(self) -> None:
+        """Raise ChangedError if the source or the configuration is no longer what was planned."""
+        with self._alone(unchanged=True):
+            pass
+
+    # --- running ---------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        observe: Observer | None = None,
+        halt: Halt | None = None,
+        credential: Secret | None = None,
+        **changes: Any,
+    ) -> Status:
+        """Deliver what is pending, from where the job stands; in a script or a notebook.
+
+        `changes` override the configuration for this run: `rate`, `concurrency`, `limit`,
+        `max_duration`, `max_errors`, `base_url`, `guarantee`, `timeout`, `max_wait`,
+        `patience`. `observe` is called with the state of things a few times a second; without
+        it a bar is shown where someone is looking. The credential comes from the environment
+        unless it is given. An interrupt finishes what is in flight, records it and returns; a
+        second one is raised at once.
+        """
+        halt = halt or Halt()
+        return run_in_own_thread(partial(self._watched, observe, halt, credential, changes), halt)
+
+    async def run_async(
+        self,
+        *,
+        observe: Observer | None = None,
+        halt: Halt | None = None,
+        credential: Secret | None = None,
+        **changes: Any,
+    ) -> Status:
+        """The same as `run`, inside an event loop, which stays free meanwhile.
+
+        `observe` is called in another thread. A cancellation finishes what is in flight, records
+        it, and is raised then.
+        """
+        halt = halt or Halt()
+        run = partial(self._watched, observe, halt, credential, changes)
+        return await await_own_thread(run, halt)
+
+    async def _watched(
+        self,
+        observe: Observer | None,
+        halt: Halt,
+        credential: Secret | None,
+        changes: Mapping[str, Any],
+    ) -> Status:
+        from backfill.progress.progress import DeliveryBar  # noqa: PLC0415 - a face, shown on demand
+
+        settings = self.settings(changes)
+        credential = credential or credential_for(self.destination)
+        bar = nullcontext(observe) if observe else DeliveryBar(self, settings=settings, halt=halt)
+        with bar as observer:
+            return await self._run(observer, halt, credential, settings)
+
+    async def _run(
+        self, observe: Observer, halt: Halt, credential: Secret, settings: Settings
+    ) -> Status:
+        with self._alone(unchanged=True) as ledger:
+            audit(self.directory, self.manifest, ledger)
+            if settings.guarantee == "at-least-once":
+                ledger.resend_lost()
+            remember_start(ledger, settings.base_url)
+            log.info("%s: sending to %s", self.directory, settings.base_url)
+            started = time.monotonic()
+            stop = await deliver(
+                manifest=self.manifest,
+                directory=self.directory,
+                ledger=ledger,
+                destination=self.destination,
+                credential=credential,
+                settings=settings,
+                halt=halt,
+                observe=observe,
+            )
+            remember_end(ledger, time.monotonic() - started, stop)
+            status = self._status(ledger, running=False, stop=stop)
+        log.info(
+            "%s: %s",
+            self.directory,
+            f"stopped: {stop.message}" if stop else status.phase,
+            extra={"records": status.books.as_dict(), "requests": status.requests.as_dict()},
+        )
+        return status
+
+    # --- faces -----------------------------------------------------------------------------
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        format: Literal["html", "png", "svg"] | None = None,  # noqa: A002 - the option's name
+    ) -> tuple[Path, ...]:
+        """Write a self-contained page with pictures, or the pictures alone ("png", "svg").
+
+        Without `path` it is `report.html` in the job's directory. Returns what was written.
+        """
+        from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
+
+        with reading(self.directory):
+            return write_report(self, path, format)
+
+    def _repr_html_(self) -> str:
+        from backfill.report.html_summary import job_html  # noqa: PLC0415 - only in a notebook
+
+        return job_html(self.status(), self.manifest)
+
+    # --- after the run -----------------------------------------------------------------------
+
+    def retry(self) -> int:
+        """Make failed records pending again. Returns how many."""
+        with self._alone() as ledger:
+            count = ledger.retry()
+            remember_decision(ledger)
+            return count
+
+    def resolve(self, to: Literal["resend", "delivered", "failed"]) -> int:
+        """Settle unknown records: send them again, or say what became of them."""
+        states = {
+            "resend": State.PENDING,
+            "delivered": State.DELIVERED,
+            "failed": State.FAILED,
+        }
+        if to not in states:
+            raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
+        with self._alone() as ledger:
+            count = ledger.resolve(states[to])
+            remember_decision(ledger)
+            return count
+
+    # --- parts -----------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self, *, unchanged: bool = False) -> Iterator[Ledger]:
+        """The ledger and the lock; with `unchanged` only if the source is what was planned."""
+        with locked(self.directory):
+            check_current(self.directory, self.manifest)
+            if unchanged:
+                if self._broken is not None:
+                    raise self._broken
+                refuse_change(self.directory, self.manifest, self.config)
+            ledger = Ledger.open(self.directory / LEDGER)
+            try:
+                yield ledger
+            finally:
+                ledger.close()
+
+    @contextmanager
+    def _ledger(self) -> Iterator[tuple[Ledger, bool]]:
+        """The ledger, and whether another process is running: then it is only looked at."""
+        with ExitStack() as stack:
+            try:
+                ledger, running = stack.enter_context(self._alone()), False
+            except (BusyError, ReadOnlyError) as error:
+                running = isinstance(error, BusyError)
+                check_current(self.directory, self.manifest)
+                ledger = stack.enter_context(closing(Ledger.look(self.directory / LEDGER)))
+            yield ledger, running
+
+    def _status(self, ledger: Ledger, *, running: bool, stop: Stop | None = None) -> Status:
+        return standing(
+            self.directory,
+            self.manifest,
+            ledger,
+            running=running,
+            name=job_name(self.directory, self.config),
+            base_url=self.settings({}).base_url,
+            stop=stop,
+        )
+
+    @contextmanager
+    def _records(self, state: str | State | None) -> Iterator[tuple[pl.LazyFrame, int]]:
+        """The records of a state, and how many they are."""
+        from backfill.jobs.records import frame_of_records, state_named  # noqa: PLC0415 - Polars
+
+        wanted = None if state is None else state_named(state)
+        with self._ledger() as (ledger, running), reading(self.directory):
+            books = self._status(ledger, running=running).books
+            frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
+            if "row|malformed" not in self.manifest.reasons:
+                frame = frame.drop("_raw")
+            yield frame, books.input if wanted is None else books.of(wanted)
+
+    def _frame(self, name: str) -> pl.DataFrame:
+        import polars as pl  # noqa: PLC0415
+
+        with reading(self.directory):
+            return pl.read_parquet(self.directory / name)

@@ -1,0 +1,269 @@
+"""One row for each record, with its state: the ready buckets joined with the ledger.
+
+Nothing but the job's directory is read. A bucket's positions meet the ledger's ranges by an
+as-of join, so the cost is that of reading the rows once.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from backfill.core.errors import ConfigError, did_you_mean
+from backfill.core.model import State
+from backfill.destinations import destination
+from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.ledger import Ledger
+
+__all__ = [
+    "FRONT",
+    "delivered_records",
+    "frame_of_records",
+    "sample_bodies",
+    "spans_of",
+    "state_named",
+    "undelivered",
+]
+
+FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
+
+_SPANS: dict[str, pl.DataType] = {
+    "bucket": pl.Int64(),
+    "start": pl.Int64(),
+    "stop": pl.Int64(),
+    "state": pl.String(),
+    "http_status": pl.Int64(),
+    "reason": pl.String(),
+    "request_id": pl.String(),
+    "at": pl.Float64(),
+}
+_READY_STATES = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
+
+
+def state_named(name: str) -> State:
+    """A state by its name. Raises ConfigError with the nearest one."""
+    try:
+        return State(name)
+    except ValueError:
+        known = [state.value for state in State]
+        raise ConfigError(f"there is no state {name!r}", hint=did_you_mean(name, known)) from None
+
+
+def frame_of_records(
+    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None = None
+) -> pl.LazyFrame:
+    """Every record of the job, or those of one state, in no promised order.
+
+    Columns: those of FRONT, the source's own, `_raw` (the text of a row that could not be
+    read), and `__file`, the number of the file, to order by.
+    """
+    parts = list(_parts(directory, manifest, ledger, state))
+    return pl.concat(parts, how="vertical") if parts else _empty(directory, manifest)
+
+
+def spans_of(ledger: Ledger) -> pl.DataFrame:
+    """What the ledger knows, one row for each range of positions with one outcome."""
+    return pl.DataFrame(ledger.outcome_columns(), schema_overrides=_SPANS)
+
+
+def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
+    """The first `n` ready records of the source: `_file`, `_row`, `time`, `key`, `body`."""
+    columns: dict[str, pl.DataType] = {
+        "_file": pl.String(),
+        "_row": pl.UInt64(),
+        "time": pl.Datetime("us", "UTC"),
+        "key": pl.String(),
+        "body": pl.String(),
+    }
+    parts = [
+        pl.scan_parquet(directory / "ready" / bucket.file)
+        .select("file", "row", "time", "key", "body")
+        .bottom_k(n, by=("file", "row"))
+        for bucket in manifest.buckets
+    ]
+    if not parts:
+        return pl.DataFrame(schema=columns)
+    return (
+        pl.concat(parts)
+        .sort("file", "row")
+        .head(n)
+        .with_columns(_file=_file_names(manifest), _row="row")
+        .select(list(columns))
+        .collect()
+    )
+
+
+def delivered_records(directory: Path) -> pl.LazyFrame:
+    """What a job has delivered: `record` (its key), `file` (a name), `row`.
+
+    What it left out because an earlier job had delivered it counts, too, so naming the last job of
+    a chain is enough. Raises ConfigError while some of its records are unknown: whether those may
+    be left out is for a person to say.
+    """
+    manifest = Manifest.read(directory)
+    ledger = Ledger.look(directory / LEDGER)
+    try:
+        unknown = ledger.counts()[State.UNKNOWN]
+        if unknown:
+            raise ConfigError(
+                f"{unknown} of its records are unknown: sent, and nobody can say whether they"
+                " arrived",
+                where=f"delivered_by {directory}",
+                hint="Settle them first: backfill resolve"
+                f" {shlex.quote(str(directory))} --delivered (or --resend).",
+            )
+        parts = [
+            _with_state(directory, manifest, bucket, spans)
+            .filter(pl.col("_state") == State.DELIVERED.value)
+            .select("record", file=pl.col("_file"), row=pl.col("_row"))
+            for bucket, spans in _spans(manifest, ledger)
+        ]
+    finally:
+        ledger.close()
+    return pl.concat([*parts, _delivered_before(directory)])
+
+
+def undelivered(directory: Path) -> int:
+    """How many ready records of a job are pending or failed."""
+    ledger = Ledger.look(directory / LEDGER)
+    try:
+        return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
+    finally:
+        ledger.close()
+
+
+def _delivered_before(directory: Path) -> pl.LazyFrame:
+    """What earlier jobs delivered of this job's source."""
+    return (
+        pl.scan_parquet(directory / "duplicates.parquet")
+        .filter(pl.col("_kept_job").is_not_null())
+        .select(record=pl.col("__record"), file=pl.col("_file"), row=pl.col("_row"))
+    )
+
+
+# --- parts ---------------------------------------------------------------------------------
+
+
+def _parts(
+    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None
+) -> Iterator[pl.LazyFrame]:
+    numbers = pl.LazyFrame(
+        {"_file": [entry.name for entry in manifest.events]},
+        schema={"_file": pl.String()},
+    ).with_row_index("__file")
+    own = _own_columns(directory, manifest)
+    if state in (None, State.REJECTED) and manifest.rejected:
+        frame = pl.scan_parquet(directory / "rejected.parquet")
+        yield _shaped(
+            frame.join(numbers, on="_file", how="left").with_columns(
+                _state=pl.lit(State.REJECTED.value)
+            ),
+            own,
+        )
+    if state in (None, State.DUPLICATE) and manifest.duplicate:
+        kept = pl.format("{}:{}", "_kept_file", "_kept_row")
+        reason = (
+            pl.when(pl.col("_kept_job").is_null())
+            .then(pl.format("same record as {}", kept))
+            .otherwise(pl.format("delivered by {} as {}", "_kept_job", kept))
+        )
+        frame = pl.scan_parquet(directory / "duplicates.parquet")
+        yield _shaped(
+            frame.join(numbers, on="_file", how="left").with_columns(
+                _state=pl.lit(State.DUPLICATE.value), _reason=reason
+            ),
+            own,
+        )
+    if state is None or state in _READY_STATES:
+        for bucket, spans in _spans(manifest, ledger):
+            if state not in (None, State.PENDING) and state.value not in spans["state"]:
+                continue
+            frame = _with_state(directory, manifest, bucket, spans)
+            if state is not None:
+                frame = frame.filter(pl.col("_state") == state.value)
+            yield _shaped(frame, own, prefix="source.")
+
+
+def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The settled ranges of each bucket, ascending."""
+    every = spans_of(ledger)
+    parts = every.partition_by("bucket", as_dict=True)
+    for bucket in range(len(manifest.buckets)):
+        yield bucket, parts.get((bucket,), every.clear()).sort("start")
+
+
+def _with_state(
+    directory: Path, manifest: Manifest, bucket: int, spans: pl.DataFrame
+) -> pl.LazyFrame:
+    settled = pl.col("stop").is_not_null() & (pl.col("position") < pl.col("stop"))
+    ours = destination(manifest.destination).request_id_of("") is not None
+    request_id = pl.coalesce("request_id", "record") if ours else pl.col("request_id")
+    return (
+        pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file)
+        .with_row_index("position")
+        .with_columns(pl.col("position").cast(pl.Int64))
+        .set_sorted("position")
+        .join_asof(spans.lazy().drop("bucket", "at"), left_on="position", right_on="start")
+        .with_columns(
+            _state=pl.when(settled).then("state").otherwise(pl.lit(State.PENDING.value)),
+            _reason=pl.when(settled & (pl.col("reason") != "")).then("reason"),
+            _http_status=pl.when(settled).then("http_status"),
+            _request_id=pl.when(settled).then(request_id),
+            _file=_file_names(manifest),
+            __file=pl.col("file"),
+            _row=pl.col("row"),
+        )
+    )
+
+
+def _file_names(manifest: Manifest) -> pl.Expr:
+    """The name of a record's file, from its number."""
+    numbers = pl.Series(range(len(manifest.events)), dtype=pl.UInt32())
+    names = pl.Series([entry.name for entry in manifest.events], dtype=pl.String())
+    return pl.col("file").replace_strict(numbers, names, return_dtype=pl.String())
+
+
+def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
+    """The source's own columns with their types, as the job's files hold them."""
+    found: dict[str, pl.DataType] = dict(
+        pl.scan_parquet(directory / "rejected.parquet").collect_schema()
+    )
+    if manifest.buckets:
+        ready = pl.scan_parquet(directory / "ready" / manifest.buckets[0].file)
+        found |= {
+            name.removeprefix("source."): dtype
+            for name, dtype in ready.collect_schema().items()
+            if name.startswith("source.")
+        }
+    own = {name: found.get(name, pl.String()) for name in manifest.columns}
+    return {**own, "_raw": pl.String()}
+
+
+def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType], *, prefix: str = "") -> pl.LazyFrame:
+    """The agreed columns in the agreed order; what a part does not have is null.
+
+    `prefix` is what stands before the names of the source's own columns in this part.
+    """
+    wanted: dict[str, pl.DataType] = {
+        "_file": pl.String(),
+        "_row": pl.UInt64(),
+        "_state": pl.String(),
+        "_reason": pl.String(),
+        "_http_status": pl.Int64(),
+        "_request_id": pl.String(),
+        **own,
+        "__file": pl.UInt32(),
+    }
+    there = frame.collect_schema()
+    places = {name: f"{prefix}{name}" if name in own else name for name in wanted}
+    return frame.select(
+        (pl.col(places[name]) if places[name] in there else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in wanted.items()
+    )
+
+
+def _empty(directory: Path, manifest: Manifest) -> pl.LazyFrame:
+    return _shaped(pl.LazyFrame(), _own_columns(directory, manifest)).clear()

@@ -1,0 +1,197 @@
+"""How a job stands: its manifest and its ledger, read together."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from backfill.core.errors import JobError
+from backfill.core.model import Books, State, Stop, StopKind, Tick
+from backfill.jobdir.manifest import Manifest
+from backfill.jobs.audit import audit
+from backfill.jobs.status import Phase, Status, stop_as_text, stop_from_text
+from backfill.ledger import Ledger
+
+__all__ = [
+    "check_current",
+    "last_base_url",
+    "remember_decision",
+    "remember_end",
+    "remember_start",
+    "seconds_at_work",
+    "standing",
+]
+
+# What a job remembers of its runs: how long those took that came to an end, the requests and
+# records of these, how many there were before the last one, its address, and why it stopped.
+_SECONDS, _COUNTED, _BEFORE = "seconds", "counted", "before"
+_BASE_URL, _STOP = "base_url", "stop"
+_AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
+_LATELY = 60.0  # seconds over which a running job's rate is taken
+
+
+def standing(
+    directory: Path,
+    manifest: Manifest,
+    ledger: Ledger,
+    *,
+    running: bool,
+    name: str,
+    base_url: str,
+    stop: Stop | None = None,
+) -> Status:
+    """The job at this moment, its books counted anew.
+
+    `running` says that another process works on it, `name` how a command that goes on names the
+    job, `base_url` where its configuration sends it, and `stop` why the run that has just ended
+    did so; without it the last run's end is remembered. Raises JobError where the books do not
+    balance.
+    """
+    audit(directory, manifest, ledger)
+    counts, requests = ledger.counts(), ledger.requests()
+    settled = {state: counts.get(state, 0) for state in _AT_REST}
+    books = replace(
+        manifest.books,
+        pending=manifest.ready - sum(settled.values()),
+        **{state.value: count for state, count in settled.items()},
+    )
+    phase = _phase(books, running=running, sent=requests.sent > 0)
+    if phase is Phase.STOPPED and stop is None:
+        stop = stop_from_text(ledger.recall(_STOP))
+    if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
+        stop = None
+    rate, pace = _rates(ledger, running=running)
+    quiet = ledger.quiet_until()
+    return Status(
+        job=str(directory),
+        destination=manifest.destination,
+        phase=phase,
+        books=books,
+        reasons=manifest.reasons,
+        dropped=manifest.dropped,
+        requests=requests,
+        rate=rate,
+        seconds_left=books.pending / pace if pace and books.pending else None,
+        quiet_until=quiet if quiet > time.time() else None,
+        next=_next(phase, books, directory, name, _elsewhere(ledger, base_url)),
+        stop=stop,
+    )
+
+
+def check_current(directory: Path, manifest: Manifest) -> None:
+    """Raise JobError if the job was planned anew since this manifest was read."""
+    if Manifest.read(directory).created != manifest.created:
+        raise JobError(
+            "the job was planned anew since this object was made",
+            where=str(directory),
+            hint="Take the newer object, or open the job again with backfill.open_job.",
+        )
+
+
+def last_base_url(ledger: Ledger) -> str | None:
+    """Where the job's last run sent records to, None before the first."""
+    return ledger.recall(_BASE_URL)
+
+
+def remember_start(ledger: Ledger, base_url: str) -> None:
+    """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
+    ledger.remember(_BASE_URL, base_url)
+    ledger.remember(_STOP, "")
+    ledger.remember(_COUNTED, json.dumps(_counted(ledger)))
+    ledger.remember(_BEFORE, json.dumps(_done(ledger)))
+
+
+def remember_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
+    """Note that a run of so many seconds ended, and why."""
+    before, done = json.loads(ledger.recall(_BEFORE) or "[0, 0]"), _done(ledger)
+    parts = zip(_counted(ledger), before, done, strict=True)
+    counted = [earlier + now - then for earlier, then, now in parts]
+    ledger.remember(_COUNTED, json.dumps(counted))
+    ledger.remember(_BEFORE, json.dumps(done))
+    ledger.remember(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
+    ledger.remember(_STOP, stop_as_text(stop))
+
+
+def remember_decision(ledger: Ledger) -> None:
+    """Note that records were settled by hand: what stopped the last run is no news any more."""
+    ledger.remember(_STOP, "")
+
+
+def seconds_at_work(ledger: Ledger) -> float | None:
+    """How long all runs took; None before the first, and where one did not come to its end."""
+    seconds = _seconds(ledger)
+    return seconds if seconds and _counted(ledger)[0] == ledger.requests().sent else None
+
+
+def _seconds(ledger: Ledger) -> float:
+    return float(ledger.recall(_SECONDS) or 0)
+
+
+def _counted(ledger: Ledger) -> list[int]:
+    """Requests and records of the runs that came to their end, which those of a crash are not."""
+    known = ledger.recall(_COUNTED)
+    if known is None and _seconds(ledger):
+        return _done(ledger)  # of runs from before this was noted
+    return list(json.loads(known or "[0, 0]"))
+
+
+def _done(ledger: Ledger) -> list[int]:
+    """Requests sent and records settled by now."""
+    counts = ledger.counts()
+    return [ledger.requests().sent, sum(counts.get(state, 0) for state in _AT_REST)]
+
+
+def _phase(books: Books, *, running: bool, sent: bool) -> Phase:
+    if running:
+        return Phase.RUNNING
+    if books.pending == 0:
+        return Phase.COMPLETE
+    return Phase.STOPPED if sent else Phase.PLANNED
+
+
+def _rates(ledger: Ledger, *, running: bool) -> tuple[float | None, float | None]:
+    """Requests and records a second: of the last minute while running, else over all runs.
+
+    A run that crashed has left no duration behind, so what it did does not count here.
+    """
+    if running:
+        return _lately(ledger.ticks())
+    seconds = _seconds(ledger)
+    sent, settled = _counted(ledger)
+    if not seconds or not sent:
+        return None, None
+    return sent / seconds, settled / seconds
+
+
+def _lately(ticks: Sequence[Tick]) -> tuple[float | None, float | None]:
+    now = time.time()
+    recent = [tick for tick in ticks if tick.at >= now - _LATELY]
+    if not recent:
+        return None, None
+    seconds = max(now - min(tick.at for tick in recent), 1.0)
+    records = sum(tick.settled for tick in recent)
+    return sum(tick.sent for tick in recent) / seconds, records / seconds
+
+
+def _elsewhere(ledger: Ledger, base_url: str) -> str | None:
+    """The address of the last run where it is not the configuration's own."""
+    last = last_base_url(ledger)
+    return last if last != base_url else None
+
+
+def _next(
+    phase: Phase, books: Books, directory: Path, name: str, elsewhere: str | None
+) -> str | None:
+    job = shlex.quote(str(directory))
+    if phase is Phase.RUNNING:
+        return f"backfill status {job}"
+    if books.pending:
+        return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
+    for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
+        if books.of(state):
+            return f"backfill records {job} --state {state} -o {state}.csv"
+    return None

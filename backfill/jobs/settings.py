@@ -1,0 +1,59 @@
+"""The settings of one run: the configuration's, with what was said for this run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from backfill.config import Config, Delivery
+from backfill.config.validation_messages import in_words
+from backfill.core.errors import ConfigError, did_you_mean
+from backfill.core.urls import check_base_url
+from backfill.deliver import Settings
+from backfill.destinations import Destination
+from backfill.jobdir.manifest import Manifest
+
+__all__ = ["delivery_for", "settings_for"]
+
+
+def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str, Any]) -> Delivery:
+    """The [delivery] section with this run's changes; a change of None is none.
+
+    Without a configuration the settings are those that the job was planned with. Raises
+    ConfigError, naming the nearest setting.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name in given:
+        if name not in Delivery.model_fields:
+            raise ConfigError(
+                f"a run has no setting {name!r}", hint=did_you_mean(name, Delivery.model_fields)
+            )
+    before = config.delivery.model_dump(mode="json") if config else dict(manifest.delivery)
+    try:
+        return Delivery.model_validate({**before, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(in_words(first), where=name) from None
+
+
+def settings_for(delivery: Delivery, destination: Destination) -> Settings:
+    """What `deliver` needs. Raises ConfigError for an address that is not https."""
+    base_url = (delivery.base_url or destination.base_url).rstrip("/")
+    check_base_url(base_url)
+    return Settings(
+        base_url=base_url,
+        rate=delivery.rate.per_second if delivery.rate else None,
+        concurrency=delivery.concurrency,
+        guarantee=delivery.guarantee,
+        max_errors_count=delivery.max_errors.count,
+        max_errors_fraction=delivery.max_errors.fraction,
+        timeout=delivery.timeout,
+        max_wait=delivery.max_wait,
+        # Nobody who would wait five seconds for a server wants to wait longer for none.
+        patience=min(delivery.patience, max(delivery.max_wait, 1.0)),
+        limit=delivery.limit,
+        max_duration=delivery.max_duration,
+    )

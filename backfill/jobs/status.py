@@ -1,0 +1,117 @@
+"""How a job stands: its books, its phase, what to type next, and the exit code that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backfill.core.model import Books, RequestCounts, State, Stop, StopKind
+
+__all__ = ["Phase", "Status", "exit_code", "stop_as_text", "stop_from_text"]
+
+
+class Phase(StrEnum):
+    """How far a job is."""
+
+    PLANNED = "planned"  # nothing was sent yet
+    RUNNING = "running"  # a process works on it now
+    STOPPED = "stopped"  # some was sent, some is pending
+    COMPLETE = "complete"  # nothing is pending
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A job at one moment. `status["records"]["failed"]` reads it like the object of `--json`.
+
+    `rate` is in requests a second, of the last minute while the job is running, else over all
+    runs that came to an end; `seconds_left` the time that the pending records need at that pace.
+    Both are None before there is anything to go by. `next` is the command to type now.
+    """
+
+    job: str
+    destination: str
+    phase: Phase
+    books: Books
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    rate: float | None = None
+    seconds_left: float | None = None
+    quiet_until: float | None = None
+    next: str | None = None
+    stop: Stop | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return exit_code(self.stop, self.books)
+
+    def __str__(self) -> str:
+        states = ", ".join(f"{self.books.of(state):,} {state}" for state in State)
+        return f"{self.job}: {self.phase}; {self.books.input:,} records: {states}"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(str(self))
+
+    def __getitem__(self, name: str) -> Any:
+        return self.as_dict()[name]
+
+    def _repr_html_(self) -> str:
+        from backfill.report.html_summary import status_html  # noqa: PLC0415 - only in a notebook
+
+        return status_html(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        stop = self.stop
+        return {
+            "job": self.job,
+            "destination": self.destination,
+            "phase": self.phase.value,
+            "records": self.books.as_dict(),
+            "balanced": self.books.balanced,
+            "reasons": dict(self.reasons),
+            "dropped": dict(self.dropped),
+            "requests": self.requests.as_dict(),
+            "rate": self.rate,
+            "seconds_left": self.seconds_left,
+            "quiet_until": self.quiet_until,
+            "stop": None
+            if stop is None
+            else {
+                "kind": stop.kind.value,
+                "message": stop.message,
+                "come_back_at": stop.come_back_at,
+            },
+            "next": self.next,
+        }
+
+
+def stop_as_text(stop: Stop | None) -> str:
+    """A stop as the ledger keeps it between two processes; nothing for none."""
+    return "" if stop is None else json.dumps([stop.kind.value, stop.message, stop.come_back_at])
+
+
+def stop_from_text(text: str | None) -> Stop | None:
+    """The stop that `stop_as_text` wrote down."""
+    if not text:
+        return None
+    kind, message, come_back_at = json.loads(text)
+    return Stop(StopKind(kind), message, come_back_at)
+
+
+def exit_code(stop: Stop | None, books: Books) -> int:
+    """The exit code of a run: a stop's own, else what the books say.
+
+    A run that came to its limit with nothing left to send has simply finished.
+    """
+    if stop is not None:
+        return stop.kind.exit_code
+    if books.unknown:
+        return 5
+    if books.rejected or books.failed:
+        return 3
+    return 0

@@ -1,0 +1,98 @@
+"""An event loop in a thread of its own, which an interrupt asks to halt instead of killing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import Generic, TypeVar
+
+import anyio
+
+from backfill.core.model import StopKind
+from backfill.deliver import Halt
+
+__all__ = ["await_own_thread", "run_in_own_thread"]
+
+_Result = TypeVar("_Result")
+_EVERY = 0.5  # seconds between two looks, so that an interrupt is heard on every platform
+_AWAITED = 0.05  # the same inside a loop
+
+
+def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
+    """Run an async function to its end and return what it returns, or raise what it raises.
+
+    A notebook has a loop running in the calling thread, and in a script an interrupt would
+    cancel requests in flight; both are spared by a thread. The first KeyboardInterrupt goes to
+    `halt`; a second one is raised here, and the thread is left to itself.
+    """
+    work = _Work(function)
+    while True:
+        try:
+            work.begin()
+            while not work.wait(_EVERY):
+                pass
+            return work.result()
+        except KeyboardInterrupt:
+            if halt.kind is not None:
+                raise
+            halt.request(StopKind.INTERRUPTED)
+
+
+async def await_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
+    """The same from inside an event loop, which stays free meanwhile.
+
+    A cancellation goes to `halt`, is held back until the function has ended, and is raised then;
+    a second one is raised at once where the loop's library lets it through.
+    """
+    work = _Work(function)
+    work.begin()
+    try:
+        await _ended(work)
+    except anyio.get_cancelled_exc_class():
+        halt.request(StopKind.INTERRUPTED)
+        with anyio.CancelScope(shield=True):
+            await _ended(work)
+        raise
+    return work.result()
+
+
+async def _ended(work: _Work[_Result]) -> None:
+    # A notebook's loop hears the stop button only when it wakes up, so it is woken.
+    while not work.wait(0):  # noqa: ASYNC110 - an event of anyio's cannot be set by a thread
+        await anyio.sleep(_AWAITED)
+
+
+class _Work(Generic[_Result]):
+    """One async function, run by a loop in a thread that does not outlive the process."""
+
+    def __init__(self, function: Callable[[], Awaitable[_Result]]) -> None:
+        self._function = function
+        self._results: list[_Result] = []
+        self._faults: list[BaseException] = []
+        # Not `Thread.join`: interrupted, it takes a thread for ended that still runs.
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="backfill-run", daemon=True)
+
+    def begin(self) -> None:
+        """Start it, unless it was started already."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait so long for its end, or until then. Returns whether it has ended."""
+        return self._ended.wait(seconds)
+
+    def result(self) -> _Result:
+        if self._faults:
+            raise self._faults[0]
+        return self._results[0]
+
+    def _run(self) -> None:
+        try:
+            options = {"use_uvloop": find_spec("uvloop") is not None}
+            self._results.append(anyio.run(self._function, backend_options=options))
+        except BaseException as error:  # noqa: BLE001 - raised again by `result`, in the caller
+            self._faults.append(error)
+        finally:
+            self._ended.set()

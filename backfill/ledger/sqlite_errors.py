@@ -1,0 +1,87 @@
+"""What SQLite complains about, as a LedgerError that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from backfill.core.errors import LedgerError
+
+__all__ = ["DAMAGED", "plain_words"]
+
+DAMAGED = (
+    "Nothing was lost at the destination. Restore the job's directory from a copy; without one, "
+    "a new job cannot know what this one has delivered."
+)
+
+_WORDS: dict[int, tuple[str, str]] = {
+    sqlite3.SQLITE_FULL: (
+        "the disk is full",
+        "Free some space and run the same command again: it goes on where it stood.",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        "the ledger, or the directory that it lies in, cannot be written to",
+        "Make the job's directory writable for this user, or copy the whole directory elsewhere.",
+    ),
+    sqlite3.SQLITE_PERM: (
+        "this user may not open the ledger",
+        "Work as the user who planned the job, or give this one access to its directory.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "the ledger cannot be opened",
+        "See that the job's directory exists and that this user may read and write it.",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        "another process holds the ledger",
+        "Wait until it has ended, then run the same command again.",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        "another process holds the ledger",
+        "Wait until it has ended, then run the same command again.",
+    ),
+    sqlite3.SQLITE_CORRUPT: ("the ledger is damaged", DAMAGED),
+    sqlite3.SQLITE_NOTADB: ("the ledger is damaged: it is no database", DAMAGED),
+    sqlite3.SQLITE_CONSTRAINT: (
+        "the ledger does not agree with what is to be written down",
+        "This is a fault of the program; nothing of this step was written.",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "the disk failed while the ledger was read or written",
+        "See that the disk has space and is healthy, then run the same command again.",
+    ),
+}
+
+
+@contextlib.contextmanager
+def plain_words(path: Path) -> Iterator[None]:
+    """Raise whatever SQLite or the file system complains about as a LedgerError.
+
+    SQLite's own words stay in the message, in parentheses, for those who want to search for
+    them.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html).
+        code = getattr(error, "sqlite_errorcode", None)
+        words = _WORDS.get(code & 0xFF) if code is not None else None
+        if words is None:
+            message, hint = "the ledger cannot be used", None
+        else:
+            message, hint = words
+        raise LedgerError(f"{message} ({error})", where=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise LedgerError(
+            f"the ledger is damaged: it holds what is no text ({error.reason})",
+            where=str(path),
+            hint=DAMAGED,
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LedgerError(
+            f"the ledger cannot be opened ({reason})",
+            where=str(path),
+            hint=_WORDS[sqlite3.SQLITE_CANTOPEN][1],
+        ) from error

@@ -1,0 +1,1 @@
+"""From source columns to the destination's fields."""

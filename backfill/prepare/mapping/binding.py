@@ -1,0 +1,330 @@
+"""Configuration, destination and source columns together: which expression feeds which field.
+
+Everything that can be wrong with a configuration as a whole is found here, before a row is
+read: fields the destination does not know, columns the files do not have, constants that
+break a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import polars as pl
+
+from backfill.checks.fields import check
+from backfill.config import Column, Config, Constant, FieldSpec, Lookup, Sql
+from backfill.config.types import Scalar
+from backfill.core.errors import ConfigError, did_you_mean
+from backfill.destinations import Destination, Field, Kind
+from backfill.prepare.mapping.columns import Columns
+from backfill.prepare.mapping.inputs import Input, Side, Table
+from backfill.prepare.sql.expressions import row_expression
+from backfill.sources.scan import Source
+
+__all__ = ["Binding", "bind"]
+
+_TIME = "time"  # the identity's name for the event's time where the body has no field for it
+_RESERVED = ";|"  # they separate the parts of a reason
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What `prepare` needs to know of a configuration, with every name resolved.
+
+    `inputs` stand in the order of the body. `time` is the event's time: one of the inputs where
+    the body has a field for it, else it only orders. `identity` names inputs, and the time as
+    the destination's field or as `time`.
+    """
+
+    destination: Destination
+    inputs: tuple[Input, ...]
+    time: Input | None
+    contact_key: str | None
+    contacts_key: str | None
+    keep_contact: Literal["first", "last"]
+    identity: tuple[str, ...]
+    keep: Literal["first", "last"]
+    unused: tuple[str, ...]
+    tables: Mapping[str, Mapping[str, str]]
+
+    @property
+    def ordering(self) -> Input:
+        """The input whose canonical value is the ordering key."""
+        name = self.destination.ordering_field
+        return next(each for each in self.inputs if each.name == name)
+
+    def of(self, side: Side | None) -> tuple[Input, ...]:
+        return tuple(each for each in self.inputs if each.side == side)
+
+    def contacts_columns(self) -> list[str]:
+        """The columns of the contacts source that are needed at all."""
+        used = {name for each in self.of("contacts") for name in each.columns()}
+        return sorted(used | {self.contacts_key} if self.contacts_key else used)
+
+
+def bind(
+    config: Config,
+    destination: Destination,
+    events: Source,
+    contacts: Source | None,
+    *,
+    now: datetime,
+) -> Binding:
+    """Resolve a configuration. Raises ConfigError, and SourceError where a file lacks a column."""
+    _check_population(config, destination)
+    sides: dict[Side, Source] = {"events": events}
+    if contacts is not None:
+        sides["contacts"] = contacts
+    columns = Columns(sides)
+    binder = _Binder(config, destination, columns, now)
+    for name, what in ((config.events.contact_key, "contact_key"), (config.events.time, "time")):
+        if name is not None:
+            columns.require("events", name, f"[events] {what}")
+    if config.contacts is not None:
+        columns.require("contacts", config.contacts.key, "[contacts] key")
+    keys: dict[Side, str | None] = {}
+    if config.contacts is not None:
+        keys = {"events": config.events.contact_key, "contacts": config.contacts.key}
+    time = binder.time()
+    mapped = {name: spec for name, spec in config.fields.items() if binder.sends(name)}
+    inputs = binder.inputs(mapped, time)
+    _check_required(config, destination, {each.name for each in inputs})
+    named = [*(name for name in mapped), *([time.name] if time and time.name not in mapped else [])]
+    return Binding(
+        destination=destination,
+        inputs=inputs,
+        time=time,
+        contact_key=config.events.contact_key if contacts else None,
+        contacts_key=config.contacts.key if config.contacts else None,
+        keep_contact=config.contacts.keep if config.contacts else "last",
+        identity=_identity(config, destination, named),
+        keep=config.dedupe.keep,
+        unused=tuple(columns.unused((*inputs, *([time] if time else [])), keys)),
+        tables={each.name: shown for each in inputs if (shown := _shown(each))},
+    )
+
+
+def _check_population(config: Config, destination: Destination) -> None:
+    if destination.needs_population and config.population is None:
+        raise ConfigError(
+            f"{destination.name} needs the id of the population that the events belong to",
+            where="population",
+            hint='population = "00000000-0000-4000-8000-000000000000" stands at the top.',
+        )
+    if not destination.needs_population and config.population is not None:
+        raise ConfigError(
+            f"{destination.name} knows no population",
+            where="population",
+            hint="Delete the line, or check `destination`.",
+        )
+
+
+def _check_required(config: Config, destination: Destination, bound: set[str]) -> None:
+    missing = [
+        field.name for field in destination.fields if field.required and field.name not in bound
+    ]
+    if destination.time_field in missing:
+        raise ConfigError(
+            f"{destination.name} needs the time of every event for {destination.time_field}",
+            where="[events] time",
+            hint='time = "…" names the column that says when it happened.',
+        )
+    if missing:
+        raise ConfigError(
+            f"{destination.name} needs {_listed(missing)}, which nothing is mapped to",
+            where="[fields]",
+            hint="A column, a constant { value = … } or a table { column = …, values = … } will do."
+            + (
+                " It has no default, since its meaning is yours to decide."
+                if "confidence" in missing
+                else ""
+            ),
+        )
+    for name in config.rules.drop_invalid:
+        field = destination.field_for(name)
+        if name not in bound:
+            raise ConfigError(
+                f"{name!r} is not a mapped field",
+                where="[rules] drop_invalid",
+                hint=did_you_mean(name, bound),
+            )
+        if field is not None and field.required:
+            raise ConfigError(
+                f"{name!r} is required, so a record without it cannot be kept",
+                where="[rules] drop_invalid",
+            )
+
+
+def _identity(config: Config, destination: Destination, named: list[str]) -> tuple[str, ...]:
+    time = destination.time_field or _TIME
+    if config.dedupe.key is None:
+        return tuple(named)
+    names = [time if name == _TIME else name for name in config.dedupe.key]
+    for name in names:
+        if name not in named:
+            raise ConfigError(
+                f"{name!r} is not a field that is sent, nor the time",
+                where="[dedupe] key",
+                hint=did_you_mean(name, named),
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def _shown(each: Input) -> dict[str, str]:
+    """A constant or a table as a plan shows it."""
+    if each.side is None:
+        return {"(always)": each.constant or ""}
+    if each.table is None:
+        return {}
+    others = {"reject": "(rejected)", "omit": "(left out)", "keep": "(as it is)"}
+    last = others[each.table.otherwise] if each.table.otherwise else each.table.constant or ""
+    return {**dict(zip(each.table.old, each.table.new, strict=True)), "(any other)": last}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+@dataclass(frozen=True)
+class _Binder:
+    config: Config
+    destination: Destination
+    columns: Columns
+    now: datetime
+
+    def sends(self, name: str) -> bool:
+        """Whether a mapped field goes into the body; some stay out by `contact = "identifiers"`."""
+        field = self.destination.field_for(name)
+        if field is None or any(mark in name for mark in _RESERVED):
+            raise self._unknown_field(name)
+        return not (
+            self.config.rules.contact == "identifiers"
+            and name.startswith("contact.")
+            and field.kind not in (Kind.UUID, Kind.PHONE, Kind.EMAIL)
+        )
+
+    def _unknown_field(self, name: str) -> ConfigError:
+        families = [field.name for field in self.destination.fields if field.family]
+        declared = [field.name for field in self.destination.fields if not field.family]
+        own = name.rpartition(".")[2]
+        spec = self.config.fields[name]
+        if isinstance(spec, Constant) and self.destination.field_for(f"{name}.value"):
+            # TOML reads `target.value = "phone"` as a table `target` with a key `value`.
+            return ConfigError(
+                f"{self.destination.name} has no field {name!r}",
+                where="[fields]",
+                hint=f'The name of a field stands in quotes: "{name}.value" = …',
+            )
+        near = did_you_mean(name, [*declared, *(f"{family[:-1]}{own}" for family in families)])
+        if near is None or "Did you mean" not in near:
+            near = did_you_mean(name, declared) or ""
+            if families:
+                near += f" Fields of your own go under {' or '.join(families)}."
+        return ConfigError(
+            f"{self.destination.name} has no field {name!r}",
+            where="[fields]",
+            hint=near.strip() or None,
+        )
+
+    def time(self) -> Input | None:
+        column = self.config.events.time
+        if column is None:
+            return None
+        name = self.destination.time_field
+        field = self.destination.field_for(name) if name else None
+        return self._column(
+            name or _TIME, field or Field(_TIME, Kind.TIME), Column(column, "events")
+        )
+
+    def inputs(self, mapped: Mapping[str, FieldSpec], time: Input | None) -> tuple[Input, ...]:
+        """An input for every field of the body, in its order."""
+        found = []
+        for field in self.destination.fields:
+            names = [name for name in mapped if self.destination.field_for(name) == field]
+            if field.kind is Kind.TIME:
+                for name in names:
+                    self._same_as_time(name, mapped[name])
+                found += [time] if time else []
+            elif names:
+                found += [self._input(name, field, mapped[name]) for name in names]
+            elif field.default is not None:
+                found.append(self._constant(field.name, field, field.default))
+        return tuple(found)
+
+    def _same_as_time(self, name: str, spec: FieldSpec) -> None:
+        time = self.config.events.time
+        if not (isinstance(spec, Column) and spec.side != "contacts" and spec.name == time):
+            raise ConfigError(
+                f"{name!r} comes from the column that [events] time names",
+                where="[fields]",
+                hint="Delete the line here"
+                + ("." if time else ' and write time = "…" under [events].'),
+            )
+
+    def _input(self, name: str, field: Field, spec: FieldSpec) -> Input:
+        match spec:
+            case Column():
+                bound = self._column(name, field, spec)
+            case Constant():
+                bound = self._constant(name, field, spec.value)
+            case Sql():
+                bound = self._sql(name, field, spec)
+            case Lookup():
+                bound = replace(
+                    self._column(name, field, spec.column), table=self._table(name, field, spec)
+                )
+        return replace(bound, optional=name in self.config.rules.drop_invalid)
+
+    def _column(self, name: str, field: Field, column: Column) -> Input:
+        side = self.columns.resolve(
+            column, f"[fields] {name}" if name != _TIME else "[events] time"
+        )
+        dtype = self.columns.sides[side].schema[column.name]
+        return Input(name, field, side, pl.col(column.name), dtype)
+
+    def _sql(self, name: str, field: Field, spec: Sql) -> Input:
+        schema = self.columns.sides[spec.side].schema
+        raw = row_expression(spec.text, schema, where=f"[fields] {name}")
+        for column in raw.meta.root_names():
+            self.columns.require(spec.side, column, f"[fields] {name}")
+        empty = pl.DataFrame(schema=dict(schema)).lazy()
+        dtype = empty.select(raw.alias("value")).collect_schema()["value"]
+        return Input(name, field, spec.side, raw, dtype)
+
+    def _constant(self, name: str, field: Field, value: Scalar) -> Input:
+        text = self._checked(name, field, value)
+        return Input(name, field, None, pl.lit(text), pl.String(), constant=text)
+
+    def _table(self, name: str, field: Field, spec: Lookup) -> Table:
+        new = tuple(self._checked(name, field, value) for _, value in spec.values)
+        old = tuple(key for key, _ in spec.values)
+        if isinstance(spec.otherwise, Constant):
+            return Table(old, new, None, self._checked(name, field, spec.otherwise.value))
+        return Table(old, new, spec.otherwise)
+
+    def _checked(self, name: str, field: Field, value: Scalar) -> str:
+        """A constant in its canonical form. One that breaks a rule is the user's mistake."""
+        where = f"[fields] {name}"
+        frame = pl.DataFrame({"value": [value]}, strict=False)
+        checked = check(
+            field,
+            pl.col("value"),
+            frame.schema["value"],
+            rules=self.config.rules,
+            timezone=self.config.events.timezone,
+            now=self.now,
+        )
+        broken = [rule for rule, breaks in checked.broken if frame.select(breaks).item()]
+        text = frame.select(checked.value).item()
+        if broken or text is None:
+            choices = f" It is one of {_listed(field.choices)}." if field.choices else ""
+            raise ConfigError(
+                f"{value!r} breaks {', '.join(broken) or 'the rule that a value is not empty'}",
+                where=where,
+                hint=choices.strip() or None,
+            )
+        return str(text)

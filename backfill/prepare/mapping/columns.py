@@ -1,0 +1,93 @@
+"""The columns of both sources: which side a name belongs to, and which ones nothing uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from backfill.config import Column
+from backfill.core.errors import ConfigError, SourceError, did_you_mean
+from backfill.prepare.mapping.inputs import Input, Side
+from backfill.sources.scan import FileColumns, Source
+
+__all__ = ["Columns"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The sources' columns by side; only the events must be there."""
+
+    sides: Mapping[Side, Source]
+
+    def require(self, side: Side, column: str, where: str) -> None:
+        """Raise SourceError, with the nearest column, where a file of a side lacks a column."""
+        lacking = self.sides[side].lacking(column)
+        if lacking:
+            first, *more = lacking
+            name = first.location.name
+            files = f"{name} and {len(more)} more" if more else name
+            raise SourceError(
+                f"there is no column {column!r} in {files}",
+                where=where,
+                hint=_hint(column, first, side),
+            )
+
+    def resolve(self, column: Column, where: str) -> Side:
+        """The side that a column belongs to."""
+        if column.side is not None:
+            self.require(column.side, column.name, where)
+            return column.side
+        having = [side for side, source in self.sides.items() if column.name in source.columns]
+        if len(having) == 1:
+            self.require(having[0], column.name, where)
+            return having[0]
+        if having:
+            raise ConfigError(
+                f"both files have a column {column.name!r}",
+                where=where,
+                hint=f"Write 'events.{column.name}' or 'contacts.{column.name}'.",
+            )
+        known = [name for source in self.sides.values() for name in source.columns]
+        files = " and ".join(source.entries[0].name for source in self.sides.values())
+        hints = (
+            _misread(column.name, file, side)
+            for side, source in self.sides.items()
+            for file in source.lacking(column.name)
+        )
+        raise SourceError(
+            f"there is no column {column.name!r} in {files}",
+            where=where,
+            hint=next(filter(None, hints), did_you_mean(column.name, known)),
+        )
+
+    def unused(self, inputs: Iterable[Input], keys: Mapping[Side, str | None]) -> Iterator[str]:
+        """Columns that feed no input and are no join key, as `events.x` and `contacts.y`."""
+        used: dict[Side, set[str | None]] = {side: {key} for side, key in keys.items()}
+        for each in inputs:
+            if each.side:
+                used.setdefault(each.side, set()).update(each.columns())
+        for side, source in self.sides.items():
+            for name in source.columns:
+                if name not in used.get(side, ()):
+                    yield f"{side}.{name}"
+
+
+def _hint(column: str, file: FileColumns, side: Side) -> str | None:
+    return _misread(column, file, side) or did_you_mean(column, file.columns)
+
+
+def _misread(column: str, file: FileColumns, side: Side) -> str | None:
+    """What to set where the file has the column and is read in a way that hides it."""
+    directory = Path(file.location.path).parent
+    if any(unquote(part).startswith(f"{column}=") for part in directory.parts):
+        return f"It is in the directory's name: set hive = true under [{side}]."
+    other = file.other_separator
+    if other is None:
+        return None
+    return (
+        f"The file's cells seem to be separated by something else: set separator = "
+        f"{json.dumps(other)} under [{side}]."
+    )

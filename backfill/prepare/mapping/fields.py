@@ -1,0 +1,237 @@
+"""One side's rows as canonical fields and the rules that they broke.
+
+Fields of the events are mapped on the events, fields of the contacts once for each contact;
+only then are the two joined. A rule is a Boolean column of its own until a row is known to be
+bad: words are written for bad rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import polars as pl
+
+from backfill.checks.checked import trimmed
+from backfill.checks.fields import check, cross_rules, required_rule
+from backfill.checks.text import as_text
+from backfill.checks.uuids import one_spelling
+from backfill.config import Config
+from backfill.core.errors import ConfigError
+from backfill.destinations import Kind
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.inputs import Input, Table
+from backfill.sources.schemas import MIXED
+
+__all__ = ["MALFORMED", "Join", "Mapping", "Rule", "SideMapping", "mapping_of", "reasons"]
+
+MALFORMED = "row|malformed"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule on its way: `column` is true where a row broke it.
+
+    Where `drops` is set the value was left out and the record goes on.
+    """
+
+    reason: str
+    column: str
+    drops: bool = False
+
+
+@dataclass(frozen=True)
+class SideMapping:
+    """How the rows of one side become canonical.
+
+    `inputs` are named raw values (needed once each, read by everything after), `values` the
+    canonical columns named by their fields, `breaks` Boolean columns, one for each rule.
+    """
+
+    inputs: tuple[pl.Expr, ...]
+    values: tuple[pl.Expr, ...]
+    breaks: tuple[pl.Expr, ...]
+    rules: tuple[Rule, ...]
+
+    def apply(self, rows: pl.LazyFrame, keep: Sequence[str | pl.Expr]) -> pl.LazyFrame:
+        """Canonical columns and Boolean columns of rows, beside the columns of `keep`."""
+        return rows.with_columns(self.inputs).select(*keep, *self.values, *self.breaks)
+
+
+@dataclass(frozen=True)
+class Join:
+    """The text that joins the sides, on each of them, and what the contacts are split by."""
+
+    events: pl.Expr
+    contacts: pl.Expr
+    contacts_part: pl.Expr
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Both sides, the rules between fields, and what joins and splits the sides."""
+
+    events: SideMapping
+    contacts: SideMapping
+    joined: tuple[pl.Expr, ...]
+    joined_rules: tuple[Rule, ...]
+    join: Join | None  # None where no field comes from the contacts
+    events_part: pl.Expr  # what the events are split by
+    gathered: bool  # whether that brings the records of one ordering key together
+    time: str | None  # the canonical column of the event's time
+
+    @property
+    def dropping(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in (*self.events.rules, *self.contacts.rules) if rule.drops)
+
+
+def mapping_of(
+    binding: Binding,
+    config: Config,
+    *,
+    events: pl.Schema,
+    contacts: pl.Schema | None,
+    now: datetime,
+) -> Mapping:
+    """Work out the expressions of a binding. `events` and `contacts` are the sources' schemas."""
+    mapper = _Mapper(config, now)
+    timed = binding.time if binding.time not in binding.inputs else None
+    own = (*binding.of("events"), *([timed] if timed else []))
+    joined = cross_rules(binding.destination.checks, config.rules)
+    join = None
+    gathered = True
+    events_part = mapper.ordering_key(binding.ordering)
+    if contacts is not None and binding.contact_key and binding.contacts_key:
+        gathered = _is_join_key(binding.ordering, binding)
+        ordering = binding.ordering if gathered else None
+        key = mapper.key(binding.contact_key, events)
+        other = mapper.key(binding.contacts_key, contacts)
+        events_part = mapper.part(key, ordering)
+        join = Join(key, other, mapper.part(other, ordering))
+    return Mapping(
+        events=mapper.side(own, "e"),
+        contacts=mapper.side(binding.of("contacts"), "c"),
+        joined=tuple(expr.alias(f"__j{index}") for index, (_, expr) in enumerate(joined)),
+        joined_rules=tuple(Rule(name, f"__j{index}") for index, (name, _) in enumerate(joined)),
+        join=join,
+        events_part=events_part,
+        gathered=gathered,
+        time=binding.time.name if binding.time else None,
+    )
+
+
+def _is_join_key(each: Input, binding: Binding) -> bool:
+    """Whether a field's value is the join key itself, as it stands in one of the files."""
+    if each.table is not None or not each.raw.meta.is_column():
+        return False
+    name = each.raw.meta.output_name()
+    return name == (binding.contact_key if each.side == "events" else binding.contacts_key)
+
+
+def reasons(rules: Iterable[Rule], *also: pl.Expr) -> pl.Expr:
+    """The broken rules of a row as text, `;` between them; empty where it broke none."""
+    words = [pl.when(pl.col(rule.column)).then(pl.lit(rule.reason)) for rule in rules]
+    parts = [*words, *also]
+    if not parts:
+        return pl.lit("")
+    return pl.concat_str(parts, separator=";", ignore_nulls=True)
+
+
+@dataclass(frozen=True)
+class _Mapper:
+    config: Config
+    now: datetime
+
+    def key(self, name: str, schema: pl.Schema) -> pl.Expr:
+        """The text of a join key: the same for 123 in one file and "123" in the other.
+
+        UUIDs meet whatever their case, as they are the same id when they are sent.
+        """
+        text = as_text(pl.col(name), schema[name], timezone=self.config.events.timezone)
+        if schema[name].is_nested() and schema[name] != MIXED:
+            raise ConfigError(f"column {name!r} holds {schema[name]}, which joins with nothing")
+        return one_spelling(trimmed(text.value))
+
+    def part(self, key: pl.Expr, ordering: Input | None) -> pl.Expr:
+        """What a side is split by: the join key in a form that its spellings share.
+
+        Where the join key is the ordering key too, its canonical form is that form, so the
+        records of one ordering key come together however the sources write it.
+        """
+        lower = key.str.to_lowercase()
+        if ordering is None or ordering.field.kind is Kind.UUID:
+            return lower  # a UUID's spellings differ in case alone
+        text = replace(ordering, raw=key, dtype=pl.String())
+        return pl.coalesce(self._field(text, None)[0], lower)
+
+    def ordering_key(self, ordering: Input) -> pl.Expr:
+        """The canonical ordering key, where the events alone have it."""
+        return self._field(ordering, None)[0]
+
+    def side(self, inputs: Sequence[Input], letter: str) -> SideMapping:
+        named: list[pl.Expr] = []
+        values: list[pl.Expr] = []
+        breaks: list[pl.Expr] = []
+        rules: list[Rule] = []
+        for each in inputs:
+            value, broken = self._field(each, named)
+            columns = []
+            for rule, expr in broken:
+                column = f"__{letter}{len(rules)}"
+                columns.append(expr)
+                breaks.append(expr.alias(column))
+                rules.append(Rule(rule, column, drops=each.optional))
+            if each.optional and columns:
+                value = pl.when(~pl.any_horizontal(columns)).then(value)
+            values.append(value.alias(each.name))
+        return SideMapping(tuple(named), tuple(values), tuple(breaks), tuple(rules))
+
+    def _field(
+        self, each: Input, named: list[pl.Expr] | None
+    ) -> tuple[pl.Expr, list[tuple[str, pl.Expr]]]:
+        """A field's canonical value, and its rules by full name.
+
+        What is worked out before the check goes to `named` as a column of its own.
+        """
+        raw, dtype = each.raw, each.dtype
+        broken: list[tuple[str, pl.Expr]] = []
+        if each.table is not None:
+            text = as_text(raw, dtype, timezone=self.config.events.timezone)
+            broken += [(f"{each.name}|{rule}", expr) for rule, expr in text.broken]
+            raw, unmapped = _looked_up(text.value, each.table)
+            dtype = pl.String()
+            if unmapped is not None:
+                broken.append((f"{each.name}|unmapped", unmapped))
+        checked = check(
+            each.field,
+            raw,
+            dtype,
+            rules=self.config.rules,
+            timezone=self.config.events.timezone,
+            now=self.now,
+            time_format=self.config.events.time_format,
+        )
+        if named is not None:
+            named.append(checked.packed.alias(f"__in:{each.name}"))
+            checked = checked.within(f"__in:{each.name}")
+        broken += [(f"{each.name}|{rule}", expr) for rule, expr in checked.broken]
+        if each.field.required:
+            broken.append(required_rule(each.name, checked.value, [rule for _, rule in broken]))
+        return checked.value, broken
+
+
+def _looked_up(text: pl.Expr, table: Table) -> tuple[pl.Expr, pl.Expr | None]:
+    """A text's translation, and where the table has none though it should."""
+    found = text.replace_strict(
+        list(table.old), list(table.new), default=None, return_dtype=pl.String
+    )
+    strange = text.is_not_null() & ~text.is_in(list(table.old))
+    match table.otherwise:
+        case "reject":
+            return found, strange
+        case "omit":
+            return found, None
+        case "keep":
+            return pl.when(strange).then(text).otherwise(found), None
+    return pl.when(strange).then(pl.lit(table.constant)).otherwise(found), None

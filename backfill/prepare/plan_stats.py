@@ -1,0 +1,256 @@
+"""What a plan tells: counted while the parts are prepared, put together at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+
+from backfill.jobdir.manifest import Example, Facts
+from backfill.prepare.identity import UNKEYED
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.inputs import Input, Side
+from backfill.prepare.order import requests_needed
+from backfill.prepare.records import REASON
+
+__all__ = [
+    "Place",
+    "Seen",
+    "Tally",
+    "Unreadable",
+    "as_counts",
+    "facts_of",
+    "seen_in_ready",
+    "seen_in_rejected",
+]
+
+Place = tuple[int, int]
+"""A row: the index of its file, and its number in it."""
+
+EXAMPLES = 3
+SAMPLES = 3
+
+
+_SUMS = (
+    "rejected", "duplicate", "ready", "strangers", "foreign", "keys", "requests", "timeless",
+)  # fmt: skip
+
+
+@dataclass
+class Seen:
+    """What one part contributes, or all parts together."""
+
+    rejected: int = 0
+    duplicate: int = 0
+    ready: int = 0
+    strangers: int = 0
+    strange: list[tuple[Place, str | None]] = field(default_factory=list)
+    foreign: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
+    lacking: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Place]] = field(default_factory=dict)
+    samples: list[tuple[Place, str]] = field(default_factory=list)
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+    keys: int = 0
+    longest_key: int = 0
+    longest_lane: int = 0
+    requests: int = 0
+    timeless: int = 0
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Rows of the contacts that no reader can read: how many, of these with bytes that are no
+    text, and file, row and text of some.
+    """
+
+    count: int = 0
+    foreign: int = 0
+    first: tuple[tuple[str, int, str], ...] = ()
+
+
+class Tally(Seen):
+    """The sum over parts, in whatever order they come."""
+
+    def add(self, other: Seen) -> None:
+        """Count one more part."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("longest_key", "longest_lane"):
+            setattr(self, name, max(getattr(self, name), getattr(other, name)))
+        for name in ("reasons", "dropped", "warned", "lacking"):
+            getattr(self, name).update(getattr(other, name))
+        for reason, places in other.examples.items():
+            known = self.examples.get(reason, [])
+            self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
+        strange = [*self.strange, *other.strange]
+        self.strange = sorted(strange, key=lambda each: each[0])[:EXAMPLES]
+        self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
+        firsts = [each for each in (self.first_time, other.first_time) if each]
+        lasts = [each for each in (self.last_time, other.last_time) if each]
+        self.first_time = min(firsts, default=None)
+        self.last_time = max(lasts, default=None)
+
+
+def seen_in_rejected(rejected: pl.DataFrame) -> Seen:
+    """Count reasons, and note the first places of each. `rejected` has a place and REASON."""
+    each = (
+        rejected.lazy()
+        .select(pl.struct("__file", "__row").alias("place"), pl.col(REASON).str.split(";"))
+        .explode(REASON)
+        .group_by(REASON)
+        .agg(pl.len().alias("count"), pl.col("place").bottom_k(EXAMPLES))
+        .collect()
+    )
+    seen = Seen(rejected=rejected.height)
+    for reason, count, places in each.iter_rows():
+        seen.reasons[reason] = count
+        seen.examples[reason] = sorted((place["__file"], place["__row"]) for place in places)
+    return seen
+
+
+def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) -> Seen:
+    """Facts of one bucket's ready records, whose lanes hold so many each."""
+    keys = ready["key"].value_counts(sort=False)["count"]
+    first = ready.select("__file", "__row", "body").bottom_k(SAMPLES, by=["__file", "__row"])
+    return Seen(
+        ready=ready.height,
+        first_time=_moment(ready["time"].min()),
+        last_time=_moment(ready["time"].max()),
+        keys=len(keys),
+        longest_key=_count(keys.max()),
+        longest_lane=max(lanes, default=0),
+        requests=requests_needed(tuple(lanes), batch_size),
+        timeless=ready["time"].null_count(),
+        samples=[((file, row), body) for file, row, body in first.iter_rows()],
+    )
+
+
+def _moment(value: object) -> datetime | None:
+    return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def as_counts(counter: Mapping[str, int]) -> dict[str, int]:
+    """Counts as a plain table, the most frequent first, then by name."""
+    return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
+
+
+def facts_of(
+    tally: Tally,
+    binding: Binding,
+    *,
+    examples: Mapping[str, tuple[Example, ...]],
+    unreadable: Unreadable,
+    warned: Sequence[Input],
+    encodings: Mapping[Side, str],
+    names: Sequence[str],
+) -> Facts:
+    """Put the facts of a plan together.
+
+    `encodings` are those of the two sources' text files, `names` those of the events' files.
+    """
+    return Facts(
+        first_time=_iso(tally.first_time),
+        last_time=_iso(tally.last_time),
+        keys=tally.keys,
+        longest_lane=tally.longest_lane,
+        longest_key=tally.longest_key,
+        requests=tally.requests,
+        samples=tuple(body for _, body in tally.samples),
+        examples=examples,
+        unused_columns=binding.unused,
+        tables=binding.tables,
+        warnings=(
+            *_foreign("events", tally.foreign, encodings),
+            *_warnings(tally, binding, unreadable, warned, names),
+            *_foreign("contacts", unreadable.foreign, encodings),
+        ),
+    )
+
+
+def _warnings(
+    tally: Tally,
+    binding: Binding,
+    unreadable: Unreadable,
+    warned: Sequence[Input],
+    names: Sequence[str],
+) -> Iterator[str]:
+    if tally.strangers:
+        shown = "; ".join(
+            f"{names[file]} row {row}: {'no id' if name is None else repr(name)}"
+            for (file, row), name in tally.strange
+        )
+        more = "; …" if tally.strangers > len(tally.strange) else ""
+        yield (
+            f"{_events(tally.strangers)} a contact that is not in the contacts' files"
+            f" ({shown}{more})"
+        )
+    if unreadable.count:
+        rows = "1 row" if unreadable.count == 1 else f"{unreadable.count:,} rows"
+        some = "; ".join(f"{file} row {row}: {text!r}" for file, row, text in unreadable.first)
+        more = "; …" if unreadable.count > len(unreadable.first) else ""
+        yield f"{rows} of the contacts cannot be read and were left out ({some}{more})"
+    if tally.timeless and binding.time is not None:
+        yield f"{_have(tally.timeless)} no time, and so the last place among those of the same key"
+    yield from _lacking(tally, binding)
+    for index, each in enumerate(warned):
+        if count := tally.warned[f"__warned{index}"]:
+            yield (
+                f"{_have(count)} a {each.name} of more than {each.field.warn_chars} characters;"
+                f" it is sent, since {each.field.max_chars} are allowed by the API document, but"
+                f" another public page says {each.field.warn_chars}"
+            )
+
+
+def _foreign(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[str]:
+    """Malformed rows that another encoding might read."""
+    if not count:
+        return
+    known = encodings[side]
+    name = "UTF-8" if known.lower().replace("_", "-") in ("utf-8", "utf8") else known
+    other = "windows-1252" if name != "windows-1252" else "windows-1255"
+    rows, they = ("1 row", "holds") if count == 1 else (f"{count:,} rows", "hold")
+    of = " of the contacts" if side == "contacts" else ""
+    yield (
+        f"{rows}{of} {they} bytes that are not {name}; `encoding` under [{side}] names another"
+        f' encoding, such as "{other}"'
+    )
+
+
+def _lacking(tally: Tally, binding: Binding) -> Iterator[str]:
+    """Records without the dedupe key, or without a part of it."""
+    if count := tally.lacking[UNKEYED]:
+        they = "it is" if count == 1 else "they are"
+        if len(binding.identity) == 1:
+            key = f"no {binding.identity[0]}, which is the dedupe key"
+        else:
+            key = f"no part of the dedupe key ({', '.join(binding.identity)})"
+        yield f"{_have(count)} {key}; {they} compared by every mapped field and the time"
+    for name, count in sorted(tally.lacking.items()):
+        if name != UNKEYED and count:
+            yield (
+                f"{_have(count)} no {name}, which is part of the dedupe key; a missing value is"
+                " taken to be equal to a missing one"
+            )
+
+
+def _have(count: int) -> str:
+    return "1 record has" if count == 1 else f"{count:,} records have"
+
+
+def _events(count: int) -> str:
+    return "1 event names" if count == 1 else f"{count:,} events name"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

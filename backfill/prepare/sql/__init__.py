@@ -1,0 +1,1 @@
+"""SQL expressions of the configuration, for Polars."""

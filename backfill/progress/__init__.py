@@ -1,0 +1,1 @@
+"""How far a plan or a run is, for people."""

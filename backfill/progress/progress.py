@@ -1,0 +1,230 @@
+"""Progress for people: a bar in a terminal or a notebook, a line now and then elsewhere.
+
+The program tells where it stands as often as it likes; a thread of the face's own shows it a few
+times a second, so that a wait is seen to pass while nothing else happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from backfill.core.terminal import duration
+from backfill.deliver import Halt, Settings, Snapshot
+from backfill.jobs.job import Job
+from backfill.progress.bars import Bar, Moment, draw, someone_looks_on
+
+__all__ = ["DeliveryBar", "Pace", "PlanBar"]
+
+log = logging.getLogger("backfill.progress.progress")
+
+_PATIENCE = 1.0  # seconds; what is over sooner shows no bar
+_REFRESH = 0.2  # seconds between two pictures of a bar
+_FIRST, _LATER = 15.0, 300.0  # seconds between two lines where there is no bar: at first, at most
+_WINDOW = 60.0  # seconds that the present pace is taken from
+
+
+class _Face:
+    """One bar at a time. `lines` writes a line now and then where nobody could see a bar."""
+
+    def __init__(self, *, quiet: bool, lines: bool) -> None:
+        self._lively = not quiet and someone_looks_on()
+        self._lines = lines and not quiet and not self._lively
+        self._bar: Bar | None = None
+        self._moment: Moment | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._began = self._said = time.monotonic()
+        self._thread = threading.Thread(target=self._watch, name="backfill-progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._lively or self._lines:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with contextlib.suppress(OSError, ValueError):
+            self._clear()
+
+    def _now(self) -> Moment | None:
+        """What is to be shown at this moment."""
+        return self._moment
+
+    def _clear(self) -> None:
+        with self._lock:
+            bar, self._bar = self._bar, None
+            if bar is not None:
+                bar.close()
+
+    def _watch(self) -> None:
+        # A terminal that went away is no reason to end what it was watching.
+        with contextlib.suppress(OSError, ValueError):
+            while not self._over.wait(_REFRESH):
+                self._picture()
+
+    def _picture(self) -> None:
+        moment, now = self._now(), time.monotonic()
+        if moment is None or now - self._began < _PATIENCE:
+            return
+        if self._lines:
+            if now - self._said >= min(max(_FIRST, (now - self._began) / 20), _LATER):
+                self._said = now
+                sys.stderr.write(f"{_line(moment)}\n")
+                sys.stderr.flush()
+            return
+        with self._lock:
+            if self._bar is None:
+                self._bar = draw(moment)
+            else:
+                self._bar.show(moment)
+
+
+class PlanBar(_Face):
+    """The phases of a plan. The object itself is the `Progress` callable."""
+
+    def __init__(self, *, quiet: bool = False, lines: bool = False) -> None:
+        super().__init__(quiet=quiet, lines=lines)
+
+    def __call__(self, phase: str, done: int, total: int | None) -> None:
+        before = self._moment
+        if before is None or before.label != phase:
+            log.debug("%s", phase)
+            self._moment = None
+            self._clear()
+            self._began = time.monotonic()
+        unit = "bytes" if phase.startswith("reading") else "rows"
+        of = f" of {total:,}" if total else ""
+        self._moment = Moment(phase, done, total, f"{done:,}{of} {unit}" if done or of else "…")
+
+
+class DeliveryBar(_Face):
+    """The course of a delivery, from where the job stands. The object itself is the observer.
+
+    With the run's `settings` the bar ends where the run's limits do; with its `halt` it says
+    that the run comes to its end.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        settings: Settings | None = None,
+        halt: Halt | None = None,
+        quiet: bool = False,
+        lines: bool = False,
+    ) -> None:
+        super().__init__(quiet=quiet, lines=lines)
+        self._ready = job.manifest.ready
+        self._label = job.directory.stem
+        self._limit = settings.limit if settings else None
+        self._duration = settings.max_duration if settings else None
+        self._halt = halt
+        self._latest: Snapshot | None = None
+        self._start = 0
+        self._pace = Pace()
+        self._quiet_until = 0.0
+
+    def __call__(self, now: Snapshot) -> None:
+        """Take note of a moment."""
+        settled = self._ready - now.pending
+        if self._latest is None:
+            self._start = settled
+            self._began = time.monotonic()
+        quiet = now.quiet_until > time.time()
+        if quiet and now.quiet_until > self._quiet_until:
+            log.info("quiet for %.0f s was asked for", now.quiet_until - time.time())
+        self._quiet_until = now.quiet_until
+        self._pace.add(time.monotonic(), settled, idle=quiet)
+        self._latest = now
+
+    def _now(self) -> Moment | None:
+        now = self._latest
+        if now is None:
+            return None
+        settled = self._ready - now.pending
+        end = self._ready if self._limit is None else min(self._ready, self._start + self._limit)
+        amount = f"{settled:,} of {end:,}"
+        left = self._left(end - settled, now)
+        if left is not None:
+            amount += f", {duration(left)} left"
+        return Moment(self._label, settled, end, amount, self._details(now))
+
+    def _left(self, records: int, now: Snapshot) -> float | None:
+        """Seconds until this run ends, by its pace, its limits, and the quiet to be kept."""
+        left = self._pace.time_for(records)
+        if left is not None:
+            left += max(0.0, now.quiet_until - time.time())
+        if self._duration is not None:
+            over = max(0.0, self._duration - (time.monotonic() - self._began))
+            return over if left is None else min(left, over)
+        return left
+
+    def _details(self, now: Snapshot) -> str:
+        words = []
+        if self._halt is not None and self._halt.kind is not None:
+            words.append(f"finishing {now.in_flight:,} in flight")
+        wait = now.quiet_until - time.time()
+        if wait > 0:
+            words.append(f"quiet for {duration(wait)}")
+        of = f" of {_rate(now.limit)}" if now.limit else ""
+        words.append(f"{_rate(now.rate)}{of} requests/s")
+        words += [
+            f"{count:,} {name}"
+            for name, count in (
+                ("failed", now.failed),
+                ("unknown", now.unknown),
+                ("throttled", now.throttled),
+            )
+            if count
+        ]
+        return ", ".join(words)
+
+
+class Pace:
+    """Records a second over the last minute in which there was something to do."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+        self._active = 0.0
+        self._at: float | None = None
+
+    def add(self, at: float, records: int, *, idle: bool) -> None:
+        """So many records are settled at a time, in seconds; `idle` since the time before."""
+        if self._at is not None and not idle:
+            self._active += at - self._at
+        self._at = at
+        self._points.append((self._active, records))
+        while len(self._points) > 2 and self._active - self._points[1][0] >= _WINDOW:
+            self._points.popleft()
+
+    def time_for(self, records: int) -> float | None:
+        """Seconds that so many records need, None while there is too little to go by."""
+        if len(self._points) < 2:
+            return None
+        (then, before), (now, settled) = self._points[0], self._points[-1]
+        if now - then < 2 or settled <= before:
+            return None
+        return records * (now - then) / (settled - before)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}".removesuffix(".0")
+
+
+def _line(moment: Moment) -> str:
+    details = f"; {moment.details}" if moment.details else ""
+    return f"{moment.label}: {moment.amount}{details}"

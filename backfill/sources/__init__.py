@@ -1,0 +1,1 @@
+"""Files to one frame whose rows each have their identity, (file, row)."""

@@ -1,0 +1,76 @@
+"""What a file's content was: its size and hash, and whether it is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from backfill.config.types import Files
+from backfill.core.errors import SourceError
+from backfill.jobdir.manifest import SourceEntry
+from backfill.sources.locations import is_remote, locate
+from backfill.sources.reimport import is_ours
+from backfill.sources.remote import fetched
+
+__all__ = ["check_unchanged", "difference_of", "hash_file"]
+
+_CHUNK = 4 << 20
+
+
+def hash_file(path: str | Path, *, name: str, advance: Callable[[int], None] | None = None) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal. Raises SourceError where it cannot be read."""
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                if advance is not None:
+                    advance(done)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}", where=name) from error
+    return digest.hexdigest()
+
+
+def check_unchanged(entries: Sequence[SourceEntry], directory: Path) -> SourceEntry | None:
+    """Return the first entry whose file is gone or has other content than it had, else None.
+
+    A file of the same size and modification time is taken to be the same; a touched one and
+    one behind an address are read again. Paths are relative to `directory`.
+    """
+    return next((entry for entry in entries if not _unchanged(entry, directory)), None)
+
+
+def difference_of(files: Files, entries: Sequence[SourceEntry], directory: Path) -> str | None:
+    """What is no longer as it was when these entries of `files` were read, in words, else None.
+
+    A file that has come to a glob or a directory since is a change, too, but for what `records`
+    wrote there: that is no part of the source until somebody says so.
+    """
+    entry = check_unchanged(entries, directory)
+    if entry is not None:
+        gone = not is_remote(entry.path) and not (directory / entry.path).exists()
+        return f"{entry.name} is gone" if gone else f"the source changed: {entry.name}"
+    known = {entry.path for entry in entries}
+    for each in locate(files, directory):
+        if each.kept not in known and (each.remote or not is_ours(each, each.path)):
+            return f"the source changed: {each.name} is new"
+    return None
+
+
+def _unchanged(entry: SourceEntry, directory: Path) -> bool:
+    try:
+        if is_remote(entry.path):
+            with fetched(entry.path, name=entry.name) as path:
+                return hash_file(path, name=entry.name) == entry.sha256
+        path = directory / entry.path
+        status = path.stat()
+        if status.st_size != entry.size:
+            return False
+        if status.st_mtime_ns == entry.mtime_ns:
+            return True
+        return hash_file(path, name=entry.name) == entry.sha256
+    except (OSError, SourceError):
+        return False

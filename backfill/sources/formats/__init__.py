@@ -1,0 +1,1 @@
+"""One module for each file format: what is a row, and what cannot be read."""

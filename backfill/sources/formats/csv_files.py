@@ -1,0 +1,292 @@
+"""CSV files: surveyed once in blocks that end where a row ends, then read block by block.
+
+The survey counts the rows, hashes the bytes, and notes for each block whether Polars reads it as
+the grammar does. Reading goes at Polars' speed through those that it does, and through a repaired
+copy of the others; so memory depends on the block, not on the file. Which block a row is in
+decides nothing: any block size gives the same rows.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from backfill.core.errors import SourceError
+from backfill.sources.formats.byte_streams import ByteStream, open_stream
+from backfill.sources.formats.csv_grammar import Dialect
+from backfill.sources.locations import Location
+
+__all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
+
+BLOCK = 4 << 20  # bytes: few calls of Polars, and what one holds stays near the processor
+_LONGEST = 256 << 20  # bytes of one line
+_BOM = codecs.BOM_UTF8
+# How gzip, zstd and zlib begin, and a text with its byte order mark.
+_SNIFFED = (b"\x1f\x8b", b"(\xb5/\xfd", b"x\x01", b"x^", b"x\x9c", b"x\xda", _BOM)
+_BLANK = re.compile(rb"(?:\r?\n)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of the file's text, whole rows. `straight` where Polars reads it as it stands."""
+
+    length: int
+    rows: int
+    straight: bool
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """One surveyed file. All cells are text."""
+
+    location: Location
+    encoding: str
+    null_values: tuple[str, ...]
+    dialect: Dialect
+    columns: tuple[str, ...]
+    header_length: int
+    blocks: tuple[Block, ...]
+    rows: int
+    size: int
+    sha256: str
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        return dict.fromkeys(self.columns, pl.String())
+
+    def frames(self, path: str) -> Iterator[pl.DataFrame]:
+        """The rows in order: `__row`, `__raw`, then the columns, some thousand rows at a time.
+
+        Raises SourceError where the file is no longer what was surveyed.
+        """
+        first = 1
+        with open_stream(path, self.location, encoding=self.encoding) as stream:
+            stream.read(self.header_length)
+            for block in self.blocks:
+                text = stream.read(block.length)
+                frame = self._read(text, block.straight)
+                if len(text) != block.length or frame.height != block.rows:
+                    raise SourceError("changed while it was read", where=self.location.name)
+                yield frame.select(
+                    pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
+                    "__raw",
+                    *self.columns,
+                )
+                first += block.rows
+            if stream.read(1):
+                raise SourceError("changed while it was read", where=self.location.name)
+
+    def _read(self, text: bytes, straight: bool) -> pl.DataFrame:
+        if not text.endswith(b"\n"):
+            text += b"\n"
+        if straight:
+            try:
+                return self._parse(text).with_columns(__raw=pl.lit(None, pl.String))
+            except pl.exceptions.PolarsError:
+                pass  # a cell too many, or bytes that are no text: the grammar says where
+        repaired = self.dialect.repair(text, final=True)
+        token = repaired.token.decode()
+        first = pl.col(self.columns[0])
+        number = first.str.strip_prefix(token).cast(pl.UInt32, strict=False)
+        malformed = first.str.starts_with(token)
+        raw = pl.lit(pl.Series(repaired.malformed, dtype=pl.String))
+        return (
+            self._parse(repaired.text)
+            .with_columns(__raw=raw.gather(pl.when(malformed).then(number)))
+            .with_columns(pl.when(pl.col("__raw").is_null()).then(first))
+        )
+
+    def _parse(self, text: bytes) -> pl.DataFrame:
+        frame = pl.read_csv(
+            _as_text(text),
+            has_header=False,
+            schema=self.schema,
+            separator=self.dialect.separator.decode(),
+            null_values=list(self.null_values) or None,
+            extra_columns="raise",
+            missing_columns="insert",
+        )
+        if (
+            b'"' in text and b'""' in text
+        ):  # Polars tells a quoted empty cell from a missing one; a CSV does not
+            frame = frame.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
+        return frame
+
+
+def survey_csv(
+    location: Location,
+    path: str,
+    *,
+    encoding: str = "utf-8",
+    null_values: tuple[str, ...] = (),
+    block: int = BLOCK,
+    reach: int | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> CsvFile:
+    """Read the file once: its header, its rows, its hash. `path` is where its bytes lie here.
+
+    `advance` is told how many bytes of the file were read so far. Raises SourceError where the
+    file is empty or not a CSV with a header.
+    """
+    assert location.separator is not None  # noqa: S101 - a CSV's location has one
+    marked = codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig")
+    dialect = Dialect(location.separator.encode(), marked=marked)
+    if reach is not None:
+        dialect = replace(dialect, reach=reach)
+    with open_stream(path, location, encoding=encoding, hashed=True) as stream:
+        survey = _Survey(stream, location.name, dialect, block, advance)
+        header_length = survey.read_header()
+        blocks = tuple(survey.blocks())
+        return CsvFile(
+            location=location,
+            encoding=encoding,
+            null_values=null_values,
+            dialect=survey.dialect,
+            columns=survey.columns,
+            header_length=header_length,
+            blocks=blocks,
+            rows=sum(each.rows for each in blocks),
+            sha256=stream.sha256(),
+            size=stream.raw_count,
+        )
+
+
+class _Survey:
+    """One pass over a file's text.
+
+    `_text` was read and is not yet part of a block; `_added` line feeds end it that the file
+    lacks.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        name: str,
+        dialect: Dialect,
+        size: int,
+        advance: Callable[[int], None] | None,
+    ) -> None:
+        self._stream = stream
+        self._name = name
+        self._size = size
+        self._advance = advance
+        self._text = b""
+        self._ended = False
+        self._added = 0
+        self.dialect = dialect
+        self.columns: tuple[str, ...] = ()
+
+    def _more(self) -> None:
+        if len(self._text) > _LONGEST:
+            raise SourceError(
+                f"has a row of more than {_LONGEST >> 20} MiB; is it text?", where=self._name
+            )
+        read = self._stream.read(self._size)
+        self._text += read
+        if len(read) < self._size:
+            self._ended = True
+            if self._text and not self._text.endswith(b"\n"):
+                self._text += b"\n"
+                self._added = 1
+        if self._advance is not None:
+            self._advance(self._stream.raw_count)
+
+    def read_header(self) -> int:
+        """Read the first line that is not blank. Returns how much text lies before the rows."""
+        row = None
+        start = 0
+        while row is None:
+            self._more()
+            blank = _BLANK.match(self._text)
+            start = blank.end() if blank else 0
+            if start < len(self._text):
+                row = self.dialect.read_row(self._text, start, final=self._ended)
+            elif self._ended:
+                raise SourceError("the file is empty", where=self._name)
+        line = self._text[start : row.end].removesuffix(b"\n").removesuffix(b"\r")
+        self.columns = self._names(line, row.cells)
+        self.dialect = replace(self.dialect, header=line, width=len(self.columns))
+        self._text = self._text[row.end :]
+        return row.end
+
+    def _names(self, line: bytes, cells: tuple[bytes, ...] | None) -> tuple[str, ...]:
+        """The columns' names; a column without one is called after its place, from 1."""
+        if b"\r" in line and b'"' not in line:
+            raise SourceError(
+                "its lines end in carriage returns alone",
+                where=self._name,
+                hint="Save it with line feeds, as any program writes today.",
+            )
+        try:
+            if cells is None or re.search(rb"[\x00-\x08\x0e-\x1f]", line):
+                raise ValueError
+            names = [cell.decode() or f"column_{i}" for i, cell in enumerate(cells, 1)]
+        except ValueError:
+            raise SourceError(
+                "the first line is no header; is the file text, and in the right encoding?",
+                where=self._name,
+                hint='`encoding` names it, such as "windows-1255".',
+            ) from None
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SourceError(f"two columns are named {twice!r}", where=self._name)
+        return tuple(names)
+
+    def blocks(self) -> Iterator[Block]:
+        while True:
+            found = self._block() if self._text else None
+            if found is not None:
+                self._text = self._text[found.length :]
+                yield replace(found, length=found.length - self._added * (not self._text))
+            elif self._ended:
+                return
+            if not self._ended:
+                self._more()
+
+    def _block(self) -> Block | None:
+        """The longest block at the beginning of the text. None where it takes more text."""
+        end = self._text.rfind(b"\n") + 1
+        if end == 0:
+            return None
+        text = self._text
+        if self.dialect.plain(text, end):
+            return Block(end, self._count(text[:end]), straight=True)
+        if self.dialect.straight(text, end):
+            regular = self.dialect.regular(text, end)
+            if regular == end or (
+                regular and self.dialect.read_row(text, regular, final=self._ended) is None
+            ):
+                return Block(regular, self._count(text[:regular]), straight=True)
+        repaired = self.dialect.repair(self._text, final=self._ended)
+        if not repaired.consumed:
+            return None
+        return Block(repaired.consumed, self._count(repaired.text), straight=False)
+
+    def _count(self, text: bytes) -> int:
+        if not text:
+            return 0
+        rows: int = (
+            pl.scan_csv(
+                _as_text(text),
+                has_header=False,
+                schema=dict.fromkeys(self.columns, pl.String()),
+                separator=self.dialect.separator.decode(),
+            )
+            .select(pl.len())
+            .collect()
+            .item()
+        )
+        return rows
+
+
+def _as_text(text: bytes) -> bytes:
+    """The same text, so that Polars reads it as it stands.
+
+    It takes bytes that begin like compressed ones for such, `x^` among them, and leaves out a
+    byte order mark, which in the middle of a file is a part of a value.
+    """
+    return _BOM + text if text.startswith(_SNIFFED) else text

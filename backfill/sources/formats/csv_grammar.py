@@ -1,0 +1,253 @@
+"""What is a row in a CSV file, and what is not.
+
+A cell that begins with a quote ends at the next quote that is not doubled, and only a separator
+or the end of a line may follow it. Any other cell is literal text up to the next separator or
+line end, quotes inside it included. A row ends at a line feed outside a quoted cell; a carriage
+return before it belongs to the line end.
+
+A row is malformed where a quoted cell does not end so (then only its first physical line is,
+and reading goes on at the next line), where it has more cells than the header, where a byte is
+not text, and where it repeats the header. A row with fewer cells lacks the last ones. A blank
+line is no row, except in a file of one column, where it is a row whose cell is missing.
+
+Most of a file is read by Polars, which is fast but forgiving: it drops quotes where they are
+out of place. So a pattern first finds how far the text is regular (both read it alike), and the
+few rows that are not are rewritten so that Polars reads what this grammar means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from backfill.sources.formats.byte_streams import INVALID, mark_invalid
+
+__all__ = ["Dialect", "Repaired", "Row"]
+
+_LF = 0x0A
+_CR = 0x0D
+_QUOTE = 0x22
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the grammar reads it: where it ends, and its cells, or None if malformed."""
+
+    end: int
+    cells: tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Text that Polars reads as the grammar does.
+
+    Row `index` of `malformed` starts with the cell `token` + index; its raw text is kept here.
+    `consumed` is how much of the original text it stands for.
+    """
+
+    text: bytes
+    consumed: int
+    token: bytes
+    malformed: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one file is written: its separator, its header line and the number of its columns.
+
+    `reach` is how many bytes a row may have; a quoted cell that ends later is a broken quote.
+    `marked` tells that bytes that are no text were marked before, when the text became UTF-8.
+    """
+
+    separator: bytes
+    header: bytes = b""
+    width: int = 0
+    reach: int = 8 << 20
+    marked: bool = False
+
+    @cached_property
+    def _regular(self) -> re.Pattern[bytes]:
+        """Matches the rows from a row's beginning on whose quotes stand where they should."""
+        sep = re.escape(self.separator)
+        return re.compile(
+            rb"(?:" + self._refuse_blank + rb'[^"\n]*+(?:(?<![^' + sep + rb"\n])" + _QUOTED +
+            rb"(?:" + sep + rb'[^"\n]*+|(?=\r?\n)))*+\r?\n)*+'
+        )  # fmt: skip
+
+    @cached_property
+    def _exact(self) -> re.Pattern[bytes]:
+        """Like `_regular`, and every row is text, has no cell too many and repeats no header."""
+        sep = re.escape(self.separator)
+        bare = rb'[^"\n\xff' + sep + rb"]*+"
+        quoted = _QUOTED.replace(b'[^"]', b'[^"\xff]')
+        cell = rb"(?:" + quoted + rb"|" + bare + rb"(?<!\r))"
+        last = rb"(?:" + quoted + rb"|" + bare + rb")"
+        header = rb"(?!" + re.escape(self.header) + rb"\r?\n)" if self.header else b""
+        before = str(self.width - 1).encode()
+        return re.compile(
+            rb"(?:" + self._refuse_blank + header + rb"(?:" + cell + sep + rb"){0," + before +
+            rb"}+" + last + rb"\r?\n)*+"
+        )  # fmt: skip
+
+    @property
+    def _refuse_blank(self) -> bytes:
+        return b"" if self.width == 1 else rb"(?!\r?\n)"
+
+    def regular(self, text: bytes, end: int) -> int:
+        """How far Polars reads `text`, from a row's beginning on, as this grammar does.
+
+        Only quotes and blank lines are looked at; `straight` looks at the rest.
+        """
+        return self._span(self._regular, text, 0, end)
+
+    def _span(self, pattern: re.Pattern[bytes], text: bytes, at: int, end: int) -> int:
+        # In steps of the reach, so that a longer row is never taken here: where it ends is
+        # decided by `read_row` alone, wherever the text was cut.
+        while at < end:
+            found = pattern.match(text, at, min(end, at + self.reach))
+            if found is None or found.end() == at:
+                break
+            at = found.end()
+        return at
+
+    def plain(self, text: bytes, end: int) -> bool:
+        """Whether Polars reads `text` up to `end`, whole rows, as one row a line.
+
+        Cells too many and bytes that are no text are not looked for: Polars complains of them.
+        """
+        return (
+            text.find(b'"', 0, end) < 0 and self.straight(text, end) and not self._blank(text, end)
+        )
+
+    def straight(self, text: bytes, end: int) -> bool:
+        """Whether nothing that `_regular` does not see can mislead Polars in `text`."""
+        # Polars drops a carriage return at the end of any cell without quotes.
+        if text.find(b"\r", 0, end) >= 0 and text.find(b"\r" + self.separator, 0, end) >= 0:
+            return False
+        return not self.header or not any(
+            text.find(b"\n" + line, 0, end) >= 0 or text.startswith(line)
+            for line in (self.header + b"\n", self.header + b"\r\n")
+        )
+
+    def _blank(self, text: bytes, end: int) -> bool:
+        if self.width == 1:
+            return False
+        if text.find(b"\n\n", 0, end) >= 0 or text.startswith(b"\n"):
+            return True
+        return text.find(b"\r", 0, end) >= 0 and (
+            text.find(b"\n\r\n", 0, end) >= 0 or text.startswith(b"\r\n")
+        )
+
+    def read_row(self, text: bytes, start: int, *, final: bool) -> Row | None:
+        """Read the row at `start`. None where it goes on beyond `text`, unless that is final.
+
+        A final text ends in a line feed. The cells are given with quotes undone; a row that is
+        malformed has None.
+        """
+        cells: list[bytes] = []
+        at = start
+        limit = min(len(text), start + self.reach)
+        while True:
+            if at < len(text) and text[at] == _QUOTE:
+                found = _QUOTED_CELL.match(text, at, limit)
+                if found is None:
+                    if limit == len(text) and not final:
+                        return None
+                    return _first_line(text, start)
+                cells.append(found[1].replace(b'""', b'"'))
+                at = found.end()
+                if text.startswith(b"\r\n", at):
+                    at += 1
+                if at >= limit:
+                    if at == len(text) and not final:
+                        return None
+                    return _first_line(text, start)
+                if text[at] == _LF:
+                    return self._row(text, start, at + 1, cells)
+                if not text.startswith(self.separator, at):
+                    if text[at] == _CR and at + 1 == len(text) and not final:
+                        return None
+                    return _first_line(text, start)
+                at += 1
+                continue
+            line_end = text.find(b"\n", at)
+            if line_end < 0:
+                return None
+            cut = text.find(self.separator, at, line_end)
+            if cut < 0:
+                cells.append(text[at:line_end].removesuffix(b"\r"))
+                return self._row(text, start, line_end + 1, cells)
+            cells.append(text[at:cut])
+            at = cut + 1
+
+    def _row(self, text: bytes, start: int, end: int, cells: list[bytes]) -> Row:
+        whole = text[start:end]
+        if (
+            (self.width and len(cells) > self.width)
+            or INVALID in whole
+            or (self.header and _line(whole) == self.header)
+        ):
+            return Row(end, None)
+        return Row(end, tuple(cells))
+
+    def repair(self, text: bytes, *, final: bool) -> Repaired:
+        """Rewrite what is irregular in `text`, from a row's beginning on.
+
+        Unless `final`, what may go on beyond `text` is not consumed.
+        """
+        length = len(text)
+        if not self.marked:
+            text = mark_invalid(text)
+        token = _token_absent_from(text)
+        parts: list[bytes] = []
+        malformed: list[str] = []
+        at = 0
+        while at < len(text):
+            end = self._span(self._exact, text, at, len(text))
+            parts.append(text[at:end])
+            at = end
+            if at == len(text):
+                break
+            row = self.read_row(text, at, final=final)
+            if row is None:
+                break
+            if row.cells is None:
+                parts.append(_quote(token + b"%d" % len(malformed)) + b"\n")
+                malformed.append(_line(text[at : row.end]).replace(INVALID, b"").decode())
+            elif self.width == 1 or row.cells != (b"",) or text[at : at + 1] == b'"':
+                parts.append(self.separator.join(map(_quote, row.cells)) + b"\n")
+            at = row.end
+        left = text[at:]
+        consumed = length - (len(left) if self.marked else _unmarked_length(left))
+        return Repaired(b"".join(parts), consumed, token, tuple(malformed))
+
+
+_QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
+_QUOTED_CELL = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"')
+
+
+def _first_line(text: bytes, start: int) -> Row | None:
+    line_end = text.find(b"\n", start)
+    return Row(line_end + 1, None) if line_end >= 0 else None
+
+
+def _quote(cell: bytes) -> bytes:
+    return b'"' + cell.replace(b'"', b'""') + b'"'
+
+
+def _line(text: bytes) -> bytes:
+    return text.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def _unmarked_length(text: bytes) -> int:
+    """How long a text was before `mark_invalid`."""
+    return len(text) - len(INVALID + rb"\xff") * text.count(INVALID) + text.count(INVALID)
+
+
+def _token_absent_from(text: bytes) -> bytes:
+    number = 0
+    while (token := b"malformed-row-%d-" % number) in text:
+        number += 1
+    return token

@@ -1,0 +1,321 @@
+"""NDJSON files: one JSON object a line, surveyed and read in blocks of whole lines.
+
+Values that are texts, numbers or truth values become text, as in a CSV: a whole number keeps all
+of its digits, and a fraction is what 64 bits hold of it, written as floats are. Lists and objects
+keep their shape, and no number in them is rounded for another one's sake. In a column that holds
+single values and nested ones, at any depth, each value keeps its kind. A line that is no object
+is a malformed row; a blank line is no row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from backfill.core.errors import SourceError
+from backfill.sources.formats.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
+from backfill.sources.formats.nested_types import kinds_differ, lossless, may_hide, widened
+from backfill.sources.formats.unsupported_formats import array_hint
+from backfill.sources.locations import Location
+from backfill.sources.schemas import MIXED, mixed, union
+
+__all__ = ["NdjsonFile", "survey_ndjson"]
+
+BLOCK = 8 << 20  # bytes
+_LONGEST = 256 << 20  # bytes of one line
+_TAIL = 1 << 10  # bytes at the end of a block, among which one is not white space
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_RAW = "__raw"
+
+
+@dataclass(frozen=True)
+class NdjsonFile:
+    """One surveyed file; `blocks` are the length, the rows, and whether all lines are sound.
+
+    `schema` is what `frames` gives. `met_by` is what the columns of other files meet: there, a
+    whole number in a nested value has 32 bits if fractions could stand beside it (`lossless`).
+    """
+
+    location: Location
+    encoding: str
+    null_values: tuple[str, ...]
+    met_by: dict[str, pl.DataType]
+    blocks: tuple[tuple[int, int, bool], ...]
+    rows: int
+    size: int
+    sha256: str
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The columns and their types."""
+        return {name: widened(dtype) for name, dtype in self.met_by.items()}
+
+    def frames(self, path: str) -> Iterator[pl.DataFrame]:
+        """The rows in order: `__row`, `__raw`, then the columns.
+
+        Raises SourceError where the file is no longer what was surveyed.
+        """
+        first = 1
+        own = self.schema
+        both = [name for name, dtype in own.items() if dtype == MIXED]
+        schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
+        nulls = list(self.null_values)
+        texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
+        with open_stream(path, self.location, encoding=self.encoding) as stream:
+            for length, rows, sound in self.blocks:
+                text = stream.read(length)
+                lines = text if sound else _repair(text).text
+                frame = _read(lines, schema=schema)
+                if len(text) != length or frame is None or frame.height != rows:
+                    raise SourceError("changed while it was read", where=self.location.name)
+                if nulls:
+                    frame = frame.with_columns(
+                        pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
+                    )
+                frame = frame.with_columns(
+                    mixed(pl.when(nested.is_null()).then(name), nested).alias(name)
+                    for name, nested in _nested_in(lines, frame, both).items()
+                )
+                yield frame.select(
+                    pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
+                    _RAW,
+                    *own,
+                )
+                first += rows
+            if stream.read(1):
+                raise SourceError("changed while it was read", where=self.location.name)
+
+
+def survey_ndjson(
+    location: Location,
+    path: str,
+    *,
+    encoding: str = "utf-8",
+    null_values: tuple[str, ...] = (),
+    block: int = BLOCK,
+    advance: Callable[[int], None] | None = None,
+) -> NdjsonFile:
+    """Read the file once: its columns, its rows, its hash. `path` is where its bytes lie here.
+
+    `advance` is told how many bytes of the file were read so far. Raises SourceError where the
+    file is empty or holds no JSON object.
+    """
+    schema: dict[str, pl.DataType] = {}
+    blocks: list[tuple[int, int, bool]] = []
+    first, last = b"", b""
+    with open_stream(path, location, encoding=encoding, hashed=True) as stream:
+        for text in _blocks(stream, block, location.name):
+            first = first or text.strip().partition(b"\n")[0]
+            last = text[-_TAIL:].strip()[-1:] or last
+            found, rows, sound = _survey(text)
+            schema = union((schema, found))
+            blocks.append((len(text), rows, sound))
+            if advance is not None:
+                advance(stream.raw_count)
+        sha256 = stream.sha256()
+        size = stream.raw_count
+    rows = sum(rows for _, rows, _ in blocks)
+    if first.startswith(b"[") and last == b"]" and (rows == 1 or _value(first) is None):
+        raise SourceError(
+            "is one JSON array, and NDJSON has one object on each line",
+            where=location.name,
+            hint=array_hint(location.name),
+        )
+    if _RAW in schema:
+        raise SourceError(f"the name {_RAW!r} is kept for the tool's own use", where=location.name)
+    if not schema:
+        raise SourceError(
+            "no line is a JSON object with a value in it",
+            where=location.name,
+            hint="NDJSON has one object on each line; jq -c . writes one of several lines so.",
+        )
+    return NdjsonFile(
+        location=location,
+        encoding=encoding,
+        null_values=null_values,
+        met_by=schema,
+        blocks=tuple(blocks),
+        rows=rows,
+        size=size,
+        sha256=sha256,
+    )
+
+
+def _blocks(stream: ByteStream, size: int, name: str) -> Iterator[bytes]:
+    """The text in stretches of whole lines; the last line may lack its end."""
+    text = b""
+    while read := stream.read(size):
+        text += read
+        end = text.rfind(b"\n") + 1
+        if end:
+            yield text[:end]
+            text = text[end:]
+        elif len(text) > _LONGEST:
+            raise SourceError(f"has a line of more than {_LONGEST >> 20} MiB", where=name)
+    if text:
+        yield text
+
+
+def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
+    """The columns of a block, its rows, and whether Polars reads it as it stands."""
+    if not text.strip():
+        return {}, 0, True
+    if not _SURROGATE.search(text):
+        frame = _read(text)
+        if frame is not None and frame.width and _RAW not in frame.schema:
+            return _shapes(frame, text), frame.height, True
+    repaired = _repair(text)
+    return repaired.schema, repaired.rows, False
+
+
+def _shapes(frame: pl.DataFrame, text: bytes) -> dict[str, pl.DataType]:
+    """The types of the columns that Polars read from the text."""
+    shapes = {values.name: _shape(values) for values in frame}
+    texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    for name, nested in _nested_in(text, frame, texts).items():
+        if frame.select(nested.is_not_null().any()).item():
+            shapes[name] = MIXED
+    doubtful = [
+        name
+        for name, dtype in shapes.items()
+        if dtype.is_nested() and dtype != MIXED and may_hide(frame[name])
+    ]
+    objects = _objects(text) if doubtful else []
+    for name in doubtful:
+        if kinds_differ([each.get(name) for each in objects], frame.schema[name]):
+            shapes[name] = MIXED
+    return shapes
+
+
+def _shape(values: pl.Series) -> pl.DataType:
+    if values.dtype == pl.Null:
+        return values.dtype
+    if not values.dtype.is_nested():
+        return pl.String()
+    # Parquet knows no object without names.
+    return MIXED if "Struct({})" in repr(values.dtype) else lossless(values)
+
+
+def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Expr]:
+    """The JSON of those values that are lists or objects, of columns that were read as text.
+
+    Only a text that begins like one can be: for all others the lines are not looked at. The JSON
+    is not Polars' own, which has no backslash before a backslash.
+    """
+    alike = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
+    likely = [name for name in names if alike[name].item()]
+    nested = {name: pl.lit(None, pl.String) for name in names}
+    if likely:
+        objects = _objects(text)
+        for name in likely:
+            found = [
+                json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else None
+                for value in (each.get(name) for each in objects)
+            ]
+            nested[name] = pl.lit(pl.Series(found, dtype=pl.String))
+    return nested
+
+
+def _objects(text: bytes) -> list[dict[str, Any]]:
+    """The objects of the lines, an empty one for a line that is none."""
+    return [_object(line) or {} for line in text.split(b"\n") if line.strip()]
+
+
+def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame | None:
+    """What Polars makes of the lines, or None where it cannot read one of them."""
+    if not text.strip():
+        return pl.DataFrame(schema=schema)
+    try:
+        return pl.read_ndjson(text, schema=schema, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError):
+        return None  # OSError: a first line such as `x^` was taken for compressed bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Repaired:
+    """Lines that Polars reads: each that was no object became one that holds the raw text.
+
+    `schema` is that of the sound lines.
+    """
+
+    text: bytes
+    rows: int
+    schema: dict[str, pl.DataType]
+
+
+def _repair(text: bytes) -> _Repaired:
+    lines = [line for line in mark_invalid(text).split(b"\n") if line.strip()]
+    objects = [_object(line) for line in lines]
+    names = {name: None for each in objects if each is not None for name in each}
+    sound = [index for index, each in enumerate(objects) if each is not None]
+    for index in _unreadable(lines, sound, dict.fromkeys(names, pl.String())):
+        objects[index] = None
+    schema = {
+        name: _common([each[name] for each in objects if each is not None and name in each])
+        for name in names
+    }
+    kept = (
+        line if each is not None else _wrapped(line)
+        for line, each in zip(lines, objects, strict=True)
+    )
+    return _Repaired(b"\n".join(kept), len(lines), schema)
+
+
+def _wrapped(line: bytes) -> bytes:
+    raw = line.removesuffix(b"\r").replace(INVALID, b"").decode()
+    return json.dumps({_RAW: raw}).encode()
+
+
+def _value(line: bytes) -> Any:
+    """What JSON a line holds; None for what is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line, or None; half a surrogate pair makes no text."""
+    if INVALID in line:
+        return None
+    try:
+        value = json.loads(line)
+        if _SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unreadable(
+    lines: list[bytes], indices: list[int], schema: dict[str, pl.DataType]
+) -> Iterator[int]:
+    """Those of the lines that Polars cannot read even as text, found by halving."""
+    if not indices or _read(b"\n".join(lines[i] for i in indices), schema=schema) is not None:
+        return
+    if len(indices) == 1:
+        yield indices[0]
+        return
+    half = len(indices) // 2
+    yield from _unreadable(lines, indices[:half], schema)
+    yield from _unreadable(lines, indices[half:], schema)
+
+
+def _common(values: list[Any]) -> pl.DataType:
+    """The type of a column: its shape where all values are lists or objects, text where none is."""
+    values = [each for each in values if each is not None]
+    if not values:
+        return pl.Null()
+    nested = [isinstance(each, dict | list) for each in values]
+    if not any(nested):
+        return pl.String()
+    if not all(nested):
+        return MIXED
+    text = b"\n".join(json.dumps({"x": each}).encode() for each in values)
+    frame = _read(text)
+    return _shapes(frame, text)["x"] if frame is not None else MIXED

@@ -1,0 +1,233 @@
+"""Where the files of a source lie: globs, directories and addresses become a list of files.
+
+The order is that of the configuration; within one glob or directory that of the names. A file
+that two of them name is read once.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from backfill.config.types import Files
+from backfill.core.errors import SourceError, did_you_mean
+from backfill.jobdir.manifest import LEDGER
+from backfill.sources.formats.unsupported_formats import READ, refuse_named
+from backfill.sources.remote import listed
+
+__all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate"]
+
+Format = Literal["csv", "ndjson", "parquet"]
+Compression = Literal["gzip", "zstd"]
+
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_TAB_ENDINGS = (".tsv", ".tab")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One file: where it lies and how it is to be read.
+
+    `name` is what the user sees, `path` an absolute path or an address. `separator` is None
+    for formats without one. `partitions` are the `key=value` directories above the file. `kept` is
+    the path as a job remembers it: relative to the configuration's directory where that says so,
+    so that all of it can be moved together.
+    """
+
+    name: str
+    path: str
+    format: Format
+    separator: str | None = None
+    compression: Compression | None = None
+    partitions: tuple[tuple[str, str | None], ...] = ()
+    kept: str = ""
+
+    @property
+    def remote(self) -> bool:
+        return is_remote(self.path)
+
+
+def is_remote(path: str) -> bool:
+    """Tell an address (`https://…`, `s3://…`) from a path of this machine."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
+
+
+def local_path(text: str, directory: Path) -> Path:
+    """The absolute path of what a configuration in `directory` calls `text`."""
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return Path(os.path.abspath(directory / Path(text).expanduser()))  # noqa: PTH100 - keeps links
+
+
+def locate(files: Files, directory: Path) -> tuple[Location, ...]:
+    """List the files that a section of the configuration names, each once.
+
+    Raises SourceError where one is missing or its ending does not say how to read it.
+    """
+    found: dict[str, Location] = {}
+    for text in files.files:
+        try:
+            for key, location in _located(text, directory, files):
+                found.setdefault(key, location)
+        except (OSError, ValueError) as error:  # a name too long, an address with a broken host
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            raise SourceError(f"names no file: {reason}", where=text) from error
+    return tuple(found.values())
+
+
+def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Location]]:
+    """The files that one text names, each with what tells it from others."""
+    if is_remote(text) and not text.startswith("file://"):
+        for address in _expand_address(text):
+            yield address, replace(_location(_public(address), address, files), kept=address)
+        return
+    absolute = is_remote(text) or Path(text).expanduser().is_absolute()
+    for path in _expand(text, directory, files):
+        found = _location(_name(path, text, directory), str(path), files)
+        kept = str(path) if absolute else os.path.relpath(path, directory)
+        yield os.path.realpath(path), replace(found, kept=kept)
+
+
+def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
+    path = local_path(text, directory)
+    if path.is_dir():
+        paths = sorted(_inside(path, files))
+        if not paths:
+            raise SourceError(
+                "the directory holds no file that can be read",
+                where=text,
+                hint=f"The endings that are read are {READ}. With `format` all files are.",
+            )
+        yield from paths
+    elif path.exists():
+        yield path
+    elif glob.has_magic(text):
+        matches = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
+        paths = sorted(each for each in matches if each.is_file() and not _in_job(each))
+        if not paths:
+            raise SourceError("no file matches", where=text, hint=_nearest(path))
+        yield from paths
+    else:
+        raise SourceError("there is no such file", where=text, hint=_nearest(path))
+
+
+def _expand_address(text: str) -> list[str]:
+    """Object stores can be asked what they hold; behind http a name means itself."""
+    if text.startswith(("http://", "https://")) or not re.search(r"[*?]|/$", text):
+        return [text]
+    addresses = listed(text)
+    if not addresses:
+        raise SourceError("no object matches", where=text)
+    return addresses
+
+
+def _inside(directory: Path, files: Files) -> Iterator[Path]:
+    """The files of a directory at any depth that can be read; names with `.` or `_` are hidden.
+
+    What lies in a job's directory is no source.
+    """
+    seen = {os.path.realpath(directory)}
+    for root, folders, names in os.walk(directory, followlinks=True):
+        folders[:] = [
+            each
+            for each in folders
+            if not each.startswith((".", "_")) and not Path(root, each, LEDGER).exists()
+        ]
+        # A link to a directory above would lead round in circles.
+        real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
+        folders[:] = [each for each, path in zip(folders, real, strict=True) if path not in seen]
+        seen.update(real)
+        for name in names:
+            known = files.format is not None or _endings(name)[0] in _FORMATS
+            if known and not name.startswith((".", "_")):
+                yield Path(root, name)
+
+
+def _in_job(path: Path) -> bool:
+    """Whether a glob reached into a job's directory."""
+    return any((folder / LEDGER).exists() for folder in path.parents)
+
+
+def _nearest(path: Path) -> str | None:
+    """Offer the name of a file that lies where the missing one was looked for."""
+    try:
+        names = [each.name for each in path.parent.iterdir()]
+    except OSError:
+        return f"There is no directory {str(path.parent)!r} either."
+    return did_you_mean(path.name, names)
+
+
+def _name(path: Path, text: str, directory: Path) -> str:
+    base = Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links
+    if path.is_relative_to(base):
+        return path.relative_to(base).as_posix()
+    return text if local_path(text, directory) == path else path.as_posix()
+
+
+def _public(address: str) -> str:
+    """The address without what may be a secret in it: a user's password, a signature."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _endings(name: str) -> tuple[str, Compression | None]:
+    """The ending that tells the format, in lower case, and the compression around it."""
+    path = Path(name.lower())
+    compression = _COMPRESSIONS.get(path.suffix)
+    return (Path(path.stem).suffix if compression else path.suffix), compression
+
+
+def _location(name: str, path: str, files: Files) -> Location:
+    ending, compression = _endings(unquote(urlsplit(path).path) if is_remote(path) else path)
+    chosen = files.format
+    form: Format | None = "csv" if chosen == "tsv" else chosen or _FORMATS.get(ending)
+    if form is None:
+        refuse_named(name, ending)
+        raise SourceError(
+            f"the ending {ending!r} does not say what the file is"
+            if ending
+            else "the name has no ending that says what the file is",
+            where=name,
+            hint='Set `format` to "csv", "tsv", "ndjson" or "parquet".',
+        )
+    if form == "parquet" and compression:
+        raise SourceError(
+            "Parquet inside another compression is not read", where=name, hint="Unpack it first."
+        )
+    tabs = chosen == "tsv" or (chosen is None and ending in _TAB_ENDINGS)
+    separator = files.separator or ("\t" if tabs else ",")
+    return Location(
+        name=name,
+        path=path,
+        format=form,
+        separator=separator if form == "csv" else None,
+        compression=compression,
+        partitions=_partitions(path) if files.hive else (),
+    )
+
+
+def _partitions(path: str) -> tuple[tuple[str, str | None], ...]:
+    """Read `key=value` directories, as Hive writes them: percent-encoded, with a name for null."""
+    found = {}
+    for part in Path(path).parent.parts:
+        key, equals, value = part.partition("=")
+        if key and equals:
+            found[unquote(key)] = None if value == _HIVE_NULL else unquote(value)
+    return tuple(found.items())

@@ -1,0 +1,38 @@
+"""Rows that this program gave out: mended, they can be fed back in as they are."""
+
+from __future__ import annotations
+
+import codecs
+
+import polars as pl
+
+from backfill.sources.formats.byte_streams import open_stream
+from backfill.sources.locations import Location
+
+__all__ = ["OURS", "is_ours"]
+
+OURS = (
+    *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw"),
+    *("_kept_file", "_kept_row", "_kept_job"),
+)
+"""Columns that are added to rejected rows, duplicates and records, and dropped where such rows come
+back."""
+
+_FRONT = list(OURS[:6])
+_START = {"csv": ",".join(_FRONT).encode() + b",", "ndjson": b'{"_file":"'}
+_MARK = codecs.BOM_UTF8.decode("latin-1").encode()  # as it is read byte by byte
+
+
+def is_ours(location: Location, path: str) -> bool:
+    """Whether a file looks like one that `records` wrote; its text is UTF-8, with commas in a CSV.
+
+    Raises SourceError for a text that cannot be opened.
+    """
+    if location.format == "parquet":
+        try:
+            return list(pl.read_parquet_schema(path))[: len(_FRONT)] == _FRONT
+        except (pl.exceptions.PolarsError, OSError):
+            return False
+    ours = _START[location.format]
+    with open_stream(path, location, encoding="latin-1") as stream:  # byte by byte
+        return stream.read(len(_MARK) + len(ours)).removeprefix(_MARK).startswith(ours)

@@ -1,0 +1,306 @@
+"""The door: the files of a source become one frame, and each row gets its identity.
+
+`(__file, __row)` is given when a row is read, before any filter or sort. What lies behind the
+door no longer knows files, formats or encodings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from backfill.config.types import Files
+from backfill.core.errors import SourceError
+from backfill.core.model import Progress
+from backfill.jobdir.manifest import SourceEntry
+from backfill.sources.fingerprints import check_unchanged, hash_file
+from backfill.sources.formats.csv_files import CsvFile, survey_csv
+from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
+from backfill.sources.formats.nested_types import widened
+from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
+from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
+from backfill.sources.locations import Location, locate
+from backfill.sources.reimport import OURS, is_ours
+from backfill.sources.remote import Copies
+from backfill.sources.schemas import converted, union
+
+__all__ = ["FileColumns", "Source", "open_source"]
+
+_SEPARATORS = (";", "\t", "|", ",")
+
+_INTERNAL: dict[str, pl.DataType] = {
+    "__file": pl.UInt32(),
+    "__row": pl.UInt64(),
+    "__raw": pl.String(),
+}
+# Names that stand beside a source's own columns somewhere on their way.
+_TAKEN = frozenset({*_INTERNAL, "__at", "__join", "__part", "__record"})
+
+Opened = CsvFile | NdjsonFile | ParquetFile
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """The columns of one file; `headed` where it has the same ones in all of its rows."""
+
+    location: Location
+    columns: tuple[str, ...]
+    headed: bool
+
+    @classmethod
+    def of(cls, file: Opened) -> FileColumns:
+        names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
+        own = tuple(name for name in names if name not in OURS)
+        return cls(file.location, own, not isinstance(file, NdjsonFile))
+
+    @property
+    def other_separator(self) -> str | None:
+        """What seems to stand between the cells, where the one that was set makes one cell of
+        the whole header.
+        """
+        if self.location.separator is None or len(self.columns) != 1:
+            return None
+        return next((each for each in _SEPARATORS if each in self.columns[0]), None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one side, surveyed: what they hold, and how to read it as one frame.
+
+    `columns` are the files' own, in order of first appearance; `rows` counts every data row.
+    """
+
+    entries: tuple[SourceEntry, ...]
+    columns: tuple[str, ...]
+    schema: Mapping[str, pl.DataType]
+    rows: int
+    _files: tuple[Opened, ...]
+    _paths: tuple[str, ...]
+    _copies: Copies  # of remote files; they go with the source
+
+    @property
+    def files(self) -> list[FileColumns]:
+        """The columns of each file."""
+        return [FileColumns.of(file) for file in self._files]
+
+    def lacking(self, column: str) -> list[FileColumns]:
+        """The files that should have a column and do not.
+
+        A line of NDJSON says what it has, so a file of such lines need not have what another
+        file of the source has.
+        """
+        files = self.files
+        if column in self.columns:
+            files = [each for each in files if each.headed]
+        return [each for each in files if column not in each.columns]
+
+    def scan(self) -> pl.LazyFrame:
+        """`__file`, `__row`, `__raw`, then the own columns.
+
+        A malformed row has its text in `__raw` and null in every own column. The rows of a file
+        come in order, and so do files of one kind; text comes before Parquet. May be called,
+        and its frame collected, several times, as long as the source lives.
+        """
+        groups: dict[Hashable, list[int]] = {}
+        for index in range(len(self._files)):
+            groups.setdefault(self._scanned_with(index), []).append(index)
+        text = groups.pop(None, None)
+        parts = [self._streamed(text)] if text else []
+        return pl.concat([*parts, *map(self._together, groups.values())])
+
+    def refuse_change(self) -> None:
+        """Raise SourceError where a file is no longer the one that was surveyed.
+
+        Copies of remote files are our own, so nobody changes them.
+        """
+        entries = [
+            entry.model_copy(update={"path": path})
+            for entry, path in zip(self.entries, self._paths, strict=True)
+            if entry.mtime_ns is not None
+        ]
+        changed = check_unchanged(entries, Path())
+        if changed is not None:
+            raise SourceError("changed while it was read", where=changed.name)
+
+    def read_through(self) -> None:
+        """Decode each Parquet file by itself. Raises SourceError that names a damaged one."""
+        for file, path in zip(self._files, self._paths, strict=True):
+            if isinstance(file, ParquetFile):
+                read_through(path, name=file.location.name)
+
+    def _scanned_with(self, index: int) -> Hashable:
+        """Files of which this is equal are read by one scan; None is for text."""
+        file = self._files[index]
+        if not isinstance(file, ParquetFile):
+            return None
+        return tuple(file.schema.items()), tuple(name for name, _ in file.location.partitions)
+
+    def _together(self, indices: Sequence[int]) -> pl.LazyFrame:
+        """Parquet files of one schema: a scan for each would cost milliseconds for each."""
+        files = [self._files[index] for index in indices]
+        scan = scan_parquet([self._paths[index] for index in indices], [f.rows for f in files])
+        number = pl.col("__file")
+        partitions = {
+            name: pl.lit(pl.Series([dict(file.location.partitions)[name] for file in files]))
+            for name, _ in files[0].location.partitions
+        }
+        return scan.select(
+            pl.lit(pl.Series(indices, dtype=pl.UInt32)).gather(number).alias("__file"),
+            "__row",
+            "__raw",
+            *self._own(files[0], {name: each.gather(number) for name, each in partitions.items()}),
+        )
+
+    def _streamed(self, indices: Sequence[int]) -> pl.LazyFrame:
+        """Text files, read block by block as the engine asks for them."""
+        schema = {**_INTERNAL, **self.schema}
+
+        def read(
+            columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            _batch_size: int | None,
+        ) -> Iterator[pl.DataFrame]:
+            left = n_rows
+            for index in indices:
+                file = self._files[index]
+                assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
+                partitions = {name: pl.lit(value) for name, value in file.location.partitions}
+                own = tuple(self._own(file, partitions))
+                for part in file.frames(self._paths[index]):
+                    frame = part.select(
+                        pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own
+                    )
+                    if left is not None:
+                        frame = frame.head(left)
+                        left -= frame.height
+                    if predicate is not None:
+                        frame = frame.filter(predicate)
+                    yield frame.select(columns) if columns is not None else frame
+                    if left == 0:
+                        return
+
+        return register_io_source(read, schema=schema, is_pure=True)
+
+    def _own(self, file: Opened, partitions: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
+        """The own columns of all files, from one that has partitions and may lack others."""
+        for name, dtype in self.schema.items():
+            if name in partitions:
+                yield partitions[name].cast(pl.String).alias(name)
+            elif name in file.schema:
+                yield converted(name, file.schema[name], dtype)
+            else:
+                yield pl.lit(None, dtype).alias(name)
+
+
+def open_source(
+    files: Files,
+    directory: Path,
+    *,
+    what: Literal["events", "contacts"],
+    progress: Progress | None = None,
+    careful: bool = False,
+) -> Source:
+    """Find and survey the files of one section. Relative paths are relative to `directory`.
+
+    `careful` has another process try each Parquet file first, as some damage would end this one.
+    Raises SourceError for a file that is missing, empty, broken or not what its ending says.
+    """
+    locations = locate(files, directory)
+    copies = Copies()
+    paths = tuple(
+        copies.fetch(each.path, name=each.name) if each.remote else each.path for each in locations
+    )
+    opened: list[Opened] = []
+    entries: list[SourceEntry] = []
+    sizes = [Path(path).stat().st_size for path in paths]
+    done = 0
+    for location, path, size in zip(locations, paths, sizes, strict=True):
+        advance = _advance(progress, f"reading {what}", done, sum(sizes))
+        if careful and location.format == "parquet":
+            try_apart(path, name=location.name)
+        mtime = None if location.remote else Path(path).stat().st_mtime_ns
+        file = _survey(location, path, files, size, advance)
+        opened.append(file)
+        entries.append(
+            SourceEntry(
+                name=location.name,
+                path=location.kept,
+                size=file.size,
+                mtime_ns=mtime,
+                sha256=file.sha256,
+                rows=file.rows,
+            )
+        )
+        done += size
+    schema = _own_columns(opened, what)
+    return Source(
+        entries=tuple(entries),
+        columns=tuple(schema),
+        schema=schema,
+        rows=sum(entry.rows for entry in entries),
+        _files=tuple(opened),
+        _paths=paths,
+        _copies=copies,
+    )
+
+
+def _survey(
+    location: Location, path: str, files: Files, size: int, advance: Callable[[int], None] | None
+) -> Opened:
+    if location.format in ("csv", "ndjson"):
+        encoding = files.encoding
+        if is_ours(location, path):  # whatever its source was written in
+            encoding = "utf-8"
+            if location.format == "csv":
+                location = replace(location, separator=",")
+        survey = survey_csv if location.format == "csv" else survey_ndjson
+        return survey(
+            location, path, encoding=encoding, null_values=files.null_values, advance=advance
+        )
+    if size == 0:
+        raise SourceError("the file is empty", where=location.name)
+    sha256 = hash_file(path, name=location.name, advance=advance)
+    with decoding(location.name):
+        return survey_parquet(location, path, size=size, sha256=sha256)
+
+
+def _advance(
+    progress: Progress | None, phase: str, before: int, total: int
+) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    return lambda done: progress(phase, before + done, total)
+
+
+def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
+    """The columns of all files but those that this program adds."""
+    schemas: list[dict[str, pl.DataType]] = []
+    for file in files:
+        partitions = {name: pl.String() for name, _ in file.location.partitions}
+        found = file.met_by if isinstance(file, NdjsonFile) else file.schema
+        schemas.append({**found, **partitions})
+        taken = next((name for name in schemas[-1] if name in _TAKEN), None)
+        if taken is not None:
+            raise SourceError(
+                f"the column name {taken!r} is kept for the program's own use",
+                where=file.location.name,
+            )
+    own = {name: dtype for name, dtype in union(schemas).items() if name not in OURS}
+    if not own:
+        raise SourceError(f"the {what} have no column of their own", where=files[0].location.name)
+    if any(isinstance(file, NdjsonFile) for file in files):
+        own = {name: _of_lines(dtype) for name, dtype in own.items()}
+    return own
+
+
+def _of_lines(dtype: pl.DataType) -> pl.DataType:
+    """The type of a column to which lines of NDJSON belong: text where they say nothing of it."""
+    if dtype == pl.Null:
+        return pl.String()
+    return widened(dtype) if dtype.is_nested() else dtype

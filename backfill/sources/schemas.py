@@ -1,0 +1,207 @@
+"""One set of columns for files that differ: which type a column gets, and how it gets there.
+
+Types that differ meet where nothing is lost: a wider number, a finer time, the same instant in
+UTC. Whole numbers of up to 32 bits and fractions meet as fractions, as they do when a file with
+missing whole numbers comes out of pandas; wider ones, which a fraction would round, and decimals
+of different scales meet as text. Other single values meet as text, too. The text is what would be
+sent if the value stood alone. Where some values of a column are lists or objects and others are
+not, at any depth, each keeps its kind (`MIXED`): what is said of a value must not depend on the
+rows beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+from polars.datatypes import DataTypeClass
+
+from backfill.sources.canonical_text import clock_written, float_written, moment_written
+from backfill.sources.timestamps import in_calendar, zoned_in_utc
+
+__all__ = [
+    "MIXED",
+    "apart",
+    "common_type",
+    "converted",
+    "flattened",
+    "instance",
+    "mixed",
+    "union",
+]
+
+_TEXT, _NESTED = "__text", "__nested"
+_DIGITS = 38  # the most that a decimal has
+_EXACT = 32  # bits of the widest integers of which Float64, with 53 bits, holds every one
+_SIGNED: dict[int, pl.DataType] = {
+    16: pl.Int16(),
+    32: pl.Int32(),
+    64: pl.Int64(),
+    128: pl.Int128(),
+}
+
+MIXED = pl.Struct({_TEXT: pl.String(), _NESTED: pl.String()})
+"""The type of a column in which some values are lists or objects: a value is the text of a single
+one, or the JSON of a nested one."""
+
+
+def mixed(text: pl.Expr, nested: pl.Expr) -> pl.Expr:
+    """A MIXED column of two, of which at most one has a value in each row."""
+    value = pl.struct(text.cast(pl.String).alias(_TEXT), nested.cast(pl.String).alias(_NESTED))
+    return pl.when(text.is_not_null() | nested.is_not_null()).then(value)
+
+
+def apart(value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """The two columns that make up a MIXED one."""
+    return value.struct.field(_TEXT), value.struct.field(_NESTED)
+
+
+def flattened(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column `name`, a MIXED one as text, as people see it in files."""
+    return pl.coalesce(*apart(pl.col(name))).alias(name) if dtype == MIXED else pl.col(name)
+
+
+def union(schemas: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:
+    """The columns of all schemas in order of first appearance, each with its common type."""
+    merged: dict[str, pl.DataType] = {}
+    for schema in schemas:
+        for name, dtype in schema.items():
+            merged[name] = common_type(merged[name], dtype) if name in merged else dtype
+    return merged
+
+
+def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
+    """The type that values of both can take."""
+    if left == right:
+        return left
+    if pl.Null in (left, right):
+        return right if left == pl.Null else left
+    if MIXED in (left, right) or not _alike(left, right):
+        return MIXED
+    if isinstance(left, pl.Datetime) and isinstance(right, pl.Datetime):
+        if (left.time_zone is None) != (right.time_zone is None):
+            return pl.String()
+        unit = min((left.time_unit, right.time_unit), key=["ns", "us", "ms"].index)
+        zone = left.time_zone if left.time_zone == right.time_zone else "UTC"
+        return pl.Datetime(unit, zone)
+    if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):
+        return pl.Struct(
+            union({f.name: instance(f.dtype) for f in s.fields} for s in (left, right))
+        )
+    if isinstance(left, pl.List) and isinstance(right, pl.List):
+        return pl.List(common_type(instance(left.inner), instance(right.inner)))
+    if left.is_nested() or right.is_nested():
+        return MIXED
+    return _common_number(left, right) or pl.String()
+
+
+def _common_number(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
+    """The numbers that hold both without a digit more or less; None where there are none."""
+    if isinstance(left, pl.Decimal) and isinstance(right, pl.Decimal):
+        precision = max(left.precision or _DIGITS, right.precision or _DIGITS)
+        return pl.Decimal(precision, left.scale) if left.scale == right.scale else None
+    if left.is_integer() and right.is_integer():
+        widths = {_bits(left), _bits(right)}
+        if left.is_signed_integer() == right.is_signed_integer():
+            return left if _bits(left) == max(widths) else right
+        signed, unsigned = (left, right) if left.is_signed_integer() else (right, left)
+        bits = max(_bits(signed), 2 * _bits(unsigned))
+        return _SIGNED.get(bits)
+    if left.is_float() or right.is_float():
+        rounded = any(each.is_integer() and _bits(each) > _EXACT for each in (left, right))
+        exact = all(each.is_integer() or each.is_float() for each in (left, right))
+        return pl.Float64() if exact and not rounded else None
+    return None
+
+
+def _bits(integer: pl.DataType) -> int:
+    return int(str(integer).lstrip("UInt"))
+
+
+def _alike(left: pl.DataType, right: pl.DataType) -> bool:
+    """Whether lists stand where lists do and objects where objects do, at any depth.
+
+    Polars names a common type of others too, and then cannot convert to it.
+    """
+    if pl.Null in (left, right):
+        return True
+    if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):
+        others = {field.name: field.dtype for field in right.fields}
+        pairs = [(field.dtype, others.get(field.name, pl.Null())) for field in left.fields]
+        return all(_alike(instance(one), instance(other)) for one, other in pairs)
+    if isinstance(left, pl.List) and isinstance(right, pl.List):
+        return _alike(instance(left.inner), instance(right.inner))
+    return left == right or not (left.is_nested() or right.is_nested())
+
+
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """A type that stands inside another one, which may be given as its class."""
+    return dtype() if isinstance(dtype, type) else dtype
+
+
+def converted(name: str, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    """The column `name` of type `dtype` as `wanted`, which is their common type with others."""
+    return _converted(pl.col(name), dtype, wanted).alias(name)
+
+
+def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
+    if dtype == wanted:
+        return value
+    if wanted == MIXED:
+        nothing = pl.lit(None, pl.String)
+        text = _as_text(value, dtype)
+        return mixed(nothing, text) if dtype.is_nested() else mixed(text, nothing)
+    if wanted == pl.String:
+        return _as_text(value, dtype)
+    if isinstance(dtype, pl.Struct) and isinstance(wanted, pl.Struct):
+        found = {field.name: instance(field.dtype) for field in dtype.fields}
+        fields = [
+            _converted(
+                value.struct.field(field.name), found[field.name], instance(field.dtype)
+            ).alias(field.name)
+            for field in wanted.fields
+            if field.name in found
+        ]
+        return pl.when(value.is_not_null()).then(pl.struct(fields).cast(wanted))
+    if isinstance(dtype, pl.List) and isinstance(wanted, pl.List):
+        return value.list.eval(
+            _converted(pl.element(), instance(dtype.inner), instance(wanted.inner))
+        )
+    if dtype.is_float() and wanted == pl.Float64:
+        # By way of the digits: the short float that is written 0.1 is another number than the
+        # long one, and would be written 0.10000000149011612.
+        return value.cast(pl.Float32).cast(pl.String).cast(wanted)
+    return value.cast(wanted)
+
+
+def _as_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A single value as it would be sent alone, a list or an object as JSON; no value gets lost.
+
+    A number that is none, such as NaN, is written as Polars does. A day that no calendar holds is
+    the number that stands in the file and its unit, which is no time in any form.
+    """
+    if dtype.is_float():
+        return pl.coalesce(float_written(value, dtype), value.cast(pl.String))
+    if isinstance(dtype, pl.Datetime | pl.Date):
+        known = pl.when(in_calendar(value, dtype)).then(value)
+        unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
+        return pl.coalesce(
+            _day_or_moment(known, dtype), value.cast(pl.Int64).cast(pl.String) + unit
+        )
+    if dtype.is_nested():
+        body = pl.struct(value.alias("x")).struct.json_encode()
+        text = body.str.strip_prefix('{"x":').str.strip_suffix("}")
+        return pl.when(value.is_not_null()).then(text)
+    if dtype == pl.Time:
+        return clock_written(value)
+    if dtype == pl.Duration:
+        return value.dt.to_string("iso:strict")
+    return value.cast(pl.String)
+
+
+def _day_or_moment(known: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if not isinstance(dtype, pl.Datetime):
+        return known.dt.to_string("%Y-%m-%d")
+    if dtype.time_zone is None:
+        return moment_written(known)
+    return moment_written(zoned_in_utc(known)) + "Z"

@@ -1,0 +1,258 @@
+"""Phone numbers at three levels, held against the library whose judgement they repeat."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import phonenumbers
+import polars as pl
+import pytest
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
+
+from backfill.checks.checked import Checked, Steps
+from backfill.checks.phone_national import from_national
+from backfill.checks.phones import Level, check_phone
+from backfill.core.errors import ConfigError
+
+# Numbers drawn beside the examples of every region; a longer look is one variable away.
+DRAWN = int(os.environ.get("BACKFILL_PHONE_SAMPLE", "12000"))
+SEED = 20240501
+
+
+def judged(
+    numbers: list[str], level: Level, region: str | None = None
+) -> list[tuple[str | None, str]]:
+    """(canonical number, the one rule it broke or "") for each number."""
+    steps = check_phone(level, region)
+    whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
+    checked = Checked.of(pl.col("raw"), whole)
+    frame = pl.DataFrame({"raw": numbers}, schema={"raw": pl.String}).lazy()
+    broken = pl.concat_str(
+        [pl.when(expr).then(pl.lit(rule)) for rule, expr in checked.broken],
+        separator=";",
+        ignore_nulls=True,
+    )
+    return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()
+
+
+def examples() -> list[str]:
+    """The library's example number of every type of every region, and of every code without one."""
+    found = [
+        phonenumbers.example_number_for_type(region, kind)
+        for region in phonenumbers.SUPPORTED_REGIONS
+        for kind in phonenumbers.PhoneNumberType.values()
+    ]
+    found += [
+        phonenumbers.example_number_for_non_geo_entity(code)
+        for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()
+        if regions == ("001",)
+    ]
+    texts = {phonenumbers.format_number(each, PhoneNumberFormat.E164) for each in found if each}
+    return sorted(text for text in texts if len(text) <= 16)
+
+
+def drawn(count: int, seed: int) -> list[str]:
+    """E.164 by syntax: noise, noise under real codes, misdialled prefixes, and near misses."""
+    rng = random.Random(seed)
+    codes, known = sorted(COUNTRY_CODE_TO_REGION_CODE), examples()
+
+    def digits(length: int) -> str:
+        return "".join(rng.choices("0123456789", k=max(length, 0)))
+
+    def noise() -> str:
+        return f"+{rng.randint(1, 9)}{digits(rng.randint(1, 14))}"
+
+    def coded() -> str:
+        return f"+{rng.choice(codes)}{digits(rng.randint(1, 13))}"
+
+    def prefixed() -> str:
+        code = rng.choice(codes)
+        plan = PhoneMetadata.metadata_for_region_or_calling_code(
+            code, COUNTRY_CODE_TO_REGION_CODE[code][0]
+        )
+        assert plan is not None
+        assert plan.general_desc is not None
+        prefix = rng.choice([plan.national_prefix or "0", "0", "8", "1", "15", "9", "06", "80"])
+        length = rng.choice(plan.general_desc.possible_length) + rng.randint(-2, 1)
+        return f"+{code}{prefix}{digits(length)}"
+
+    def near() -> str:
+        text = list(rng.choice(known))
+        for _ in range(rng.randint(1, 3)):
+            place = rng.randrange(1, len(text))
+            match rng.randrange(4):
+                case 0:
+                    text.insert(place, digits(1))
+                case 1 if len(text) > 4:
+                    del text[place]
+                case _:
+                    text[place] = digits(1)
+        return "".join(text)
+
+    made = [rng.choice((noise, coded, prefixed, near, near))() for _ in range(count)]
+    return sorted({each for each in made if 3 <= len(each) <= 16 and each[1] != "0"})
+
+
+def library(number: str) -> str:
+    """What the library says of the number as it stands, in our rules' names."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return "possible"
+    if phonenumbers.format_number(parsed, PhoneNumberFormat.E164) != number:
+        return "rewritten"
+    if not phonenumbers.is_possible_number(parsed):
+        return "possible"
+    return "" if phonenumbers.is_valid_number(parsed) else "valid"
+
+
+@pytest.fixture(scope="module")
+def sample() -> dict[str, str]:
+    numbers = {*examples(), *drawn(DRAWN, SEED)}
+    return {number: library(number) for number in sorted(numbers)}
+
+
+def test_valid_is_the_librarys_judgement_of_the_number_as_it_stands(sample):
+    answers = judged(list(sample), "valid")
+    assert answers == list(sample.items())
+
+
+def test_possible_is_the_librarys_judgement_of_the_number_as_it_stands(sample):
+    expected = [(number, "" if rule == "valid" else rule) for number, rule in sample.items()]
+    assert judged(list(sample), "possible") == expected
+
+
+def test_the_sample_holds_every_kind_of_answer(sample):
+    answers = list(sample.values())
+    assert min(answers.count(rule) for rule in ("", "valid", "possible", "rewritten")) > 300
+
+
+@pytest.mark.parametrize("number", ["+12", "+123456789012345", "+999999999999999", "+30123456789"])
+def test_e164_asks_for_syntax_alone(number):
+    assert judged([number], "e164") == [(number, "")]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+",
+        "+1",
+        "+1234567890123456",
+        "+0123456789",
+        "12025550123",
+        "0012025550123",
+        "++12025550123",
+        "+1202555012x",
+        "+1 202 555 0123 ext. 4",
+        "tel:+12025550123",
+        "+12025550123;ext=4",
+        "+١٢٠٢٥٥٥٠١٢٣",
+        "\uff0b12025550123",  # a full-width plus
+        "+1202555\u0660123",
+        "+44 (0) 20 7946 0123",
+        "+44(0)2079460123",
+        "+44 (020) 7946 0123",
+        "+972 055-500-0123",
+        "+1/202/555/0123",
+        "+1 202 555 0123, +1 202 555 0124",
+        "+1--202",
+    ],
+)
+@pytest.mark.parametrize("level", ["e164", "possible", "valid"])
+def test_what_is_not_e164_breaks_that_rule_alone_and_is_not_mended(number, level):
+    assert judged([number], level) == [(number, "e164")]
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        (" +12025550123\t", "+12025550123"),
+        ("\u200e+12025550123\u200f", "+12025550123"),
+        ("+1 202 555 0123", "+12025550123"),
+        ("+1-202-555-0123", "+12025550123"),
+        ("+1 (202) 555-0123", "+12025550123"),
+        ("+1.202.555.0123", "+12025550123"),
+        ("+1\u00a0202\u2013555\u20130123", "+12025550123"),
+        ("+44 7700 900123", "+447700900123"),
+        ("+39 (06) 698 12345", "+390669812345"),
+        ("+972 55-500-0123", "+972555000123"),
+    ],
+)
+def test_separators_are_left_out_and_the_digits_stay(written, number):
+    assert judged([written], "e164") == [(number, "")]
+    assert number == phonenumbers.format_number(
+        phonenumbers.parse(written, None), PhoneNumberFormat.E164
+    )
+
+
+def test_missing_breaks_nothing():
+    assert judged(["", " "], "valid") == [(None, ""), (None, "")]
+
+
+@pytest.mark.parametrize(
+    ("region", "written", "number"),
+    [
+        ("GB", "07700 900123", "+447700900123"),
+        ("GB", "(020) 7946-0123", "+442079460123"),
+        ("GB", "7700900123", "+447700900123"),
+        ("GB", "00 44 7700 900123", "+447700900123"),
+        ("GB", "44 7700 900123", "+447700900123"),
+        ("US", "202-555-0123", "+12025550123"),
+        ("US", "1 202 555 0123", "+12025550123"),
+        ("IL", "054-123 4567", "+972541234567"),
+    ],
+)
+def test_national_forms_become_e164(region, written, number):
+    assert judged([written], "e164", region) == [(number, "")]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["12", "0770090012345678901", "07700 900123 x4", "call 07700", "*1234", "٠٧٧٠٠٩٠٠١٢٣"],
+)
+def test_what_cannot_be_dialled_in_the_region_stays_as_it_is_and_breaks_e164(written):
+    assert judged([written], "e164", "GB") == [(written, "e164")]
+
+
+def test_a_number_with_a_plus_is_never_changed_by_the_region():
+    assert judged(["+4407700900123"], "e164", "GB") == [("+4407700900123", "")]
+    assert judged(["+4407700900123"], "possible", "GB") == [("+4407700900123", "rewritten")]
+
+
+def test_a_region_without_phones_is_a_fault_of_the_configuration():
+    with pytest.raises(ConfigError, match="XX"):
+        check_phone("e164", "XX")
+
+
+def test_national_forms_are_read_as_the_library_reads_them():
+    """Every region's examples as they are dialled there, whole and misspelt."""
+    rng = random.Random(SEED)
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        written = set()
+        for kind in (0, 1, 3, 6):
+            example = phonenumbers.example_number_for_type(region, kind)
+            if example is None:
+                continue
+            dialled = phonenumbers.format_number(example, PhoneNumberFormat.NATIONAL)
+            abroad = phonenumbers.format_number(example, PhoneNumberFormat.INTERNATIONAL)
+            digits = "".join(filter(str.isdigit, dialled))
+            place = rng.randrange(len(digits))
+            written |= {dialled, abroad[1:], "00" + abroad[1:], digits[1:], digits[:-1]}
+            written.add(digits[:place] + rng.choice("0123456789") + digits[place + 1 :])
+        texts = sorted(each for each in written if each and (each[0].isdigit() or each[0] == "("))
+        frame = pl.DataFrame({"text": texts}).lazy()
+        found = frame.select(from_national(pl.col("text"), region)).collect().to_series()
+        expected = [_dialled(text, region) for text in texts]
+        assert dict(zip(texts, found, strict=True)) == dict(zip(texts, expected, strict=True))
+
+
+def _dialled(text: str, region: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)

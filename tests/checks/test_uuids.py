@@ -1,0 +1,64 @@
+"""Contact ids, against the standard library's UUIDs."""
+
+from __future__ import annotations
+
+import uuid
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.checks.checked import Checked, Steps
+from backfill.checks.uuids import check_uuid
+
+SPACE = uuid.UUID("00000000-0000-4000-8000-00000000beef")
+
+
+def judged(ids: list[str], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
+    steps = check_uuid(namespace)
+    whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
+    checked = Checked.of(pl.col("raw"), whole)
+    broken = pl.any_horizontal(pl.lit(value=False), *(expr for _, expr in checked.broken))
+    frame = pl.DataFrame({"raw": ids}, schema={"raw": pl.String}).lazy()
+    return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.uuids(), min_size=1))
+def test_every_uuid_is_sent_in_lower_case_however_it_was_written(ids):
+    written = [f" {str(each).upper()}\n" for each in ids]
+    assert judged(written, None) == [(str(each), False) for each in ids]
+    assert judged(written, SPACE) == [(str(each), False) for each in ids]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "6f9619ff8b864d01b42d00cf4fc964ff",
+        "{6f9619ff-8b86-4d01-b42d-00cf4fc964ff}",
+        "urn:uuid:6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+        "6f9619ff-8b86-4d01-b42d-00cf4fc964f",
+        "6f9619ff-8b86-4d01-b42d-00cf4fc964ff0",
+        "6f9619ff-8b86-4d01-b42d-00cf4fc964fg",
+        "6f9619ff8b86-4d01-b42d-00cf4fc964ff-",
+        "42",
+    ],
+)
+def test_any_other_form_is_refused_without_a_namespace(other):
+    assert judged([other], None) == [(other, True)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(min_size=1).filter(lambda text: text == text.strip()), min_size=1))
+def test_with_a_namespace_other_ids_become_what_python_calls_their_uuid5(ids):
+    ids = [f"x{each}x" for each in ids]
+    assert judged(ids, SPACE) == [(str(uuid.uuid5(SPACE, each)), False) for each in ids]
+
+
+def test_the_name_keeps_its_case_and_loses_the_space_around_it():
+    assert judged([" Ann "], SPACE) == [(str(uuid.uuid5(SPACE, "Ann")), False)]
+
+
+def test_missing_stays_missing_and_gets_no_name():
+    assert judged(["", "  "], SPACE) == [(None, False), (None, False)]

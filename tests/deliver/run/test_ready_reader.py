@@ -1,0 +1,62 @@
+"""Slices of ready buckets."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import polars as pl
+import pytest
+
+from backfill.core.errors import JobError
+from backfill.core.model import Batch, Lane
+from backfill.deliver.run.batch_size import BatchSize
+from backfill.deliver.run.lanes import Walk
+from backfill.deliver.run.ready_reader import Ready
+from tests.deliver.jobs import number_of
+
+
+def numbers(bodies: list[bytes]) -> list[int]:
+    return [number_of(json.loads(body)) for body in bodies]
+
+
+def test_a_batch_is_found_wherever_its_ranges_lie(job):
+    each = job(lanes=[[50], [60]])
+    ready = Ready(each.directory, each.manifest)
+    portion = ((3, 5), (10, 20), (30, 31), (40, 59))
+    rows = anyio.run(ready.read, 1, portion)
+    records = pl.read_parquet(each.directory / "ready" / "001.parquet")["record"]
+    for ranges in [((3, 5),), ((4, 5), (10, 12)), ((19, 20), (30, 31), (58, 59)), ((45, 50),)]:
+        key, bodies = rows.of(Batch(1, 0, ranges))
+        assert key == records[ranges[0][0]]
+        expected = [50 + at for start, stop in ranges for at in range(start, stop)]
+        assert numbers(bodies) == expected
+
+
+def test_every_batch_of_a_walk_is_in_its_portion(job):
+    each = job("watch-events", [[400]])
+    portion = ((0, 90), (95, 130), (200, 390))
+    rows = anyio.run(Ready(each.directory, each.manifest).read, 0, portion)
+    walk = Walk(Lane(0, 0, 0, 400), portion, BatchSize(70))
+    found: list[int] = []
+    while (drawn := walk.next()) is not None:
+        found += numbers(rows.of(drawn[0])[1])
+    assert found == [at for start, stop in portion for at in range(start, stop)]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:100]),
+        lambda path: path.write_bytes(b""),
+        lambda path: pl.read_parquet(path).head(5).write_parquet(path),
+        lambda path: pl.read_parquet(path).drop("body").write_parquet(path),
+    ],
+    ids=["gone", "cut", "empty", "shorter", "without bodies"],
+)
+def test_a_file_that_is_not_sound_is_named(job, harm):
+    each = job(lanes=[[50]])
+    harm(each.directory / "ready" / "000.parquet")
+    with pytest.raises(JobError, match=r"000\.parquet"):
+        anyio.run(Ready(each.directory, each.manifest).read, 0, ((0, 50),))

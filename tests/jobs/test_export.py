@@ -1,0 +1,139 @@
+"""Records as files: whole or not at all, and rows that mean the same when they come back."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+
+import backfill
+from backfill.core.atomic_files import put_in_place
+from backfill.core.errors import ConfigError
+from backfill.jobs import export
+from backfill.jobs.export import write_records
+
+GOOD = "6af613b6-569c-5c22-9c37-2ed93f31d3a0"
+TYPED = pl.DataFrame(
+    {
+        "id": ["not-a-uuid", "nor-this"],
+        "at": [
+            datetime.fromisoformat("2024-07-01T09:00:00.123"),
+            datetime.fromisoformat("2024-01-01"),
+        ],
+        "one": [1.0, 0.1],
+        "huge": [1e22, -1.5e-7],
+        "clock": [time(1, 2, 3), time(23, 59, 59, 5)],
+        "zoned": [datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Asia/Jerusalem"))] * 2,
+        "day": [date(2024, 2, 29), None],
+        "money": [Decimal("1.50"), Decimal("-2.00")],
+        "yes": [True, False],
+        "bytes": [b"\x00\xff", None],
+        "lasting": [timedelta(hours=1, seconds=2), None],
+        "several": [[1, 2], []],
+        "inner": [{"a": 'x"y'}, {"a": None}],
+    }
+)
+MAPPED = ("one", "huge", "clock", "zoned", "day", "money", "yes")
+
+
+def planned(place, name, events):
+    return backfill.plan(
+        job=place / f"{name}.job",
+        destination="pristo-events",
+        population=GOOD,
+        events=events,
+        time="at",
+        timezone="Asia/Jerusalem",
+        fields={
+            "contact.id": "id",
+            "contact.email": {"value": "a@example.com"},
+            "type": {"value": "seen"},
+            **{f"customFields.{each}": each for each in MAPPED},
+        },
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+def test_mended_rows_are_sent_as_if_they_had_been_right_from_the_start(tmp_path, ending):
+    right = TYPED.with_columns(id=pl.lit(GOOD))
+    expected = planned(tmp_path, "right", right).sample()["body"].to_list()
+    job = planned(tmp_path, "wrong", TYPED)
+    assert job.manifest.rejected == 2
+    path = tmp_path / f"rejected.{ending}"
+    job.write_records(path, "rejected")
+    read = {
+        "csv": lambda file: pl.read_csv(file, infer_schema=False),
+        "ndjson": lambda file: pl.read_ndjson(file, infer_schema_length=None),
+        "parquet": pl.read_parquet,
+    }[ending]
+    mended = read(path).with_columns(id=pl.lit(GOOD))
+    back = tmp_path / f"mended.{ending}"
+    getattr(mended, f"write_{ending}")(back)
+    again = planned(tmp_path, "again", back)
+    assert again.manifest.ready == 2
+    assert again.sample()["body"].to_list() == expected
+
+
+def test_what_no_csv_can_hold_is_written_as_text(tmp_path):
+    stream = io.BytesIO()
+    planned(tmp_path, "job", TYPED).write_records(stream)
+    row = pl.read_csv(stream.getvalue(), infer_schema=False).row(0, named=True)
+    assert row["bytes"] == "AP8="
+    assert row["lasting"] == "PT1H2S"
+    assert row["several"] == "[1,2]"
+    assert row["inner"] == '{"a":"x\\"y"}'
+
+
+def many(rows: int) -> pl.LazyFrame:
+    return (
+        pl.LazyFrame({"_row": range(rows)})
+        .with_columns(__file=(pl.col("_row") % 3).cast(pl.UInt32), name=pl.lit("x"))
+        .with_columns(_row=(pl.col("_row") // 3 * 7919 % 1_000 + 1).cast(pl.UInt64))
+    )
+
+
+def test_many_records_are_parted_and_come_in_the_same_order(tmp_path, monkeypatch):
+    frame = many(3_000).with_columns(was=pl.col("__file"))
+    write_records(frame, tmp_path / "at-once.csv", 3_000, tmp_path)
+    monkeypatch.setattr(export, "_SORTED_AT_ONCE", 100)
+    write_records(frame, tmp_path / "parted.csv", 3_000, tmp_path)
+    whole = (tmp_path / "at-once.csv").read_text()
+    assert whole == (tmp_path / "parted.csv").read_text()
+    read = pl.read_csv(tmp_path / "parted.csv")
+    assert read.select("was", "_row").rows() == sorted(read.select("was", "_row").rows())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["at-once.csv", "parted.csv"]
+
+
+@pytest.mark.parametrize("name", ["records", "records.xlsx", "nowhere/records.csv"])
+def test_a_name_that_is_no_good_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="records"):
+        write_records(many(3), tmp_path / name, 3, tmp_path)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("before")
+
+    def write(text: str, *, fail: bool) -> None:
+        with put_in_place(path) as draft:
+            draft.write_text(text)
+            assert path.read_text() == "before"
+            if fail:
+                raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        write("half of", fail=True)
+    assert path.read_text() == "before"
+    write("after", fail=False)
+    assert path.read_text() == "after"
+    assert [each.name for each in tmp_path.iterdir()] == ["file.csv"]
+
+
+def test_a_moment_is_written_in_utc(tmp_path):
+    frame = many(3).with_columns(at=pl.lit(datetime(2024, 7, 1, 9, tzinfo=UTC)))
+    write_records(frame, tmp_path / "r.csv", 3, tmp_path)
+    assert "2024-07-01T09:00:00Z" in (tmp_path / "r.csv").read_text()

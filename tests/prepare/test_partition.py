@@ -1,0 +1,66 @@
+"""Splitting by key: together what shares a key, and nothing lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from backfill.prepare.partition import ROWS_OF_A_BUCKET, Parts, parts_needed, split
+
+
+def rows_with(keys: list[str | None]) -> pl.LazyFrame:
+    return pl.LazyFrame(
+        {"__file": [0] * len(keys), "__row": range(1, len(keys) + 1), "key": keys},
+        schema={"__file": pl.UInt32, "__row": pl.UInt64, "key": pl.String},
+    )
+
+
+def parts_of(parts: Parts) -> list[pl.DataFrame]:
+    found = [parts.scan(number) for number in range(parts.count)]
+    return [each.collect() for each in found if each is not None]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_rows_of_one_key_lie_in_one_part_and_none_is_lost(tmp_path: Path, count: int) -> None:
+    rows = rows_with([f"key-{index % 50}" for index in range(1_000)])
+    parts = parts_of(split(rows, pl.col("key"), tmp_path / "parts", count))
+    assert sorted(row for part in parts for row in part["__row"]) == list(range(1, 1_001))
+    homes: dict[str, set[int]] = {}
+    for number, part in enumerate(parts):
+        for key in part["key"].unique():
+            homes.setdefault(key, set()).add(number)
+    assert all(len(home) == 1 for home in homes.values())
+    assert len(parts) == count
+    assert {tuple(part.columns) for part in parts} == {("__file", "__row", "key")}
+    assert (tmp_path / "parts").exists() == (count > 1)
+
+
+def test_rows_without_a_key_are_spread_and_not_heaped_up(tmp_path: Path) -> None:
+    rows = rows_with([None] * 900)
+    parts = parts_of(split(rows, pl.col("key"), tmp_path / "parts", 3))
+    assert sum(part.height for part in parts) == 900
+    assert max(part.height for part in parts) < 450
+
+
+def test_a_part_that_was_dropped_or_never_filled_is_none(tmp_path: Path) -> None:
+    parts = split(rows_with(["a", "a"]), pl.col("key"), tmp_path / "parts", 2)
+    full = next(number for number in range(2) if parts.scan(number) is not None)
+    assert parts.scan(1 - full) is None
+    parts.drop(full)
+    assert parts.scan(full) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "parts"),
+    [
+        (0, 0, 1),
+        (ROWS_OF_A_BUCKET, 1, 1),
+        (ROWS_OF_A_BUCKET + 1, 1, 2),
+        (10, 150_000_001, 2),
+        (3 * ROWS_OF_A_BUCKET, 10**9, 7),
+    ],
+)
+def test_as_many_parts_as_keep_each_small(rows: int, size: int, parts: int) -> None:
+    assert parts_needed(rows, size) == parts
