@@ -16,9 +16,7 @@ from backfill.core.errors import BackfillError
 from backfill.core.version import VERSION
 
 if TYPE_CHECKING:
-    from backfill.api import plan
-    from backfill.jobs.job import Job
-    from backfill.jobs.opening import open_job
+    from backfill.api import Job, open_job, plan
     from backfill.jobs.status import Status
 
 __version__ = VERSION
@@ -26,9 +24,9 @@ __version__ = VERSION
 __all__ = ["BackfillError", "Job", "Status", "__version__", "open_job", "plan"]
 
 _HOMES = {
-    "Job": "backfill.jobs.job",
+    "Job": "backfill.api",
     "Status": "backfill.jobs.status",
-    "open_job": "backfill.jobs.opening",
+    "open_job": "backfill.api",
     "plan": "backfill.api",
 }
 

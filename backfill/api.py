@@ -1,21 +1,82 @@
-"""`backfill.plan`: from a configuration file, or from frames and paths in a notebook."""
+"""What a notebook or a script holds: `plan`, `open_job`, and a job with a bar, a page and HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
+from backfill.deliver import Halt, Settings
+from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_directory
+from backfill.jobs import job as jobs_job
+from backfill.jobs import opening
+from backfill.jobs import status as jobs_status
 from backfill.jobs.frames import discard_unused_frames, is_frame, store_frames
-from backfill.jobs.job import Job
-from backfill.jobs.opening import plan_job
-from backfill.progress.progress import PlanBar
+from backfill.progress.progress import DeliveryBar, PlanBar
 
-__all__ = ["plan"]
+__all__ = ["Job", "open_job", "plan"]
+
+
+class _Status(jobs_status.Status):
+    """A job at one moment, which a notebook shows as a picture and a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from backfill.report.html_summary import status_html  # noqa: PLC0415 - only in a notebook
+
+        return status_html(self)
+
+
+class Job(jobs_job.Job):
+    """One backfill of one source to one destination, and the directory that holds its state.
+
+    A run without an observer of its own shows a bar where someone is looking.
+    """
+
+    status_type: ClassVar[type[jobs_status.Status]] = _Status
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        format: Literal["html", "png", "svg"] | None = None,  # noqa: A002 - the option's name
+    ) -> tuple[Path, ...]:
+        """Write a self-contained page with pictures, or the pictures alone ("png", "svg").
+
+        Without `path` it is `report.html` in the job's directory. Returns what was written.
+        """
+        from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
+
+        with reading(self.directory):
+            return write_report(self, path, format)
+
+    def _repr_html_(self) -> str:
+        from backfill.report.html_summary import job_html  # noqa: PLC0415 - only in a notebook
+
+        return job_html(self.status(), self.manifest)
+
+    def _watching(
+        self, settings: Settings, halt: Halt
+    ) -> AbstractContextManager[jobs_job.Observer]:
+        return DeliveryBar(self, settings=settings, halt=halt)
+
+
+def open_job(name: str | Path) -> Job:
+    """Open a job by its directory or its configuration file. Raises JobError if there is none.
+
+    To look at a job named by its directory no configuration is needed: one that is broken by now
+    is complained of when the job is to run.
+    """
+    return _with_bar_and_html(opening.open_job(name))
+
+
+def _with_bar_and_html(job: jobs_job.Job) -> Job:
+    return Job(job.directory, job.manifest, job.config, broken=job.broken)
 
 
 def plan(
@@ -91,14 +152,14 @@ def plan(
         content = store_frames(content, directory)
         loaded = config_from_mapping(content, directory=directory)
     if progress is not None:
-        planned = plan_job(loaded, directory, progress=progress)
+        planned = opening.plan_job(loaded, directory, progress=progress)
     else:
         with PlanBar() as bar:
-            planned = plan_job(loaded, directory, progress=bar)
+            planned = opening.plan_job(loaded, directory, progress=bar)
     if config is None:
         entries = (*planned.manifest.events, *planned.manifest.contacts)
         discard_unused_frames(directory, (entry.name for entry in entries))
-    return planned
+    return _with_bar_and_html(planned)
 
 
 def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ class BackfillError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the line that was typed and the message, and nothing of our own."""
-        own = str(Path(__file__).parent)
+        own = str(Path(__file__).parents[1])
         frames = traceback.extract_tb(self.__traceback__)
         theirs = list(takewhile(lambda frame: not frame.filename.startswith(own), frames))
         shown = [line.rstrip() for line in traceback.format_list(theirs[-1:])]

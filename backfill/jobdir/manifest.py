@@ -15,50 +15,23 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from backfill.core.atomic_files import sync
 from backfill.core.errors import JobError
+from backfill.core.job_files import MANIFEST
 from backfill.core.model import Books, Lane
+from backfill.sources.entries import SourceEntry
 
 __all__ = [
     "FORMAT",
-    "LEDGER",
-    "OWN_NAMES",
     "Bucket",
     "Example",
     "Facts",
     "Manifest",
-    "SourceEntry",
 ]
 
 FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
 
-_NAME = "manifest.json"
-LEDGER = "ledger.sqlite"
-"""The ledger's name in a job's directory, which no other directory has."""
-
-OWN_NAMES = frozenset(
-    {_NAME, "manifest.draft", "ready", "rejected.parquet", "duplicates.parquet", "sources"}
-    | {".lock", ".preparing"}
-)
-"""What a job keeps in its directory besides its ledger and that one's companions."""
-
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class SourceEntry(_Part):
-    """One source file: `name` as the user sees it, and what its content was when it was read.
-
-    `path` is an address, or relative to the configuration's directory where that says so.
-    `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
-    file is untouched; where they differ, `sha256` of its bytes decides.
-    """
-
-    name: str
-    path: str
-    size: int
-    mtime_ns: int | None
-    sha256: str
-    rows: int
 
 
 class Bucket(_Part):
@@ -150,7 +123,7 @@ class Manifest(_Part):
 
     def write(self, directory: Path) -> None:
         """Write the manifest durably and in one step."""
-        path = directory / _NAME
+        path = directory / MANIFEST
         draft = path.with_suffix(".draft")
         draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
         draft.chmod(0o600)
@@ -161,7 +134,7 @@ class Manifest(_Part):
     @classmethod
     def read(cls, directory: Path) -> Manifest:
         """Read a job's manifest. Raises JobError where there is none that this version reads."""
-        path = directory / _NAME
+        path = directory / MANIFEST
         try:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -186,4 +159,4 @@ class Manifest(_Part):
 
     @staticmethod
     def exists(directory: Path) -> bool:
-        return (directory / _NAME).exists()
+        return (directory / MANIFEST).exists()

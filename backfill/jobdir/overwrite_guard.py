@@ -7,7 +7,8 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
-from backfill.jobdir.manifest import LEDGER, OWN_NAMES, Manifest
+from backfill.core.job_files import LEDGER, OWN_NAMES
+from backfill.jobdir.manifest import Manifest
 
 __all__ = ["refuse_own_files"]
 

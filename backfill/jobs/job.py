@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, ReadOnlyError
+from backfill.core.job_files import LEDGER
 from backfill.core.model import Secret, State, Stop
 from backfill.deliver import Halt, Settings, Snapshot, deliver
 from backfill.destinations import Destination, destination
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
-from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_own_files
 from backfill.jobs.audit import audit
 from backfill.jobs.credentials import credential_for
@@ -48,6 +49,8 @@ Observer = Callable[[Snapshot], None]
 class Job:
     """One backfill of one source to one destination, and the directory that holds its state."""
 
+    status_type: ClassVar[type[Status]] = Status
+
     def __init__(
         self,
         directory: Path,
@@ -60,7 +63,7 @@ class Job:
         self.directory = directory
         self.manifest = manifest
         self.config = config
-        self._broken = broken
+        self.broken = broken
 
     def __repr__(self) -> str:
         return f"<Job {self.directory} to {self.manifest.destination}: {self.manifest.input} rows>"
@@ -146,10 +149,9 @@ class Job:
 
         `changes` override the configuration for this run: `rate`, `concurrency`, `limit`,
         `max_duration`, `max_errors`, `base_url`, `guarantee`, `timeout`, `max_wait`,
-        `patience`. `observe` is called with the state of things a few times a second; without
-        it a bar is shown where someone is looking. The credential comes from the environment
-        unless it is given. An interrupt finishes what is in flight, records it and returns; a
-        second one is raised at once.
+        `patience`. `observe` is called with the state of things a few times a second.
+        The credential comes from the environment unless it is given. An interrupt finishes what
+        is in flight, records it and returns; a second one is raised at once.
         """
         halt = halt or Halt()
         return run_in_own_thread(partial(self._watched, observe, halt, credential, changes), halt)
@@ -178,13 +180,16 @@ class Job:
         credential: Secret | None,
         changes: Mapping[str, Any],
     ) -> Status:
-        from backfill.progress.progress import DeliveryBar  # noqa: PLC0415 - a face, shown on demand
-
         settings = self.settings(changes)
         credential = credential or credential_for(self.destination)
-        bar = nullcontext(observe) if observe else DeliveryBar(self, settings=settings, halt=halt)
-        with bar as observer:
+        watching = nullcontext(observe) if observe else self._watching(settings, halt)
+        with watching as observer:
             return await self._run(observer, halt, credential, settings)
+
+    def _watching(self, settings: Settings, halt: Halt) -> AbstractContextManager[Observer]:
+        """Who observes a run for which nobody else was named: here, no one."""
+        del settings, halt
+        return nullcontext(_look_away)
 
     async def _run(
         self, observe: Observer, halt: Halt, credential: Secret, settings: Settings
@@ -215,27 +220,6 @@ class Job:
             extra={"records": status.books.as_dict(), "requests": status.requests.as_dict()},
         )
         return status
-
-    # --- faces -----------------------------------------------------------------------------
-
-    def report(
-        self,
-        path: str | Path | None = None,
-        format: Literal["html", "png", "svg"] | None = None,  # noqa: A002 - the option's name
-    ) -> tuple[Path, ...]:
-        """Write a self-contained page with pictures, or the pictures alone ("png", "svg").
-
-        Without `path` it is `report.html` in the job's directory. Returns what was written.
-        """
-        from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
-
-        with reading(self.directory):
-            return write_report(self, path, format)
-
-    def _repr_html_(self) -> str:
-        from backfill.report.html_summary import job_html  # noqa: PLC0415 - only in a notebook
-
-        return job_html(self.status(), self.manifest)
 
     # --- after the run -----------------------------------------------------------------------
 
@@ -268,8 +252,8 @@ class Job:
         with locked(self.directory):
             check_current(self.directory, self.manifest)
             if unchanged:
-                if self._broken is not None:
-                    raise self._broken
+                if self.broken is not None:
+                    raise self.broken
                 refuse_change(self.directory, self.manifest, self.config)
             ledger = Ledger.open(self.directory / LEDGER)
             try:
@@ -298,6 +282,7 @@ class Job:
             name=job_name(self.directory, self.config),
             base_url=self.settings({}).base_url,
             stop=stop,
+            kind=self.status_type,
         )
 
     @contextmanager
@@ -318,3 +303,8 @@ class Job:
 
         with reading(self.directory):
             return pl.read_parquet(self.directory / name)
+
+
+def _look_away(snapshot: Snapshot) -> None:
+    """Observe nothing."""
+    del snapshot

@@ -28,11 +28,12 @@ from backfill.core.errors import (
     JobError,
     ReadOnlyError,
 )
+from backfill.core.job_files import LEDGER, OWN_NAMES
 from backfill.core.model import Progress
 from backfill.deliver import REACHED
 from backfill.destinations import destination
 from backfill.jobdir.errors import refuse_links
-from backfill.jobdir.manifest import LEDGER, OWN_NAMES, Manifest
+from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 
 __all__ = ["difference", "locked", "make_directory", "plan_into", "refuse_change"]

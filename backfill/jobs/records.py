@@ -13,9 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import ConfigError, did_you_mean
+from backfill.core.job_files import LEDGER
 from backfill.core.model import State
 from backfill.destinations import destination
-from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 
 __all__ = [

@@ -43,13 +43,14 @@ def standing(
     name: str,
     base_url: str,
     stop: Stop | None = None,
+    kind: type[Status] = Status,
 ) -> Status:
     """The job at this moment, its books counted anew.
 
     `running` says that another process works on it, `name` how a command that goes on names the
     job, `base_url` where its configuration sends it, and `stop` why the run that has just ended
-    did so; without it the last run's end is remembered. Raises JobError where the books do not
-    balance.
+    did so; without it the last run's end is remembered. `kind` is the class to answer with.
+    Raises JobError where the books do not balance.
     """
     audit(directory, manifest, ledger)
     counts, requests = ledger.counts(), ledger.requests()
@@ -66,7 +67,7 @@ def standing(
         stop = None
     rate, pace = _rates(ledger, running=running)
     quiet = ledger.quiet_until()
-    return Status(
+    return kind(
         job=str(directory),
         destination=manifest.destination,
         phase=phase,

@@ -59,11 +59,6 @@ class Status:
     def __getitem__(self, name: str) -> Any:
         return self.as_dict()[name]
 
-    def _repr_html_(self) -> str:
-        from backfill.report.html_summary import status_html  # noqa: PLC0415 - only in a notebook
-
-        return status_html(self)
-
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         stop = self.stop

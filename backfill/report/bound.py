@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from backfill.jobdir.manifest import Manifest, SourceEntry
+from backfill.jobdir.manifest import Manifest
 from backfill.report.markup import Html, printable, tag, without_secrets
 from backfill.report.tables import table
 from backfill.report.wording import amount, clock, moment, records, size
+from backfill.sources.entries import SourceEntry
 
 __all__ = ["bound_section"]
 

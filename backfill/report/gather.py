@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from backfill.config.values import parse_rate
+from backfill.core.job_files import LEDGER
 from backfill.core.model import RequestCounts, State
 from backfill.destinations import destination
-from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobdir.manifest import Manifest
 from backfill.jobs.records import spans_of
 from backfill.jobs.run_history import seconds_at_work
 from backfill.jobs.status import Phase, Status

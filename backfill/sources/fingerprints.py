@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError
-from backfill.jobdir.manifest import SourceEntry
+from backfill.sources.entries import SourceEntry
 from backfill.sources.locations import is_remote, locate
 from backfill.sources.reimport import is_ours
 from backfill.sources.remote import fetched

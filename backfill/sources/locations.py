@@ -17,9 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError, did_you_mean
-from backfill.jobdir.manifest import LEDGER
-from backfill.sources.formats.unsupported_formats import READ, refuse_named
+from backfill.core.job_files import LEDGER
 from backfill.sources.remote import listed
+from backfill.sources.unsupported_formats import READ, refuse_named
 
 __all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate"]
 

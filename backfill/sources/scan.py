@@ -17,7 +17,7 @@ from polars.io.plugins import register_io_source
 from backfill.config.types import Files
 from backfill.core.errors import SourceError
 from backfill.core.model import Progress
-from backfill.jobdir.manifest import SourceEntry
+from backfill.sources.entries import SourceEntry
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.csv_files import CsvFile, survey_csv
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson

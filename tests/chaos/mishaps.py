@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from backfill.jobdir.manifest import LEDGER
+from backfill.core.job_files import LEDGER
 from backfill.jobs.planning import locked
 from tests.chaos.program import Finding, Process, faketime, offline
 

@@ -24,8 +24,9 @@ from pathlib import Path
 
 import polars as pl
 
+from backfill.core.job_files import LEDGER
 from backfill.core.model import State
-from backfill.jobdir.manifest import LEDGER, Manifest
+from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 from tests.chaos.jobs import Plan, make_plan, uid_of
 from tests.chaos.program import Finding, start

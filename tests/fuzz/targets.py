@@ -26,7 +26,7 @@ from tests.fuzz.mutations import spoilt_bytes, spoilt_toml
 
 __all__ = ["SOURCES", "Configurations", "Sources", "Target", "make_sources", "planned"]
 
-SAMPLES = Path(__file__).parent.parent / "sample_data"
+SAMPLES = Path(__file__).parents[2] / "sample_data"
 CONFIGURATIONS = ("pristo.toml", "watch-events.toml", "watch-feedbacks.toml")
 _ROWS = 40
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from backfill.config import load_config
+from backfill.api import Job, open_job, plan
 from backfill.core.errors import ConfigError
 from backfill.jobdir.overwrite_guard import refuse_own_files
-from backfill.jobs.job import Job
-from backfill.jobs.opening import open_job, plan_job
 from tests.acceptance.sources import pristo_job, watch_job
 
 
@@ -21,7 +19,7 @@ def job(tmp_path: Path) -> Job:
     place = tmp_path / "project"
     place.mkdir()
     (tmp_path / "elsewhere").mkdir()
-    return plan_job(load_config(pristo_job(place, 20)), place / "pristo.job")
+    return plan(pristo_job(place, 20))
 
 
 def refuse(job: Job, target: Path) -> str:
@@ -98,7 +96,7 @@ def test_nothing_that_a_job_keeps_is_written_over(job: Job, tmp_path: Path) -> N
 
 def test_another_jobs_files_are_as_safe(job: Job, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
-    other = plan_job(load_config(watch_job(place, 5)), place / "other.job")
+    other = plan(watch_job(place, 5), job=place / "other.job")
     assert "where a job keeps" in refuse(job, other.directory / "duplicates.parquet")
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.model import Batch, Outcome, Settlement, State, Tick
-from backfill.jobdir.manifest import Bucket, Example, Facts, Manifest, SourceEntry
+from backfill.jobdir.manifest import Bucket, Example, Facts, Manifest
 from backfill.jobs.job import Job
 from backfill.ledger import Ledger
+from backfill.sources.entries import SourceEntry
 from tests.ready_files import READY
 
 BEGIN = datetime(2025, 3, 1, 8, tzinfo=UTC)

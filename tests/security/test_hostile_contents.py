@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.jobs.opening import open_job
+from backfill.api import open_job
 from tests.acceptance.program import backfill
 from tests.acceptance.wire import wire
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from backfill.api import open_job, plan
 from backfill.config import load_config
 from backfill.core.errors import BackfillError, JobError
 from backfill.core.model import Secret
-from backfill.jobs.opening import open_job, plan_job
+from backfill.jobs.opening import plan_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
 from tests.acceptance.sources import pristo_job
@@ -51,7 +52,7 @@ def test_directories_are_0700_and_files_0600_under_any_umask(tmp_path, mask):
     config = pristo_job(tmp_path, 30)
     directory = tmp_path / "pristo.job"
     with umask(mask), running_sandbox() as server:
-        job = plan_job(load_config(config), directory)
+        job = plan(config, job=directory)
         assert_private(directory)
 
         def look(_: object) -> None:
@@ -79,7 +80,7 @@ def test_a_directory_that_was_open_before_is_closed(tmp_path):
     directory = tmp_path / "pristo.job"
     directory.mkdir(mode=0o777)
     directory.chmod(0o777)
-    plan_job(load_config(config), directory)
+    plan(config, job=directory)
     assert_private(directory)
 
 
@@ -102,7 +103,7 @@ def test_a_link_in_a_jobs_place_does_not_lead_a_plan_elsewhere(tmp_path, name, t
     directory.mkdir()
     (directory / name).symlink_to(elsewhere / "kept" if to == "file" else elsewhere)
     with pytest.raises(JobError, match="is a link"):
-        plan_job(load_config(config), directory)
+        plan(config, job=directory)
     assert (elsewhere / "kept").read_text(encoding="utf-8") == "kept"
     assert modes(elsewhere) == before
     assert sorted(path.name for path in elsewhere.iterdir()) == ["kept"]

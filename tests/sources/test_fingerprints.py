@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backfill.core.errors import SourceError
-from backfill.jobdir.manifest import SourceEntry
+from backfill.sources.entries import SourceEntry
 from backfill.sources.fingerprints import check_unchanged, hash_file
 
 

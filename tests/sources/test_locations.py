@@ -9,8 +9,8 @@ import pytest
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError
-from backfill.sources.formats.unsupported_formats import READ
 from backfill.sources.locations import Location, locate
+from backfill.sources.unsupported_formats import READ
 
 
 def touch(directory: Path, *names: str) -> None:

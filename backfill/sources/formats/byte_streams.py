@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.unsupported_formats import LONGEST_START, refuse_begun
 from backfill.sources.locations import Compression, Location
+from backfill.sources.unsupported_formats import LONGEST_START, refuse_begun
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -20,9 +20,9 @@ import polars as pl
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
 from backfill.sources.formats.nested_types import kinds_differ, lossless, may_hide, widened
-from backfill.sources.formats.unsupported_formats import array_hint
 from backfill.sources.locations import Location
 from backfill.sources.schemas import MIXED, mixed, union
+from backfill.sources.unsupported_formats import array_hint
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
 

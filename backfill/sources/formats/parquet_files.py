@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.unsupported_formats import LONGEST_START, refuse_begun
 from backfill.sources.locations import Location
+from backfill.sources.unsupported_formats import LONGEST_START, refuse_begun
 
 __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 

@@ -1,0 +1,20 @@
+"""The names of the files in a job's directory.
+
+They stand at the bottom because readers of sources must pass such a directory over, and writers
+must never write into one.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LEDGER", "MANIFEST", "OWN_NAMES"]
+
+MANIFEST = "manifest.json"
+
+LEDGER = "ledger.sqlite"
+"""The ledger's name in a job's directory, which no other directory has."""
+
+OWN_NAMES = frozenset(
+    {MANIFEST, "manifest.draft", "ready", "rejected.parquet", "duplicates.parquet", "sources"}
+    | {".lock", ".preparing"}
+)
+"""What a job keeps in its directory besides its ledger and that one's companions."""

@@ -1,0 +1,25 @@
+"""What a source file was when a job was planned from it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["SourceEntry"]
+
+
+class SourceEntry(BaseModel):
+    """One source file: `name` as the user sees it, and what its content was when it was read.
+
+    `path` is an address, or relative to the configuration's directory where that says so.
+    `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
+    file is untouched; where they differ, `sha256` of its bytes decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    path: str
+    size: int
+    mtime_ns: int | None
+    sha256: str
+    rows: int
