@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
-from backfill.deliver import Halt, Settings
+from backfill.deliver import Settings, StopRequest
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobs import job as jobs_job
@@ -61,7 +61,7 @@ class Job(jobs_job.Job):
         return job_html(self.status(), self.manifest)
 
     def _watching(
-        self, settings: Settings, halt: Halt
+        self, settings: Settings, halt: StopRequest
     ) -> AbstractContextManager[jobs_job.Observer]:
         return DeliveryBar(self, settings=settings, halt=halt)
 

@@ -30,7 +30,7 @@ import aiohttp
 import httpx
 
 from backfill.core.model import Secret
-from backfill.deliver import Halt, Settings, deliver
+from backfill.deliver import Settings, StopRequest, deliver
 from backfill.deliver.http.transport import Transport
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
@@ -119,7 +119,7 @@ def backfill(url: str, directory: str, limit: int | None) -> dict[str, Any]:
                     destination=destination(manifest.destination),
                     credential=Secret("key"),
                     settings=Settings(base_url=url, rate=1e6, limit=limit),
-                    halt=Halt(),
+                    halt=StopRequest(),
                     transport=transport,
                 )
                 await transport.aclose()

@@ -52,7 +52,7 @@ class Checked:
     rules: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, raw: pl.Expr, steps: Steps) -> Checked:
+    def from_steps(cls, raw: pl.Expr, steps: Steps) -> Checked:
         """The steps, begun with a raw value."""
         packed = pl.struct(raw.alias("raw"))
         for stage in steps.stages:

@@ -20,7 +20,7 @@ from backfill.checks.times import check_time
 from backfill.checks.uuids import check_uuid
 from backfill.config import Rules
 from backfill.destinations import AnyOf, Field, Kind, TargetAgrees
-from backfill.sources.schemas import MIXED, apart
+from backfill.sources.schemas import MIXED, split_mixed
 
 __all__ = ["check", "cross_rules", "required_rule", "warned"]
 
@@ -41,14 +41,16 @@ def check(
     is null; a text that breaks a rule keeps its value, so that people can see it.
     """
     if field.kind is Kind.TIME and dtype == MIXED:
-        raw, dtype = pl.coalesce(*apart(raw)), pl.String()  # JSON is no time in any form
+        raw, dtype = pl.coalesce(*split_mixed(raw)), pl.String()  # JSON is no time in any form
     if field.kind is Kind.TIME:
         steps = check_time(dtype, timezone=timezone, now=now, formats=time_format)
-        return Checked.of(raw, steps)
+        return Checked.from_steps(raw, steps)
     text = as_text(pl.field("raw"), dtype, timezone=timezone)
     steps = _canonical(field, rules)
     stages = ({"text": text.value, **dict(text.broken)}, *steps.stages)
-    return Checked.of(raw, Steps(stages, (*(rule for rule, _ in text.broken), *steps.rules)))
+    return Checked.from_steps(
+        raw, Steps(stages, (*(rule for rule, _ in text.broken), *steps.rules))
+    )
 
 
 def _canonical(field: Field, rules: Rules) -> Steps:

@@ -12,7 +12,7 @@ import polars as pl
 
 from backfill.checks.checked import Broken, absent
 from backfill.sources.canonical_text import clock_written, float_written, moment_written
-from backfill.sources.schemas import MIXED, apart
+from backfill.sources.schemas import MIXED, split_mixed
 from backfill.sources.timestamps import in_calendar, placed, zoned_in_utc
 
 __all__ = ["Text", "as_text"]
@@ -45,7 +45,7 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
       durations and objects, which no standard writes as text in one way, break `type`.
     """
     if dtype == MIXED:
-        text, nested = apart(raw)
+        text, nested = split_mixed(raw)
         return Text(_present(text).value, (("nested", nested.is_not_null()),))
     if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
         return _present(raw.cast(pl.String))

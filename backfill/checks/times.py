@@ -128,15 +128,15 @@ def _judged(timezone: str | None, now: datetime) -> tuple[Stage, ...]:
     there = absent(local, NAIVE) if timezone is None else placed(local, timezone)
     moment, inside = pl.field("moment"), pl.field("inside")
     lost = local.is_not_null() & moment.is_null()
-    nobody = pl.lit(value=False)
+    never = pl.lit(value=False)
     return (
         {"moment": pl.coalesce(fixed, there)},
         {"inside": moment.is_between(FIRST, LAST)},
         {
             "value": pl.when(inside).then(moment).dt.replace_time_zone("UTC"),
             "format": pl.field("given") & local.is_null() & fixed.is_null() & ~_so(beyond),
-            "timezone": lost if timezone is None else nobody,
-            "nonexistent": nobody if timezone is None else lost,
+            "timezone": lost if timezone is None else never,
+            "nonexistent": never if timezone is None else lost,
             "range": _so(beyond) | ~inside,
             "future": inside & (moment > pl.lit(now.astimezone(UTC).replace(tzinfo=None))),
         },

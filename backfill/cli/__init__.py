@@ -72,10 +72,10 @@ for _command in (
     _group.add_command(with_logging(_command))
 
 
-def _tell_script(words: str, code: int) -> None:
+def _tell_script(message: str, code: int) -> None:
     """A script that asked for an object gets one, also where its command line was not read."""
     if "--json" in sys.argv[1:]:
-        print_error(words, code)
+        print_error(message, code)
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
     except click.Abort:
         code = 130
         command = shlex.join(["backfill", *sys.argv[1:]])
-        click.echo(f"interrupted; this goes on: {command}", err=True)
+        click.echo(f"interrupted; resume with: {command}", err=True)
         _tell_script("interrupted", code)
     except click.ClickException as error:
         code = error.exit_code

@@ -44,7 +44,7 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
     somewhere = not is_here(settings.base_url) or before is not None
     if not (ask and somewhere and sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    if click.confirm("Go on?", err=True):
+    if click.confirm("Continue?", err=True):
         return True
     click.echo("Nothing was sent.", err=True)
     return False

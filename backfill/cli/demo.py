@@ -40,7 +40,7 @@ def demo(directory: Path) -> None:
     record is to be seen. Nothing leaves the machine, and no credential is needed.
     """
     from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
-    from backfill.cli.run import halting_on_signals  # noqa: PLC0415
+    from backfill.cli.run import stop_on_signals  # noqa: PLC0415
     from backfill.cli.text import print_status, program  # noqa: PLC0415
     from backfill.core.errors import BackfillError  # noqa: PLC0415
     from backfill.core.model import Secret  # noqa: PLC0415
@@ -59,7 +59,7 @@ def demo(directory: Path) -> None:
             with PlanBar(lines=True) as bar:
                 job = plan(directory / name, progress=bar)
             with (
-                halting_on_signals() as halt,
+                stop_on_signals() as halt,
                 DeliveryBar(job, halt=halt, lines=True) as observe,
             ):
                 status = job.run(

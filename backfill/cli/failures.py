@@ -46,10 +46,10 @@ class Guarded(click.Group):
                 _let_go_of_stdout()
                 context.exit(context.meta.get(_CODE, 0))
             code = getattr(error, "exit_code", BackfillError.exit_code)
-            words = _words(error, verbose=is_verbose(context))
-            _tell(error, words)
+            message = _words(error, verbose=is_verbose(context))
+            _tell(error, message)
             if asks_for_json(context) and _CODE not in context.meta:
-                print_error(words, code, error)
+                print_error(message, code, error)
             _let_go_of_stdout()
             context.exit(code)
         return result
@@ -84,22 +84,22 @@ def _words(error: BaseException, *, verbose: bool) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}"
     what = "".join(traceback.format_exception_only(error)).strip()
-    words = f"a fault of backfill itself: {what}\n  Please report it"
-    return words + ("." if verbose else ", with what --verbose adds to this.")
+    message = f"internal error: {what}\n  Please report it"
+    return message + ("." if verbose else ", with what --verbose adds to this.")
 
 
-def _tell(error: BaseException, words: str) -> None:
+def _tell(error: BaseException, message: str) -> None:
     """The words on standard error; the log has the whole of what nobody expected."""
     if log.hasHandlers():  # without one Python would write it to standard error as well
-        log.error("%s", words, exc_info=None if isinstance(error, BackfillError) else error)
+        log.error("%s", message, exc_info=None if isinstance(error, BackfillError) else error)
     title = click.style("error:", fg="red", bold=True)
     with contextlib.suppress(OSError):
-        click.echo(f"{title} {words}", err=True)
+        click.echo(f"{title} {message}", err=True)
 
 
-def print_error(words: str, code: int, error: BaseException | None = None) -> None:
+def print_error(message: str, code: int, error: BaseException | None = None) -> None:
     """What a script reads in the place of the object that it asked for."""
-    parts = {"message": words, "where": None, "hint": None}
+    parts = {"message": message, "where": None, "hint": None}
     if isinstance(error, BackfillError):
         parts = {"message": error.message, "where": error.where, "hint": error.hint}
     with contextlib.suppress(OSError):

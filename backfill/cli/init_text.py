@@ -10,7 +10,7 @@ import click
 
 from backfill.core.terminal import printable
 from backfill.discover import Draft
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 
 __all__ = ["print_draft"]
 
@@ -51,6 +51,6 @@ def print_draft(draft: Draft, target: Path) -> None:
     click.echo(f"\n{after}{click.style(f'backfill plan {shlex.quote(str(target))}', bold=True)}")
 
 
-def _source(column: Look, *, table: bool) -> str:
+def _source(column: ColumnProfile, *, table: bool) -> str:
     name = f"{column.side}.{column.name}"
     return f"a table of {name}" if table else name

@@ -21,9 +21,9 @@ from backfill.cli.options import (
 from backfill.core.model import StopKind
 
 if TYPE_CHECKING:
-    from backfill.deliver import Halt
+    from backfill.deliver import StopRequest
 
-__all__ = ["halting_on_signals", "run"]
+__all__ = ["run", "stop_on_signals"]
 
 
 @click.command(
@@ -66,7 +66,7 @@ def run(
     if not announce(found, settings, ask=not yes):
         context.exit(StopKind.INTERRUPTED.exit_code)
     with (
-        halting_on_signals() as halt,
+        stop_on_signals() as halt,
         DeliveryBar(found, settings=settings, halt=halt, quiet=quiet, lines=True) as observe,
     ):
         status = found.run(observe=observe, halt=halt, credential=credential, **changes)
@@ -81,7 +81,7 @@ def run(
 
 
 @contextmanager
-def halting_on_signals() -> Iterator[Halt]:
+def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly halt; a second one leaves at once.
 
     A terminal that closes hangs up more than once, its shell for one and the kernel for another,
@@ -89,10 +89,10 @@ def halting_on_signals() -> Iterator[Halt]:
     stays so: a shell starts what runs in the background like that, and a Ctrl-C there is meant
     for others.
     """
-    from backfill.deliver import Halt  # noqa: PLC0415
-    from backfill.progress.bars import someone_looks_on  # noqa: PLC0415
+    from backfill.deliver import StopRequest  # noqa: PLC0415
+    from backfill.progress.bars import is_interactive  # noqa: PLC0415
 
-    halt = Halt()
+    halt = StopRequest()
     kinds = {
         signal.SIGINT: StopKind.INTERRUPTED,
         signal.SIGTERM: StopKind.TERMINATED,
@@ -110,8 +110,8 @@ def halting_on_signals() -> Iterator[Halt]:
         received.append(number)
         with suppress(OSError):  # a terminal that hung up takes no words
             # A bar on a terminal is cleared first; it comes back below.
-            os.write(2, b"\r\x1b[J" if someone_looks_on() else b"\n")
-            os.write(2, b"finishing what is in flight; once more leaves at once\n")
+            os.write(2, b"\r\x1b[J" if is_interactive() else b"\n")
+            os.write(2, b"stopping: waiting for requests in flight; Ctrl-C again quits at once\n")
         halt.request(kinds[signal.Signals(number)])
 
     heard = [number for number in kinds if signal.getsignal(number) is not signal.SIG_IGN]

@@ -44,7 +44,7 @@ def resolve(job: str, resend: bool, delivered: bool, failed: bool) -> None:
     from backfill.jobs.opening import open_job  # noqa: PLC0415
 
     if resend + delivered + failed != 1:
-        raise click.UsageError("say one of --resend, --delivered, --failed")
+        raise click.UsageError("specify exactly one of --resend, --delivered, --failed")
     found = open_job(job)
     to: Literal["resend", "delivered", "failed"]
     to, state = ("resend", "pending") if resend else ("failed", "failed")

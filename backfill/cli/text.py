@@ -54,7 +54,7 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
     width = len(f"{books.input:,}")
     click.echo(f"  {'input':<10} {books.input:>{width},}")
     for state in State:
-        count = books.of(state)
+        count = books.count(state)
         line = f"  {state:<10} {count:>{width},}"
         if count:
             meaning = click.style(state.meaning, dim=True)

@@ -130,11 +130,11 @@ def unquoted(name: str, value: Any) -> str | None:
     """
     path = [name]
     while isinstance(value, dict) and value and "." not in name:
-        strange = next((key for key in value if key not in _KEYS), None)
-        if strange is None:
+        unknown_key = next((key for key in value if key not in _KEYS), None)
+        if unknown_key is None:
             break
-        path.append(str(strange))
-        value = value[strange]
+        path.append(str(unknown_key))
+        value = value[unknown_key]
     if len(path) == 1:
         return None
     whole = ".".join(path)

@@ -65,7 +65,7 @@ def config_from_mapping(
         return Config.model_validate({**content, "directory": directory, "path": path})
     except ValidationError as error:
         lines = [explained(each, Config) for each in error.errors()]
-        raise ConfigError("\n  ".join(["is not right:", *lines]), where=where) from None
+        raise ConfigError("\n  ".join(["invalid configuration:", *lines]), where=where) from None
 
 
 def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:

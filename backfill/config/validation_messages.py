@@ -61,10 +61,10 @@ def explained(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{place}: unknown key. {hint or ''}".rstrip()
     if error["type"] == "missing":
         return f"{place}: is missing"
-    words = in_words(error)
+    message = in_words(error)
     if names[:1] == ["fields"] and len(names) == 2:
-        words = unquoted(name, error["input"]) or words
-    return f"{place}: {words}" if place else words
+        message = unquoted(name, error["input"]) or message
+    return f"{place}: {message}" if place else message
 
 
 def in_words(error: ErrorDetails) -> str:
@@ -85,9 +85,9 @@ def in_words(error: ErrorDetails) -> str:
 
 def _not_one_of(choices: list[str], value: Any) -> str:
     *rest, last = [f'"{each}"' for each in choices]
-    words = f"is {', '.join(rest)} or {last}, not {_shown(value)}"
+    message = f"is {', '.join(rest)} or {last}, not {_shown(value)}"
     hint = did_you_mean(value, choices) if isinstance(value, str) else None
-    return f"{words}. {hint}" if hint and hint.startswith("Did") else words
+    return f"{message}. {hint}" if hint and hint.startswith("Did") else message
 
 
 def _shown(value: Any) -> str:

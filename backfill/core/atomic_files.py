@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["put_in_place", "sync", "system_words"]
+__all__ = ["os_error_message", "put_in_place", "sync"]
 
 _PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 
@@ -44,7 +44,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def system_words(error: BaseException, directory: Path) -> str | None:
+def os_error_message(error: BaseException, directory: Path) -> str | None:
     """What the operating system says is wrong with writing into a directory, None for others."""
     if isinstance(error, OSError):
         return error.strerror or str(error)

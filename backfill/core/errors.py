@@ -45,8 +45,8 @@ class BackfillError(Exception):
         """What IPython shows: the line that was typed and the message, and nothing of our own."""
         own = str(Path(__file__).parents[1])
         frames = traceback.extract_tb(self.__traceback__)
-        theirs = list(takewhile(lambda frame: not frame.filename.startswith(own), frames))
-        shown = [line.rstrip() for line in traceback.format_list(theirs[-1:])]
+        callers = list(takewhile(lambda frame: not frame.filename.startswith(own), frames))
+        shown = [line.rstrip() for line in traceback.format_list(callers[-1:])]
         return [*shown, f"{type(self).__name__}: {self}"]
 
 

@@ -72,16 +72,16 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        return self.input == sum(self.of(state) for state in State) and all(
-            self.of(state) >= 0 for state in State
+        return self.input == sum(self.count(state) for state in State) and all(
+            self.count(state) >= 0 for state in State
         )
 
-    def of(self, state: State) -> int:
+    def count(self, state: State) -> int:
         count: int = getattr(self, state.value)
         return count
 
     def as_dict(self) -> dict[str, int]:
-        return {"input": self.input, **{state.value: self.of(state) for state in State}}
+        return {"input": self.input, **{state.value: self.count(state) for state in State}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from backfill.deliver.run.run import REACHED, Settings, deliver
 from backfill.deliver.run.run_metrics import Snapshot
-from backfill.deliver.run.stopping import Halt
+from backfill.deliver.run.stopping import StopRequest
 
-__all__ = ["REACHED", "Halt", "Settings", "Snapshot", "deliver"]
+__all__ = ["REACHED", "Settings", "Snapshot", "StopRequest", "deliver"]

@@ -120,8 +120,8 @@ class _Watch(Destination):
             if path is None or int(path[1]) >= size:
                 continue
             index = int(path[1])
-            words = text_of(path[2], detail.get("message"))
-            bad[index] = text_of(f"{bad[index]}; {words}") if index in bad else words
+            message = text_of(path[2], detail.get("message"))
+            bad[index] = text_of(f"{bad[index]}; {message}") if index in bad else message
         return bad
 
 

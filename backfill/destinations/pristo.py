@@ -97,11 +97,11 @@ class PristoEvents(Destination):
 
     def _envelope(self, reply: Reply, content: dict[str, object]) -> Verdict:
         """A 201 holds an application-level result, which alone says whether the event stands."""
-        inner, words = content.get("status"), content.get("statusText")
+        inner, message = content.get("status"), content.get("statusText")
         if content.get("ok") is True:
             odd = text_of("application status", inner) if inner not in (200, 201) else ""
             return reply_verdict(reply, Flow.DELIVERED, reason=odd)
         if content.get("ok") is not False:
             return reply_verdict(reply, Flow.UNKNOWN, reason="201 without a readable `ok`")
         flow = Flow.AGAIN if inner in (429, 503) else Flow.FAILED
-        return reply_verdict(reply, flow, reason=text_of(inner, words))
+        return reply_verdict(reply, flow, reason=text_of(inner, message))

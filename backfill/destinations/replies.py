@@ -93,10 +93,10 @@ def text_of(*parts: object) -> str:
     Lists and objects are no words. What no terminal should be sent, and what is no valid text
     at all, is replaced.
     """
-    words = ": ".join(
+    message = ": ".join(
         str(part) for part in parts if isinstance(part, str | int | float) and part != ""
     )
-    return printable(" ".join(words[: 4 * _LONGEST_REASON].split())[:_LONGEST_REASON])
+    return printable(" ".join(message[: 4 * _LONGEST_REASON].split())[:_LONGEST_REASON])
 
 
 def id_of(value: object) -> str | None:

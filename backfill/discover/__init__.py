@@ -13,7 +13,7 @@ from backfill.config.placeholders import MARK, Question, open_questions
 from backfill.config.types import Files
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
-from backfill.discover.columns import look_at
+from backfill.discover.columns import profile_columns
 from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
 from backfill.discover.writing import Sampled, write_config
@@ -46,15 +46,19 @@ def draft_config(
     directory = target.parent
     now = datetime.now(UTC)
     here = Path()
-    mine = read_sample(Files(files=(events,)), here, "events")
-    theirs = read_sample(Files(files=(contacts,)), here, "contacts") if contacts else None
+    events_sample = read_sample(Files(files=(events,)), here, "events")
+    contacts_sample = read_sample(Files(files=(contacts,)), here, "contacts") if contacts else None
     proposal = propose(
         wanted,
-        look_at(mine.common, "events", now=now),
-        look_at(theirs.common, "contacts", now=now) if theirs else None,
+        profile_columns(events_sample.common, "events", now=now),
+        profile_columns(contacts_sample.common, "contacts", now=now) if contacts_sample else None,
     )
-    events_side = Sampled(_relative(events, directory), mine)
-    contacts_side = Sampled(_relative(contacts, directory), theirs) if contacts and theirs else None
+    events_side = Sampled(_relative(events, directory), events_sample)
+    contacts_side = (
+        Sampled(_relative(contacts, directory), contacts_sample)
+        if contacts and contacts_sample
+        else None
+    )
     text = write_config(proposal, events_side, contacts_side)
     questions = open_questions(tomllib.loads(text))
     return Draft(text, proposal, events_side, contacts_side, questions)

@@ -17,7 +17,7 @@ from backfill.config import Rules
 from backfill.destinations import Field, Kind
 from backfill.discover.dates import Written, written_form
 
-__all__ = ["Look", "Side", "look_at"]
+__all__ = ["ColumnProfile", "Side", "profile_columns"]
 
 Side = Literal["events", "contacts"]
 
@@ -32,7 +32,7 @@ _OURS = frozenset({"__file", "__row", "__raw"})
 
 
 @dataclass(frozen=True)
-class Look:
+class ColumnProfile:
     """A column as its sample shows it. Shares are of the values that are not empty.
 
     `shares` says how many values would pass a field of that kind; `unzoned` how many are times
@@ -86,7 +86,7 @@ class Look:
         return self.filled > 0 and special < 0.5 and few and (self.repeats or self.filled <= 5)
 
 
-def look_at(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[Look, ...]:
+def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[ColumnProfile, ...]:
     """Look at each column of a sample but those that are ours."""
     names = [name for name in frame.columns if name and name not in _OURS]
     columns = [frame.lazy().select(pl.col(name).alias("value")) for name in names]
@@ -133,7 +133,7 @@ def _counted(column: pl.LazyFrame, dtype: pl.DataType) -> pl.LazyFrame:
 
 def _look(
     name: str, side: Side, dtype: pl.DataType, measures: dict[str, int], counts: pl.DataFrame
-) -> Look:
+) -> ColumnProfile:
     filled = measures["filled"]
 
     def share(key: str) -> float:
@@ -142,7 +142,7 @@ def _look(
     shares = {kind: share(kind.value) for kind in _KINDS}
     known = shares[Kind.TIME] + share("unzoned")
     textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
-    return Look(
+    return ColumnProfile(
         side=side,
         name=name,
         dtype=dtype,

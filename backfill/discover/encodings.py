@@ -36,7 +36,7 @@ class Encoding:
     name: str | None
     reading: str
     lines: int = 0
-    foreign: int = 0
+    undecodable: int = 0
     common: tuple[int, ...] = ()
     header: bool = False
 
@@ -48,7 +48,7 @@ class Encoding:
     def __str__(self) -> str:
         shown = ", ".join(f"{byte:02x}" for byte in self.common)
         are = "line is" if self.lines == 1 else "lines are"
-        return f"{self.foreign:,} of {self.lines:,} sampled {are} not UTF-8 (bytes {shown})"
+        return f"{self.undecodable:,} of {self.lines:,} sampled {are} not UTF-8 (bytes {shown})"
 
 
 def is_utf16(location: Location) -> bool:
@@ -66,7 +66,7 @@ def encoding_of(files: Iterable[tuple[str, Location]], *, most: int) -> Encoding
 
     Where more lines are UTF-8 beyond ASCII, or where few are anything else, the name is UTF-8.
     """
-    lines = foreign = beyond = 0
+    lines = undecodable = beyond = 0
     header = False
     counts: Counter[int] = Counter()
     for path, location in files:
@@ -83,17 +83,17 @@ def encoding_of(files: Iterable[tuple[str, Location]], *, most: int) -> Encoding
                 continue
             wrong = _not_utf8(line)
             counts.update(wrong)
-            foreign += bool(wrong)
+            undecodable += bool(wrong)
             beyond += not wrong
             header = header or (bool(wrong) and number == 0 and location.format == "csv")
-    if not foreign:
+    if not undecodable:
         return None
-    asked = header or (foreign >= _SOME * lines and foreign > beyond)
+    asked = header or (undecodable >= _SOME * lines and undecodable > beyond)
     reading = "windows-1252" if not counts.keys() & set(_UNKNOWN) else "latin-1"
     common = tuple(byte for byte, _ in counts.most_common(_SHOWN))
     if not asked:
-        return Encoding("utf-8", "utf-8", lines, foreign, common)
-    return Encoding(None, reading, lines, foreign, common, header)
+        return Encoding("utf-8", "utf-8", lines, undecodable, common)
+    return Encoding(None, reading, lines, undecodable, common, header)
 
 
 def _not_utf8(line: bytes) -> list[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from backfill.destinations import Kind
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.spellings import JOIN_KEYS, closeness
 
 __all__ = ["Join", "find_join"]
@@ -18,8 +18,8 @@ __all__ = ["Join", "find_join"]
 class Join:
     """Two columns that hold the same ids. Counts are of distinct values in the samples."""
 
-    events: Look
-    contacts: Look
+    events: ColumnProfile
+    contacts: ColumnProfile
     found: int  # of the events' values, those that the contacts have too
 
     @property
@@ -28,7 +28,7 @@ class Join:
         return self.contacts.filled - len(self.contacts.values)
 
 
-def find_join(events: Sequence[Look], contacts: Sequence[Look]) -> Join | None:
+def find_join(events: Sequence[ColumnProfile], contacts: Sequence[ColumnProfile]) -> Join | None:
     """The pair of columns that most likely join the two sides, by names and common values.
 
     The contacts' column has to tell contacts apart: codes such as a country, which every file
@@ -36,35 +36,35 @@ def find_join(events: Sequence[Look], contacts: Sequence[Look]) -> Join | None:
     both are known spellings, since the samples of two large files may have nothing in common.
     """
     best: tuple[float, Join] | None = None
-    for mine in events:
-        for theirs in contacts:
-            join = _join(mine, theirs)
+    for event in events:
+        for contact in contacts:
+            join = _join(event, contact)
             score = _score(join) if join is not None else 0.0
             if join is not None and score > 0 and (best is None or score > best[0]):
                 best = (score, join)
     return best[1] if best else None
 
 
-def _join(mine: Look, theirs: Look) -> Join | None:
-    if not mine.filled or not theirs.filled or len(theirs.values) * 2 < theirs.filled:
+def _join(event: ColumnProfile, contact: ColumnProfile) -> Join | None:
+    if not event.filled or not contact.filled or len(contact.values) * 2 < contact.filled:
         return None
-    if mine.timed > 0.5 and mine.number < 0.5:
+    if event.timed > 0.5 and event.number < 0.5:
         return None
-    return Join(mine, theirs, int(_ids(mine).is_in(_ids(theirs).implode()).sum()))
+    return Join(event, contact, int(_ids(event).is_in(_ids(contact).implode()).sum()))
 
 
-def _ids(look: Look) -> pl.Series:
+def _ids(profile: ColumnProfile) -> pl.Series:
     """The values as they meet when the sides are joined: UUIDs in either case."""
-    return look.values.str.to_lowercase() if look.share(Kind.UUID) > 0.5 else look.values
+    return profile.values.str.to_lowercase() if profile.share(Kind.UUID) > 0.5 else profile.values
 
 
 def _score(join: Join) -> float:
-    mine, theirs = join.events, join.contacts
-    named = closeness(mine.name, JOIN_KEYS), closeness(theirs.name, JOIN_KEYS)
-    overlap = join.found / len(mine.values)
-    same = mine.name.lower() == theirs.name.lower() and mine.name.lower() != "id"
+    event, contact = join.events, join.contacts
+    named = closeness(event.name, JOIN_KEYS), closeness(contact.name, JOIN_KEYS)
+    overlap = join.found / len(event.values)
+    same = event.name.lower() == contact.name.lower() and event.name.lower() != "id"
     if overlap < 0.5 and not (all(named) or (same and join.found)):
         return 0.0
     # In events, an id that never comes back more likely names the event itself.
-    once = 0.0 if mine.repeats else 0.5
+    once = 0.0 if event.repeats else 0.5
     return overlap + sum(named) / 2 + (0.3 if same else 0) - once

@@ -7,7 +7,7 @@ import re
 import polars as pl
 
 from backfill.destinations import Field, Kind
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.toml_text import quoted
 
 __all__ = ["percent", "reason", "summary", "time_format"]
@@ -32,7 +32,7 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def reason(field: Field, column: Look) -> str:
+def reason(field: Field, column: ColumnProfile) -> str:
     """What the sampled values say about a column as the source of a field."""
     kind = Kind.PHONE if field.kind is Kind.TARGET else field.kind
     if kind in _CALLED:
@@ -49,7 +49,7 @@ def reason(field: Field, column: Look) -> str:
     return "by its name"
 
 
-def summary(column: Look) -> str:
+def summary(column: ColumnProfile) -> str:
     """What an unused column holds."""
     if column.dtype.is_nested():
         return "nested; it needs an { sql = … } that takes one value out of it"
@@ -69,7 +69,7 @@ def summary(column: Look) -> str:
     return f"text of up to {column.longest:,} characters"
 
 
-def time_format(column: Look) -> str:
+def time_format(column: ColumnProfile) -> str:
     """How the times of a column are written."""
     if column.written is not None:
         return "times without a zone"
@@ -82,11 +82,11 @@ def time_format(column: Look) -> str:
     return f"times, {percent(column.unzoned)} of them without a zone"
 
 
-def _values(column: Look) -> str:
+def _values(column: ColumnProfile) -> str:
     return f"{column.filled:,} sampled values"
 
 
-def _examples(column: Look) -> str:
+def _examples(column: ColumnProfile) -> str:
     """Some values of a column of codes; what people wrote stays in their file."""
     shown = column.common[:3]
     if column.distinct > _CODES or any(re.search(r"\s", v) or len(v) > 24 for v, _ in shown):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from backfill.destinations import AnyOf, Destination, Field, Kind
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.joins import Join, find_join
 from backfill.discover.spellings import TIMES, closeness, spellings_of
 
@@ -29,7 +29,7 @@ class Match:
     """
 
     field: Field
-    column: Look | None
+    column: ColumnProfile | None
     table: tuple[tuple[str, int, str | None], ...] = ()
     more: int = 0
 
@@ -41,19 +41,21 @@ class Proposal:
     destination: Destination
     join: Join | None
     joined: bool  # whether there is a contacts file at all
-    time: Look | None
+    time: ColumnProfile | None
     matches: tuple[Match, ...]
-    unused: tuple[Look, ...]
+    unused: tuple[ColumnProfile, ...]
     namespace: bool  # ids are no UUIDs
-    events: tuple[Look, ...] = field(repr=False, default=())
-    contacts: tuple[Look, ...] = field(repr=False, default=())
+    events: tuple[ColumnProfile, ...] = field(repr=False, default=())
+    contacts: tuple[ColumnProfile, ...] = field(repr=False, default=())
 
     def match(self, name: str) -> Match | None:
         return next((each for each in self.matches if each.field.name == name), None)
 
 
 def propose(
-    destination: Destination, events: Sequence[Look], contacts: Sequence[Look] | None = None
+    destination: Destination,
+    events: Sequence[ColumnProfile],
+    contacts: Sequence[ColumnProfile] | None = None,
 ) -> Proposal:
     """Match the columns of both sides to a destination's fields."""
     return _Matching(destination, tuple(events), tuple(contacts or ())).proposal(
@@ -63,7 +65,10 @@ def propose(
 
 class _Matching:
     def __init__(
-        self, destination: Destination, events: tuple[Look, ...], contacts: tuple[Look, ...]
+        self,
+        destination: Destination,
+        events: tuple[ColumnProfile, ...],
+        contacts: tuple[ColumnProfile, ...],
     ) -> None:
         self.destination = destination
         self.events = events
@@ -115,23 +120,23 @@ class _Matching:
             contacts=self.contacts,
         )
 
-    def _take(self, *columns: Look | None) -> None:
+    def _take(self, *columns: ColumnProfile | None) -> None:
         self.taken |= {(each.side, each.name) for each in columns if each is not None}
 
-    def _time(self) -> Look | None:
+    def _time(self) -> ColumnProfile | None:
         """The best named column of times; without a name, one of written times and no number.
 
         Where no column holds times in a known form, one that is written in a common one.
         """
 
-        def score(each: Look) -> float:
+        def score(each: ColumnProfile) -> float:
             share = each.share(Kind.TIME)
             named = closeness(each.name, TIMES)
             if share < _LIKELY or (not named and (share < _SURE or each.epoch > 0)):
                 return 0.0
             return share + 2 * named
 
-        def score_written(each: Look) -> float:
+        def score_written(each: ColumnProfile) -> float:
             named = closeness(each.name, TIMES)
             if each.written is None or each.timed < (_LIKELY if named else _SURE):
                 return 0.0
@@ -139,13 +144,13 @@ class _Matching:
 
         return _highest(self.events, score) or _highest(self.events, score_written)
 
-    def _identity(self, wanted: Field) -> Look | None:
+    def _identity(self, wanted: Field) -> ColumnProfile | None:
         """The column of a contact's id: the join key, another id of the contact, or a column of
         the events in which ids come back.
         """
         spellings = spellings_of(wanted)
 
-        def score(each: Look) -> float:
+        def score(each: ColumnProfile) -> float:
             share = each.share(Kind.UUID)
             named = closeness(each.name, spellings)
             joins = self.join is not None and each is self.join.events
@@ -158,7 +163,7 @@ class _Matching:
         best = _highest((*self.events, *self.contacts), score)
         if best is not None:
             return best
-        other: Look | None
+        other: ColumnProfile | None
         if self.join is not None:
             other = self.join.events
         else:
@@ -189,7 +194,7 @@ class _Matching:
                 self._take(column)
         return found
 
-    def _score(self, wanted: Field, column: Look) -> float:
+    def _score(self, wanted: Field, column: ColumnProfile) -> float:
         if not column.filled:
             return 0.0
         of_person = wanted.name.startswith(("contact.", "target."))
@@ -224,12 +229,12 @@ class _Matching:
         return Match(wanted, column, table, more=column.distinct - len(table))
 
 
-def _of_event(column: Look) -> bool:
+def _of_event(column: ColumnProfile) -> bool:
     """In events, a bare `id` that never comes back names the event and no contact."""
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
 
 
-def _fits(wanted: Field, column: Look) -> float:
+def _fits(wanted: Field, column: ColumnProfile) -> float:
     """The share of a column's values that a field would take, as far as a sample can tell."""
     match wanted.kind:
         case Kind.TARGET | Kind.PHONE:
@@ -251,7 +256,7 @@ def _fits(wanted: Field, column: Look) -> float:
             return column.share(wanted.kind)
 
 
-def resembles(wanted: Field, column: Look) -> bool:
+def resembles(wanted: Field, column: ColumnProfile) -> bool:
     """Whether a column comes near enough to a field to be named as a possible answer."""
     if closeness(column.name, spellings_of(wanted)):
         return True
@@ -260,7 +265,7 @@ def resembles(wanted: Field, column: Look) -> bool:
     return _fits(wanted, column) > 0.1
 
 
-def _tells(wanted: Field, column: Look) -> float:
+def _tells(wanted: Field, column: ColumnProfile) -> float:
     """The share of values that tell what they are even under a name that does not."""
     match wanted.kind:
         case Kind.TARGET | Kind.PHONE:
@@ -272,7 +277,9 @@ def _tells(wanted: Field, column: Look) -> float:
     return 0.0
 
 
-def _highest(columns: Iterable[Look], score: Callable[[Look], float]) -> Look | None:
+def _highest(
+    columns: Iterable[ColumnProfile], score: Callable[[ColumnProfile], float]
+) -> ColumnProfile | None:
     """The column with the highest score above zero; the first of equals."""
     scored = [(score(each), each) for each in columns]
     best = max((points for points, _ in scored), default=0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from backfill.config.placeholders import MARK
 from backfill.destinations import Field, Kind
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.dates import Written
 from backfill.discover.phrases import percent, reason, summary, time_format
 from backfill.discover.proposal import Match, Proposal, resembles
@@ -107,7 +107,7 @@ def _files(side: Sampled) -> list[Line]:
     encoding = side.sample.encoding
     if encoding is not None and encoding.asked:
         lines.append(("encoding", quoted(MARK), str(encoding)))
-    elif encoding is not None and not encoding.foreign:
+    elif encoding is not None and not encoding.undecodable:
         lines.append(("encoding", quoted(encoding.reading), "by the byte order mark"))
     return lines
 
@@ -122,7 +122,7 @@ def _remarks(side: Sampled) -> list[str]:
             f"What is not ASCII{' in the names of columns' if encoding.header else ''} stands"
             f' below as "{encoding.reading}" reads it; look at it once more with your answer.'
         )
-    elif encoding is not None and encoding.foreign:
+    elif encoding is not None and encoding.undecodable:
         notes += _wrapped(f"{encoding}: such rows are rejected. Is the encoding another one?")
         notes.append('# encoding = "windows-1252"')
     if side.sample.partial:
@@ -166,7 +166,7 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
     return ["[events]", *_aligned(lines), *_remarks(events), *notes]
 
 
-def _written_form(time: Look, written: Written) -> tuple[str, str]:
+def _written_form(time: ColumnProfile, written: Written) -> tuple[str, str]:
     """The value of `time_format` and its comment."""
     if written.other:
         return quoted(MARK), "which number is the day, and which the month"
@@ -336,12 +336,12 @@ def _rest(proposal: Proposal) -> list[str]:
     ]
 
 
-def _own(column: Look) -> str:
+def _own(column: ColumnProfile) -> str:
     """A column of one side, where only that side's can stand."""
     plain = re.fullmatch(r"\w+", column.name)
     return quoted(column.name if plain else f"{column.side}.{column.name}")
 
 
-def _column(proposal: Proposal, column: Look) -> str:
+def _column(proposal: Proposal, column: ColumnProfile) -> str:
     """A column as [fields] names it: with its side, unless there is one side and a plain name."""
     return quoted(f"{column.side}.{column.name}") if proposal.joined else _own(column)

@@ -14,7 +14,7 @@ from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, ReadOnlyError
 from backfill.core.job_files import LEDGER
 from backfill.core.model import Secret, State, Stop
-from backfill.deliver import Halt, Settings, Snapshot, deliver
+from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.destinations import Destination, destination
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
@@ -26,14 +26,14 @@ from backfill.jobs.planning import locked, refuse_change
 from backfill.jobs.run_history import (
     check_current,
     last_base_url,
-    remember_decision,
-    remember_end,
-    remember_start,
+    record_decision,
+    record_end,
+    record_start,
     standing,
 )
 from backfill.jobs.settings import delivery_for, settings_for
 from backfill.jobs.status import Status
-from backfill.jobs.thread_runner import await_own_thread, run_in_own_thread
+from backfill.jobs.thread_runner import await_in_thread, run_in_thread
 from backfill.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Job:
         self,
         *,
         observe: Observer | None = None,
-        halt: Halt | None = None,
+        halt: StopRequest | None = None,
         credential: Secret | None = None,
         **changes: Any,
     ) -> Status:
@@ -153,14 +153,14 @@ class Job:
         The credential comes from the environment unless it is given. An interrupt finishes what
         is in flight, records it and returns; a second one is raised at once.
         """
-        halt = halt or Halt()
-        return run_in_own_thread(partial(self._watched, observe, halt, credential, changes), halt)
+        halt = halt or StopRequest()
+        return run_in_thread(partial(self._watched, observe, halt, credential, changes), halt)
 
     async def run_async(
         self,
         *,
         observe: Observer | None = None,
-        halt: Halt | None = None,
+        halt: StopRequest | None = None,
         credential: Secret | None = None,
         **changes: Any,
     ) -> Status:
@@ -169,14 +169,14 @@ class Job:
         `observe` is called in another thread. A cancellation finishes what is in flight, records
         it, and is raised then.
         """
-        halt = halt or Halt()
+        halt = halt or StopRequest()
         run = partial(self._watched, observe, halt, credential, changes)
-        return await await_own_thread(run, halt)
+        return await await_in_thread(run, halt)
 
     async def _watched(
         self,
         observe: Observer | None,
-        halt: Halt,
+        halt: StopRequest,
         credential: Secret | None,
         changes: Mapping[str, Any],
     ) -> Status:
@@ -186,19 +186,19 @@ class Job:
         with watching as observer:
             return await self._run(observer, halt, credential, settings)
 
-    def _watching(self, settings: Settings, halt: Halt) -> AbstractContextManager[Observer]:
+    def _watching(self, settings: Settings, halt: StopRequest) -> AbstractContextManager[Observer]:
         """Who observes a run for which nobody else was named: here, no one."""
         del settings, halt
         return nullcontext(_look_away)
 
     async def _run(
-        self, observe: Observer, halt: Halt, credential: Secret, settings: Settings
+        self, observe: Observer, halt: StopRequest, credential: Secret, settings: Settings
     ) -> Status:
         with self._alone(unchanged=True) as ledger:
             audit(self.directory, self.manifest, ledger)
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()
-            remember_start(ledger, settings.base_url)
+            record_start(ledger, settings.base_url)
             log.info("%s: sending to %s", self.directory, settings.base_url)
             started = time.monotonic()
             stop = await deliver(
@@ -211,7 +211,7 @@ class Job:
                 halt=halt,
                 observe=observe,
             )
-            remember_end(ledger, time.monotonic() - started, stop)
+            record_end(ledger, time.monotonic() - started, stop)
             status = self._status(ledger, running=False, stop=stop)
         log.info(
             "%s: %s",
@@ -227,7 +227,7 @@ class Job:
         """Make failed records pending again. Returns how many."""
         with self._alone() as ledger:
             count = ledger.retry()
-            remember_decision(ledger)
+            record_decision(ledger)
             return count
 
     def resolve(self, to: Literal["resend", "delivered", "failed"]) -> int:
@@ -241,7 +241,7 @@ class Job:
             raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
         with self._alone() as ledger:
             count = ledger.resolve(states[to])
-            remember_decision(ledger)
+            record_decision(ledger)
             return count
 
     # --- parts -----------------------------------------------------------------------------
@@ -270,7 +270,7 @@ class Job:
             except (BusyError, ReadOnlyError) as error:
                 running = isinstance(error, BusyError)
                 check_current(self.directory, self.manifest)
-                ledger = stack.enter_context(closing(Ledger.look(self.directory / LEDGER)))
+                ledger = stack.enter_context(closing(Ledger.open_readonly(self.directory / LEDGER)))
             yield ledger, running
 
     def _status(self, ledger: Ledger, *, running: bool, stop: Stop | None = None) -> Status:
@@ -296,7 +296,7 @@ class Job:
             frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
                 frame = frame.drop("_raw")
-            yield frame, books.input if wanted is None else books.of(wanted)
+            yield frame, books.input if wanted is None else books.count(wanted)
 
     def _frame(self, name: str) -> pl.DataFrame:
         import polars as pl  # noqa: PLC0415

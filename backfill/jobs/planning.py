@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from backfill.config import Config, Files
-from backfill.core.atomic_files import sync, system_words
+from backfill.core.atomic_files import os_error_message, sync
 from backfill.core.errors import (
     BackfillError,
     BusyError,
@@ -126,7 +126,7 @@ def _sent(directory: Path) -> bool:
     """Whether a request of the job ever reached a server, as far as its ledger knows."""
     ledger = Ledger.open(directory / LEDGER)
     try:
-        return ledger.recall(REACHED) is not None or any(ledger.counts().values())
+        return ledger.get_meta(REACHED) is not None or any(ledger.counts().values())
     finally:
         ledger.close()
 
@@ -162,17 +162,17 @@ def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
         ) from error
 
 
-def _refuse_strangers(directory: Path) -> None:
+def _refuse_unknown_files(directory: Path) -> None:
     """Never plan into a directory that holds something else."""
     families = (LEDGER, f".{LEDGER}.", "report", ".draft-", ".records-")
-    strangers = [
+    unknown_files = [
         path.name
         for path in directory.iterdir()
         if path.name not in OWN_NAMES and not path.name.startswith(families)
     ]
-    if strangers:
+    if unknown_files:
         raise JobError(
-            f"the directory holds something that is no job: {strangers[0]}",
+            f"the directory holds something that is no job: {unknown_files[0]}",
             where=str(directory),
             hint="Name an empty or new directory with --job.",
         )
@@ -209,7 +209,7 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
         )
         _make_durable(draft)
     except BaseException as error:
-        reason = system_words(error, draft)
+        reason = os_error_message(error, draft)
         shutil.rmtree(draft, ignore_errors=True)
         if reason is None:
             raise
@@ -292,7 +292,7 @@ def make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not Manifest.exists(directory):
-            _refuse_strangers(directory)
+            _refuse_unknown_files(directory)
         if directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:

@@ -105,7 +105,7 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
     be left out is for a person to say.
     """
     manifest = Manifest.read(directory)
-    ledger = Ledger.look(directory / LEDGER)
+    ledger = Ledger.open_readonly(directory / LEDGER)
     try:
         unknown = ledger.counts()[State.UNKNOWN]
         if unknown:
@@ -129,7 +129,7 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
 
 def undelivered(directory: Path) -> int:
     """How many ready records of a job are pending or failed."""
-    ledger = Ledger.look(directory / LEDGER)
+    ledger = Ledger.open_readonly(directory / LEDGER)
     try:
         return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
     finally:

@@ -19,9 +19,9 @@ from backfill.ledger import Ledger
 __all__ = [
     "check_current",
     "last_base_url",
-    "remember_decision",
-    "remember_end",
-    "remember_start",
+    "record_decision",
+    "record_end",
+    "record_start",
     "seconds_at_work",
     "standing",
 ]
@@ -62,7 +62,7 @@ def standing(
     )
     phase = _phase(books, running=running, sent=requests.sent > 0)
     if phase is Phase.STOPPED and stop is None:
-        stop = stop_from_text(ledger.recall(_STOP))
+        stop = stop_from_text(ledger.get_meta(_STOP))
     if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
         stop = None
     rate, pace = _rates(ledger, running=running)
@@ -95,31 +95,31 @@ def check_current(directory: Path, manifest: Manifest) -> None:
 
 def last_base_url(ledger: Ledger) -> str | None:
     """Where the job's last run sent records to, None before the first."""
-    return ledger.recall(_BASE_URL)
+    return ledger.get_meta(_BASE_URL)
 
 
-def remember_start(ledger: Ledger, base_url: str) -> None:
+def record_start(ledger: Ledger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
-    ledger.remember(_BASE_URL, base_url)
-    ledger.remember(_STOP, "")
-    ledger.remember(_COUNTED, json.dumps(_counted(ledger)))
-    ledger.remember(_BEFORE, json.dumps(_done(ledger)))
+    ledger.set_meta(_BASE_URL, base_url)
+    ledger.set_meta(_STOP, "")
+    ledger.set_meta(_COUNTED, json.dumps(_counted(ledger)))
+    ledger.set_meta(_BEFORE, json.dumps(_done(ledger)))
 
 
-def remember_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
+def record_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     """Note that a run of so many seconds ended, and why."""
-    before, done = json.loads(ledger.recall(_BEFORE) or "[0, 0]"), _done(ledger)
+    before, done = json.loads(ledger.get_meta(_BEFORE) or "[0, 0]"), _done(ledger)
     parts = zip(_counted(ledger), before, done, strict=True)
     counted = [earlier + now - then for earlier, then, now in parts]
-    ledger.remember(_COUNTED, json.dumps(counted))
-    ledger.remember(_BEFORE, json.dumps(done))
-    ledger.remember(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
-    ledger.remember(_STOP, stop_as_text(stop))
+    ledger.set_meta(_COUNTED, json.dumps(counted))
+    ledger.set_meta(_BEFORE, json.dumps(done))
+    ledger.set_meta(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
+    ledger.set_meta(_STOP, stop_as_text(stop))
 
 
-def remember_decision(ledger: Ledger) -> None:
+def record_decision(ledger: Ledger) -> None:
     """Note that records were settled by hand: what stopped the last run is no news any more."""
-    ledger.remember(_STOP, "")
+    ledger.set_meta(_STOP, "")
 
 
 def seconds_at_work(ledger: Ledger) -> float | None:
@@ -129,12 +129,12 @@ def seconds_at_work(ledger: Ledger) -> float | None:
 
 
 def _seconds(ledger: Ledger) -> float:
-    return float(ledger.recall(_SECONDS) or 0)
+    return float(ledger.get_meta(_SECONDS) or 0)
 
 
 def _counted(ledger: Ledger) -> list[int]:
     """Requests and records of the runs that came to their end, which those of a crash are not."""
-    known = ledger.recall(_COUNTED)
+    known = ledger.get_meta(_COUNTED)
     if known is None and _seconds(ledger):
         return _done(ledger)  # of runs from before this was noted
     return list(json.loads(known or "[0, 0]"))
@@ -193,6 +193,6 @@ def _next(
     if books.pending:
         return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
     for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
-        if books.of(state):
+        if books.count(state):
             return f"backfill records {job} --state {state} -o {state}.csv"
     return None

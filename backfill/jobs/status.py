@@ -49,7 +49,7 @@ class Status:
         return exit_code(self.stop, self.books)
 
     def __str__(self) -> str:
-        states = ", ".join(f"{self.books.of(state):,} {state}" for state in State)
+        states = ", ".join(f"{self.books.count(state):,} {state}" for state in State)
         return f"{self.job}: {self.phase}; {self.books.input:,} records: {states}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:

@@ -10,16 +10,16 @@ from typing import Generic, TypeVar
 import anyio
 
 from backfill.core.model import StopKind
-from backfill.deliver import Halt
+from backfill.deliver import StopRequest
 
-__all__ = ["await_own_thread", "run_in_own_thread"]
+__all__ = ["await_in_thread", "run_in_thread"]
 
 _Result = TypeVar("_Result")
 _EVERY = 0.5  # seconds between two looks, so that an interrupt is heard on every platform
 _AWAITED = 0.05  # the same inside a loop
 
 
-def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
+def run_in_thread(function: Callable[[], Awaitable[_Result]], halt: StopRequest) -> _Result:
     """Run an async function to its end and return what it returns, or raise what it raises.
 
     A notebook has a loop running in the calling thread, and in a script an interrupt would
@@ -39,7 +39,7 @@ def run_in_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) ->
             halt.request(StopKind.INTERRUPTED)
 
 
-async def await_own_thread(function: Callable[[], Awaitable[_Result]], halt: Halt) -> _Result:
+async def await_in_thread(function: Callable[[], Awaitable[_Result]], halt: StopRequest) -> _Result:
     """The same from inside an event loop, which stays free meanwhile.
 
     A cancellation goes to `halt`, is held back until the function has ended, and is raised then;

@@ -26,7 +26,7 @@ from backfill.core.model import (
 from backfill.ledger import statements as sql
 from backfill.ledger.file import LedgerFile
 from backfill.ledger.opening import make
-from backfill.ledger.spans import ContradictionError, Key, Reckoning, Span, reckon
+from backfill.ledger.spans import CommitPlan, ContradictionError, Key, Span, plan_commit
 from backfill.ledger.sqlite_errors import plain_words
 from backfill.ledger.writing import add_tick, write_change
 
@@ -84,7 +84,7 @@ class Ledger:
         return ledger
 
     @classmethod
-    def look(cls, path: Path) -> Ledger:
+    def open_readonly(cls, path: Path) -> Ledger:
         """Open a ledger to read it, also beside a process that works with it.
 
         It changes nothing. What is in flight counts as pending.
@@ -124,7 +124,7 @@ class Ledger:
             return
         try:
             with self._file.turn:
-                change = reckon(settled, started, flights=self._flights, tail=self._tail)
+                change = plan_commit(settled, started, flights=self._flights, tail=self._tail)
                 with self._file.transaction() as connection:
                     write_change(connection, change, self._clock())
                     if tick is not None:
@@ -137,7 +137,7 @@ class Ledger:
                 hint="This is a fault of the program; nothing of this step was written.",
             ) from error
 
-    def _follow(self, settled: Sequence[Settlement], change: Reckoning) -> None:
+    def _follow(self, settled: Sequence[Settlement], change: CommitPlan) -> None:
         """Follow in memory what is now in the file."""
         for settlement in settled:
             del self._flights[settlement.batch.bucket, settlement.batch.lane]
@@ -282,10 +282,10 @@ class Ledger:
 
         Where the clock was set back since, no longer from now than was asked for then.
         """
-        until = float(self.recall(_QUIET) or 0)
+        until = float(self.get_meta(_QUIET) or 0)
         if not until:
             return until
-        return until - max(0.0, float(self.recall(_ASKED) or 0) - self._clock())
+        return until - max(0.0, float(self.get_meta(_ASKED) or 0) - self._clock())
 
     def set_quiet_until(self, epoch: float) -> None:
         """Remember before when nothing may be sent, in seconds since the epoch."""
@@ -293,12 +293,12 @@ class Ledger:
             connection.execute(sql.REMEMBER, (_QUIET, repr(float(epoch))))
             connection.execute(sql.REMEMBER, (_ASKED, repr(self._clock())))
 
-    def remember(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         """Keep a small fact over restarts, instead of what was kept under its name."""
         with self._file.transaction() as connection:
             connection.execute(sql.REMEMBER, (key, value))
 
-    def recall(self, key: str) -> str | None:
+    def get_meta(self, key: str) -> str | None:
         """A small fact, or None where it was never remembered."""
         rows = self._file.read(sql.RECALL, (key,))
         return rows[0][0] if rows else None
@@ -310,7 +310,7 @@ class Ledger:
         if found:
             with self._file.transaction() as connection:
                 connection.execute(sql.RECOVER, (_LOST, self._clock()))
-                connection.execute(sql.LAND_ALL)
+                connection.execute(sql.DELETE_ALL_INTENTS)
         self.recovered = found
-        if (until := self.quiet_until()) < float(self.recall(_QUIET) or 0):
+        if (until := self.quiet_until()) < float(self.get_meta(_QUIET) or 0):
             self.set_quiet_until(until)  # or it would stay ahead of a clock that was set back

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backfill.core.model import Batch, Outcome, Range, Settlement, State
 
-__all__ = ["ContradictionError", "Key", "Reckoning", "Span", "Words", "reckon"]
+__all__ = ["CommitPlan", "ContradictionError", "Key", "Span", "Words", "plan_commit"]
 
 Key = tuple[int, int]
 """A lane: (bucket, number)."""
@@ -33,39 +33,39 @@ class Span:
 
 
 @dataclass(slots=True)
-class Reckoning:
+class CommitPlan:
     """What one commit changes, worked out before anything is written."""
 
-    landed: list[tuple[int, int, int, int]] = field(default_factory=list)
+    settled_intents: list[tuple[int, int, int, int]] = field(default_factory=list)
     spans: dict[tuple[int, int], Span] = field(default_factory=dict)  # by (bucket, start)
     tails: dict[Key, Span] = field(default_factory=dict)
     flights: dict[Key, tuple[Range, ...]] = field(default_factory=dict)
-    departed: list[tuple[int, int, int, int]] = field(default_factory=list)
+    new_intents: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
-def reckon(
+def plan_commit(
     settled: Sequence[Settlement],
     started: Sequence[Batch],
     *,
     flights: dict[Key, tuple[Range, ...]],
     tail: Callable[[int, int, int], Span | None],
-) -> Reckoning:
+) -> CommitPlan:
     """Work out a commit. Neither `flights` nor what `tail` returns is changed.
 
     `tail(bucket, lane, position)` returns the span that ends where a lane goes on, if there is
     one. Raises ContradictionError for records that are settled without being in flight, or twice,
     and for a lane that starts a second request before its first has ended.
     """
-    result = Reckoning()
-    landed: set[Key] = set()
+    result = CommitPlan()
+    settled_intents: set[Key] = set()
     for settlement in settled:
         batch = settlement.batch
         key = (batch.bucket, batch.lane)
-        if flights.get(key) != batch.ranges or key in landed:
+        if flights.get(key) != batch.ranges or key in settled_intents:
             raise ContradictionError(f"{_name(batch)} is settled, and it is not in flight")
-        landed.add(key)
+        settled_intents.add(key)
         for start, stop in batch.ranges:
-            result.landed.append((batch.bucket, start, stop, batch.lane))
+            result.settled_intents.append((batch.bucket, start, stop, batch.lane))
         for start, stop, words in _rested(settlement):
             last = result.tails.get(key) or tail(batch.bucket, batch.lane, start)
             if last is not None and last.stop == start and last.words == words:
@@ -76,12 +76,12 @@ def reckon(
             result.spans[batch.bucket, span.start] = span
     for batch in started:
         key = (batch.bucket, batch.lane)
-        if key in result.flights or (key in flights and key not in landed):
+        if key in result.flights or (key in flights and key not in settled_intents):
             raise ContradictionError(f"{_name(batch)} starts while its lane is in flight")
         _check_ranges(batch.ranges, batch)
         result.flights[key] = batch.ranges
         for start, stop in batch.ranges:
-            result.departed.append((batch.bucket, start, stop, batch.lane))
+            result.new_intents.append((batch.bucket, start, stop, batch.lane))
     return result
 
 

@@ -14,16 +14,16 @@ from collections.abc import Mapping
 
 __all__ = [
     "APPLICATION",
-    "CAST_OFF",
     "COUNTS",
     "COUNT_IN_STATE",
     "COUNT_LOST",
+    "DELETE_ALL_INTENTS",
+    "DELETE_INTENT",
     "EXTEND",
     "FORGET",
     "FORGET_LOST",
+    "INSERT_INTENT",
     "IN_FLIGHT",
-    "LAND",
-    "LAND_ALL",
     "LATENCIES",
     "LATENCY",
     "MIGRATIONS",
@@ -99,7 +99,7 @@ MIGRATIONS: Mapping[int, str] = {}
 
 # --- in the course of a run ------------------------------------------------------------------
 
-CAST_OFF = """
+INSERT_INTENT = """
 INSERT INTO flight (bucket, start, stop, lane)
 SELECT place, low, high, number FROM (SELECT ? AS place, ? AS low, ? AS high, ? AS number)
 WHERE coalesce((SELECT stop FROM span   WHERE bucket = place AND start < high
@@ -123,7 +123,7 @@ SELECT start, stop, state FROM (
 """
 """What keeps an intent from being written down, for the error message."""
 
-LAND = "DELETE FROM flight WHERE bucket = ? AND start = ? AND stop = ? AND lane = ?"
+DELETE_INTENT = "DELETE FROM flight WHERE bucket = ? AND start = ? AND stop = ? AND lane = ?"
 """Take one range of an intent back, because its request has ended."""
 
 SETTLE = """
@@ -171,7 +171,7 @@ SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, ? FROM flight
 """
 """Nobody is left to hear the replies to these intents."""
 
-LAND_ALL = "DELETE FROM flight"
+DELETE_ALL_INTENTS = "DELETE FROM flight"
 """The intents that were just settled are none any more."""
 
 # --- looking things up -----------------------------------------------------------------------

@@ -10,18 +10,20 @@ import sqlite3
 
 from backfill.core.model import Tick
 from backfill.ledger import statements as sql
-from backfill.ledger.spans import ContradictionError, Reckoning
+from backfill.ledger.spans import CommitPlan, ContradictionError
 
 __all__ = ["add_tick", "write_change"]
 
 
-def write_change(connection: sqlite3.Connection, change: Reckoning, at: float) -> None:
+def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) -> None:
     """Write a reckoning inside a transaction; `at` is now, in seconds since the epoch.
 
     Raises ContradictionError where the file does not agree.
     """
     execute = connection.executemany
-    if change.landed and execute(sql.LAND, change.landed).rowcount != len(change.landed):
+    if change.settled_intents and execute(
+        sql.DELETE_INTENT, change.settled_intents
+    ).rowcount != len(change.settled_intents):
         raise ContradictionError("an intent that was written down is not there any more")
     extended = []
     fresh = []
@@ -34,14 +36,14 @@ def write_change(connection: sqlite3.Connection, change: Reckoning, at: float) -
         raise ContradictionError("a span that was written down is not there any more")
     if fresh:
         execute(sql.SETTLE, fresh)
-    departed = change.departed
-    if departed and execute(sql.CAST_OFF, departed).rowcount != len(departed):
+    new_intents = change.new_intents
+    if new_intents and execute(sql.INSERT_INTENT, new_intents).rowcount != len(new_intents):
         raise ContradictionError(_obstacle(connection, change))
 
 
-def _obstacle(connection: sqlite3.Connection, change: Reckoning) -> str:
+def _obstacle(connection: sqlite3.Connection, change: CommitPlan) -> str:
     """Why an intent could not be written down."""
-    for bucket, start, stop, lane in change.departed:
+    for bucket, start, stop, lane in change.new_intents:
         found = connection.execute(sql.OBSTACLE, (bucket, start, stop)).fetchone()
         if found is not None and found != (start, stop, "in flight"):
             low, high, state = found

@@ -12,7 +12,7 @@ from backfill.destinations import Destination
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
-from backfill.prepare.plan_stats import Seen, seen_in_ready, seen_in_rejected
+from backfill.prepare.plan_stats import PartStats, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
 
@@ -39,10 +39,10 @@ class BucketWriter:
     into: Path
     work: Path
 
-    def reject(self, number: int, rows: pl.DataFrame, rejected: pl.DataFrame) -> Seen:
+    def reject(self, number: int, rows: pl.DataFrame, rejected: pl.DataFrame) -> PartStats:
         """Write rejected rows (their places in `rows`, and REASON) with their own columns."""
         if rejected.is_empty():
-            return Seen()
+            return PartStats()
         own = rows.select(*self.columns, "__raw")[rejected["__at"]]
         out = rejected.select(
             "__file",
@@ -55,16 +55,16 @@ class BucketWriter:
 
     def settle(
         self, number: int, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
-    ) -> tuple[Seen, Bucket | None]:
+    ) -> tuple[PartStats, Bucket | None]:
         """Write one bucket: its duplicates, as marked, and its ready records in their order."""
-        seen = Seen()
+        stats = PartStats()
         if marks.height:
-            doubles = items.select("__at", "__file", "__row", IDENTITY).join(
+            duplicates = items.select("__at", "__file", "__row", IDENTITY).join(
                 marks, on=["__file", "__row"]
             )
-            items = items.filter(~pl.col("__at").is_in(doubles["__at"].implode()))
-            seen.duplicate = doubles.height
-            out = doubles.select(
+            items = items.filter(~pl.col("__at").is_in(duplicates["__at"].implode()))
+            stats.duplicate = duplicates.height
+            out = duplicates.select(
                 "__file",
                 self._name("__file").alias("_file"),
                 pl.col("__row").alias("_row"),
@@ -74,10 +74,12 @@ class BucketWriter:
                 # What an earlier job delivered is known to later ones by its record key.
                 pl.when(pl.col("_kept_job").is_not_null()).then(self.record).alias("__record"),
             )
-            if doubles.height:
-                self._write("duplicates", number, out, rows.select(self.columns)[doubles["__at"]])
+            if duplicates.height:
+                self._write(
+                    "duplicates", number, out, rows.select(self.columns)[duplicates["__at"]]
+                )
         if items.is_empty():
-            return seen, None
+            return stats, None
         # The record keys come first: hashing reads the identities where they were just written.
         keyed = items.with_columns(self.record.alias("record")).drop(IDENTITY)
         ready = ordered(keyed, self.destination, self.buckets)
@@ -102,7 +104,7 @@ class BucketWriter:
             row_group_size=_ROW_GROUP,
         )
         found = seen_in_ready(ready, lanes, self.destination.batch_size)
-        found.duplicate = seen.duplicate
+        found.duplicate = stats.duplicate
         for column in ready.columns:
             if column.startswith("__warned"):
                 found.warned[column] = int(ready[column].sum())

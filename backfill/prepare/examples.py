@@ -10,11 +10,11 @@ import polars as pl
 
 from backfill.jobdir.manifest import Example
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.fields import MALFORMED, Mapping
+from backfill.prepare.mapping.fields import MALFORMED, FieldMapping
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.plan_stats import Place
 from backfill.sources.scan import Source
-from backfill.sources.schemas import MIXED, apart
+from backfill.sources.schemas import MIXED, split_mixed
 from backfill.sources.timestamps import in_calendar
 
 __all__ = ["examples_of"]
@@ -27,7 +27,7 @@ _JOIN = "__join"
 def examples_of(
     places: MappingOf[str, Sequence[Place]],
     binding: Binding,
-    mapping: Mapping,
+    mapping: FieldMapping,
     *,
     rejected: Path,
     contacts: Source | None,
@@ -49,11 +49,11 @@ def examples_of(
         .collect()
     )
     inputs = {each.name: each for each in (*binding.inputs, *filter(None, [binding.time]))}
-    people = _people(rows, inputs, mapping, contacts)
+    contact_rows = _people(rows, inputs, mapping, contacts)
     found: dict[str, tuple[Example, ...]] = {}
     for reason, stands in places.items():
         each = inputs.get(reason.partition("|")[0])
-        texts = _texts(rows, reason, each, people)
+        texts = _texts(rows, reason, each, contact_rows)
         found[reason] = tuple(
             Example(file=names[file], row=row, value=texts.get((file, row))) for file, row in stands
         )
@@ -63,7 +63,7 @@ def examples_of(
 def _people(
     rows: pl.DataFrame,
     inputs: MappingOf[str, Input],
-    mapping: Mapping,
+    mapping: FieldMapping,
     contacts: Source | None,
 ) -> pl.DataFrame | None:
     """The rows with the columns of their contacts, where a field comes from there."""
@@ -71,17 +71,17 @@ def _people(
         return None
     columns = {name for e in inputs.values() if e.side == "contacts" for name in e.columns()}
     keys = rows.select("__file", "_row", mapping.join.events.alias(_JOIN)).drop_nulls()
-    met = (
+    matched = (
         contacts.scan()
         .select(mapping.join.contacts.alias(_JOIN), *sorted(columns))
         .join(keys.lazy().select(_JOIN), on=_JOIN, how="semi")
         .unique(_JOIN, keep="any")
     )
-    return keys.join(met.collect(), on=_JOIN)
+    return keys.join(matched.collect(), on=_JOIN)
 
 
 def _texts(
-    rows: pl.DataFrame, reason: str, each: Input | None, people: pl.DataFrame | None
+    rows: pl.DataFrame, reason: str, each: Input | None, contact_rows: pl.DataFrame | None
 ) -> dict[Place, str | None]:
     if reason == MALFORMED:
         value, frame = pl.col("_raw"), rows
@@ -89,8 +89,8 @@ def _texts(
         return {}
     elif each.side == "events":
         value, frame = each.raw, rows
-    elif people is not None:
-        value, frame = each.raw, people
+    elif contact_rows is not None:
+        value, frame = each.raw, contact_rows
     else:
         return {}
     text = _shown(value, each.dtype if each is not None else pl.String())
@@ -106,7 +106,7 @@ def _shown(value: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     A date that no calendar holds is shown as the number that stands in the file.
     """
     if dtype == MIXED:
-        return pl.coalesce(*apart(value))
+        return pl.coalesce(*split_mixed(value))
     if dtype.is_nested() or dtype == pl.Object:
         return None
     if dtype == pl.Binary:

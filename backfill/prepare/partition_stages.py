@@ -25,9 +25,9 @@ from backfill.prepare.buckets import OWN, BucketWriter
 from backfill.prepare.dedupe import MARKS, marks
 from backfill.prepare.identity import IDENTITY, Identity
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.fields import Mapping
+from backfill.prepare.mapping.fields import FieldMapping
 from backfill.prepare.partition import Parts, split
-from backfill.prepare.plan_stats import Seen, Tally
+from backfill.prepare.plan_stats import PartStats, PlanStats
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
 
@@ -48,7 +48,7 @@ class Passes:
     config: Config
     binding: Binding
     identity: Identity
-    mapping: Mapping
+    mapping: FieldMapping
     events: Source
     contacts: Source | None
     earlier: pl.LazyFrame | None
@@ -58,7 +58,7 @@ class Passes:
     tell: Progress
 
     def __post_init__(self) -> None:
-        self.tally = Tally()
+        self.stats = PlanStats()
         self.lock = threading.Lock()
         self.maker = RecordMaker(self.binding, self.mapping, self.identity)
         self.writer = BucketWriter(
@@ -75,28 +75,28 @@ class Passes:
 
     def run(self) -> list[Bucket]:
         """Split, make, gather and settle; in one pass where that suffices, else in two."""
-        rows, people = self._split_sources()
+        rows, contacts = self._split_sources()
         if self._gathered_at_once():
-            return self._make_and_settle(rows, people)
-        items = self._make(rows, people)
+            return self._make_and_settle(rows, contacts)
+        items = self._make(rows, contacts)
         if items is None:
             return []
-        twins = self._find_twins(items) if not self._identity_gathered() else None
-        return self._gather_and_settle(items, twins)
+        duplicates = self._find_twins(items) if not self._identity_gathered() else None
+        return self._gather_and_settle(items, duplicates)
 
     def _split_sources(self) -> tuple[Parts, Parts | None]:
         """Both sources by the join key, or the events alone by the ordering key."""
         self.tell("splitting", 0, self.events.rows)
         rows = split(self.events.scan(), self.mapping.events_part, self.work / "events", self.parts)
-        people = None
+        contacts = None
         if self.contacts is not None and self.mapping.join is not None:
             needed = ["__file", "__row", *self.binding.contacts_columns()]
             readable = self.contacts.scan().filter(pl.col("__raw").is_null()).select(needed)
-            people = split(
+            contacts = split(
                 readable, self.mapping.join.contacts_part, self.work / "contacts", self.parts
             )
         self.tell("splitting", self.events.rows, self.events.rows)
-        return rows, people
+        return rows, contacts
 
     def _gathered_at_once(self) -> bool:
         return self.parts == 1 or (self.mapping.gathered and self._identity_gathered())
@@ -108,14 +108,14 @@ class Passes:
             and self.earlier is None
         )
 
-    def _make_and_settle(self, rows: Parts, people: Parts | None) -> list[Bucket]:
+    def _make_and_settle(self, rows: Parts, contacts: Parts | None) -> list[Bucket]:
         """One pass: each part is a bucket."""
 
         def work(number: int) -> tuple[int, Bucket | None]:
             part = _collected(rows, number)
             if part is None:
                 return 0, None
-            items = self._records(number, part, people)
+            items = self._records(number, part, contacts)
             same = marks(
                 items, self.config.dedupe.keep, record=self.identity.record, earlier=self.earlier
             )
@@ -123,7 +123,7 @@ class Passes:
 
         return self._each_bucket("preparing", work)
 
-    def _make(self, rows: Parts, people: Parts | None) -> pl.LazyFrame | None:
+    def _make(self, rows: Parts, contacts: Parts | None) -> pl.LazyFrame | None:
         """First of two passes: good records of each part, with the source's own columns.
 
         None where the source has no row at all.
@@ -136,7 +136,7 @@ class Passes:
             part = _collected(rows, number)
             if part is None:
                 return 0, None
-            items = self._records(number, part, people)
+            items = self._records(number, part, contacts)
             whole = items.drop("__at").hstack(part.select(own)[items["__at"]])
             whole.write_parquet(
                 directory / f"{number:04d}.parquet", compression="lz4", statistics=False
@@ -149,7 +149,7 @@ class Passes:
 
     def _find_twins(self, items: pl.LazyFrame) -> Path:
         """Mark duplicates among parts of their own, of identities only."""
-        directory = self.work / "twins"
+        directory = self.work / "duplicates"
         directory.mkdir()
         record = self.identity.record.alias("record")
         count = max(1, self.parts // _TWINS)
@@ -185,11 +185,11 @@ class Passes:
         self._each("finding duplicates", work, count)
         return directory
 
-    def _gather_and_settle(self, items: pl.LazyFrame, twins: Path | None) -> list[Bucket]:
+    def _gather_and_settle(self, items: pl.LazyFrame, duplicates: Path | None) -> list[Bucket]:
         """Second of two passes: the records of one ordering key come together."""
         parts = split(items, pl.col("key"), self.work / "gathered", self.parts)
         shutil.rmtree(self.work / "items", ignore_errors=True)
-        known = sorted(twins.glob("*.parquet")) if twins else []
+        known = sorted(duplicates.glob("*.parquet")) if duplicates else []
 
         def work(number: int) -> tuple[int, Bucket | None]:
             part = _collected(parts, number)
@@ -198,7 +198,7 @@ class Passes:
             own = [name for name in part.columns if name.startswith(OWN)]
             rows = part.select(pl.col(name).alias(name.removeprefix(OWN)) for name in own)
             records = part.drop(own).with_row_index("__at")
-            if twins is None:
+            if duplicates is None:
                 same = marks(records, self.config.dedupe.keep)
             elif known:
                 place = ["__file", "__row"]
@@ -216,22 +216,22 @@ class Passes:
 
     # --- one part --------------------------------------------------------------------------
 
-    def _records(self, number: int, rows: pl.DataFrame, people: Parts | None) -> pl.DataFrame:
+    def _records(self, number: int, rows: pl.DataFrame, contacts: Parts | None) -> pl.DataFrame:
         """Make records of a part; the rejected ones are written at once."""
-        met = people.scan(number) if people is not None else None
-        if people is not None and met is None:
-            met = self._nobody()
-        made = self.maker.make(rows, met)
-        seen = self.writer.reject(number, rows, made.rejected)
-        seen.strangers = made.strangers
-        seen.strange = [((file, row), name) for file, row, name in made.strange]
-        seen.foreign = made.foreign
-        seen.dropped.update(made.dropped)
-        seen.lacking.update(made.lacking)
-        self._count(seen)
+        matched = contacts.scan(number) if contacts is not None else None
+        if contacts is not None and matched is None:
+            matched = self._empty_contacts()
+        made = self.maker.make(rows, matched)
+        stats = self.writer.reject(number, rows, made.rejected)
+        stats.unmatched_events = made.unmatched_events
+        stats.unmatched = [((file, row), name) for file, row, name in made.unmatched]
+        stats.undecodable = made.undecodable
+        stats.dropped.update(made.dropped)
+        stats.lacking.update(made.lacking)
+        self._count(stats)
         return made.items
 
-    def _nobody(self) -> pl.LazyFrame:
+    def _empty_contacts(self) -> pl.LazyFrame:
         """A part without contacts."""
         schema = {} if self.contacts is None else self.contacts.schema
         needed = {name: schema[name] for name in self.binding.contacts_columns()}
@@ -240,13 +240,13 @@ class Passes:
     def _settle(
         self, number: int, items: pl.DataFrame, rows: pl.DataFrame, same: pl.DataFrame
     ) -> Bucket | None:
-        seen, bucket = self.writer.settle(number, items, rows, same)
-        self._count(seen)
+        stats, bucket = self.writer.settle(number, items, rows, same)
+        self._count(stats)
         return bucket
 
-    def _count(self, seen: Seen) -> None:
+    def _count(self, stats: PartStats) -> None:
         with self.lock:
-            self.tally.add(seen)
+            self.stats.add(stats)
 
     # --- all parts -------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ from backfill.prepare.mapping.fields import mapping_of
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed
 from backfill.prepare.partition_stages import Passes
-from backfill.prepare.plan_stats import Seen, Unreadable, as_counts, facts_of
+from backfill.prepare.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.previous_jobs import Delivered, delivered_earlier
-from backfill.prepare.records import FOREIGN
+from backfill.prepare.records import UNDECODABLE
 from backfill.prepare.sql.errors import not_on_every_row
 from backfill.sources.formats.parquet_errors import UNREADABLE
 from backfill.sources.scan import Source, open_source
@@ -143,7 +143,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         pl.scan_parquet(passes.into / "ready" / bucket.file).select(pl.len()).collect().item()
         for bucket in buckets
     )
-    _check_books(passes.tally, passes.events.rows, rejected, duplicates, ready)
+    _check_books(passes.stats, passes.events.rows, rejected, duplicates, ready)
     return Manifest(
         backfill=version("backfill"),
         polars=pl.__version__,
@@ -160,14 +160,14 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         rejected=rejected,
         duplicate=duplicates,
         ready=ready,
-        reasons=as_counts(passes.tally.reasons),
-        dropped=as_counts(passes.tally.dropped),
+        reasons=as_counts(passes.stats.reasons),
+        dropped=as_counts(passes.stats.dropped),
         buckets=tuple(buckets),
         facts=facts_of(
-            passes.tally,
+            passes.stats,
             passes.binding,
             examples=examples_of(
-                passes.tally.examples,
+                passes.stats.examples,
                 passes.binding,
                 passes.mapping,
                 rejected=passes.work / "rejected",
@@ -193,13 +193,13 @@ def _unreadable(contacts: Source | None) -> Unreadable:
     if contacts is None:
         return Unreadable()
     place = pl.struct("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN))
-    foreign = pl.col("__raw").str.contains(FOREIGN).sum().alias("foreign")
+    undecodable = pl.col("__raw").str.contains(UNDECODABLE).sum().alias("undecodable")
     count, foreigners, first = (
         contacts.scan()
         .filter(pl.col("__raw").is_not_null())
         .select(
             pl.len(),
-            foreign,
+            undecodable,
             place.sort_by("__file", "__row").head(_NAMED).implode().alias("first"),
         )
         .collect()
@@ -236,9 +236,9 @@ def _gathered(passes: Passes) -> tuple[int, int]:
     return rejected, duplicates
 
 
-def _check_books(seen: Seen, rows: int, rejected: int, duplicates: int, ready: int) -> None:
+def _check_books(stats: PartStats, rows: int, rejected: int, duplicates: int, ready: int) -> None:
     """What lies on disk, what was counted on the way, and what the source holds must agree."""
-    counted = (seen.rejected, seen.duplicate, seen.ready)
+    counted = (stats.rejected, stats.duplicate, stats.ready)
     if counted != (rejected, duplicates, ready) or sum(counted) != rows:
         raise BackfillError(
             f"the books do not balance: {rows} rows were read, {rejected} rejected + {duplicates}"

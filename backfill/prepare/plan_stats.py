@@ -17,9 +17,9 @@ from backfill.prepare.order import requests_needed
 from backfill.prepare.records import REASON
 
 __all__ = [
+    "PartStats",
     "Place",
-    "Seen",
-    "Tally",
+    "PlanStats",
     "Unreadable",
     "as_counts",
     "facts_of",
@@ -35,20 +35,21 @@ SAMPLES = 3
 
 
 _SUMS = (
-    "rejected", "duplicate", "ready", "strangers", "foreign", "keys", "requests", "timeless",
+    "rejected", "duplicate", "ready", "unmatched_events", "undecodable", "keys", "requests",
+    "timeless",
 )  # fmt: skip
 
 
 @dataclass
-class Seen:
+class PartStats:
     """What one part contributes, or all parts together."""
 
     rejected: int = 0
     duplicate: int = 0
     ready: int = 0
-    strangers: int = 0
-    strange: list[tuple[Place, str | None]] = field(default_factory=list)
-    foreign: int = 0
+    unmatched_events: int = 0
+    unmatched: list[tuple[Place, str | None]] = field(default_factory=list)
+    undecodable: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
@@ -71,14 +72,14 @@ class Unreadable:
     """
 
     count: int = 0
-    foreign: int = 0
+    undecodable: int = 0
     first: tuple[tuple[str, int, str], ...] = ()
 
 
-class Tally(Seen):
+class PlanStats(PartStats):
     """The sum over parts, in whatever order they come."""
 
-    def add(self, other: Seen) -> None:
+    def add(self, other: PartStats) -> None:
         """Count one more part."""
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -89,8 +90,8 @@ class Tally(Seen):
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
             self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
-        strange = [*self.strange, *other.strange]
-        self.strange = sorted(strange, key=lambda each: each[0])[:EXAMPLES]
+        unmatched = [*self.unmatched, *other.unmatched]
+        self.unmatched = sorted(unmatched, key=lambda each: each[0])[:EXAMPLES]
         self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
         firsts = [each for each in (self.first_time, other.first_time) if each]
         lasts = [each for each in (self.last_time, other.last_time) if each]
@@ -98,7 +99,7 @@ class Tally(Seen):
         self.last_time = max(lasts, default=None)
 
 
-def seen_in_rejected(rejected: pl.DataFrame) -> Seen:
+def seen_in_rejected(rejected: pl.DataFrame) -> PartStats:
     """Count reasons, and note the first places of each. `rejected` has a place and REASON."""
     each = (
         rejected.lazy()
@@ -108,18 +109,18 @@ def seen_in_rejected(rejected: pl.DataFrame) -> Seen:
         .agg(pl.len().alias("count"), pl.col("place").bottom_k(EXAMPLES))
         .collect()
     )
-    seen = Seen(rejected=rejected.height)
+    stats = PartStats(rejected=rejected.height)
     for reason, count, places in each.iter_rows():
-        seen.reasons[reason] = count
-        seen.examples[reason] = sorted((place["__file"], place["__row"]) for place in places)
-    return seen
+        stats.reasons[reason] = count
+        stats.examples[reason] = sorted((place["__file"], place["__row"]) for place in places)
+    return stats
 
 
-def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) -> Seen:
+def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) -> PartStats:
     """Facts of one bucket's ready records, whose lanes hold so many each."""
     keys = ready["key"].value_counts(sort=False)["count"]
     first = ready.select("__file", "__row", "body").bottom_k(SAMPLES, by=["__file", "__row"])
-    return Seen(
+    return PartStats(
         ready=ready.height,
         first_time=_moment(ready["time"].min()),
         last_time=_moment(ready["time"].max()),
@@ -146,7 +147,7 @@ def as_counts(counter: Mapping[str, int]) -> dict[str, int]:
 
 
 def facts_of(
-    tally: Tally,
+    stats: PlanStats,
     binding: Binding,
     *,
     examples: Mapping[str, tuple[Example, ...]],
@@ -160,39 +161,39 @@ def facts_of(
     `encodings` are those of the two sources' text files, `names` those of the events' files.
     """
     return Facts(
-        first_time=_iso(tally.first_time),
-        last_time=_iso(tally.last_time),
-        keys=tally.keys,
-        longest_lane=tally.longest_lane,
-        longest_key=tally.longest_key,
-        requests=tally.requests,
-        samples=tuple(body for _, body in tally.samples),
+        first_time=_iso(stats.first_time),
+        last_time=_iso(stats.last_time),
+        keys=stats.keys,
+        longest_lane=stats.longest_lane,
+        longest_key=stats.longest_key,
+        requests=stats.requests,
+        samples=tuple(body for _, body in stats.samples),
         examples=examples,
         unused_columns=binding.unused,
         tables=binding.tables,
         warnings=(
-            *_foreign("events", tally.foreign, encodings),
-            *_warnings(tally, binding, unreadable, warned, names),
-            *_foreign("contacts", unreadable.foreign, encodings),
+            *_undecodable("events", stats.undecodable, encodings),
+            *_warnings(stats, binding, unreadable, warned, names),
+            *_undecodable("contacts", unreadable.undecodable, encodings),
         ),
     )
 
 
 def _warnings(
-    tally: Tally,
+    stats: PlanStats,
     binding: Binding,
     unreadable: Unreadable,
     warned: Sequence[Input],
     names: Sequence[str],
 ) -> Iterator[str]:
-    if tally.strangers:
+    if stats.unmatched_events:
         shown = "; ".join(
             f"{names[file]} row {row}: {'no id' if name is None else repr(name)}"
-            for (file, row), name in tally.strange
+            for (file, row), name in stats.unmatched
         )
-        more = "; …" if tally.strangers > len(tally.strange) else ""
+        more = "; …" if stats.unmatched_events > len(stats.unmatched) else ""
         yield (
-            f"{_events(tally.strangers)} a contact that is not in the contacts' files"
+            f"{_events(stats.unmatched_events)} a contact that is not in the contacts' files"
             f" ({shown}{more})"
         )
     if unreadable.count:
@@ -200,11 +201,11 @@ def _warnings(
         some = "; ".join(f"{file} row {row}: {text!r}" for file, row, text in unreadable.first)
         more = "; …" if unreadable.count > len(unreadable.first) else ""
         yield f"{rows} of the contacts cannot be read and were left out ({some}{more})"
-    if tally.timeless and binding.time is not None:
-        yield f"{_have(tally.timeless)} no time, and so the last place among those of the same key"
-    yield from _lacking(tally, binding)
+    if stats.timeless and binding.time is not None:
+        yield f"{_have(stats.timeless)} no time, and so the last place among those of the same key"
+    yield from _lacking(stats, binding)
     for index, each in enumerate(warned):
-        if count := tally.warned[f"__warned{index}"]:
+        if count := stats.warned[f"__warned{index}"]:
             yield (
                 f"{_have(count)} a {each.name} of more than {each.field.warn_chars} characters;"
                 f" it is sent, since {each.field.max_chars} are allowed by the API document, but"
@@ -212,7 +213,7 @@ def _warnings(
             )
 
 
-def _foreign(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[str]:
+def _undecodable(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[str]:
     """Malformed rows that another encoding might read."""
     if not count:
         return
@@ -227,16 +228,16 @@ def _foreign(side: Side, count: int, encodings: Mapping[Side, str]) -> Iterator[
     )
 
 
-def _lacking(tally: Tally, binding: Binding) -> Iterator[str]:
+def _lacking(stats: PlanStats, binding: Binding) -> Iterator[str]:
     """Records without the dedupe key, or without a part of it."""
-    if count := tally.lacking[UNKEYED]:
+    if count := stats.lacking[UNKEYED]:
         they = "it is" if count == 1 else "they are"
         if len(binding.identity) == 1:
             key = f"no {binding.identity[0]}, which is the dedupe key"
         else:
             key = f"no part of the dedupe key ({', '.join(binding.identity)})"
         yield f"{_have(count)} {key}; {they} compared by every mapped field and the time"
-    for name, count in sorted(tally.lacking.items()):
+    for name, count in sorted(stats.lacking.items()):
         if name != UNKEYED and count:
             yield (
                 f"{_have(count)} no {name}, which is part of the dedupe key; a missing value is"

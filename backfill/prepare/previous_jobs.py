@@ -51,14 +51,14 @@ def job_of(path: Path) -> Path:
 
 
 def _check_same_kind(manifest: Manifest, config: Config, binding: Binding, name: str) -> None:
-    for what, theirs, ours in (
+    for what, before, now in (
         ("destination", manifest.destination, binding.destination.name),
         ("population", manifest.population, config.population),
         ("identity", sorted(manifest.identity), sorted(binding.identity)),
     ):
-        if theirs != ours:
+        if before != now:
             raise ConfigError(
-                f"the {what} of {name} is {theirs}, and here it is {ours}",
+                f"the {what} of {name} is {before}, and here it is {now}",
                 where="[dedupe] delivered_by",
                 hint="Set [dedupe] key to the fields that identify a record in both."
                 if what == "identity"

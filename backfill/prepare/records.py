@@ -17,14 +17,14 @@ from backfill.destinations import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.fields import MALFORMED, Mapping, reasons
+from backfill.prepare.mapping.fields import MALFORMED, FieldMapping, reasons
 from backfill.prepare.mapping.inputs import Input
 
-__all__ = ["FOREIGN", "REASON", "Made", "RecordMaker"]
+__all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker"]
 
 REASON = "__reason"
 
-FOREIGN = r"\\x[89a-f][0-9a-f]"
+UNDECODABLE = r"\\x[89a-f][0-9a-f]"
 """What the raw text of a malformed row has for a byte that is no text in the file's encoding.
 
 A row that is malformed otherwise may hold these very characters; only a remark depends on it.
@@ -41,7 +41,7 @@ _ENGINE: Final = "in-memory"
 
 
 @dataclass(frozen=True)
-class Made:
+class PreparedPart:
     """What became of one part's rows.
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
@@ -54,9 +54,9 @@ class Made:
 
     items: pl.DataFrame
     rejected: pl.DataFrame
-    strangers: int
-    strange: list[tuple[int, int, str | None]]
-    foreign: int
+    unmatched_events: int
+    unmatched: list[tuple[int, int, str | None]]
+    undecodable: int
     dropped: MappingOf[str, int]
     lacking: MappingOf[str, int]
 
@@ -64,7 +64,7 @@ class Made:
 class RecordMaker:
     """The expressions of one job, ready to be applied to any part."""
 
-    def __init__(self, binding: Binding, mapping: Mapping, identity: Identity) -> None:
+    def __init__(self, binding: Binding, mapping: FieldMapping, identity: Identity) -> None:
         self._binding = binding
         self._mapping = mapping
         self._identity = identity
@@ -74,53 +74,55 @@ class RecordMaker:
             each for each in binding.inputs if each.side and each.field.warn_chars is not None
         )
 
-    def make(self, rows: pl.DataFrame, people: pl.LazyFrame | None) -> Made:
+    def make(self, rows: pl.DataFrame, contacts: pl.LazyFrame | None) -> PreparedPart:
         """Make records of one part. `rows` and `people` are rows of the two sources.
 
         Raises polars.exceptions.PolarsError where an SQL expression cannot be worked out.
         """
-        judged = self._judged(rows.lazy().with_row_index("__at"), people)
+        judged = self._judged(rows.lazy().with_row_index("__at"), contacts)
         bad = judged.filter(pl.col("__bad"))
         good = judged.filter(~pl.col("__bad")) if bad.height else judged
         rejected = bad.select("__at", "__file", "__row", self._reason().alias(REASON))
-        strangers, strange = 0, judged.clear()
-        if people is not None:
-            met = judged.select(pl.col(_MET).is_null() & ~pl.col("__malformed")).to_series()
-            strangers = int(met.sum())
-            if strangers:
-                strange = judged.filter(met)
-        return Made(
+        unmatched_events, unmatched = 0, judged.clear()
+        if contacts is not None:
+            matched = judged.select(pl.col(_MET).is_null() & ~pl.col("__malformed")).to_series()
+            unmatched_events = int(matched.sum())
+            if unmatched_events:
+                unmatched = judged.filter(matched)
+        return PreparedPart(
             items=self._items(good),
             rejected=rejected,
-            strangers=strangers,
-            strange=self._first(strange),
-            foreign=int(rows["__raw"].drop_nulls().str.contains(FOREIGN).sum()),
+            unmatched_events=unmatched_events,
+            unmatched=self._first(unmatched),
+            undecodable=int(rows["__raw"].drop_nulls().str.contains(UNDECODABLE).sum()),
             dropped=self._dropped(good),
             lacking=self._lacking(good),
         )
 
-    def _first(self, strange: pl.DataFrame) -> list[tuple[int, int, str | None]]:
-        if strange.is_empty():
+    def _first(self, unmatched: pl.DataFrame) -> list[tuple[int, int, str | None]]:
+        if unmatched.is_empty():
             return []
         name = pl.col(_JOIN).str.slice(0, _SHOWN)
         return (
-            strange.bottom_k(_NAMED, by=["__file", "__row"]).select("__file", "__row", name).rows()
+            unmatched.bottom_k(_NAMED, by=["__file", "__row"])
+            .select("__file", "__row", name)
+            .rows()
         )
 
     # --- joining and judging ---------------------------------------------------------------
 
-    def _judged(self, rows: pl.LazyFrame, people: pl.LazyFrame | None) -> pl.DataFrame:
+    def _judged(self, rows: pl.LazyFrame, contacts: pl.LazyFrame | None) -> pl.DataFrame:
         malformed = pl.col("__raw").is_not_null().alias("__malformed")
         keep: list[str | pl.Expr] = ["__at", "__file", "__row", malformed]
         join = self._mapping.join
         if join is not None:
             keep.append(join.events.alias(_JOIN))
         judged = self._mapping.events.apply(rows, keep)
-        if join is not None and people is not None:
-            judged = judged.join(self._people(people, join.contacts), on=_JOIN, how="left")
+        if join is not None and contacts is not None:
+            judged = judged.join(self._people(contacts, join.contacts), on=_JOIN, how="left")
         constants = [
             pl.lit(each.constant).alias(each.name)
-            for each in self._binding.of(None)
+            for each in self._binding.inputs_for(None)
             if each.name in self._needed
         ]
         absent = self._absent()
@@ -128,7 +130,7 @@ class RecordMaker:
             judged.with_columns(constants)
             .with_columns(absent)
             .with_columns(self._mapping.joined)
-            .with_columns(pl.any_horizontal(self._faults(people is not None)).alias("__bad"))
+            .with_columns(pl.any_horizontal(self._faults(contacts is not None)).alias("__bad"))
             .collect(engine=_ENGINE)
         )
 
@@ -143,9 +145,9 @@ class RecordMaker:
         }
         return [pl.lit(None, pl.String).alias(name) for name in sorted(fields - mapped)]
 
-    def _people(self, people: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
+    def _people(self, contacts: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
         """Each contact once: its key, what later steps read of it, and its encoded part."""
-        keyed = people.with_columns(key.alias(_JOIN)).filter(pl.col(_JOIN).is_not_null())
+        keyed = contacts.with_columns(key.alias(_JOIN)).filter(pl.col(_JOIN).is_not_null())
         one = (
             pl.col(_JOIN).is_first_distinct()
             if self._binding.keep_contact == "first"
@@ -153,7 +155,7 @@ class RecordMaker:
         )
         side = self._mapping.contacts
         broken = reasons(rule for rule in side.rules if not rule.drops)
-        names = [each.name for each in self._binding.of("contacts")]
+        names = [each.name for each in self._binding.inputs_for("contacts")]
         return (
             side.apply(keyed.sort("__file", "__row").filter(one), [_JOIN])
             .with_columns(
@@ -187,7 +189,9 @@ class RecordMaker:
         return faults
 
     def _required_of_contacts(self) -> list[str]:
-        return [f"{e.name}|required" for e in self._binding.of("contacts") if e.field.required]
+        return [
+            f"{e.name}|required" for e in self._binding.inputs_for("contacts") if e.field.required
+        ]
 
     def _reason(self) -> pl.Expr:
         """Every rule that a bad row broke, also those that alone would only leave a value out."""

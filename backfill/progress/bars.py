@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from backfill.core.terminal import printable, shorten
 
-__all__ = ["Bar", "Moment", "draw", "in_notebook", "someone_looks_on"]
+__all__ = ["Bar", "Moment", "draw", "in_notebook", "is_interactive"]
 
 _LABEL = 24  # cells of a terminal that a bar's label may take
 
@@ -41,7 +41,7 @@ def in_notebook() -> bool:
     return any(each.__name__ == "ZMQInteractiveShell" for each in type(shell).__mro__)
 
 
-def someone_looks_on() -> bool:
+def is_interactive() -> bool:
     """Whether a bar that moves has a place: a notebook, or a terminal that can move a cursor."""
     if in_notebook():
         return True
@@ -126,13 +126,13 @@ def _set(bar: Any, moment: Moment, form: str) -> None:
 
 
 def _format(moment: Moment, *, short: bool = False) -> str:
-    words = moment.amount
+    message = moment.amount
     if moment.details and not short:
-        words = f"{words}; {moment.details}"
+        message = f"{message}; {moment.details}"
     label = _literal(shorten(printable(moment.label), _LABEL))
     if moment.total is None:
-        return f"{label}: {_literal(words)}"
-    return f"{label} {{percentage:3.0f}}%|{{bar}}| {_literal(words)}"
+        return f"{label}: {_literal(message)}"
+    return f"{label} {{percentage:3.0f}}%|{{bar}}| {_literal(message)}"
 
 
 def _literal(text: str) -> str:

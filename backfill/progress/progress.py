@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Self
 
 from backfill.core.terminal import duration
-from backfill.deliver import Halt, Settings, Snapshot
+from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.jobs.job import Job
-from backfill.progress.bars import Bar, Moment, draw, someone_looks_on
+from backfill.progress.bars import Bar, Moment, draw, is_interactive
 
 __all__ = ["DeliveryBar", "Pace", "PlanBar"]
 
@@ -30,11 +30,11 @@ _FIRST, _LATER = 15.0, 300.0  # seconds between two lines where there is no bar:
 _WINDOW = 60.0  # seconds that the present pace is taken from
 
 
-class _Face:
+class _Display:
     """One bar at a time. `lines` writes a line now and then where nobody could see a bar."""
 
     def __init__(self, *, quiet: bool, lines: bool) -> None:
-        self._lively = not quiet and someone_looks_on()
+        self._lively = not quiet and is_interactive()
         self._lines = lines and not quiet and not self._lively
         self._bar: Bar | None = None
         self._moment: Moment | None = None
@@ -93,7 +93,7 @@ class _Face:
                 self._bar.show(moment)
 
 
-class PlanBar(_Face):
+class PlanBar(_Display):
     """The phases of a plan. The object itself is the `Progress` callable."""
 
     def __init__(self, *, quiet: bool = False, lines: bool = False) -> None:
@@ -111,7 +111,7 @@ class PlanBar(_Face):
         self._moment = Moment(phase, done, total, f"{done:,}{of} {unit}" if done or of else "…")
 
 
-class DeliveryBar(_Face):
+class DeliveryBar(_Display):
     """The course of a delivery, from where the job stands. The object itself is the observer.
 
     With the run's `settings` the bar ends where the run's limits do; with its `halt` it says
@@ -123,7 +123,7 @@ class DeliveryBar(_Face):
         job: Job,
         *,
         settings: Settings | None = None,
-        halt: Halt | None = None,
+        halt: StopRequest | None = None,
         quiet: bool = False,
         lines: bool = False,
     ) -> None:
@@ -174,15 +174,15 @@ class DeliveryBar(_Face):
         return left
 
     def _details(self, now: Snapshot) -> str:
-        words = []
+        message = []
         if self._halt is not None and self._halt.kind is not None:
-            words.append(f"finishing {now.in_flight:,} in flight")
+            message.append(f"finishing {now.in_flight:,} in flight")
         wait = now.quiet_until - time.time()
         if wait > 0:
-            words.append(f"quiet for {duration(wait)}")
+            message.append(f"quiet for {duration(wait)}")
         of = f" of {_rate(now.limit)}" if now.limit else ""
-        words.append(f"{_rate(now.rate)}{of} requests/s")
-        words += [
+        message.append(f"{_rate(now.rate)}{of} requests/s")
+        message += [
             f"{count:,} {name}"
             for name, count in (
                 ("failed", now.failed),
@@ -191,7 +191,7 @@ class DeliveryBar(_Face):
             )
             if count
         ]
-        return ", ".join(words)
+        return ", ".join(message)
 
 
 class Pace:

@@ -101,8 +101,8 @@ def colour(colours: dict[str, str], shape: Shape) -> alt.Color:
 
 def quantities() -> alt.Axis:
     """An axis of records, replies or rates: `0`, `500`, `20k`."""
-    words = "format(datum.value, '~s')"
-    return alt.Axis(title=None, tickCount=4, labelExpr=words, domain=False, ticks=False)
+    message = "format(datum.value, '~s')"
+    return alt.Axis(title=None, tickCount=4, labelExpr=message, domain=False, ticks=False)
 
 
 def durations(found: Sequence[float], most: int) -> alt.Axis:
@@ -112,8 +112,8 @@ def durations(found: Sequence[float], most: int) -> alt.Axis:
     inside = [each for each in values if min(found) <= each <= max(found)] or values
     if len(inside) > most:
         inside = [each for each in inside if math.log10(each).is_integer()] or inside[:most]
-    words = "datum.value < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'"
-    return alt.Axis(title=None, values=inside, labelExpr=words, domain=False, ticks=False)
+    message = "datum.value < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'"
+    return alt.Axis(title=None, values=inside, labelExpr=message, domain=False, ticks=False)
 
 
 def around(found: Sequence[float]) -> list[float]:

@@ -64,7 +64,7 @@ class Reason:
     """Records that came to rest in one state for one reason, in the server's words."""
 
     state: State
-    words: str
+    message: str
     http_status: int | None
     records: int
     cases: tuple[Case, ...] = ()
@@ -129,7 +129,7 @@ class Figures:
 def gather(job: Job) -> Figures:
     """Collect the figures of a job at this moment. Raises JobError or LedgerError."""
     status, manifest = job.status(), job.manifest
-    ledger = Ledger.look(job.directory / LEDGER)
+    ledger = Ledger.open_readonly(job.directory / LEDGER)
     try:
         spans = spans_of(ledger)
         ticks, requests = tuple(ledger.ticks()), ledger.requests()

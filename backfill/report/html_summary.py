@@ -87,7 +87,7 @@ def balance(books: Books) -> Html:
     """One sentence that says whether every record is accounted for, loudly if not."""
     if books.balanced:
         return tag("p", "The books balance: every record of the input is in exactly one state.")
-    found = sum(books.of(state) for state in State)
+    found = sum(books.count(state) for state in State)
     return tag(
         "p",
         tag("strong", "THE BOOKS DO NOT BALANCE."),
@@ -100,17 +100,17 @@ def balance(books: Books) -> Html:
 
 def books_bar(books: Books) -> Html:
     """One bar, a segment for each state that has records; none is too narrow to be seen."""
-    there = [state for state in COLOURS if books.of(state) > 0]
-    words = ", ".join(f"{state} {amount(books.of(state))}" for state in there) or "no records"
-    total = sum(books.of(state) for state in there)
+    there = [state for state in COLOURS if books.count(state) > 0]
+    message = ", ".join(f"{state} {amount(books.count(state))}" for state in there) or "no records"
+    total = sum(books.count(state) for state in there)
     room = _WIDTH - _SPACE * max(0, len(there) - 1)
     # What the slivers get beyond their share is taken from the others in proportion.
-    small = [state for state in there if room * books.of(state) < _SLIVER * total]
-    rest = sum(books.of(state) for state in there if state not in small)
+    small = [state for state in there if room * books.count(state) < _SLIVER * total]
+    rest = sum(books.count(state) for state in there if state not in small)
     left = room - _SLIVER * len(small)
     segments, x = [], 0.0
     for state in there:
-        width = _SLIVER if state in small else left * books.of(state) / rest
+        width = _SLIVER if state in small else left * books.count(state) / rest
         segments.append(
             tag(
                 "rect",
@@ -126,7 +126,7 @@ def books_bar(books: Books) -> Html:
         "svg",
         segments,
         role="img",
-        aria_label=f"The books of {amount(books.input)} records: {words}.",
+        aria_label=f"The books of {amount(books.input)} records: {message}.",
         viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
         preserveAspectRatio="none",
         class_="books",
@@ -139,10 +139,10 @@ def books_table(books: Books) -> Html:
         tag(
             "tr",
             tag("th", swatch(COLOURS[state]), state.value, scope="row"),
-            tag("td", amount(books.of(state)), class_="number"),
-            tag("td", share(books.of(state), books.input), class_="number"),
+            tag("td", amount(books.count(state)), class_="number"),
+            tag("td", share(books.count(state), books.input), class_="number"),
             tag("td", state.meaning, class_="meaning"),
-            class_=None if books.of(state) else "none",
+            class_=None if books.count(state) else "none",
         )
         for state in COLOURS
     ]

@@ -21,7 +21,7 @@ def section(name: str, title: str, *parts: Html | None) -> Html:
     )
 
 
-def figure(picture: Picture | None, words: str, caption: str | Sequence[str]) -> Html | None:
+def figure(picture: Picture | None, message: str, caption: str | Sequence[str]) -> Html | None:
     """A picture whose name, to a screen reader, is its title and what it shows in words."""
     if picture is None:
         return None
@@ -32,7 +32,7 @@ def figure(picture: Picture | None, words: str, caption: str | Sequence[str]) ->
             tag("div", picture.desk, class_="desk"),
             tag("div", picture.phone, class_="phone"),
             role="img",
-            aria_label=f"{picture.title}. {words}",
+            aria_label=f"{picture.title}. {message}",
         ),
         tag("figcaption", caption),
     )

@@ -297,13 +297,13 @@ def _inline(chart: alt.LayerChart) -> Html:
 
 def _books_svg(books: Books) -> str:
     """The bar with its numbers, as a document."""
-    there = [state for state in COLOURS if books.of(state)]
+    there = [state for state in COLOURS if books.count(state)]
     lines = []
     for number, state in enumerate(there):
         x, y = 24 + 290 * (number % 3), 122 + 26 * (number // 3)
         lines.append(
             f'<rect x="{x}" y="{y - 11}" width="12" height="12" rx="2" fill="{COLOURS[state]}"/>'
-            f'<text x="{x + 20}" y="{y}">{state} {amount(books.of(state))}</text>'
+            f'<text x="{x + 20}" y="{y}">{state} {amount(books.count(state))}</text>'
         )
     height = 122 + 26 * ((len(there) + 2) // 3)
     bar = books_bar(books).replace("<svg ", '<svg x="24" y="56" width="852" height="36" ', 1)

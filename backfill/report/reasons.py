@@ -78,7 +78,7 @@ def _outcomes(state: State, found: list[Reason]) -> Html:
     most = max(reason.records for reason in found)
     rows = [
         (
-            tag("bdi", printable(reason.words, _CELL)) if reason.words else "no words",
+            tag("bdi", printable(reason.message, _CELL)) if reason.message else "no words",
             str(reason.http_status or "-"),
             _meter(reason.records, most, COLOURS[state]),
             _cases([_place(each.file, each.row), _request(each)] for each in reason.cases),

@@ -87,14 +87,14 @@ def _records(job: str, state: State) -> str:
     return f"backfill records {job} --state {state} -o {state}.csv"
 
 
-def _step(words: str, *ways: tuple[str, str]) -> Html:
+def _step(message: str, *ways: tuple[str, str]) -> Html:
     """What stands there, and what can be typed.
 
     Each command stands alone: copied together, one choice would be followed by its opposite.
     """
     return tag(
         "li",
-        tag("p", words),
+        tag("p", message),
         [
             [tag("p", name, class_="way") if name else None, tag("pre", _code(command))]
             for name, command in ways

@@ -32,7 +32,7 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     at_work = lasting(figures.at_work)
     if course.brief and figures.seconds is None:
         at_work = f"at most {at_work}"
-    words = f"From {clock(first)} to {clock(last)}; {at_work} of it at work" + (
+    message = f"From {clock(first)} to {clock(last)}; {at_work} of it at work" + (
         f", with {amount(pauses)} longer pause{'s' if pauses > 1 else ''} between."
         if pauses
         else "."
@@ -44,13 +44,13 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         return section(
             "time",
             "Over time",
-            tag("p", words),
+            tag("p", message),
             tag("p", f"{_totals(course)} That is too short for a picture of its course."),
             table,
         )
     most = max(each.rate for each in course.bins)
     if most >= (figures.status.rate or 0):  # a burst may be shorter than a slice
-        words += f" The busiest slice had {amount(most)} requests a second."
+        message += f" The busiest slice had {amount(most)} requests a second."
     cut = (_EDGES if course.width == SLICE else "") + (_CUT if pauses else "")
     caption = [
         tag("span", f"Mean over {duration(width)}, in UTC.{cut}", class_=kind)
@@ -62,12 +62,12 @@ def over_time(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     return section(
         "time",
         "Over time",
-        tag("p", words),
+        tag("p", message),
         tag("h3", "Records a second, by outcome"),
-        figure(pictures.get("outcomes"), words, caption)
+        figure(pictures.get("outcomes"), message, caption)
         or tag("p", "No record was delivered, failed or became unknown in this time."),
         tag("h3", "Requests a second, and those told to slow down"),
-        figure(pictures.get("requests"), words, [*caption, _allowed(figures)]),
+        figure(pictures.get("requests"), message, [*caption, _allowed(figures)]),
         table,
     )
 
@@ -103,10 +103,10 @@ def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     ]
     if not rows:
         return section("latency", "How long replies took", tag("p", "There was no reply yet."))
-    words = ", ".join(f"{name} {milliseconds(value)}" for name, _, value in rows)
+    message = ", ".join(f"{name} {milliseconds(value)}" for name, _, value in rows)
     total = latency.total()
-    words = f"{amount(total)} {'reply' if total == 1 else 'replies'}: {words}."
-    over = figure(pictures.get("latency"), words, "On a logarithmic scale.")
+    message = f"{amount(total)} {'reply' if total == 1 else 'replies'}: {message}."
+    over = figure(pictures.get("latency"), message, "On a logarithmic scale.")
     return section(
         "latency",
         "How long replies took",
@@ -120,7 +120,7 @@ def replies(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
         tag("h3", "Percentiles over time") if over is not None else None,
         over,
         tag("h3", "Replies by how long they took"),
-        figure(pictures.get("replies"), words, "Each bar reaches to 1.4 times where it begins."),
+        figure(pictures.get("replies"), message, "Each bar reaches to 1.4 times where it begins."),
         alternative(replies_table(latency), "Replies by how long they took"),
     )
 
@@ -130,7 +130,7 @@ def event_times(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
     times = figures.times
     parts: list[Html | None] = []
     if times.counts and times.first and times.last:
-        words = (
+        message = (
             f"From {times.first:%Y-%m-%d %H:%M} to {times.last:%Y-%m-%d %H:%M},"
             f" counted by {times.unit}, in UTC."
         )
@@ -139,7 +139,7 @@ def event_times(figures: Figures, pictures: Mapping[str, Picture]) -> Html:
                 "p",
                 "The records that passed the rules, by their own time and by where they stand now.",
             ),
-            figure(pictures.get("times"), words, words),
+            figure(pictures.get("times"), message, message),
             alternative(times_table(times), f"Records by {times.unit}"),
         ]
     if times.without:

@@ -6,7 +6,7 @@ validator of its own, and by nothing that `prepare` uses.
 
 from __future__ import annotations
 
-from backfill.sandbox.accepted_log import Accepted, Spoilt
+from backfill.sandbox.accepted_log import Accepted, InjectedFault
 from backfill.sandbox.fault_injection import KINDS, Arrival, Fault, parse_fault, parse_faults
 from backfill.sandbox.serve import serve
 from backfill.sandbox.server import Sandbox, running_sandbox
@@ -16,8 +16,8 @@ __all__ = [
     "Accepted",
     "Arrival",
     "Fault",
+    "InjectedFault",
     "Sandbox",
-    "Spoilt",
     "parse_fault",
     "parse_faults",
     "running_sandbox",

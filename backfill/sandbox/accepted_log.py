@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Accepted", "Spoilt", "Tally", "Witness"]
+__all__ = ["Accepted", "AcceptedLog", "InjectedFault", "Tally"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class InjectedFault:
     """A request that met a fault on demand, and whether its records were stored before it."""
 
     destination: str
@@ -81,13 +81,13 @@ class Tally:
         }
 
 
-class Witness:
+class AcceptedLog:
     """Counts and stores. `keep` also holds records and spoilt requests in memory, for tests."""
 
     def __init__(self, destinations: Sequence[str], log: Path | None, *, keep: bool) -> None:
         self.tallies = {name: Tally() for name in destinations}
         self.accepted: list[Accepted] = []
-        self.spoilt: list[Spoilt] = []
+        self.spoilt: list[InjectedFault] = []
         self.strays: Counter[str] = Counter()  # replies to other addresses, by status
         self._keep = keep
         self._in_flight: dict[str, Counter[str]] = {name: Counter() for name in destinations}
@@ -140,7 +140,7 @@ class Witness:
             for key, record in items:
                 tally.disorder += self._out_of_order(key, record.get("occurredAt"))
 
-    def spoil(self, spoilt: Spoilt) -> None:
+    def spoil(self, spoilt: InjectedFault) -> None:
         """Count a fault."""
         self.tallies[spoilt.destination].faults[spoilt.fault] += 1
         if self._keep:

@@ -265,7 +265,7 @@ class Pristo(Endpoint):
         return None
 
     def refusal(self, details: Sequence[tuple[str, str]]) -> Refusal:
-        return Refusal(400, "; ".join(f"{path or 'body'}: {words}" for path, words in details))
+        return Refusal(400, "; ".join(f"{path or 'body'}: {message}" for path, message in details))
 
     def bad_item(self, index: int) -> Refusal:
         del index

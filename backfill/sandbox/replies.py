@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from backfill.sandbox.accepted_log import Witness
+from backfill.sandbox.accepted_log import AcceptedLog
 from backfill.sandbox.contract import Endpoint, Refusal
 from backfill.sandbox.fault_injection import Fault
 from backfill.sandbox.limit import RetryStyle, retry_headers
@@ -39,13 +39,13 @@ class Replies:
 
     def __init__(
         self,
-        witness: Witness,
+        witness: AcceptedLog,
         *,
         chance: random.Random,
         closing: asyncio.Event,
         retry_after: RetryStyle,
     ) -> None:
-        self._witness = witness
+        self._accepted_log = witness
         self._chance = chance
         self._closing = closing
         self._retry_after: RetryStyle = retry_after
@@ -54,7 +54,7 @@ class Replies:
         self, endpoint: Endpoint, status: int, body: bytes, kind: str = JSON, **headers: str
     ) -> web.Response:
         """A whole reply."""
-        self._witness.tallies[endpoint.destination].statuses[str(status)] += 1
+        self._accepted_log.tallies[endpoint.destination].statuses[str(status)] += 1
         return web.Response(status=status, body=body, content_type=kind, headers=headers or None)
 
     def refuse(self, visit: Visit, refusal: Refusal) -> web.Response:

@@ -17,7 +17,7 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
 from backfill.core.errors import ConfigError
-from backfill.sandbox.accepted_log import Accepted, Spoilt, Witness
+from backfill.sandbox.accepted_log import Accepted, AcceptedLog, InjectedFault
 from backfill.sandbox.contract import Refusal, endpoints, read_json
 from backfill.sandbox.fault_injection import (
     Arrival,
@@ -87,10 +87,10 @@ class Sandbox:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._witness = self._open_witness()
+        self._accepted_log = self._open_witness()
         self._closing = asyncio.Event()
         self._replies = Replies(
-            self._witness,
+            self._accepted_log,
             chance=self._chance,
             closing=self._closing,
             retry_after=self._retry_after,
@@ -126,12 +126,12 @@ class Sandbox:
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
-        self._witness.close()
+        self._accepted_log.close()
 
-    def _open_witness(self) -> Witness:
+    def _open_witness(self) -> AcceptedLog:
         names = [each.destination for each in self._endpoints]
         try:
-            return Witness(names, self._log, keep=self._keep)
+            return AcceptedLog(names, self._log, keep=self._keep)
         except OSError as error:
             raise ConfigError(
                 f"cannot be written: {error.strerror}", where=str(self._log)
@@ -140,21 +140,21 @@ class Sandbox:
     @property
     def accepted(self) -> list[Accepted]:
         """The records stored so far, in the order in which they were stored."""
-        return self._witness.accepted
+        return self._accepted_log.accepted
 
     @property
-    def spoilt(self) -> list[Spoilt]:
+    def spoilt(self) -> list[InjectedFault]:
         """The requests that met a fault, in order of arrival."""
-        return self._witness.spoilt
+        return self._accepted_log.spoilt
 
     @property
     def stats(self) -> dict[str, Any]:
         """What was seen so far, as `GET /_sandbox/stats` gives it."""
         return {
             "destinations": {
-                name: tally.as_dict() for name, tally in self._witness.tallies.items()
+                name: tally.as_dict() for name, tally in self._accepted_log.tallies.items()
             },
-            "elsewhere": dict(self._witness.strays),
+            "elsewhere": dict(self._accepted_log.strays),
         }
 
     # --- one request -------------------------------------------------------------------
@@ -164,7 +164,7 @@ class Sandbox:
         endpoint = next((each for each in self._endpoints if each.takes(path)), None)
         if endpoint is None:
             return self._elsewhere(request, path)
-        self._witness.tallies[endpoint.destination].requests += 1
+        self._accepted_log.tallies[endpoint.destination].requests += 1
         visit = Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
         body = await self._read(request)
         refusal = self._refuses_door(visit, path)
@@ -177,7 +177,7 @@ class Sandbox:
         except (ValueError, RecursionError) as error:
             return self._replies.refuse(visit, Refusal(400, f"the body is not JSON: {error}"[:200]))
         keys = frozenset(filter(None, map(endpoint.key, endpoint.items(content))))
-        with self._witness.flight(endpoint.destination, keys):
+        with self._accepted_log.flight(endpoint.destination, keys):
             arrival = Arrival(self._arrivals, endpoint.destination, tuple(keys), body)
             self._arrivals += 1
             return await self._answer(visit, content, self._fault(arrival))
@@ -200,10 +200,10 @@ class Sandbox:
         if fault is not None and not fault.stored:
             self._note(visit, fault, items)
             return await self._replies.spoil(visit, fault, len(items))
-        refusal = endpoint.refuses(content, self._witness.contacts)
+        refusal = endpoint.refuses(content, self._accepted_log.contacts)
         if refusal is not None:
             return self._replies.refuse(visit, refusal)
-        self._witness.store(
+        self._accepted_log.store(
             endpoint.destination,
             visit.request_id,
             [(endpoint.key(item) or "", item) for item in items],
@@ -234,8 +234,8 @@ class Sandbox:
         return body if len(body) <= self._max_body else None
 
     def _note(self, visit: Visit, fault: Fault, items: Sequence[Any]) -> None:
-        self._witness.spoil(
-            Spoilt(
+        self._accepted_log.spoil(
+            InjectedFault(
                 visit.endpoint.destination,
                 visit.request_id,
                 fault.kind,
@@ -256,7 +256,7 @@ class Sandbox:
     def _elsewhere(self, request: web.BaseRequest, path: str) -> web.Response:
         if path == STATS_PATH and request.method == "GET":
             return web.Response(body=json.dumps(self.stats).encode(), content_type=JSON)
-        self._witness.strays["404"] += 1
+        self._accepted_log.strays["404"] += 1
         # Each vendor words its errors in its own way, also where there is nothing.
         endpoint = self._endpoints[-1 if path.startswith("/v1/") else 0]
         body = endpoint.error(Refusal(404, "there is nothing at this address"), self._new_id())

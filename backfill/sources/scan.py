@@ -53,7 +53,7 @@ class FileColumns:
     headed: bool
 
     @classmethod
-    def of(cls, file: Opened) -> FileColumns:
+    def from_file(cls, file: Opened) -> FileColumns:
         names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
         own = tuple(name for name in names if name not in OURS)
         return cls(file.location, own, not isinstance(file, NdjsonFile))
@@ -86,7 +86,7 @@ class Source:
     @property
     def files(self) -> list[FileColumns]:
         """The columns of each file."""
-        return [FileColumns.of(file) for file in self._files]
+        return [FileColumns.from_file(file) for file in self._files]
 
     def lacking(self, column: str) -> list[FileColumns]:
         """The files that should have a column and do not.

@@ -21,12 +21,12 @@ from backfill.sources.timestamps import in_calendar, zoned_in_utc
 
 __all__ = [
     "MIXED",
-    "apart",
     "common_type",
     "converted",
     "flattened",
     "instance",
     "mixed",
+    "split_mixed",
     "union",
 ]
 
@@ -51,14 +51,14 @@ def mixed(text: pl.Expr, nested: pl.Expr) -> pl.Expr:
     return pl.when(text.is_not_null() | nested.is_not_null()).then(value)
 
 
-def apart(value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+def split_mixed(value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """The two columns that make up a MIXED one."""
     return value.struct.field(_TEXT), value.struct.field(_NESTED)
 
 
 def flattened(name: str, dtype: pl.DataType) -> pl.Expr:
     """The column `name`, a MIXED one as text, as people see it in files."""
-    return pl.coalesce(*apart(pl.col(name))).alias(name) if dtype == MIXED else pl.col(name)
+    return pl.coalesce(*split_mixed(pl.col(name))).alias(name) if dtype == MIXED else pl.col(name)
 
 
 def union(schemas: Iterable[Mapping[str, pl.DataType]]) -> dict[str, pl.DataType]:

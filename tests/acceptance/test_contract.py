@@ -454,7 +454,7 @@ def test_an_interrupted_plan_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == f"interrupted; this goes on: backfill plan {config} --json"
+    assert err.splitlines()[-1] == f"interrupted; resume with: backfill plan {config} --json"
     assert json.loads(out)["exit_code"] == 130
 
 

@@ -100,7 +100,10 @@ def test_an_interrupt_is_acknowledged(tmp_path):
             terminal.until(lambda text: " of 200" in text)
             terminal.process.send_signal(signal.SIGINT)
             seen = terminal.until(lambda text: re.search("finishing [1-4] in flight", text))
-            assert "\nfinishing what is in flight; once more leaves at once\npristo " in seen
+            assert (
+                "\nstopping: waiting for requests in flight; Ctrl-C again quits at once\npristo "
+                in seen
+            )
             assert terminal.end() == 130
     assert "Stopped: interrupted" in terminal.text
 
@@ -138,7 +141,7 @@ def test_another_machine_is_asked_about_once_and_no_means_nothing_sent(tmp_path,
     backfill("plan", config, cwd=tmp_path, expect=[0])
     run = ["run", config.name, "--base-url", f"https://{host}"]
     with on_a_terminal(*run, cwd=tmp_path) as terminal:
-        terminal.until(lambda text: "Go on? [y/N]" in text)
+        terminal.until(lambda text: "Continue? [y/N]" in text)
         assert f"Sending 20 records to Pristo events at {host}," in terminal.text
         terminal.type("n\r")
         assert terminal.end() == 130
@@ -152,7 +155,7 @@ def test_another_host_than_before_is_warned_of_and_asked_about(tmp_path):
         backfill("run", config, "--base-url", one.url, "--limit", "5", cwd=tmp_path, expect=[8])
         run = ["run", config.name, "--base-url", other.url]
         with on_a_terminal(*run, cwd=tmp_path) as terminal:
-            seen = terminal.until(lambda text: "Go on? [y/N]" in text)
+            seen = terminal.until(lambda text: "Continue? [y/N]" in text)
             assert "The 5 records that are" in seen.replace("\n", " ")
             assert "will not be sent to 127.0.0.1" in seen.replace("\n", " ")
             terminal.type("y\r")

@@ -74,7 +74,7 @@ class Process:
         ended = Ended(code, *self._read())
         self._out.close()
         self._err.close()
-        if "Traceback" in ended.err or "a fault of backfill itself" in ended.err:
+        if "Traceback" in ended.err or "internal error" in ended.err:
             raise Finding(f"ended in a traceback:\n{ended.err}")
         return ended
 

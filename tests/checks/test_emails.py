@@ -18,7 +18,7 @@ def judged(addresses: list[str]) -> list[tuple[str | None, bool]]:
     """(what would be sent, whether it is refused) for each address."""
     steps = check_email()
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
-    checked = Checked.of(pl.col("raw"), whole)
+    checked = Checked.from_steps(pl.col("raw"), whole)
     frame = pl.DataFrame({"raw": addresses}, schema={"raw": pl.String})
     return frame.lazy().select(checked.value, checked.broken[0][1]).collect().rows()
 

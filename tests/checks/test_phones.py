@@ -26,7 +26,7 @@ def judged(
     """(canonical number, the one rule it broke or "") for each number."""
     steps = check_phone(level, region)
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
-    checked = Checked.of(pl.col("raw"), whole)
+    checked = Checked.from_steps(pl.col("raw"), whole)
     frame = pl.DataFrame({"raw": numbers}, schema={"raw": pl.String}).lazy()
     broken = pl.concat_str(
         [pl.when(expr).then(pl.lit(rule)) for rule, expr in checked.broken],

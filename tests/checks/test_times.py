@@ -28,7 +28,7 @@ def read(
 ) -> list[tuple[datetime | None, str]]:
     """(moment, broken rules) for each value."""
     raw = pl.Series("raw", values, dtype=dtype, strict=False)
-    checked = Checked.of(pl.col("raw"), check_time(raw.dtype, timezone=zone, now=now))
+    checked = Checked.from_steps(pl.col("raw"), check_time(raw.dtype, timezone=zone, now=now))
     parts = checked.within("checked")
     broken = pl.concat_str(
         [pl.when(expr).then(pl.lit(rule)) for rule, expr in parts.broken],
@@ -287,7 +287,7 @@ def test_a_typed_moment_stays_the_moment_that_it_is(unit, zone):
     moments = pl.Series([AT, None]).dt.cast_time_unit(unit).dt.convert_time_zone(zone or "UTC")
     plain = moments if zone else moments.dt.replace_time_zone(None)
     raw = pl.DataFrame({"raw": plain})
-    checked = Checked.of(
+    checked = Checked.from_steps(
         pl.col("raw"), check_time(raw.schema["raw"], timezone=None if zone else "UTC", now=NOW)
     )
     assert raw.select(checked.value).to_series().to_list() == [AT, None]
@@ -298,7 +298,7 @@ def test_a_typed_moment_stays_the_moment_that_it_is(unit, zone):
 @pytest.mark.parametrize("count", [2**62, -(2**62)])
 def test_a_typed_moment_beyond_the_calendar_breaks_range(unit, zone, count):
     raw = pl.DataFrame({"raw": [count, None]}).select(pl.col("raw").cast(pl.Datetime(unit, zone)))
-    checked = Checked.of(
+    checked = Checked.from_steps(
         pl.col("raw"), check_time(raw.schema["raw"], timezone="Asia/Tokyo", now=NOW)
     )
     rules = [rule for rule, expr in checked.broken if raw.select(expr).to_series()[0]]

@@ -18,7 +18,7 @@ SPACE = uuid.UUID("00000000-0000-4000-8000-00000000beef")
 def judged(ids: list[str], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
     steps = check_uuid(namespace)
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
-    checked = Checked.of(pl.col("raw"), whole)
+    checked = Checked.from_steps(pl.col("raw"), whole)
     broken = pl.any_horizontal(pl.lit(value=False), *(expr for _, expr in checked.broken))
     frame = pl.DataFrame({"raw": ids}, schema={"raw": pl.String}).lazy()
     return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()

@@ -165,7 +165,7 @@ def test_a_fault_is_one_line_and_the_whole_of_it_on_demand(inside, monkeypatch, 
     monkeypatch.setattr("backfill.jobs.opening.Manifest.read", broken)
     done = inside.invoke(_group, ["status", "planned.job"])
     assert done.exit_code == 1
-    assert "a fault of backfill itself: RuntimeError: two plus two" in done.stderr
+    assert "internal error: RuntimeError: two plus two" in done.stderr
     assert "--verbose" in done.stderr
     assert "Traceback" not in done.stderr
     log = tmp_path / "log.ndjson"

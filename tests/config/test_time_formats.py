@@ -46,8 +46,8 @@ def configured(**events: Any) -> Config:
         ("%G-W%V-%u", "'%G' in"),
     ],
 )
-def test_a_format_that_cannot_be_meant_is_refused_with_the_configuration(text, words):
-    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+def test_a_format_that_cannot_be_meant_is_refused_with_the_configuration(text, message):
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
         configured(time="at", time_format=text)
     assert "[events] time_format: " in str(caught.value)
     assert caught.value.exit_code == 2

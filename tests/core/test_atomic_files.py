@@ -9,7 +9,7 @@ import resource
 import polars as pl
 import pytest
 
-from backfill.core.atomic_files import system_words
+from backfill.core.atomic_files import os_error_message
 
 WITH_NUMBER = "parquet: underlying IO error: No space left on device (os error 28)"
 WITHOUT = "parquet: File out of specification: Invalid thrift: transport error"
@@ -25,14 +25,14 @@ WITHOUT = "parquet: File out of specification: Invalid thrift: transport error"
     ],
 )
 def test_only_what_the_system_complained_about_is_a_matter_of_room(tmp_path, error, words):
-    assert system_words(error, tmp_path) == words
+    assert os_error_message(error, tmp_path) == words
 
 
 def test_where_polars_does_not_say_why_a_write_failed_it_is_tried_again(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        words = system_words(pl.exceptions.ComputeError(WITHOUT), tmp_path)
+        words = os_error_message(pl.exceptions.ComputeError(WITHOUT), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert words == os.strerror(errno.EFBIG)

@@ -16,7 +16,7 @@ from backfill.core.model import Batch, Books, Fault, Secret, State, StopKind, Ti
 def test_books_balance_exactly_when_the_states_add_up(counts):
     books = Books(sum(counts), *counts)
     assert books.balanced
-    assert sum(books.of(state) for state in State) == books.as_dict()["input"]
+    assert sum(books.count(state) for state in State) == books.as_dict()["input"]
     assert not Books(sum(counts) + 1, *counts).balanced
 
 

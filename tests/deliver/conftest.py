@@ -17,7 +17,7 @@ import pytest
 import trio.testing
 
 from backfill.core.model import Outcome, Secret, State, Stop
-from backfill.deliver import Halt, Settings, Snapshot, deliver
+from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
@@ -39,7 +39,7 @@ class Job:
         transport: httpx.AsyncBaseTransport | None,
         *,
         base_url: str = "http://127.0.0.1:1",
-        halt: Halt | None = None,
+        halt: StopRequest | None = None,
         observe: Callable[[Snapshot], None] | None = None,
         ledger: Ledger | None = None,
         wall: Callable[[], float] = time.time,
@@ -54,7 +54,7 @@ class Job:
                 destination=destination(self.manifest.destination),
                 credential=Secret("hunter2-credential"),
                 settings=Settings(base_url=base_url, **{"rate": 1e5, **settings}),
-                halt=halt or Halt(),
+                halt=halt or StopRequest(),
                 observe=observe,
                 transport=transport,
                 rng=random.Random(7),

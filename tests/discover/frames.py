@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from backfill.destinations import destination
-from backfill.discover.columns import Look, look_at
+from backfill.discover.columns import ColumnProfile, profile_columns
 from backfill.discover.proposal import Proposal, propose
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -44,8 +44,8 @@ def contacts(**columns: object) -> pl.DataFrame:
     return pl.DataFrame({k: v for k, v in {**frame, **columns}.items() if v is not None})
 
 
-def look(values: object, name: str = "column") -> Look:
-    (found,) = look_at(pl.DataFrame({name: values}), "events", now=NOW)
+def profile(values: object, name: str = "column") -> ColumnProfile:
+    (found,) = profile_columns(pl.DataFrame({name: values}), "events", now=NOW)
     return found
 
 
@@ -55,8 +55,8 @@ def proposed(
     """The proposal, and its fields with the columns that they come from."""
     proposal = propose(
         destination(name),
-        look_at(mine, "events", now=NOW),
-        None if theirs is None else look_at(theirs, "contacts", now=NOW),
+        profile_columns(mine, "events", now=NOW),
+        None if theirs is None else profile_columns(theirs, "contacts", now=NOW),
     )
     return proposal, {
         each.field.name: f"{each.column.side}.{each.column.name}" if each.column else None

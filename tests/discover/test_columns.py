@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from backfill.destinations import Kind
-from tests.discover.frames import EMAILS, IDS, LABELS, PHONES, TIMES, look
+from tests.discover.frames import EMAILS, IDS, LABELS, PHONES, TIMES, profile
 
 
 @pytest.mark.parametrize(
@@ -27,39 +27,39 @@ from tests.discover.frames import EMAILS, IDS, LABELS, PHONES, TIMES, look
     ],
 )
 def test_values_that_a_field_would_take_count_for_its_kind(kind, values):
-    found = look([*values, None])
+    found = profile([*values, None])
     assert found.share(kind) == 1
     assert found.filled == len(values)
 
 
 def test_shares_are_of_the_values_that_are_there():
-    found = look([*IDS[:3], "CUST-1", None, "", "  "])
+    found = profile([*IDS[:3], "CUST-1", None, "", "  "])
     assert found.filled == 4
     assert found.share(Kind.UUID) == 0.75
 
 
 def test_times_without_a_zone_are_told_from_those_with_one():
-    assert look(["2024-01-01 10:00", "2024-01-01T10:00:00Z"]).unzoned == 0.5
-    assert look([datetime(2024, 1, 1)]).unzoned == 1  # noqa: DTZ001 - such a time is the case
-    assert look([datetime(2024, 1, 1, tzinfo=UTC)]).unzoned == 0
+    assert profile(["2024-01-01 10:00", "2024-01-01T10:00:00Z"]).unzoned == 0.5
+    assert profile([datetime(2024, 1, 1)]).unzoned == 1  # noqa: DTZ001 - such a time is the case
+    assert profile([datetime(2024, 1, 1, tzinfo=UTC)]).unzoned == 0
 
 
 def test_names_of_events_are_a_few_words_that_come_back():
-    assert look(LABELS * 10).coded
-    assert look(pl.Series(LABELS * 10, dtype=pl.Categorical)).coded
-    assert not look(IDS * 2).coded
-    assert not look(["1", "2"] * 10).coded
-    assert not look([f"a note of its own {number}" for number in range(100)]).coded
+    assert profile(LABELS * 10).coded
+    assert profile(pl.Series(LABELS * 10, dtype=pl.Categorical)).coded
+    assert not profile(IDS * 2).coded
+    assert not profile(["1", "2"] * 10).coded
+    assert not profile([f"a note of its own {number}" for number in range(100)]).coded
 
 
 def test_the_most_frequent_values_come_first_as_they_stand():
-    found = look(["b", "a ", "b", "c", "a ", "b"])
+    found = profile(["b", "a ", "b", "c", "a ", "b"])
     assert found.common == (("b", 3), ("a ", 2), ("c", 1))
 
 
 def test_an_amount_is_no_national_phone_number():
-    assert look(["052-555-0123", "(02) 555 0123"]).national == 1
-    assert look(["1234567.25", "9876543.5"]).national == 0
+    assert profile(["052-555-0123", "(02) 555 0123"]).national == 1
+    assert profile(["1234567.25", "9876543.5"]).national == 0
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_an_amount_is_no_national_phone_number():
     ],
 )
 def test_a_column_of_any_type_can_be_looked_at(values):
-    found = look(values)
+    found = profile(values)
     assert found.share(Kind.UUID) == found.share(Kind.EMAIL) == found.share(Kind.TIME) == 0

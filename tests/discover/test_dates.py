@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from backfill.config.placeholders import open_questions
 from backfill.discover.dates import Written
-from tests.discover.frames import IDS, contacts, events, look, proposed
+from tests.discover.frames import IDS, contacts, events, profile, proposed
 from tests.discover.test_writing import loaded, written
 
 DAYS = [date(2024, 1, 1) + timedelta(days=9 * number) for number in range(40)]
 
 
 def form(*texts: str | None) -> Written | None:
-    return look([*texts]).written
+    return profile([*texts]).written
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_column_of_dates_with_and_without_a_clock_has_both_forms_the_frequent_
     ],
 )
 def test_what_is_in_a_known_form_or_in_none_of_the_common_ones_is_left_alone(values):
-    assert look(values).written is None
+    assert profile(values).written is None
 
 
 @settings(max_examples=25, deadline=None)
@@ -144,4 +144,4 @@ def test_a_column_of_such_dates_is_no_key_and_no_code():
     assert proposal.join is not None
     assert proposal.join.events.name == "customer"
     assert "events.at" not in fields.values()
-    assert not look(["13.05.2024", "14.05.2024"] * 20).coded
+    assert not profile(["13.05.2024", "14.05.2024"] * 20).coded

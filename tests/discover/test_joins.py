@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.discover.columns import look_at
+from backfill.discover.columns import profile_columns
 from backfill.discover.joins import find_join
 from tests.discover.frames import IDS, NOW, contacts, events
 
 
 def join_of(mine, theirs):
-    found = find_join(look_at(mine, "events", now=NOW), look_at(theirs, "contacts", now=NOW))
+    found = find_join(
+        profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
+    )
     return (found.events.name, found.contacts.name) if found else None
 
 
@@ -45,7 +47,10 @@ def test_codes_that_every_file_has_join_nothing():
 def test_ids_that_stand_in_several_rows_of_the_contacts_still_join():
     theirs = pl.concat([contacts(), contacts().head(5)])
     (found,) = [
-        find_join(look_at(events(), "events", now=NOW), look_at(theirs, "contacts", now=NOW))
+        find_join(
+            profile_columns(events(), "events", now=NOW),
+            profile_columns(theirs, "contacts", now=NOW),
+        )
     ]
     assert found is not None
     assert found.repeated == 5

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backfill.config import Column, Config, Lookup, config_from_mapping
 from backfill.config.placeholders import open_questions
-from backfill.discover.columns import Look
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
 from backfill.discover.writing import Sampled, write_config
@@ -192,7 +192,7 @@ def _renamed(proposal: Proposal, names: list[str]) -> Proposal:
         for index, each in enumerate(side)
     }
 
-    def new(column: Look | None) -> Any:
+    def new(column: ColumnProfile | None) -> Any:
         return column and replace(column, name=order[column.side, column.name])
 
     join = proposal.join

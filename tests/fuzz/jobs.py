@@ -230,7 +230,10 @@ def _records(directory: Path) -> str:
     records, books = job.records(), _settled(job.status()).books
     assert records.height == books.input
     counts = dict(records["_state"].value_counts().iter_rows())
-    assert all(books.of(State(state)) == count for state, count in counts.items()), (counts, books)
+    assert all(books.count(State(state)) == count for state, count in counts.items()), (
+        counts,
+        books,
+    )
     return "listed"
 
 

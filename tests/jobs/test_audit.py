@@ -16,7 +16,7 @@ from tests.report import jobs
 
 
 def audited(directory: Path, manifest: Manifest) -> None:
-    with Ledger.look(directory / "ledger.sqlite") as ledger:
+    with Ledger.open_readonly(directory / "ledger.sqlite") as ledger:
         audit(directory, manifest, ledger)
 
 

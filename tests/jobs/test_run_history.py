@@ -13,8 +13,8 @@ from backfill.jobs.run_history import (
     _lately,
     check_current,
     last_base_url,
-    remember_end,
-    remember_start,
+    record_end,
+    record_start,
     seconds_at_work,
     standing,
 )
@@ -101,16 +101,16 @@ def test_books_that_do_not_balance_have_no_standing(job, ledger):
 def test_the_end_of_the_last_run_is_remembered_until_the_next_begins(job, ledger):
     told(job, SOME)
     assert stands(job, ledger).stop is None
-    remember_end(ledger, 1.0, REFUSED)
+    record_end(ledger, 1.0, REFUSED)
     assert stands(job, ledger).stop == REFUSED
     assert stands(job, ledger, stop=LIMIT).stop == LIMIT
-    remember_start(ledger, URL)
+    record_start(ledger, URL)
     assert stands(job, ledger).stop is None
 
 
 def test_a_run_that_reached_its_limit_with_the_last_record_has_simply_finished(job, ledger):
     told(job, ALL)
-    remember_end(ledger, 1.0, LIMIT)
+    record_end(ledger, 1.0, LIMIT)
     assert stands(job, ledger).stop is None
     assert stands(job, ledger, stop=LIMIT).stop is None
     assert stands(job, ledger, stop=REFUSED).stop == REFUSED
@@ -123,21 +123,21 @@ def test_rate_and_time_left_are_those_of_all_runs(job, ledger):
     assert (stands(job, ledger).rate, stands(job, ledger).seconds_left) == (None, None)
     told(job, SOME)
     assert (stands(job, ledger).rate, stands(job, ledger).seconds_left) == (None, None)
-    remember_end(ledger, 2.0, None)
-    remember_end(ledger, 4.0, None)
+    record_end(ledger, 2.0, None)
+    record_end(ledger, 4.0, None)
     status = stands(job, ledger)
     assert status.rate == pytest.approx(3 / 6)
     assert status.seconds_left == pytest.approx(20 / (45 / 6))
 
 
 def test_a_run_that_sent_nothing_has_no_rate(job, ledger):
-    remember_end(ledger, 2.0, REFUSED)
+    record_end(ledger, 2.0, REFUSED)
     assert (stands(job, ledger).rate, stands(job, ledger).seconds_left) == (None, None)
 
 
 def test_a_complete_job_takes_no_more_time(job, ledger):
     told(job, ALL)
-    remember_end(ledger, 2.0, None)
+    record_end(ledger, 2.0, None)
     assert stands(job, ledger).rate == 1.0
     assert stands(job, ledger).seconds_left is None
 
@@ -169,7 +169,7 @@ def test_there_is_none_before_anything_was_noted():
 
 def test_a_running_jobs_own_seconds_are_not_asked(job, ledger):
     told(job, SOME)
-    remember_end(ledger, 2.0, None)
+    record_end(ledger, 2.0, None)
     assert stands(job, ledger, running=True).rate is None
 
 
@@ -189,7 +189,7 @@ def test_a_running_jobs_own_seconds_are_not_asked(job, ledger):
 )
 def test_the_next_command_is_for_what_weighs_most(job, ledger, last, states, expected):
     if last is not None:
-        remember_start(ledger, last)
+        record_start(ledger, last)
         assert last_base_url(ledger) == last
     first, *others = states
     told(job, [(0, 39, first, ""), (0, 1, others[0] if others else first, ""), (1, 25, first, "")])
@@ -213,10 +213,10 @@ def test_an_object_of_a_job_that_was_planned_anew_is_refused(job):
 
 def run(ledger: Ledger, at: int, *, seconds: float | None) -> None:
     """A run of 40 requests, that was killed where its duration is None."""
-    remember_start(ledger, "https://api.example.com")
+    record_start(ledger, "https://api.example.com")
     ledger.commit([], [], *jobs.ticks(1, start=jobs.NOW + at))
     if seconds is not None:
-        remember_end(ledger, seconds, None)
+        record_end(ledger, seconds, None)
 
 
 def test_the_rate_is_that_of_the_runs_which_came_to_their_end(tmp_path: Path):

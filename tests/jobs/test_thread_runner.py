@@ -14,14 +14,14 @@ import anyio
 import pytest
 
 from backfill.core.model import StopKind
-from backfill.deliver import Halt
-from backfill.jobs.thread_runner import await_own_thread, run_in_own_thread
+from backfill.deliver import StopRequest
+from backfill.jobs.thread_runner import await_in_thread, run_in_thread
 
 
 class Work:
     """Runs until it is halted, and then a little longer, as a run with requests in flight does."""
 
-    def __init__(self, halt: Halt) -> None:
+    def __init__(self, halt: StopRequest) -> None:
         self.started = threading.Event()
         self.ended = False
         self._halt = halt
@@ -45,29 +45,29 @@ async def fail() -> int:
 
 
 def test_a_result_is_returned_and_an_error_raised_as_it_was():
-    assert run_in_own_thread(answer, Halt()) == 42
+    assert run_in_thread(answer, StopRequest()) == 42
     with pytest.raises(ValueError, match="as it was raised"):
-        run_in_own_thread(fail, Halt())
+        run_in_thread(fail, StopRequest())
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_the_same_from_inside_a_loop(backend):
     async def main():
-        assert await await_own_thread(answer, Halt()) == 42
+        assert await await_in_thread(answer, StopRequest()) == 42
         with pytest.raises(ValueError, match="as it was raised"):
-            await await_own_thread(fail, Halt())
+            await await_in_thread(fail, StopRequest())
 
     anyio.run(main, backend=backend)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_cancelled_scope_waits_until_the_work_has_ended(backend):
-    halt = Halt()
+    halt = StopRequest()
     work = Work(halt)
 
     async def main():
         with anyio.move_on_after(0.1) as scope:
-            await await_own_thread(work, halt)
+            await await_in_thread(work, halt)
         assert scope.cancelled_caught
 
     anyio.run(main, backend=backend)
@@ -77,9 +77,9 @@ def test_a_cancelled_scope_waits_until_the_work_has_ended(backend):
 
 def test_a_cancelled_task_waits_too_and_a_second_time_is_let_go():
     async def main(times: int) -> Work:
-        halt = Halt()
+        halt = StopRequest()
         work = Work(halt)
-        task = asyncio.ensure_future(await_own_thread(work, halt))
+        task = asyncio.ensure_future(await_in_thread(work, halt))
         while not work.started.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         for _ in range(times):

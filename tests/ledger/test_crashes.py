@@ -261,7 +261,7 @@ def test_after_sigkill_every_acknowledged_commit_is_there(tmp_path: Path) -> Non
         recovered, *begun = map(int, (rest or [acknowledged])[-1].split())
         assert recovered == (12 if unknown else 0)
         unknown += 12
-        with Ledger.look(path) as ledger:
+        with Ledger.open_readonly(path) as ledger:
             settled = dict(ledger.settled(0))
             assert ledger.in_flight() == 12, "one batch of three for each of four lanes"
             for lane, stop in enumerate(begun):

@@ -145,24 +145,24 @@ def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
     assert list(ledger.outcomes()) == []
     assert set(map(tuple, ledger.outcome_columns().values())) == {()}
     assert ledger.quiet_until() == 0
-    assert ledger.recall("rate") is None
+    assert ledger.get_meta("rate") is None
 
 
 def test_small_facts_survive(ledger: Ledger, path: Path) -> None:
-    ledger.remember("rate", "12.5")
-    ledger.remember("rate", "13.5")
+    ledger.set_meta("rate", "12.5")
+    ledger.set_meta("rate", "13.5")
     ledger.set_quiet_until(1_800_000_000.25)
     ledger.close()
     with Ledger.open(path) as again:
-        assert again.recall("rate") == "13.5"
+        assert again.get_meta("rate") == "13.5"
         assert again.quiet_until() == 1_800_000_000.25
 
 
 def test_a_ledger_is_closed_where_its_block_ends(path: Path) -> None:
     with Ledger.open(path, create=True) as ledger:
-        ledger.remember("rate", "1")
+        ledger.set_meta("rate", "1")
     with pytest.raises(LedgerError):
-        ledger.recall("rate")
+        ledger.get_meta("rate")
 
 
 def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(path: Path) -> None:

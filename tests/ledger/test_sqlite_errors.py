@@ -116,7 +116,7 @@ def test_a_ledger_that_finds_no_room_leaves_nothing_behind(tmp_path: Path, room:
         (b"no database at all, but long enough to be taken for one" * 20, "it is no database"),
     ],
 )
-@pytest.mark.parametrize("use", [Ledger.open, Ledger.look])
+@pytest.mark.parametrize("use", [Ledger.open, Ledger.open_readonly])
 def test_what_is_no_ledger_is_refused(path: Path, content: bytes, words: str, use) -> None:
     path.write_bytes(content)
     with pytest.raises(LedgerError, match=words):
@@ -144,7 +144,7 @@ def test_a_missing_ledger_is_never_made_silently(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     for how, hint in [
         (Ledger.open, "from a copy before anything is sent again"),
-        (Ledger.look, ""),
+        (Ledger.open_readonly, ""),
     ]:
         with pytest.raises(LedgerError, match="the ledger is missing") as error:
             how(path)
@@ -166,7 +166,7 @@ def test_a_newer_ledger_is_refused_and_an_older_one_named(path: Path) -> None:
     for version, age in ((sql.VERSION + 1, "newer"), (0, "older")):
         with contextlib.closing(sqlite3.connect(path)) as raw:
             raw.execute(f"PRAGMA user_version = {version}")
-        for use in (Ledger.open, Ledger.look):
+        for use in (Ledger.open, Ledger.open_readonly):
             with pytest.raises(LedgerError, match=f"version {version}.*\n.*{age}"):
                 use(path)
 
@@ -184,11 +184,11 @@ class TestMigration:
 
     def test_an_older_ledger_is_brought_up_to_date_step_by_step(self, path: Path) -> None:
         with pytest.raises(LedgerError, match="older version"):
-            Ledger.look(path)
+            Ledger.open_readonly(path)
         with Ledger.open(path) as ledger:
             assert ledger._file.read("SELECT x FROM extra") == [(8,)]
             assert ledger.counts()[State.DELIVERED] == 5
-        Ledger.look(path).close()
+        Ledger.open_readonly(path).close()
 
     def test_a_step_that_fails_leaves_the_ledger_as_it_was(self, path: Path) -> None:
         first = min(self.steps)
@@ -215,7 +215,7 @@ def test_a_ledger_that_another_process_holds_is_named(
 
 class TestLook:
     def test_it_sees_what_a_running_process_has_committed(self, path: Path) -> None:
-        with Ledger.open(path) as ledger, Ledger.look(path) as look:
+        with Ledger.open(path) as ledger, Ledger.open_readonly(path) as look:
             ledger.commit([], [batch(5, 8)])
             assert look.in_flight() == 3
             assert look.counts() == {State.DELIVERED: 5, State.FAILED: 0, State.UNKNOWN: 0}
@@ -225,7 +225,7 @@ class TestLook:
     def test_it_changes_nothing(self, path: Path) -> None:
         with Ledger.open(path) as ledger:
             ledger.commit([], [batch(5, 8)])
-        with Ledger.look(path) as look:
+        with Ledger.open_readonly(path) as look:
             assert look.recovered == 0
             for change in (
                 lambda: look.commit([], [batch(8, 9)]),
@@ -278,7 +278,7 @@ class TestReadOnlyDirectory:
         assert done.stderr == ""
         return done.stdout
 
-    COUNT = "with Ledger.look(path) as look: print(look.counts()[State.DELIVERED])"
+    COUNT = "with Ledger.open_readonly(path) as look: print(look.counts()[State.DELIVERED])"
 
     def test_a_closed_ledger_can_be_looked_at(self, closed_directory: Path) -> None:
         assert self.as_ordinary_user(closed_directory, self.COUNT) == "5\n"
@@ -294,7 +294,7 @@ class TestReadOnlyDirectory:
     def test_working_with_it_is_refused_in_words(self, closed_directory: Path) -> None:
         code = (
             "try:\n"
-            "    with Ledger.open(path) as ledger: ledger.remember('a', 'b')\n"
+            "    with Ledger.open(path) as ledger: ledger.set_meta('a', 'b')\n"
             "except LedgerError as error: print(error)\n"
         )
         said = self.as_ordinary_user(closed_directory, code)

@@ -145,12 +145,12 @@ def test_a_constant_tells_no_records_apart(tmp_path: Path) -> None:
 def test_a_key_that_comes_from_the_contacts_may_be_missing_with_the_contact(
     tmp_path: Path, parts: int
 ) -> None:
-    people = pl.DataFrame({"id": USERS[:3], "card": ["c", "c", None]})
+    contacts = pl.DataFrame({"id": USERS[:3], "card": ["c", "c", None]})
     job = pristo(
         tmp_path,
         key=["contact.customFields.card"],
         users=USERS[:6],
-        contacts=people,
+        contacts=contacts,
         parts=parts,
         fields={"contact.customFields.card": "contacts.card"},
     )

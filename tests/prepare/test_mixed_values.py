@@ -132,12 +132,12 @@ def test_a_nested_key_meets_no_contact(tmp_path: Path) -> None:
     users = ["u", ["u"]]
     lines = [json.dumps({"user": user, "at": AT}) + "\n" for user in users]
     (tmp_path / "e.ndjson").write_text("".join(lines))
-    people = pl.DataFrame({"id": ["u"], "email": ["a@example.com"]})
+    contacts = pl.DataFrame({"id": ["u"], "email": ["a@example.com"]})
     job = prepare_in(
         tmp_path,
         "pristo-events",
         None,
-        people,
+        contacts,
         events={"files": "e.ndjson", "time": "at", "contact_key": "user"},
         contacts={"key": "id"},
         fields={"contact.id": "user", "contact.email": "email", "type": {"value": "purchase"}},

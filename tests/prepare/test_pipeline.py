@@ -76,12 +76,12 @@ def test_uuids_meet_whatever_their_case_and_other_keys_only_as_they_are(
     tmp_path: Path, parts: int
 ) -> None:
     ids = [str(uuid.UUID(int=0xABCDEF << 100 | number)) for number in range(4)]
-    people = pl.DataFrame({"id": [ids[0], ids[1].upper(), "ab"], "email": ["a@example.com"] * 3})
+    contacts = pl.DataFrame({"id": [ids[0], ids[1].upper(), "ab"], "email": ["a@example.com"] * 3})
     events = pristo_events(user=[ids[0].upper(), ids[1], f" {ids[1].title()}", "ab", "AB"])
     job = pristo(
         tmp_path,
         events,
-        people,
+        contacts,
         parts=parts,
         fields={"contact.id": "events.user", "contact.email": "email", "type": "event"},
         rules={"contact_id": {"namespace": ids[3]}},
@@ -109,28 +109,28 @@ def test_contacts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 def test_of_contacts_whose_uuids_differ_in_case_alone_one_counts(tmp_path: Path) -> None:
     one = str(uuid.UUID(int=0xABCDEF << 100))
-    people = pl.DataFrame(
+    contacts = pl.DataFrame(
         {"id": [one, one.upper()], "email": ["a@example.com"] * 2, "name": ["Old", "New"]}
     )
-    job = pristo(tmp_path, pristo_events(user=[one]), people)
+    job = pristo(tmp_path, pristo_events(user=[one]), contacts)
     assert [body["contact"]["name"] for body in job.bodies] == ["New"]
 
 
 @pytest.mark.parametrize(("keep", "name"), [("first", "Old"), ("last", "New")])
 def test_of_several_rows_of_a_contact_one_counts(tmp_path: Path, keep: str, name: str) -> None:
-    people = pl.DataFrame(
+    contacts = pl.DataFrame(
         {"id": [an_id(1)] * 2, "email": ["a@example.com"] * 2, "name": ["Old", "New"]}
     )
     job = pristo(
-        tmp_path, pristo_events(user=[an_id(1)]), people, contacts={"key": "id", "keep": keep}
+        tmp_path, pristo_events(user=[an_id(1)]), contacts, contacts={"key": "id", "keep": keep}
     )
     assert job.bodies[0]["contact"]["name"] == name
 
 
 def test_a_bad_contact_rejects_its_events_and_no_others(tmp_path: Path) -> None:
-    people = pl.DataFrame({"id": [an_id(1), an_id(2)], "email": ["no", "b@example.com"]})
-    people = people.with_columns(name=pl.lit("N"))
-    job = pristo(tmp_path, pristo_events(user=[an_id(1), an_id(2), an_id(1)]), people)
+    contacts = pl.DataFrame({"id": [an_id(1), an_id(2)], "email": ["no", "b@example.com"]})
+    contacts = contacts.with_columns(name=pl.lit("N"))
+    job = pristo(tmp_path, pristo_events(user=[an_id(1), an_id(2), an_id(1)]), contacts)
     assert job.reasons == {1: "contact.email|email", 3: "contact.email|email"}
     assert job.manifest.facts.examples["contact.email|email"] == (
         Example(file="events.parquet", row=1, value="no"),
@@ -140,12 +140,12 @@ def test_a_bad_contact_rejects_its_events_and_no_others(tmp_path: Path) -> None:
 
 def test_a_required_field_of_a_contact_that_is_missing_is_required(tmp_path: Path) -> None:
     events = pl.DataFrame({"user": ["1", "2", None], "label": ["a", "b", "c"]})
-    people = pl.DataFrame({"id": ["1"], "phone": ["+12025550101"]})
+    contacts = pl.DataFrame({"id": ["1"], "phone": ["+12025550101"]})
     job = prepare_in(
         tmp_path,
         "watch-events",
         events,
-        people,
+        contacts,
         events={"contact_key": "user"},
         contacts={"key": "id"},
         fields=watch_fields(),
@@ -203,7 +203,7 @@ def test_an_expression_works_on_one_side_and_its_fault_is_the_configurations(
 def test_the_expression_that_fails_on_a_row_is_named_and_no_other(
     tmp_path: Path, text: str, words: str
 ) -> None:
-    people = pl.DataFrame(
+    contacts = pl.DataFrame(
         {"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"], "label": ["gold"]}
     )
     fields = {
@@ -213,7 +213,7 @@ def test_the_expression_that_fails_on_a_row_is_named_and_no_other(
         "customFields.kind": {"sql": "UPPER(event)"},
     }
     with pytest.raises(ConfigError) as caught:
-        pristo(tmp_path, pristo_events(user=[an_id(1)]), people, fields=fields)
+        pristo(tmp_path, pristo_events(user=[an_id(1)]), contacts, fields=fields)
     assert caught.value.where == "[fields] customFields.tier"
     assert text in caught.value.message
     assert words in (caught.value.hint or "")
@@ -233,7 +233,7 @@ def test_a_fault_that_comes_from_no_expression_is_not_laid_on_one(
 
 
 def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> None:
-    people = pl.DataFrame(
+    contacts = pl.DataFrame(
         {"id": [an_id(1), an_id(2)], "email": ["a@example.com", "b@example.com"]}
     ).with_columns(name=pl.Series(["en-US", "he"]))
     events = pristo_events(user=[an_id(1), an_id(2), an_id(1)], note=["x" * 51, "y", "z"])
@@ -243,7 +243,7 @@ def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> 
         "customFields.note": "note",
     }
     rules = {"drop_invalid": ["contact.language", "customFields.note"]}
-    job = pristo(tmp_path, events, people, fields=fields, rules=rules)
+    job = pristo(tmp_path, events, contacts, fields=fields, rules=rules)
     assert [body["contact"].get("language") for body in job.bodies] == [None, "he", None]
     assert [body.get("customFields") for body in job.bodies] == [None, {"note": "y"}, {"note": "z"}]
     assert job.manifest.dropped == {
@@ -255,8 +255,8 @@ def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> 
 
 def test_a_row_carries_every_rule_that_it_broke(tmp_path: Path) -> None:
     events = pristo_events(user=["nobody"]).with_columns(event=pl.lit(None, pl.String))
-    people = pl.DataFrame({"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"]})
-    job = pristo(tmp_path, events, people)
+    contacts = pl.DataFrame({"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"]})
+    job = pristo(tmp_path, events, contacts)
     assert job.reasons == {1: "contact.id|uuid;type|required;contact|reachable"}
     assert job.manifest.reasons == {
         "contact.id|uuid": 1,
@@ -269,11 +269,11 @@ def test_a_rejected_row_carries_the_rules_of_values_that_might_have_been_left_ou
     tmp_path: Path,
 ) -> None:
     """Whoever mends it sees all of it; what was left out of good records is another count."""
-    people = pl.DataFrame({"id": [an_id(1)], "email": ["no address"], "name": ["A"]})
+    contacts = pl.DataFrame({"id": [an_id(1)], "email": ["no address"], "name": ["A"]})
     events = pristo_events(user=[an_id(1)], note=["x" * 51])
     fields = {**PRISTO["fields"], "customFields.note": "note"}
     rules = {"drop_invalid": ["contact.email", "customFields.note"]}
-    job = pristo(tmp_path, events, people, fields=fields, rules=rules)
+    job = pristo(tmp_path, events, contacts, fields=fields, rules=rules)
     assert job.reasons == {
         1: "customFields.note|max_length;contact.email|email;contact|reachable",
     }
@@ -339,13 +339,13 @@ def many(count: int = 600) -> tuple[pl.DataFrame, pl.DataFrame]:
             "order": [row if row % 11 else None for row in rows],
         }
     )
-    people = pl.DataFrame(
+    contacts = pl.DataFrame(
         {
             "id": [f"u{number}" if number % 2 else f"U{number}" for number in range(40)],
             "phone": [f"+1202555{number // 2:04}" if number % 9 else "no" for number in range(40)],
         }
     )
-    return events, people
+    return events, contacts
 
 
 def settled(job: Prepared) -> dict[str, Any]:
@@ -385,18 +385,20 @@ def check_placement(job: Prepared) -> None:
 def test_one_part_or_many_make_the_same_job(
     tmp_path: Path, dedupe: dict[str, Any], phone: str
 ) -> None:
-    events, people = many()
+    events, contacts = many()
     if phone == "events.user":  # the join key is the ordering key
         numbers = pl.concat_str(pl.lit("+1202555"), pl.col("user").str.slice(1).str.zfill(4))
         events = events.with_columns(user=numbers)
-        people = people.with_columns(id=pl.lit("+1202555") + pl.col("id").str.slice(1).str.zfill(4))
+        contacts = contacts.with_columns(
+            id=pl.lit("+1202555") + pl.col("id").str.slice(1).str.zfill(4)
+        )
     results = []
     for parts in (1, 6):
         job = prepare_in(
             tmp_path,
             "watch-events",
             events,
-            people,
+            contacts,
             parts=parts,
             name=f"job{parts}",
             events={"contact_key": "user", "time": "at"},
@@ -438,8 +440,8 @@ def test_rows_of_several_files_are_told_apart_where_one_repeats_another(
 
 def test_a_part_that_no_contact_falls_into_has_events_without_one(tmp_path: Path) -> None:
     events = pristo_events(user=[an_id(number) for number in range(20)])
-    people = pl.DataFrame({"id": [an_id(3)], "email": ["a@example.com"], "name": ["Ann"]})
-    jobs = [pristo(tmp_path, events, people, parts=n, name=f"job{n}") for n in (1, 8)]
+    contacts = pl.DataFrame({"id": [an_id(3)], "email": ["a@example.com"], "name": ["Ann"]})
+    jobs = [pristo(tmp_path, events, contacts, parts=n, name=f"job{n}") for n in (1, 8)]
     for job in jobs:
         assert [body["contact"]["name"] for body in job.bodies] == ["Ann"]
         assert set(job.reasons) == set(range(1, 21)) - {4}
@@ -449,9 +451,9 @@ def test_a_part_that_no_contact_falls_into_has_events_without_one(tmp_path: Path
 def test_spellings_of_one_ordering_key_come_together(tmp_path: Path) -> None:
     upper, lower = an_id(0xABCDEF).upper(), an_id(0xABCDEF)
     events = pristo_events(user=[upper, f" {lower}", lower, an_id(7)] * 10)
-    people = pl.DataFrame({"id": [upper, lower, an_id(7)], "email": ["a@example.com"] * 3})
-    people = people.with_columns(name=pl.lit("N"))
-    job = pristo(tmp_path, events, people, parts=8)
+    contacts = pl.DataFrame({"id": [upper, lower, an_id(7)], "email": ["a@example.com"] * 3})
+    contacts = contacts.with_columns(name=pl.lit("N"))
+    job = pristo(tmp_path, events, contacts, parts=8)
     check_placement(job)
     assert set(job.ready["key"]) == {lower, an_id(7)}
 
@@ -484,14 +486,14 @@ def test_a_plan_knows_its_facts(tmp_path: Path) -> None:
             "at": [START, START + timedelta(days=2), START + timedelta(days=1)],
         }
     )
-    seen: list[str] = []
+    stats: list[str] = []
     job = prepare_in(
         tmp_path,
         "watch-feedbacks",
         events,
         events={"time": "at"},
         fields={"target.value": "phone", "type": "kind", "metadata.correlation_id": "id"},
-        progress=lambda phase, done, total: seen.append(phase),
+        progress=lambda phase, done, total: stats.append(phase),
     )
     facts = job.manifest.facts
     assert (facts.first_time, facts.last_time) == ("2024-01-01T00:00:00Z", "2024-01-03T00:00:00Z")
@@ -502,7 +504,7 @@ def test_a_plan_knows_its_facts(tmp_path: Path) -> None:
         "z",
     ]
     assert facts.warnings[0].startswith("2 records have a metadata.correlation_id of more than 64")
-    assert {"splitting", "preparing", "writing"} <= set(seen)
+    assert {"splitting", "preparing", "writing"} <= set(stats)
 
 
 def test_a_source_without_a_good_row_makes_no_bucket(tmp_path: Path) -> None:
@@ -542,13 +544,13 @@ def reader(job: Prepared, rows: set[int]) -> Any:
 
 @pytest.mark.parametrize("parts", [1, 5])
 def test_what_an_earlier_job_delivered_is_left_out(tmp_path: Path, parts: int) -> None:
-    events, people = many(100)
+    events, contacts = many(100)
     sections: dict[str, Any] = {
         "events": {"contact_key": "user", "time": "at"},
         "contacts": {"key": "id"},
         "fields": watch_fields(**{"target.value": "contacts.phone"}),
     }
-    old = prepare_in(tmp_path, "watch-events", events, people, name="old.job", **sections)
+    old = prepare_in(tmp_path, "watch-events", events, contacts, name="old.job", **sections)
     old.manifest.write(old.directory)
     sent = set(old.ready["row"].sort()[:20])
     new = prepare_in(

@@ -30,7 +30,7 @@ def read(
     """(moment, broken rules) for each value, which both engines agree on."""
     raw = pl.Series("raw", values, dtype=dtype)
     steps = check_time(raw.dtype, timezone=zone, now=LATE, formats=formats)
-    checked = Checked.of(pl.col("raw"), steps)
+    checked = Checked.from_steps(pl.col("raw"), steps)
     parts = checked.within("checked")
     broken = pl.concat_str(
         [pl.when(expr).then(pl.lit(rule)) for rule, expr in parts.broken],
@@ -193,7 +193,7 @@ def test_categories_are_texts(dtype):
 
 def test_a_number_stays_an_epoch_or_nothing():
     steps = check_time(pl.Int64(), timezone="UTC", now=LATE, formats=["%Y%m%d"])
-    checked = Checked.of(pl.col("raw"), steps)
+    checked = Checked.from_steps(pl.col("raw"), steps)
     frame = pl.DataFrame({"raw": [20231231, 1704031500]})
     assert frame.select(checked.value).to_series().to_list() == [None, AT]
 

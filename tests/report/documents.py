@@ -12,6 +12,6 @@ def parse(text: str) -> Element:
     return ElementTree.fromstring(content)  # noqa: S314 - made by the program under test
 
 
-def words(element: Element) -> str:
+def message(element: Element) -> str:
     """The text inside, each piece apart from the next by one space."""
     return " ".join(" ".join(element.itertext()).split())

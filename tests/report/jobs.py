@@ -106,7 +106,7 @@ def deliver(job: Job, history: History, ticks: Sequence[Tick] = ()) -> None:
     """Write a past into the job's ledger. None as a state leaves records pending."""
     with Ledger.open(job.directory / "ledger.sqlite") as ledger:
         position: dict[int, int] = {}
-        for bucket, records, state, words in history:
+        for bucket, records, state, message in history:
             start = position.get(bucket, 0)
             position[bucket] = start + records
             if state is None:
@@ -115,7 +115,7 @@ def deliver(job: Job, history: History, ticks: Sequence[Tick] = ()) -> None:
             batch = Batch(bucket, 0, ranges)
             ledger.commit([], [batch])
             status = 400 if state is State.FAILED else None
-            ledger.commit([Settlement(batch, (Outcome(ranges, state, words, status),))], [])
+            ledger.commit([Settlement(batch, (Outcome(ranges, state, message, status),))], [])
         for tick in ticks:
             ledger.commit([], [], tick)
 

@@ -53,10 +53,10 @@ def test_every_figure_agrees_with_the_books(
     assert figures.status.books == books
     assert books.balanced
     assert by_time(figures) == Counter(
-        {state: books.of(state) for state in READY if books.of(state)}
+        {state: books.count(state) for state in READY if books.count(state)}
     )
     for state in (State.FAILED, State.UNKNOWN):
-        assert sum(each.records for each in figures.reasons if each.state is state) == books.of(
+        assert sum(each.records for each in figures.reasons if each.state is state) == books.count(
             state
         )
     found = records["_row", "_state", "_reason"].rows()
@@ -65,7 +65,7 @@ def test_every_figure_agrees_with_the_books(
         assert 1 <= len(reason.cases) <= 3
         assert len(reason.cases) == min(3, reason.records)
         for case in reason.cases:
-            assert rows[case.row] == (reason.state.value, reason.words or None)
+            assert rows[case.row] == (reason.state.value, reason.message or None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_the_twenty_most_frequent_reasons_are_shown_and_the_others_summed_up(
     counts = [reason.records for reason in figures.reasons]
     assert counts == sorted(counts, reverse=True)
     other = figures.other_reasons[State.FAILED]
-    assert other.words == "13 other reasons"
+    assert other.message == "13 other reasons"
     assert sum(counts) + other.records == figures.status.books.failed
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backfill.core.model import Books, State
 from backfill.report.html_summary import books_bar, books_html, job_html
 from backfill.report.wording import COLOURS
-from tests.report.documents import parse, words
+from tests.report.documents import message, parse
 from tests.report.jobs import deliver, make_job, ticks
 
 COUNTS = st.integers(0, 10**8) | st.integers(0, 3)
@@ -66,11 +66,11 @@ def test_the_face_of_a_job_has_its_books_and_the_next_command(tmp_path: Path) ->
     deliver(job, [(0, 12, State.DELIVERED, ""), (1, 2, State.FAILED, "no")], ticks(3, throttled=1))
     status = job.status()
     face = parse(job_html(status, job.manifest))
-    text = words(face)
+    text = message(face)
     assert "Pristo events · stopped ·" in text
-    found = {words(row[0]): words(row[1]) for row in face.iter("tr")}
+    found = {message(row[0]): message(row[1]) for row in face.iter("tr")}
     for state in State:
-        assert found[state.value] == str(status.books.of(state))
+        assert found[state.value] == str(status.books.count(state))
     assert found["input"] == "73"
     assert "120 requests, 3 throttled" in text
     assert text.endswith(f"Next: {status.next}")
@@ -93,7 +93,7 @@ def test_a_hostile_path_is_text(tmp_path: Path) -> None:
     status = replace(job.status(), job="<img src=x onerror=alert(1)>")
     face = parse(job_html(status, job.manifest))
     assert face.find(".//img") is None
-    assert "<img src=x onerror=alert(1)>" in words(face)
+    assert "<img src=x onerror=alert(1)>" in message(face)
 
 
 def test_the_face_needs_neither_altair_nor_polars() -> None:

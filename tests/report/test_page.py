@@ -17,13 +17,13 @@ from backfill.core.model import State, Stop, StopKind, Tick
 from backfill.jobdir.manifest import Example
 from backfill.jobs.job import Job
 from backfill.jobs.planning import locked
-from backfill.jobs.run_history import remember_end, remember_start
+from backfill.jobs.run_history import record_end, record_start
 from backfill.ledger import Ledger
 from backfill.report.gather import Figures, gather
 from backfill.report.page import page
 from backfill.report.pictures import draw
 from backfill.report.wording import COLOURS, amount
-from tests.report.documents import parse, words
+from tests.report.documents import message, parse
 from tests.report.jobs import NOW, deliver, make_job, ticks
 
 HOSTILE = "</td></table><script>alert(1)</script><img src=x onerror=alert(1)>'\"&\u202e\x00\x1b[2J"
@@ -85,9 +85,9 @@ def section(document: Element, name: str) -> Element:
 def rows(element: Element, caption: str | None = None) -> dict[str, list[str]]:
     """Rows of the tables (or of one) by the words that head them."""
     return {
-        words(row[0]): [words(cell) for cell in row[1:]]
+        message(row[0]): [message(cell) for cell in row[1:]]
         for table in element.iter("table")
-        if caption is None or words(table[0]) == caption
+        if caption is None or message(table[0]) == caption
         for row in table.iter("tr")
     }
 
@@ -96,7 +96,7 @@ def cards(document: Element) -> dict[str, str]:
     """The tiles at the top by their headings."""
     found = document.find(".//dl[@class='cards']")
     assert found is not None
-    return {words(card[0]): words(card[1]) for card in found}
+    return {message(card[0]): message(card[1]) for card in found}
 
 
 def test_nothing_of_it_comes_from_elsewhere(text: str, document: Element) -> None:
@@ -110,7 +110,7 @@ def test_nothing_of_it_comes_from_elsewhere(text: str, document: Element) -> Non
             assert "url(" not in value
     sheet = document.find(".//style")
     assert sheet is not None
-    style = words(sheet)
+    style = message(sheet)
     assert "{" in style
     assert "url(" not in style
     assert "@import" not in style
@@ -138,7 +138,7 @@ def test_hostile_cells_and_replies_are_text_and_what_they_hide_is_seen(
     text: str, document: Element
 ) -> None:
     shown = HOSTILE.replace("\u202e\x00\x1b", "⟨202E⟩⟨0000⟩⟨001B⟩")
-    assert words(document).count(shown) >= 8
+    assert message(document).count(shown) >= 8
     assert "<script" not in text
     assert "<img" not in text
     assert not set(text) & set("\u202e\x00\x1b")
@@ -149,9 +149,9 @@ def test_the_books_are_those_of_the_job(figures: Figures, document: Element) -> 
     shown = rows(section(document, "books"))
     assert shown["input"][0] == amount(books.input)
     for state in State:
-        assert shown[state.value][0] == amount(books.of(state))
+        assert shown[state.value][0] == amount(books.count(state))
     assert (books.delivered, books.failed, books.unknown) == (3011, 17, 2)
-    assert "The books balance" in words(section(document, "books"))
+    assert "The books balance" in message(section(document, "books"))
 
 
 def test_the_table_over_time_sums_up_to_all_requests(figures: Figures, document: Element) -> None:
@@ -209,13 +209,13 @@ def test_percentiles_are_those_of_the_replies(document: Element) -> None:
 
 
 def test_it_says_what_the_job_is_bound_to(document: Element) -> None:
-    bound = words(section(document, "bound"))
+    bound = message(section(document, "bound"))
     for each in ("e" * 64, "c" * 64, "pristo-events", "0.1.0", "at-most-once", "contact.id, type"):
         assert each in bound
 
 
 def test_every_state_that_needs_a_person_has_its_command(document: Element) -> None:
-    commands = [words(code) for code in section(document, "next").iter("code")]
+    commands = [message(code) for code in section(document, "next").iter("code")]
     assert commands[0].startswith("backfill run ")
     for each in ("resolve", "retry", "records"):
         assert any(command.startswith(f"backfill {each} ") for command in commands)
@@ -329,24 +329,24 @@ def test_text_inside_the_pictures_is_exchanged_in_the_dark(text: str) -> None:
 
 def test_a_job_that_was_only_planned_says_so(tmp_path: Path) -> None:
     document = parsed(make_job(tmp_path / "a.job"))
-    assert words(section(document, "time")) == "Over time Nothing was sent yet."
-    assert words(section(document, "latency")).endswith("There was no reply yet.")
+    assert message(section(document, "time")) == "Over time Nothing was sent yet."
+    assert message(section(document, "latency")).endswith("There was no reply yet.")
     assert rows(section(document, "books"))["pending"][0] == "65"
     first = next(section(document, "next").iter("code"))
-    assert words(first).startswith("backfill run ")
+    assert message(first).startswith("backfill run ")
 
 
 def test_an_empty_job_has_a_page_too(tmp_path: Path) -> None:
     document = parsed(make_job(tmp_path / "a.job", buckets=(), rejected=0, duplicate=0))
-    assert "Nothing is left to do" in words(section(document, "next"))
-    assert "No record was rejected" in words(section(document, "reasons"))
+    assert "Nothing is left to do" in message(section(document, "next"))
+    assert "No record was rejected" in message(section(document, "reasons"))
 
 
 def test_a_run_of_one_slice_and_one_reply_can_be_drawn(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job", buckets=(1,), rejected=0, duplicate=0)
     deliver(job, [(0, 1, State.DELIVERED, "")], ticks(1, sent=1, delivered=1))
     document = parsed(job)
-    assert "Nothing is left to do" in words(section(document, "next"))
+    assert "Nothing is left to do" in message(section(document, "next"))
     named = [each.get("aria-label", "") for each in document.iter() if each.get("role") == "img"]
     assert [re.split("[.:]", name)[0] for name in named] == [
         "The books of 1 records",
@@ -358,12 +358,12 @@ def test_a_run_of_one_slice_and_one_reply_can_be_drawn(tmp_path: Path) -> None:
 def test_a_short_run_is_told_in_words_that_agree_with_each_other(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job", buckets=(300,), delivery={"rate": "5/s"})
     with Ledger.open(job.directory / "ledger.sqlite") as ledger:
-        remember_start(ledger, "https://api.example.com")
+        record_start(ledger, "https://api.example.com")
     deliver(job, [(0, 211, State.DELIVERED, "")], ticks(1, sent=211, throttled=3, delivered=211))
     with Ledger.open(job.directory / "ledger.sqlite") as ledger:
-        remember_end(ledger, 1.2, None)
+        record_end(ledger, 1.2, None)
     document = parsed(job)
-    told = words(section(document, "time"))
+    told = message(section(document, "time"))
     assert "15:06:50 UTC; 1.2 s of it at work." in told
     assert "211 requests, 3 of them told to slow down; 211 records delivered." in told
     assert "too short for a picture" in told
@@ -371,7 +371,7 @@ def test_a_short_run_is_told_in_words_that_agree_with_each_other(tmp_path: Path)
     for misleading in ("21.1", "busiest", "configured", "10 s of it"):
         assert misleading not in told
     assert cards(document)["Rate"].startswith("176/s ")
-    assert "Percentiles over time" not in words(section(document, "latency"))
+    assert "Percentiles over time" not in message(section(document, "latency"))
     assert rows(section(document, "time"), "Over time")["2025-06-15 15:06:40 UTC"][4] == "211"
 
 
@@ -380,7 +380,7 @@ def test_a_crashed_run_of_one_slice_has_no_rate(tmp_path: Path) -> None:
     deliver(job, [(0, 9, State.DELIVERED, "")], ticks(1))
     document = parsed(job)
     assert "Rate" not in cards(document)
-    assert "; at most 10 s of it at work." in words(section(document, "time"))
+    assert "; at most 10 s of it at work." in message(section(document, "time"))
 
 
 def test_a_rate_that_was_told_at_the_start_is_not_called_the_configured_one(
@@ -388,7 +388,7 @@ def test_a_rate_that_was_told_at_the_start_is_not_called_the_configured_one(
 ) -> None:
     job = make_job(tmp_path / "a.job", delivery={"rate": "2/s"})
     deliver(job, [(0, 9, State.DELIVERED, "")], ticks(9))
-    told = words(section(parsed(job), "time"))
+    told = message(section(parsed(job), "time"))
     assert "The configuration says 2 a second, and a run was told another rate." in told
     assert "dashed" not in told
 
@@ -417,9 +417,9 @@ def test_a_running_job_says_that_it_is_running(tmp_path: Path) -> None:
     deliver(job, [(0, 10, State.DELIVERED, ""), (0, 1, State.FAILED, "no")], ticks(2))
     with locked(job.directory), Ledger.open(job.directory / "ledger.sqlite"):
         document = parsed(job)
-    assert "A process is at work" in words(section(document, "next"))
-    assert "retry" not in words(section(document, "next"))
-    assert "while the job was running" in words(document)
+    assert "A process is at work" in message(section(document, "next"))
+    assert "retry" not in message(section(document, "next"))
+    assert "while the job was running" in message(document)
 
 
 def test_books_that_do_not_balance_are_said_loudly(figures: Figures) -> None:
@@ -436,7 +436,7 @@ def test_a_stop_and_its_quiet_time_are_told(figures: Figures) -> None:
         figures, status=replace(figures.status, stop=stop, quiet_until=1_750_000_000.0)
     )
     document = parse(page(stopped, {}))
-    told = words(section(document, "next"))
+    told = message(section(document, "next"))
     assert "The last run stopped: the destination asks for an hour </td>" in told
     assert "asked for quiet until 2025-06-15 15:06:40 UTC" in told
 

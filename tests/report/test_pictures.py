@@ -12,7 +12,7 @@ from backfill.report.axes import PHONE
 from backfill.report.gather import Figures, gather
 from backfill.report.pictures import Picture, draw, png, svg_files
 from backfill.report.wording import COLOURS
-from tests.report.documents import parse, words
+from tests.report.documents import message, parse
 from tests.report.jobs import deliver, make_job, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -53,9 +53,9 @@ def test_each_file_is_a_document_with_a_title_and_nothing_from_elsewhere(
         assert document.tag == f"{SVG}svg"
         assert not any(each.tag in {f"{SVG}image", f"{SVG}script"} for each in document.iter())
         assert not any("href" in name for each in document.iter() for name in each.attrib)
-    assert "The books of 908 records" in words(parse(files["books"]))
-    assert "delivered 700" in words(parse(files["books"]))
-    assert "Records by the week in which they happened" in words(parse(files["times"]))
+    assert "The books of 908 records" in message(parse(files["books"]))
+    assert "delivered 700" in message(parse(files["books"]))
+    assert "Records by the week in which they happened" in message(parse(files["times"]))
 
 
 def test_a_png_is_as_large_as_its_drawing_twice(files: dict[str, str]) -> None:

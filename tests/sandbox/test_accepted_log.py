@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from backfill.sandbox.accepted_log import Witness
+from backfill.sandbox.accepted_log import AcceptedLog
 from tests.sandbox.requests import pristo
 
 NAMES = ["pristo-events", "watch-events"]
 
 
 def test_two_requests_of_one_key_in_flight_at_once_are_an_overlap():
-    witness = Witness(NAMES, None, keep=True)
+    witness = AcceptedLog(NAMES, None, keep=True)
     with witness.flight("pristo-events", frozenset("ab")):
         with witness.flight("pristo-events", frozenset("c")):
             pass
@@ -29,7 +29,7 @@ def test_two_requests_of_one_key_in_flight_at_once_are_an_overlap():
 
 
 def test_a_key_is_free_again_only_after_all_of_its_requests():
-    witness = Witness(NAMES, None, keep=True)
+    witness = AcceptedLog(NAMES, None, keep=True)
     with witness.flight("pristo-events", frozenset("a")):
         with witness.flight("pristo-events", frozenset("a")):
             pass
@@ -38,13 +38,13 @@ def test_a_key_is_free_again_only_after_all_of_its_requests():
     assert witness.tallies["pristo-events"].overlaps == 2
 
 
-def _store(witness: Witness, contact: str, *times: str | None) -> None:
+def _store(witness: AcceptedLog, contact: str, *times: str | None) -> None:
     for time in times:
         witness.store("pristo-events", "r", [(contact, pristo(occurredAt=time))], None)
 
 
 def test_a_record_older_than_one_before_it_of_the_same_contact_is_disorder():
-    witness = Witness(NAMES, None, keep=False)
+    witness = AcceptedLog(NAMES, None, keep=False)
     _store(witness, "a", "2024-01-02T00:00:00Z", "2024-01-02T00:00:00Z", None)
     _store(witness, "b", "2024-01-01T00:00:00Z")
     _store(witness, "a", "2024-01-02T01:30:00+01:00")  # the same instants, other zones
@@ -55,7 +55,7 @@ def test_a_record_older_than_one_before_it_of_the_same_contact_is_disorder():
 
 
 def test_a_leap_second_is_no_fault_of_the_witness():
-    witness = Witness(NAMES, None, keep=False)
+    witness = AcceptedLog(NAMES, None, keep=False)
     _store(witness, "a", "2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z")
     assert witness.tallies["pristo-events"].disorder == 0
 
@@ -64,7 +64,7 @@ def test_the_log_has_one_line_for_each_record_and_is_added_to(tmp_path):
     path = tmp_path / "accepted.ndjson"
     record = pristo(contact__name='a "quoted"\nname\u2028😀')
     for fault in (None, "cut-after"):
-        witness = Witness(NAMES, path, keep=False)
+        witness = AcceptedLog(NAMES, path, keep=False)
         witness.store("watch-events", "r-1", [("k1", record), ("k2", {})], fault)
         lines = path.read_bytes().split(b"\n")  # readable before the log is closed
         witness.close()
@@ -85,7 +85,7 @@ def test_the_log_has_one_line_for_each_record_and_is_added_to(tmp_path):
 
 def test_records_are_held_in_memory_only_where_told_to():
     for keep in (True, False):
-        witness = Witness(NAMES, None, keep=keep)
+        witness = AcceptedLog(NAMES, None, keep=keep)
         _store(witness, "a", "2024-01-02T00:00:00Z")
         assert len(witness.accepted) == keep
         assert witness.tallies["pristo-events"].accepted == 1

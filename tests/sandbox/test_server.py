@@ -445,7 +445,7 @@ def test_a_client_that_went_away_holds_no_key():
             impatient.post(PRISTO_PATH, json=pristo(), timeout=0.2)
         with client(sandbox) as http:
             deadline = time.monotonic() + 5
-            while sandbox._witness._in_flight["pristo-events"] and time.monotonic() < deadline:
+            while sandbox._accepted_log._in_flight["pristo-events"] and time.monotonic() < deadline:
                 http.get("/_sandbox/stats")
             assert http.post(PRISTO_PATH, json=pristo()).status_code == 201
         assert sandbox.stats["destinations"]["pristo-events"]["overlaps"] == 0

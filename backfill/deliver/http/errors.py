@@ -12,10 +12,10 @@ __all__ = ["TransportFault", "fault_of"]
 class TransportFault(httpx.TransportError):
     """No complete response came back. `fault` says why, and so whether the server was reached."""
 
-    def __init__(self, fault: Fault, words: str = "") -> None:
+    def __init__(self, fault: Fault, message: str = "") -> None:
         self.fault = fault
-        self.words = words
-        super().__init__(f"{fault.value}: {words}" if words else fault.value)
+        self.message = message
+        super().__init__(f"{fault.value}: {message}" if message else fault.value)
 
 
 # From the special to the general. httpx's names alone are coarser than a TransportFault: they

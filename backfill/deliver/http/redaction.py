@@ -27,7 +27,7 @@ class Redaction:
             else None
         )
 
-    def of(self, reply: Reply) -> Reply:
+    def redact(self, reply: Reply) -> Reply:
         """The same reply without the credential; the very same object where it holds none."""
         pattern = self._pattern
         if pattern is None:

@@ -212,13 +212,13 @@ _AFTERWARDS: tuple[tuple[type[BaseException], Fault], ...] = (
 
 def _connecting_fault(error: BaseException) -> TransportFault:
     fault = _first(_WHILE_CONNECTING, error, Fault.UNREACHABLE)
-    words = ""
+    message = ""
     if isinstance(error, aiohttp.ClientConnectorError):
         fault = _BY_NUMBER.get(error.os_error.errno or 0, fault)
-        words = error.os_error.strerror or str(error.os_error)
+        message = error.os_error.strerror or str(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        words = getattr(error.certificate_error, "verify_message", "") or words
-    return TransportFault(fault, words)
+        message = getattr(error.certificate_error, "verify_message", "") or message
+    return TransportFault(fault, message)
 
 
 def _fault(error: BaseException) -> TransportFault:

@@ -153,7 +153,7 @@ class Pacer:
         """The request was not sent after all."""
         self._give_back(grant)
 
-    def heed(self, grant: Grant, verdict: Verdict) -> Stop | None:
+    def on_verdict(self, grant: Grant, verdict: Verdict) -> Stop | None:
         """A request has ended: give its grant back and do what the answer asks for.
 
         Returns a Stop where the run should end because the destination is not available.

@@ -39,7 +39,7 @@ class ErrorsBudget:
         )
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What was tolerated and what happened, for the user."""
         settled = self.delivered + self.failed
         if self._count is not None and self.failed > self._count:

@@ -30,7 +30,7 @@ class Book(Protocol):
 
     def set_quiet_until(self, epoch: float) -> None: ...
 
-    def remember(self, key: str, value: str) -> None: ...
+    def set_meta(self, key: str, value: str) -> None: ...
 
 
 class _Group:
@@ -103,7 +103,7 @@ class Committer:
         self._group.quiet = until
         self._work.set()
 
-    def remember(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         """Record a small fact before any outcome that comes after it."""
         self._group.facts[key] = value
         self._work.set()
@@ -207,5 +207,5 @@ class Committer:
         if group.quiet:
             self._book.set_quiet_until(group.quiet)
         for key, value in group.facts.items():
-            self._book.remember(key, value)
+            self._book.set_meta(key, value)
         self._book.commit(group.settled, group.started, tick)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from backfill.core.model import Batch, Flow, Lane, Outcome, Range, Settlement, State, Verdict
 from backfill.deliver.run.batch_size import BatchSize
 
-__all__ = ["Walk", "pending_ranges", "portions"]
+__all__ = ["LaneCursor", "pending_ranges", "portions"]
 
 _WIDEST = 65_536  # positions that a portion may span, where most of them are settled already
 _JUDGED = frozenset({Flow.DELIVERED, Flow.ISOLATE})  # the batch was not too large
@@ -62,7 +62,7 @@ class _Cut:
     passed: int = 0
 
 
-class Walk:
+class LaneCursor:
     """The way through one portion of a lane.
 
     Call `next` for a batch, send it, and call `settle` with the verdict before the next one.
@@ -134,11 +134,11 @@ class Walk:
                 Outcome(
                     ((positions[index], positions[index] + 1),),
                     State.FAILED,
-                    words or verdict.reason,
+                    message or verdict.reason,
                     verdict.http_status,
                     verdict.request_id,
                 )
-                for index, words in sorted(verdict.bad.items())
+                for index, message in sorted(verdict.bad.items())
             ),
         )
 

@@ -30,7 +30,7 @@ class Rows:
     keys: list[str]
     bodies: list[bytes]
 
-    def of(self, batch: Batch) -> tuple[str, list[bytes]]:
+    def slice_for(self, batch: Batch) -> tuple[str, list[bytes]]:
         """The first record's key and the encoded records of a batch of these ranges."""
         first, *others = [self._places(start, stop) for start, stop in batch.ranges]
         bodies = self.bodies[first]

@@ -35,12 +35,12 @@ from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
 from backfill.deliver.run.lane_queue import Feed
-from backfill.deliver.run.lanes import Walk, portions
+from backfill.deliver.run.lanes import LaneCursor, portions
 from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.send import Answer, Sender
 from backfill.deliver.run.stop_messages import refusal
-from backfill.deliver.run.stopping import Brake, Halt
+from backfill.deliver.run.stopping import StopRequest, StopState
 from backfill.destinations import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
@@ -86,7 +86,7 @@ async def deliver(
     destination: Destination,
     credential: Secret,
     settings: Settings,
-    halt: Halt,
+    halt: StopRequest,
     observe: Callable[[Snapshot], None] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     rng: random.Random | None = None,
@@ -107,7 +107,7 @@ async def deliver(
     meter = Meter(ledger.counts(), manifest.ready, clock=wall)
     if not meter.pending:
         return None
-    learned = ledger.recall(_LEARNED)
+    learned = ledger.get_meta(_LEARNED)
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
     pacer = Pacer(
@@ -153,7 +153,7 @@ async def deliver(
     if run.brake.error is not None:
         raise run.brake.error
     if pacer.learned is not None:
-        ledger.remember(_LEARNED, repr(pacer.learned))
+        ledger.set_meta(_LEARNED, repr(pacer.learned))
     return run.outcome()
 
 
@@ -173,7 +173,7 @@ class _Run:
         meter: Meter,
         rng: random.Random,
     ) -> None:
-        self.brake = Brake(pacer.stop)
+        self.brake = StopState(pacer.stop)
         self._destination = destination
         self._size = BatchSize(destination.batch_size)
         self._settings = settings
@@ -193,7 +193,7 @@ class _Run:
         self._allowance = settings.limit
         self._at_least_once = settings.guarantee == "at-least-once"
         self._quiet_until = pacer.quiet_until
-        self._reached = ledger.recall(REACHED) is not None
+        self._reached = ledger.get_meta(REACHED) is not None
 
     async def go(self, observe: Callable[[Snapshot], None] | None) -> None:
         """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
@@ -222,8 +222,8 @@ class _Run:
         return self.brake.stop
 
     def halt(self, kind: StopKind) -> None:
-        words = "interrupted" if kind is StopKind.INTERRUPTED else kind.value
-        self.brake.pull(Stop(kind, f"{words}; what was in flight is finished and recorded"))
+        message = "interrupted" if kind is StopKind.INTERRUPTED else kind.value
+        self.brake.pull(Stop(kind, f"{message}; what was in flight is finished and recorded"))
 
     # --- lanes -----------------------------------------------------------------------------
 
@@ -240,14 +240,14 @@ class _Run:
         for portion in portions(pending, full * max(1, _PORTION // full)):
             if self._ending():
                 return
-            walk = Walk(lane, portion, self._size)
-            await self._through(walk, await self._ready.read(lane.bucket, portion))
+            cursor = LaneCursor(lane, portion, self._size)
+            await self._through(cursor, await self._ready.read(lane.bucket, portion))
 
-    async def _through(self, walk: Walk, rows: Rows) -> None:
+    async def _through(self, cursor: LaneCursor, rows: Rows) -> None:
         """Send batch after batch of a portion, each in its turn."""
         retries = BatchRetries(self._rng)
         again = False
-        while (drawn := walk.next(self._allowance)) is not None:
+        while (drawn := cursor.next(self._allowance)) is not None:
             batch, fresh = drawn
             if self._allowance is not None:
                 self._allowance -= fresh
@@ -261,14 +261,14 @@ class _Run:
                 # Quiet was asked for, or the run stops: the intent is taken back unsent.
                 self._pacer.withdraw(grant)
                 self._committer.settle(Settlement(batch))
-                walk.put_back(batch)
+                cursor.put_back(batch)
                 continue
             verdict = await self._send(batch, rows, grant, again=again)
             # Where the run ends, the next one may find the destination in better health.
             enough = retries.last and not self.brake.pulled
             if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
                 verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
-            settlement = walk.settle(
+            settlement = cursor.settle(
                 batch, verdict, at_least_once=self._at_least_once and not enough
             )
             self._committer.settle(settlement)
@@ -279,10 +279,10 @@ class _Run:
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
         """Send a batch whose intent is on the disk, and let the run heed the answer."""
         self._meter.began(again=again)
-        answer = await self._sender.send(*rows.of(batch))
+        answer = await self._sender.send(*rows.slice_for(batch))
         verdict = self._destination.verdict(answer.reply, len(batch))
-        if verdict.flow is Flow.AGAIN and answer.words:
-            verdict = replace(verdict, reason=f"{verdict.reason}: {answer.words}")
+        if verdict.flow is Flow.AGAIN and answer.message:
+            verdict = replace(verdict, reason=f"{verdict.reason}: {answer.message}")
         self._meter.ended(verdict, answer.seconds, replied=isinstance(answer.reply, Reply))
         if verdict.flow is not Flow.DELIVERED:
             log.debug("%s: %s %s", verdict.flow.value, verdict.http_status, verdict.reason)
@@ -292,8 +292,8 @@ class _Run:
     def _heed(self, grant: Grant, verdict: Verdict, answer: Answer) -> None:
         if not self._reached and (isinstance(answer.reply, Reply) or answer.reply.reached):
             self._reached = True
-            self._committer.remember(REACHED, "yes")
-        stop = self._pacer.heed(grant, verdict)
+            self._committer.set_meta(REACHED, "yes")
+        stop = self._pacer.on_verdict(grant, verdict)
         if self._pacer.quiet_until > self._quiet_until:
             self._quiet_until = self._pacer.quiet_until
             self._committer.quiet(self._quiet_until)
@@ -312,7 +312,7 @@ class _Run:
     def _committed(self, tick: Tick) -> None:
         self._errors.add(delivered=tick.delivered, failed=tick.failed)
         if self._errors.spent:
-            self.brake.pull(Stop(StopKind.ERRORS, self._errors.words))
+            self.brake.pull(Stop(StopKind.ERRORS, self._errors.message))
 
     async def _time_is_up(self, seconds: float) -> None:
         await anyio.sleep(seconds)

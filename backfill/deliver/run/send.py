@@ -30,7 +30,7 @@ class Answer:
 
     reply: Reply | Fault
     seconds: float
-    words: str = ""
+    message: str = ""
 
 
 class Sender:
@@ -80,16 +80,16 @@ class Sender:
             extensions=self._extensions,
         )
         began = time.perf_counter()
-        words = ""
+        message = ""
         reply: Reply | Fault
         try:
-            reply = self._redaction.of(
+            reply = self._redaction.redact(
                 await read_reply(await self._transport.handle_async_request(request))
             )
         except httpx.TransportError as error:
             reply = fault_of(error)
-            words = error.words if isinstance(error, TransportFault) else ""
-        return Answer(reply, time.perf_counter() - began, words)
+            message = error.message if isinstance(error, TransportFault) else ""
+        return Answer(reply, time.perf_counter() - began, message)
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from backfill.core.errors import BackfillError
 from backfill.core.model import Stop, StopKind
 
-__all__ = ["Brake", "Halt"]
+__all__ = ["StopRequest", "StopState"]
 
 _PRECEDENCE = {kind: place for place, kind in enumerate(StopKind)}
 
 
-class Halt:
+class StopRequest:
     """Asks a run to end well, from a signal handler, another thread or the same one.
 
     The first request counts. One that comes before the run begins is honoured, too.
@@ -75,7 +75,7 @@ def _waker(function: Callable[[], None]) -> Callable[[], None]:
     return wake
 
 
-class Brake:
+class StopState:
     """Remembers why the run ends; `pulled` is called each time. Once pulled it stays pulled."""
 
     def __init__(self, pulled: Callable[[], None]) -> None:

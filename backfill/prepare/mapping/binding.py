@@ -56,12 +56,12 @@ class Binding:
         name = self.destination.ordering_field
         return next(each for each in self.inputs if each.name == name)
 
-    def of(self, side: Side | None) -> tuple[Input, ...]:
+    def inputs_for(self, side: Side | None) -> tuple[Input, ...]:
         return tuple(each for each in self.inputs if each.side == side)
 
     def contacts_columns(self) -> list[str]:
         """The columns of the contacts source that are needed at all."""
-        used = {name for each in self.of("contacts") for name in each.columns()}
+        used = {name for each in self.inputs_for("contacts") for name in each.columns()}
         return sorted(used | {self.contacts_key} if self.contacts_key else used)
 
 

@@ -24,7 +24,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Table
 from backfill.sources.schemas import MIXED
 
-__all__ = ["MALFORMED", "Join", "Mapping", "Rule", "SideMapping", "mapping_of", "reasons"]
+__all__ = ["MALFORMED", "FieldMapping", "Join", "Rule", "SideMapping", "mapping_of", "reasons"]
 
 MALFORMED = "row|malformed"
 
@@ -69,7 +69,7 @@ class Join:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class FieldMapping:
     """Both sides, the rules between fields, and what joins and splits the sides."""
 
     events: SideMapping
@@ -93,11 +93,11 @@ def mapping_of(
     events: pl.Schema,
     contacts: pl.Schema | None,
     now: datetime,
-) -> Mapping:
+) -> FieldMapping:
     """Work out the expressions of a binding. `events` and `contacts` are the sources' schemas."""
     mapper = _Mapper(config, now)
     timed = binding.time if binding.time not in binding.inputs else None
-    own = (*binding.of("events"), *([timed] if timed else []))
+    own = (*binding.inputs_for("events"), *([timed] if timed else []))
     joined = cross_rules(binding.destination.checks, config.rules)
     join = None
     gathered = True
@@ -109,9 +109,9 @@ def mapping_of(
         other = mapper.key(binding.contacts_key, contacts)
         events_part = mapper.part(key, ordering)
         join = Join(key, other, mapper.part(other, ordering))
-    return Mapping(
+    return FieldMapping(
         events=mapper.side(own, "e"),
-        contacts=mapper.side(binding.of("contacts"), "c"),
+        contacts=mapper.side(binding.inputs_for("contacts"), "c"),
         joined=tuple(expr.alias(f"__j{index}") for index, (_, expr) in enumerate(joined)),
         joined_rules=tuple(Rule(name, f"__j{index}") for index, (name, _) in enumerate(joined)),
         join=join,

@@ -87,9 +87,9 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
         tree = json.loads(expression.meta.serialize(format="json"))
     except (*UNREADABLE, ValueError) as error:
         raise not_to_be_parsed(text, error, schema, where) from None
-    foreign = _foreign(tree)
-    if foreign is not None:
-        raise _refused(text, f"contains {foreign}", where)
+    disallowed = _disallowed(tree)
+    if disallowed is not None:
+        raise _refused(text, f"contains {disallowed}", where)
     names = expression.meta.root_names()
     for name in names:
         if name not in schema:
@@ -115,10 +115,10 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
     return expression
 
 
-def _foreign(node: Any) -> str | None:
+def _disallowed(node: Any) -> str | None:
     """The first part of a parsed expression that may not stand in it."""
     if isinstance(node, list):
-        return next((found for each in node if (found := _foreign(each))), None)
+        return next((found for each in node if (found := _disallowed(each))), None)
     if not isinstance(node, dict):
         return None if isinstance(node, bool | int | float | None) else f"{node!r}"
     ((kind, inner),) = node.items() if len(node) == 1 else (("?", node),)
@@ -128,14 +128,14 @@ def _foreign(node: Any) -> str | None:
         case "Column" | "Literal":
             return None
         case "Cast":
-            return _foreign(inner["expr"])
+            return _disallowed(inner["expr"])
         case "Alias":
-            return _foreign(inner[0])
+            return _disallowed(inner[0])
         case "BinaryExpr":
-            return _foreign([inner["left"], inner["right"]])
+            return _disallowed([inner["left"], inner["right"]])
         case "Ternary":
-            return _foreign([inner["predicate"], inner["truthy"], inner["falsy"]])
-    return _foreign_function(inner["function"]) or _foreign(inner["input"])
+            return _disallowed([inner["predicate"], inner["truthy"], inner["falsy"]])
+    return _foreign_function(inner["function"]) or _disallowed(inner["input"])
 
 
 def _foreign_function(function: Any) -> str | None:

@@ -55,7 +55,7 @@ async def test_a_refused_connection():
 async def test_an_unknown_host():
     fault = await fault_of("http://no-such-host.invalid/")
     assert fault.fault is Fault.UNRESOLVED
-    assert fault.words
+    assert fault.message
 
 
 async def answer_ok(exchange: Exchange) -> None:
@@ -66,7 +66,7 @@ async def test_a_certificate_that_nobody_trusts():
     async with serving(answer_ok, tls=True) as server:
         fault = await fault_of(f"https://localhost:{server.port}/")
     assert fault.fault is Fault.TLS
-    assert "self-signed certificate" in fault.words
+    assert "self-signed certificate" in fault.message
     assert not server.exchanges
 
 
@@ -77,7 +77,7 @@ async def test_a_certificate_for_another_name():
             await transport.handle_async_request(request(f"https://127.0.0.1:{server.port}/"))
         await transport.aclose()
     assert raised.value.fault is Fault.TLS
-    assert "127.0.0.1" in raised.value.words
+    assert "127.0.0.1" in raised.value.message
     assert not server.exchanges
 
 

@@ -136,7 +136,7 @@ def simulate(
             if now >= settled:
                 accepted += verdict is taken
                 refused += verdict is not taken
-            pacer.heed(grant, verdict)
+            pacer.on_verdict(grant, verdict)
         elif arriving and arriving[0][0] == soonest:
             now, _, grant, back = heapq.heappop(arriving)
             wait = server.asks_to_wait(now)

@@ -71,7 +71,7 @@ class Run:
             verdict = self.answer(anyio.current_time())
             await anyio.sleep(self.latency * self.rng.uniform(0.4, 0.6))
             self.answers.append((anyio.current_time(), verdict.flow is Flow.DELIVERED))
-            assert self.pacer.heed(grant, verdict) is None
+            assert self.pacer.on_verdict(grant, verdict) is None
 
     async def go(self, seconds: float, lanes: int = 64) -> None:
         async with anyio.create_task_group() as group:
@@ -238,7 +238,7 @@ def test_a_grant_is_given_back_once() -> None:
         assert grant is not None
         pacer.withdraw(grant)
         with pytest.raises(RuntimeError):
-            pacer.heed(grant, DELIVERED)
+            pacer.on_verdict(grant, DELIVERED)
         assert pacer.out == 0
 
     virtually(main)
@@ -271,8 +271,8 @@ def test_the_longer_of_two_waits_wins() -> None:
         assert first is not None
         assert second is not None
         start = anyio.current_time()
-        pacer.heed(first, throttled(10.0))
-        pacer.heed(second, throttled(3.0))
+        pacer.on_verdict(first, throttled(10.0))
+        pacer.on_verdict(second, throttled(3.0))
         assert await pacer.acquire() is not None
         assert anyio.current_time() - start == pytest.approx(10.0)
 
@@ -284,7 +284,7 @@ def test_a_date_is_a_moment_of_the_wall_clock() -> None:
         pacer = pacer_for(100.0)
         grant = await pacer.acquire()
         assert grant is not None
-        pacer.heed(grant, throttled(wait_until=wall() + 42.0))
+        pacer.on_verdict(grant, throttled(wait_until=wall() + 42.0))
         start = anyio.current_time()
         assert await pacer.acquire() is not None
         assert anyio.current_time() - start == pytest.approx(42.0)
@@ -301,9 +301,9 @@ def test_to_be_asked_to_wait_no_time_is_to_be_asked_nothing(asked: str, status: 
         assert grant is not None
         start = anyio.current_time()
         if asked == "no time":
-            pacer.heed(grant, throttled(0.0, status=status))
+            pacer.on_verdict(grant, throttled(0.0, status=status))
         else:
-            pacer.heed(grant, throttled(wait_until=wall() - 5.0, status=status))
+            pacer.on_verdict(grant, throttled(wait_until=wall() - 5.0, status=status))
         assert await pacer.acquire() is not None
         guessed = random.Random(7).uniform(0.0, 0.5)
         assert anyio.current_time() - start == pytest.approx(guessed)
@@ -318,7 +318,7 @@ def test_a_permission_from_before_a_quiet_period_is_no_longer_valid() -> None:
         assert early is not None
         assert other is not None
         assert early.still_valid()
-        pacer.heed(other, throttled(5.0))
+        pacer.on_verdict(other, throttled(5.0))
         assert not early.still_valid()
         pacer.withdraw(early)
         late = await pacer.acquire()
@@ -357,7 +357,7 @@ def test_a_wait_above_max_wait_ends_the_run_and_is_known_to_the_next_one() -> No
         pacer = pacer_for(100.0)
         grant = await pacer.acquire()
         assert grant is not None
-        stop = pacer.heed(grant, throttled(3600.0))
+        stop = pacer.on_verdict(grant, throttled(3600.0))
         assert stop is not None
         assert stop.come_back_at == pacer.quiet_until == pytest.approx(wall() + 3600.0)
 
@@ -412,7 +412,7 @@ def test_an_outage_ends_the_run_after_ten_requests(verdict: Verdict) -> None:
         while not any(stops):
             grant = await pacer.acquire()
             assert grant is not None
-            stops.append(pacer.heed(grant, verdict))
+            stops.append(pacer.on_verdict(grant, verdict))
         assert len(stops) == 10
         assert stops[-1] is not None
         assert stops[-1].kind is StopKind.UNAVAILABLE
@@ -428,7 +428,7 @@ def test_refused_connections_are_tried_again_ever_more_rarely_until_patience_end
             grant = await pacer.acquire()
             assert grant is not None
             sent += 1
-            stop = pacer.heed(grant, Verdict(Flow.AGAIN, "connection refused"))
+            stop = pacer.on_verdict(grant, Verdict(Flow.AGAIN, "connection refused"))
             if stop is not None:
                 break
         assert 30.0 <= anyio.current_time() - start <= 95.0
@@ -444,7 +444,7 @@ def test_an_unlimited_rate_never_waits() -> None:
         for _ in range(1000):
             grant = await pacer.acquire()
             assert grant is not None
-            pacer.heed(grant, DELIVERED)
+            pacer.on_verdict(grant, DELIVERED)
         assert anyio.current_time() == start
 
     virtually(main)

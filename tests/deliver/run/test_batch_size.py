@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backfill.core.model import Flow, Lane, State, Verdict
 from backfill.deliver.run.batch_size import BatchSize
-from backfill.deliver.run.lanes import Walk
+from backfill.deliver.run.lanes import LaneCursor
 
 
 class Capped:
@@ -30,11 +30,11 @@ class Capped:
 
 def sent(server: Capped, count: int, size: BatchSize, *, start: int = 0) -> set[int]:
     """Send so many records through one lane; returns those that failed."""
-    walk = Walk(Lane(0, 0, start, start + count), ((start, start + count),), size)
+    cursor = LaneCursor(Lane(0, 0, start, start + count), ((start, start + count),), size)
     failed: set[int] = set()
-    while (drawn := walk.next()) is not None:
+    while (drawn := cursor.next()) is not None:
         batch = drawn[0]
-        settlement = walk.settle(batch, server.answer(batch.positions()), at_least_once=False)
+        settlement = cursor.settle(batch, server.answer(batch.positions()), at_least_once=False)
         for outcome in settlement.outcomes:
             if outcome.state is State.FAILED:
                 failed.update(at for first, stop in outcome.ranges for at in range(first, stop))

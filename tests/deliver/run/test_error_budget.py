@@ -20,7 +20,7 @@ def test_none_are_tolerated_with_a_number_of_zero():
     assert not budget.spent
     budget.add(failed=1)
     assert budget.spent
-    assert budget.words == "1 of 2 records failed; max_errors is 0"
+    assert budget.message == "1 of 2 records failed; max_errors is 0"
 
 
 def test_a_share_says_nothing_before_a_fair_sample():
@@ -29,7 +29,7 @@ def test_a_share_says_nothing_before_a_fair_sample():
     assert not budget.spent
     budget.add(delivered=1)
     assert budget.spent
-    assert budget.words == "199 of 200 records failed; max_errors is 1%"
+    assert budget.message == "199 of 200 records failed; max_errors is 1%"
 
 
 @pytest.mark.parametrize(("failed", "spent"), [(10, False), (11, True)])
@@ -51,4 +51,4 @@ def test_of_two_bounds_the_one_that_was_passed_is_told(count, allowed):
     budget = ErrorsBudget(count=count, fraction=0.01)
     budget.add(delivered=FAIR_SAMPLE - 10, failed=10)
     assert budget.spent
-    assert budget.words == f"10 of 200 records failed; max_errors is {allowed}"
+    assert budget.message == f"10 of 200 records failed; max_errors is {allowed}"

@@ -45,7 +45,7 @@ class Slow:
     def set_quiet_until(self, epoch: float) -> None:
         self.quiet.append(epoch)
 
-    def remember(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         self.facts[key] = value
 
 
@@ -156,13 +156,13 @@ async def test_a_quiet_period_is_stored_with_the_next_transaction():
 async def test_a_small_fact_is_stored_before_what_came_in_with_it_or_alone():
     setting = Setting()
     setting.book.go.release(2)
-    setting.committer.remember("reached", "yes")
+    setting.committer.set_meta("reached", "yes")
     setting.committer.settle(delivered(9))
     setting.committer.close()
     await setting.committer.run()
     assert setting.book.facts == {"reached": "yes"}
     assert setting.book.groups == [([delivered(9)], [])]
-    setting.committer.remember("other", "too")
+    setting.committer.set_meta("other", "too")
     await setting.committer.run()
     assert setting.book.facts == {"reached": "yes", "other": "too"}
 
@@ -268,9 +268,9 @@ class Failing:
         self.fail("quiet")
         self.ledger.set_quiet_until(epoch)
 
-    def remember(self, key: str, value: str) -> None:
+    def set_meta(self, key: str, value: str) -> None:
         self.fail("fact")
-        self.ledger.remember(key, value)
+        self.ledger.set_meta(key, value)
 
 
 class Ended(BaseException):
@@ -342,7 +342,7 @@ async def test_whatever_fails_wherever_a_lane_hears_yes_only_of_what_is_on_the_d
         try:
             async with anyio.create_task_group() as tasks:
                 committer.quiet(1234.5)
-                committer.remember("reached", "yes")
+                committer.set_meta("reached", "yes")
                 tasks.start_soon(committer.run)
                 await lanes(0)
                 await lanes(4)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backfill.core.model import Batch, Flow, Lane, Outcome, Settlement, State, Verdict
 from backfill.deliver.run.batch_size import BatchSize
-from backfill.deliver.run.lanes import Walk, pending_ranges, portions
+from backfill.deliver.run.lanes import LaneCursor, pending_ranges, portions
 
 LANE = Lane(bucket=3, number=7, start=100, stop=200)
 
@@ -71,8 +71,8 @@ def test_a_portion_spans_a_bounded_part_of_a_lane_wherever_that_begins(begin):
 # --- verdicts ------------------------------------------------------------------------------
 
 
-def walk(size=10, ranges=((100, 130),)):
-    return Walk(LANE, ranges, BatchSize(size))
+def cursor(size=10, ranges=((100, 130),)):
+    return LaneCursor(LANE, ranges, BatchSize(size))
 
 
 def first(each):
@@ -94,7 +94,7 @@ RESTING = [
 
 @pytest.mark.parametrize(("flow", "at_least_once", "state"), RESTING)
 def test_a_batch_comes_to_rest_with_what_the_server_said(flow, at_least_once, state):
-    each = walk()
+    each = cursor()
     batch = first(each)
     verdict = Verdict(flow, reason="words", http_status=299, request_id="r")
     assert each.settle(batch, verdict, at_least_once=at_least_once) == Settlement(
@@ -114,7 +114,7 @@ def test_a_batch_comes_to_rest_with_what_the_server_said(flow, at_least_once, st
     ],
 )
 def test_a_batch_that_did_nothing_goes_first(flow, at_least_once):
-    each = walk()
+    each = cursor()
     batch = first(each)
     settlement = each.settle(batch, Verdict(flow), at_least_once=at_least_once)
     assert settlement == Settlement(batch)
@@ -123,7 +123,7 @@ def test_a_batch_that_did_nothing_goes_first(flow, at_least_once):
 
 
 def test_named_items_fail_with_their_words_and_the_rest_goes_again_at_once():
-    each = walk()
+    each = cursor()
     batch = first(each)
     verdict = Verdict(
         Flow.ISOLATE, reason="r", http_status=400, request_id="id", bad={4: "No number.", 0: ""}
@@ -141,7 +141,7 @@ def test_named_items_fail_with_their_words_and_the_rest_goes_again_at_once():
 
 @pytest.mark.parametrize("flow", [Flow.ISOLATE, Flow.SPLIT])
 def test_a_batch_without_a_culprit_is_halved_in_order(flow):
-    each = walk(size=5)
+    each = cursor(size=5)
     batch = first(each)
     assert each.settle(batch, Verdict(flow), at_least_once=False) == Settlement(batch)
     assert [first(each).ranges, first(each).ranges] == [((100, 102),), ((102, 105),)]
@@ -149,14 +149,14 @@ def test_a_batch_without_a_culprit_is_halved_in_order(flow):
 
 @pytest.mark.parametrize("flow", [Flow.ISOLATE, Flow.SPLIT])
 def test_a_single_record_fails(flow):
-    each = walk(size=1)
+    each = cursor(size=1)
     batch = first(each)
     (outcome,) = each.settle(batch, Verdict(flow, reason="r"), at_least_once=True).outcomes
     assert (outcome.state, outcome.reason, outcome.ranges) == (State.FAILED, "r", ((100, 101),))
 
 
 def test_an_allowance_bounds_fresh_records_only():
-    each = walk()
+    each = cursor()
     batch, fresh = each.next(4) or (None, 0)
     assert (batch, fresh) == (Batch(3, 7, ((100, 104),)), 4)
     each.settle(batch, Verdict(Flow.AGAIN), at_least_once=False)
@@ -166,20 +166,20 @@ def test_an_allowance_bounds_fresh_records_only():
 
 
 def test_a_batch_gathers_gaps():
-    each = walk(size=5, ranges=((100, 102), (104, 105), (110, 120)))
+    each = cursor(size=5, ranges=((100, 102), (104, 105), (110, 120)))
     assert each.next() == (Batch(3, 7, ((100, 102), (104, 105), (110, 112))), 5)
     assert first(each).ranges == ((112, 117),)
 
 
 def test_what_a_batch_leaves_of_a_range_goes_before_the_next_range():
-    each = walk(size=4, ranges=((100, 110), (120, 123)))
+    each = cursor(size=4, ranges=((100, 110), (120, 123)))
     drawn = [first(each).ranges for _ in range(4)]
     assert drawn == [((100, 104),), ((104, 108),), ((108, 110), (120, 122)), ((122, 123),)]
     assert each.next() is None
 
 
 def test_an_allowance_makes_no_batch_larger():
-    assert walk(size=10).next(1000) == (Batch(3, 7, ((100, 110),)), 10)
+    assert cursor(size=10).next(1000) == (Batch(3, 7, ((100, 110),)), 10)
 
 
 # --- what is learned of the size ------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_an_allowance_makes_no_batch_larger():
 def learned(*verdicts):
     """The size after batches of ten, and what they were halved into, got these verdicts."""
     size = BatchSize(10)
-    each = Walk(LANE, ((100, 200),), size)
+    each = LaneCursor(LANE, ((100, 200),), size)
     for verdict in verdicts:
         each.settle(first(each), verdict, at_least_once=False)
     return size.now
@@ -271,7 +271,7 @@ def test_exactly_the_bad_items_fail_and_the_others_are_stored_once_in_order(
 ):
     bad = {each for each in bad if each < count}
     server = Strict(bad, naming, largest)
-    each = Walk(Lane(0, 0, 0, count), ((0, count),), BatchSize(size))
+    each = LaneCursor(Lane(0, 0, 0, count), ((0, count),), BatchSize(size))
     states: dict[int, State] = {}
     while (drawn := each.next()) is not None:
         batch = drawn[0]

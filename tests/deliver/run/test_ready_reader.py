@@ -11,7 +11,7 @@ import pytest
 from backfill.core.errors import JobError
 from backfill.core.model import Batch, Lane
 from backfill.deliver.run.batch_size import BatchSize
-from backfill.deliver.run.lanes import Walk
+from backfill.deliver.run.lanes import LaneCursor
 from backfill.deliver.run.ready_reader import Ready
 from tests.deliver.jobs import number_of
 
@@ -27,7 +27,7 @@ def test_a_batch_is_found_wherever_its_ranges_lie(job):
     rows = anyio.run(ready.read, 1, portion)
     records = pl.read_parquet(each.directory / "ready" / "001.parquet")["record"]
     for ranges in [((3, 5),), ((4, 5), (10, 12)), ((19, 20), (30, 31), (58, 59)), ((45, 50),)]:
-        key, bodies = rows.of(Batch(1, 0, ranges))
+        key, bodies = rows.slice_for(Batch(1, 0, ranges))
         assert key == records[ranges[0][0]]
         expected = [50 + at for start, stop in ranges for at in range(start, stop)]
         assert numbers(bodies) == expected
@@ -37,10 +37,10 @@ def test_every_batch_of_a_walk_is_in_its_portion(job):
     each = job("watch-events", [[400]])
     portion = ((0, 90), (95, 130), (200, 390))
     rows = anyio.run(Ready(each.directory, each.manifest).read, 0, portion)
-    walk = Walk(Lane(0, 0, 0, 400), portion, BatchSize(70))
+    cursor = LaneCursor(Lane(0, 0, 0, 400), portion, BatchSize(70))
     found: list[int] = []
-    while (drawn := walk.next()) is not None:
-        found += numbers(rows.of(drawn[0])[1])
+    while (drawn := cursor.next()) is not None:
+        found += numbers(rows.slice_for(drawn[0])[1])
     assert found == [at for start, stop in portion for at in range(start, stop)]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from backfill.core.errors import ConfigError, JobError, LedgerError
 from backfill.core.model import Fault, RequestCounts, State, Stop, StopKind
-from backfill.deliver import Halt, Snapshot
+from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
 from backfill.ledger import Ledger
 from tests.deliver.fakes import Store, accepted
@@ -301,14 +301,14 @@ def test_what_did_nothing_is_sent_again_and_nothing_overtakes_it(job, run_virtua
         ("watch-events", 307, ["https://elsewhere.example.com/", "base_url"]),
     ],
 )
-def test_a_refusal_stops_at_once_with_all_pending(job, run, name, status, words):
+def test_a_refusal_stops_at_once_with_all_pending(job, run, name, status, message):
     each = job(name, [[50] * 10])
     headers = {"location": "https://elsewhere.example.com/"} if status == 307 else None
     store = Store(lambda store, request: error(status, "Who are you?", headers))
     stop = run(each, store)
     assert stop is not None
     assert stop.kind is StopKind.REFUSED
-    for word in ["127.0.0.1", str(status), *words]:
+    for word in ["127.0.0.1", str(status), *message]:
         assert word in stop.message
     assert "hunter2" not in stop.message
     assert len(store.requests) == 1  # the first request goes alone
@@ -448,7 +448,7 @@ def test_max_duration_ends_a_wait_for_the_limiter(job, run_virtually):
 
 @pytest.mark.parametrize("kind", [StopKind.INTERRUPTED, StopKind.TERMINATED])
 def test_a_halt_finishes_what_is_in_flight_and_starts_nothing(job, run, kind):
-    halt = Halt()
+    halt = StopRequest()
 
     def behave(store, request):
         if len(store.requests) >= 20:
@@ -467,7 +467,7 @@ def test_a_halt_finishes_what_is_in_flight_and_starts_nothing(job, run, kind):
 
 
 def test_a_halt_before_the_run_begins_sends_nothing(job, run):
-    halt = Halt()
+    halt = StopRequest()
     halt.request(StopKind.TERMINATED)
     store = Store()
     stop = run(job(), store, halt=halt)
@@ -477,7 +477,7 @@ def test_a_halt_before_the_run_begins_sends_nothing(job, run):
 
 
 def test_of_several_reasons_the_first_by_precedence_is_told(job, run):
-    halt = Halt()
+    halt = StopRequest()
 
     def behave(store, request):
         halt.request(StopKind.INTERRUPTED)
@@ -607,7 +607,7 @@ def test_a_found_rate_is_remembered_for_the_next_run(job, run_virtually):
     each = job(lanes=[[80] * 10])
     assert run_virtually(each, Store(behave), rate=None, limit=600) is not None
     with each.open() as ledger:
-        learned = float(ledger.recall("learned_rate") or 0)
+        learned = float(ledger.get_meta("learned_rate") or 0)
     assert 5 < learned < 30
     store = Store(behave)
     assert run_virtually(each, store, rate=None) is None

@@ -128,7 +128,7 @@ async def test_a_fault_is_an_answer():
 async def test_a_fault_that_has_words_keeps_them():
     fault = TransportFault(Fault.UNRESOLVED, "no such name")
     answer = await sender(Failing(fault)).send("key", [b"{}"])
-    assert (answer.reply, answer.words) == (Fault.UNRESOLVED, "no such name")
+    assert (answer.reply, answer.message) == (Fault.UNRESOLVED, "no such name")
 
 
 async def test_a_fault_of_the_program_is_none():

@@ -10,7 +10,7 @@ import pytest
 
 from backfill.core.errors import BackfillError
 from backfill.core.model import Stop, StopKind
-from backfill.deliver.run.stopping import Brake, Halt
+from backfill.deliver.run.stopping import StopRequest, StopState
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ class Told:
 
 
 async def test_a_request_from_another_thread_arrives_in_the_loop():
-    halt, told = Halt(), Told()
+    halt, told = StopRequest(), Told()
     with halt.attached(told), anyio.fail_after(5):
         thread = threading.Thread(target=halt.request, args=(StopKind.INTERRUPTED,))
         thread.start()
@@ -44,7 +44,7 @@ async def test_a_request_from_another_thread_arrives_in_the_loop():
 
 
 async def test_a_request_from_a_signal_handler_arrives():
-    halt, told = Halt(), Told()
+    halt, told = StopRequest(), Told()
     before = signal.signal(signal.SIGUSR1, lambda *_: halt.request(StopKind.TERMINATED))
     try:
         with halt.attached(told), anyio.fail_after(5):
@@ -56,7 +56,7 @@ async def test_a_request_from_a_signal_handler_arrives():
 
 
 async def test_a_request_from_before_is_honoured_and_the_first_one_counts():
-    halt, told = Halt(), Told()
+    halt, told = StopRequest(), Told()
     halt.request(StopKind.TERMINATED)
     halt.request(StopKind.INTERRUPTED)
     with halt.attached(told):
@@ -65,7 +65,7 @@ async def test_a_request_from_before_is_honoured_and_the_first_one_counts():
 
 
 async def test_after_the_run_nobody_is_told():
-    halt, told = Halt(), Told()
+    halt, told = StopRequest(), Told()
     with halt.attached(told):
         pass
     halt.request(StopKind.INTERRUPTED)
@@ -80,7 +80,7 @@ KINDS = list(StopKind)
 @pytest.mark.parametrize("second", KINDS)
 async def test_the_first_by_precedence_is_told(first, second):
     pulls: list[bool] = []
-    brake = Brake(lambda: pulls.append(True))
+    brake = StopState(lambda: pulls.append(True))
     assert not brake.pulled
     for kind in (first, second):
         brake.pull(Stop(kind, kind.value))
@@ -91,15 +91,15 @@ async def test_the_first_by_precedence_is_told(first, second):
 
 
 async def test_of_two_reasons_of_one_kind_the_first_is_told():
-    brake = Brake(lambda: None)
-    for words in ("one", "two"):
-        brake.pull(Stop(StopKind.UNAVAILABLE, words))
+    brake = StopState(lambda: None)
+    for message in ("one", "two"):
+        brake.pull(Stop(StopKind.UNAVAILABLE, message))
     assert brake.stop == Stop(StopKind.UNAVAILABLE, "one")
 
 
 async def test_the_first_fault_is_kept_and_each_pulls_the_brake():
     pulls: list[bool] = []
-    brake = Brake(lambda: pulls.append(True))
+    brake = StopState(lambda: pulls.append(True))
     faults = [BackfillError("one"), BackfillError("two")]
     for fault in faults:
         brake.fail(fault)

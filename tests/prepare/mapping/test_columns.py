@@ -132,8 +132,8 @@ def test_another_separator_is_pointed_at_where_either_side_may_have_the_column(
     tmp_path: Path,
 ) -> None:
     write(tmp_path / "events.csv", {"user": ["1"], "label": ["a"]})
-    people = pl.DataFrame({"id": ["1"], "phone": ["+12025550101"]})
-    people.write_csv(tmp_path / "contacts.csv", separator=";")
+    contacts = pl.DataFrame({"id": ["1"], "phone": ["+12025550101"]})
+    contacts.write_csv(tmp_path / "contacts.csv", separator=";")
     with pytest.raises(SourceError) as caught:
         prepare_in(
             tmp_path,
