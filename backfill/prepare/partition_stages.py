@@ -149,7 +149,7 @@ class Passes:
 
     def _find_twins(self, items: pl.LazyFrame) -> Path:
         """Mark duplicates among parts of their own, of identities only."""
-        directory = self.work / "duplicates"
+        directory = self.work / "identities"
         directory.mkdir()
         record = self.identity.record.alias("record")
         count = max(1, self.parts // _TWINS)

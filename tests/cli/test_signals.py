@@ -9,9 +9,9 @@ import pytest
 
 CODE = """
 import os, signal
-from backfill.cli.run import halting_on_signals
+from backfill.cli.run import stop_on_signals
 
-with halting_on_signals() as halt:
+with stop_on_signals() as halt:
     {inside}
     asked = halt.kind
 os.kill(os.getpid(), signal.{later})

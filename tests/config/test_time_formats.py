@@ -23,7 +23,7 @@ def configured(**events: Any) -> Config:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "no whole date"),
         ("hello", "no whole date"),

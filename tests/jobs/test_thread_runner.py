@@ -96,9 +96,9 @@ def test_a_cancelled_task_waits_too_and_a_second_time_is_let_go():
 SCRIPT = """
 import sys, threading, time
 import anyio
-from backfill.deliver import Halt
-from backfill.jobs.thread_runner import run_in_own_thread
-halt = Halt()
+from backfill.deliver import StopRequest
+from backfill.jobs.thread_runner import run_in_thread
+halt = StopRequest()
 async def work():
     print("begun", flush=True)
     while halt.kind is None:
@@ -106,7 +106,7 @@ async def work():
     await anyio.sleep({after})
     return "ended well"
 try:
-    print(run_in_own_thread(work, halt), halt.kind.value, flush=True)
+    print(run_in_thread(work, halt), halt.kind.value, flush=True)
 except KeyboardInterrupt:
     print("left at once", flush=True)
 """

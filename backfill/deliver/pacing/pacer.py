@@ -7,9 +7,9 @@ What a lane does:
     if not grant.still_valid():            # a quiet period began meanwhile: nothing was sent,
         pacer.withdraw(grant)              # so settle the batch without outcomes, start again
     ... send, read the verdict ...
-    stop = pacer.heed(grant, verdict)      # a Stop ends the run
+    stop = pacer.on_verdict(grant, verdict)      # a Stop ends the run
 
-Every grant is given back by exactly one call of `heed` or `withdraw`. The pacer holds the rate,
+Every grant is given back by exactly one call of `on_verdict` or `withdraw`. The pacer holds the rate,
 set or found, the quiet periods, and the concurrency that the destination's health allows; lanes are
 served in the order in which they came.
 

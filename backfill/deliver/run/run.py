@@ -277,7 +277,7 @@ class _Run:
                 await self._pacer.rest(pause)
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
-        """Send a batch whose intent is on the disk, and let the run heed the answer."""
+        """Send a batch whose intent is on the disk, and act on the answer."""
         self._meter.began(again=again)
         answer = await self._sender.send(*rows.slice_for(batch))
         verdict = self._destination.verdict(answer.reply, len(batch))

@@ -289,7 +289,7 @@ def test_what_did_nothing_is_sent_again_and_nothing_overtakes_it(job, run_virtua
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "words"),
+    ("name", "status", "message"),
     [
         ("pristo-events", 401, ["PRISTO_API_KEY", "both UUIDs", "Who are you?"]),
         ("pristo-events", 404, ["population", "Who are you?"]),
