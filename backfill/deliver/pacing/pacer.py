@@ -10,8 +10,8 @@ What a lane does:
     stop = pacer.on_verdict(grant, verdict)      # a Stop ends the run
 
 Every grant is given back by exactly one call of `on_verdict` or `withdraw`. The pacer holds the
-rate, set or found, the quiet periods, and the concurrency that the destination's health allows; lanes are
-served in the order in which they came.
+rate, set or found, the quiet periods, and the concurrency that the destination's health allows;
+lanes are served in the order in which they came.
 
 Everything is called from the event loop's thread. The clock is the event loop's own, so tests
 run in virtual time; `wall` gives seconds since the epoch, and is used only where a moment comes
