@@ -136,7 +136,7 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An HTTP response as plain data. Header names are lower case; what came in several lines of
-    one name is joined by commas. `body` may be cut short.
+    one name is joined by commas. `body` may be cut short; a text is in UTF-8, however it came.
     """
 
     status: int

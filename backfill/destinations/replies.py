@@ -79,9 +79,12 @@ def fault_verdict(fault: Fault) -> Verdict:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object, or None for anything else: empty, HTML, cut off, a list."""
+    """The body as a JSON object, or None for anything else: empty, HTML, cut off, a list.
+
+    It is read as UTF-8 alone: what was redacted must not be read in another encoding.
+    """
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -69,7 +69,11 @@ def test_a_wait_is_read_in_every_form_and_never_from_nonsense(headers, expected)
     ("body", "expected"),
     [
         (b'{"a": 1}', {"a": 1}),
-        ('{"a": "é"}'.encode("utf-16"), {"a": "é"}),
+        ('{"a": "é"}'.encode(), {"a": "é"}),
+        ('{"a": "é"}'.encode("utf-8-sig"), {"a": "é"}),
+        ('{"a": "é"}'.encode("utf-16"), None),  # nobody has redacted it
+        ('{"a": "b"}'.encode("utf-16-le"), None),
+        ('{"a": "b"}'.encode("utf-32-be"), None),
         (b"", None),
         (b"[]", None),
         (b'"text"', None),

@@ -72,6 +72,16 @@ def echoes(secret: str) -> dict[str, tuple[int, bytes, bytes]]:
         "html": (403, b"", b"<h1>no access for " + b" " * 470 + secret.encode() + b"</h1>"),
         "redirect": (302, b"Location: /login?key=" + secret.encode() + b"\r\n", b""),
         "refused": (422, b"", b'{"error":{"message":%b},"message":%b}' % (quoted, quoted)),
+        "refused in UTF-16": (
+            422,
+            b"",
+            json.dumps({"error": {"message": secret}, "message": secret}).encode("utf-16-le"),
+        ),
+        "401 in UTF-32": (
+            401,
+            b"",
+            json.dumps({"error": {"message": secret}, "message": secret}).encode("utf-32"),
+        ),
         "success": (200, b"", b'{"status":"success","request_id":%b}' % quoted),
         "not ok": (201, b"", b'{"ok":false,"status":400,"statusText":%b,"raw":""}' % quoted),
         "unavailable": (503, b"", secret.encode()),
@@ -88,21 +98,23 @@ def test_a_server_that_quotes_the_credential_does_not_get_it_written_down(tmp_pa
     with wire() as server:
         run: list[str | Path] = ["run", config, "--base-url", server.url, "--concurrency", "1"]
         settling = [
-            replies[kind] for kind in ("refused", "not ok", "success", "unavailable", "odd")
+            replies[kind]
+            for kind in ("refused", "refused in UTF-16", "not ok", "success", "unavailable", "odd")
         ]
         server.answers = cycle(settling)
         outputs = []
-        for _ in range(2):
+        while len(server.requests) < len(settling):
+            before = len(server.requests)
             code, *output = loud(*run, "--limit", "4", "--max-duration", "2s", cwd=tmp_path)
             assert code in (5, 7, 8), output
+            assert len(server.requests) > before
             outputs += output
-        assert len(server.requests) >= len(settling)
-        for kind in ("401", "html", "redirect"):
+        for kind in ("401", "401 in UTF-32", "html", "redirect"):
             server.answers = repeat(replies[kind])
             code, *output = loud(*run, "--json", cwd=tmp_path)
             assert code == 6, output
             outputs += output
-        assert len(server.requests) >= 8
+        assert len(server.requests) >= len(replies)
     records = look_everywhere(secret, tmp_path, config, *outputs)
     assert "***" in records, "the rest of the server's words is kept"
 

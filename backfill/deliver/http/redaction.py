@@ -6,7 +6,10 @@ credential is taken out before anything reads the reply.
 
 from __future__ import annotations
 
+import base64
+import html
 import re
+from collections.abc import Iterable, Sequence
 
 from backfill.core.model import Reply, Secret
 
@@ -14,43 +17,113 @@ __all__ = ["Redaction"]
 
 _SHORTEST = 8  # characters: what is shorter may be a part of any word
 _HIDDEN = b"***"
+_LAYERS = 3  # escapes that are undone: JSON in JSON in a URL
+_MARKS = (b"\\", b"%", b"&", b"\x00")  # one of them is in every way of writing that is not plain
+
+# One character in the escapes of JSON, URLs and HTML. All are undone alike, wherever they stand.
+_ESCAPE = re.compile(
+    rb'\\u00(?P<json>[0-9a-f]{2})|\\(?P<quoted>["/\\])|%(?P<url>[0-9a-f]{2})'
+    rb"|&(?P<html>#0{0,6}[0-9]{1,3}|#x0{0,6}[0-9a-f]{1,2}|[a-z]{2,8});",
+    re.IGNORECASE,
+)
 
 
 class Redaction:
-    """Hides one credential in replies, in any case and in the escapes of JSON, URLs and HTML."""
+    """Hides one credential in replies, in any case and however it is written: plain, in escapes of
+    JSON, URLs and HTML or several of them, in Base64, and with zeros between its characters, as
+    where a piece of UTF-16 stands in another text.
+
+    A body is expected in UTF-8 where all of it is a text of another encoding, so that what is
+    hidden leaves it readable.
+    """
 
     def __init__(self, credential: Secret) -> None:
         text = credential.reveal()
-        self._pattern = (
-            re.compile(b"".join(map(_written, text)), re.IGNORECASE)
-            if len(text) >= _SHORTEST
-            else None
-        )
+        self._texts: tuple[bytes, ...] = ()
+        if len(text) >= _SHORTEST:
+            data = text.encode("ascii")
+            self._texts = tuple(each.lower() for each in (data, *_in_base64(data)))
+        self._marks = (*self._texts, *_MARKS)
 
     def redact(self, reply: Reply) -> Reply:
         """The same reply without the credential; the very same object where it holds none."""
-        pattern = self._pattern
-        if pattern is None:
+        if not self._texts:
             return reply
-        heads = {name: text.encode("latin-1") for name, text in reply.headers.items()}
-        if not pattern.search(reply.body) and not any(map(pattern.search, heads.values())):
+        # Nearly every reply is clean, and this sees it soon.
+        everything = b"\n".join(
+            [reply.body, *(text.encode("latin-1") for text in reply.headers.values())]
+        ).lower()
+        if not any(mark in everything for mark in self._marks):
             return reply
-        return Reply(
-            reply.status,
-            {name: pattern.sub(_HIDDEN, text).decode("latin-1") for name, text in heads.items()},
-            pattern.sub(_HIDDEN, reply.body),
-        )
+        headers = {
+            name: self._redact(text.encode("latin-1")).decode("latin-1")
+            for name, text in reply.headers.items()
+        }
+        clean = Reply(reply.status, headers, self._redact(reply.body))
+        return reply if clean == reply else clean
+
+    def _redact(self, data: bytes) -> bytes:
+        clean = bytearray()
+        done = 0
+        for start, stop in sorted(self._find(data)):
+            if start >= done:
+                clean += data[done:start] + _HIDDEN
+            done = max(done, stop)
+        return bytes(clean + data[done:])
+
+    def _find(self, data: bytes) -> Iterable[tuple[int, int]]:
+        """Where the credential stands: offsets of first bytes, and of those after the last."""
+        text = data.replace(b"\x00", b"")
+        # For each byte of `text`, where it stands in `data`; and where `data` ends.
+        places: Sequence[int] = [at for at, byte in enumerate(data) if byte] + [len(data)]
+        for _ in range(_LAYERS + 1):
+            lowered = text.lower()
+            for wanted in self._texts:
+                start = lowered.find(wanted)
+                while start >= 0:
+                    yield places[start], places[start + len(wanted)]
+                    start = lowered.find(wanted, start + len(wanted))
+            unescaped, places = _unescape(text, places)
+            if unescaped == text:
+                break
+            text = unescaped
 
 
-def _written(character: str) -> bytes:
-    """A pattern for the ways in which a character may be written."""
-    plain, code = re.escape(character), ord(character)
-    ways = (
-        plain,
-        rf"\\{plain}" if character in '"/\\' else "",
-        rf"\\u{code:04x}",
-        f"%{code:02x}",
-        f"&#0*{code};",
-        f"&#x0*{code:x};",
-    )
-    return f"(?:{'|'.join(filter(None, ways))})".encode("ascii")
+def _unescape(text: bytes, places: Sequence[int]) -> tuple[bytes, list[int]]:
+    """Undo one layer of escapes, and keep along where each byte comes from."""
+    plain, kept = bytearray(), list[int]()
+    done = 0
+    for escape in _ESCAPE.finditer(text):
+        byte = _unescaped(escape)
+        if byte is None:
+            continue
+        plain += text[done : escape.start()]
+        kept += places[done : escape.start()]
+        plain.append(byte)
+        kept.append(places[escape.start()])
+        done = escape.end()
+    return bytes(plain + text[done:]), [*kept, *places[done:]]
+
+
+def _unescaped(escape: re.Match[bytes]) -> int | None:
+    """The character that stands behind an escape; None for those of no credential."""
+    if escape["quoted"]:
+        return escape["quoted"][0]
+    if escape["html"]:
+        character = html.unescape(escape[0].decode("ascii"))
+        return ord(character) if len(character) == 1 and character.isascii() else None
+    return int(escape["json"] or escape["url"], 16)
+
+
+def _in_base64(data: bytes) -> list[bytes]:
+    """What Base64 makes of `data` wherever it begins in what is encoded; both alphabets."""
+    found = []
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data)
+        # Characters at either end also hold bits of what stands beside the text.
+        part = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        found += [part, part.translate(_URL_SAFE)]
+    return list(dict.fromkeys(found))
+
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")

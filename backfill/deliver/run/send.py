@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -13,20 +12,15 @@ from backfill.core.model import Fault, Reply, Secret
 from backfill.core.version import VERSION
 from backfill.deliver.http.errors import TransportFault, fault_of
 from backfill.deliver.http.redaction import Redaction
+from backfill.deliver.http.replies import read_reply
 from backfill.destinations import Destination
 
-__all__ = ["Answer", "Sender", "read_reply"]
-
-_MOST_BODY = 64 * 1024  # bytes of a body that anybody looks at
-
-# What zlib calls them; "deflate" comes with zlib's header and, wrongly, without it.
-_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
-_WINDOWS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW)}
+__all__ = ["Answer", "Sender"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back after `seconds`; `words` say more about a fault than its kind does."""
+    """What came back after `seconds`; `message` says more about a fault than its kind does."""
 
     reply: Reply | Fault
     seconds: float
@@ -94,43 +88,3 @@ class Sender:
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), text.encode("latin-1")) for name, text in headers.items()]
-
-
-async def read_reply(response: httpx.Response) -> Reply:
-    """Read a response of any transport as plain data, its body bounded also when unpacked."""
-    stream = response.stream
-    if isinstance(stream, httpx.ByteStream):
-        body = b"".join(stream)
-    else:
-        body = b""
-        chunks = aiter(stream)  # type: ignore[arg-type] # an async transport's
-        try:
-            async for chunk in chunks:
-                body += chunk
-                if len(body) >= _MOST_BODY:
-                    break
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
-            await response.aclose()
-    # `raw`, because httpx works out a text encoding anew for every reading of a header.
-    headers: dict[str, str] = {}
-    for raw_name, raw_text in response.headers.raw:
-        name, text = raw_name.lower().decode("latin-1"), raw_text.decode("latin-1")
-        # A header that comes twice is one list (RFC 9110, 5.3).
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
-    encoding = headers.get("content-encoding")
-    return Reply(
-        response.status_code, headers, _unpacked(body, encoding) if encoding else body[:_MOST_BODY]
-    )
-
-
-def _unpacked(body: bytes, encoding: str) -> bytes:
-    """Undo a Content-Encoding that we did not ask for; what cannot be undone stays as it is."""
-    windows = _WINDOWS.get(encoding.strip().lower(), ())
-    for window in windows:
-        try:
-            return zlib.decompressobj(window).decompress(body, _MOST_BODY)
-        except zlib.error:
-            continue
-    return body[:_MOST_BODY]

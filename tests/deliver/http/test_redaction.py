@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
+from urllib.parse import quote, unquote
 
+import httpx
 import pytest
 
 from backfill.core.model import Reply, Secret
 from backfill.deliver.http.redaction import Redaction
+from backfill.deliver.http.replies import read_reply
+from backfill.destinations import destination
 
 KEY = "c0ffee00-5ec2-4e7a-9bad-0123456789ab"
 TOKEN = 'sk_live/"A+b'  # noqa: S105 - an invented one
@@ -25,6 +31,18 @@ def entities(text: str) -> str:
     return "".join(f"&#{ord(each)};" for each in text)
 
 
+def twice_escaped(text: str) -> str:
+    return json.dumps(escaped(text))[1:-1]
+
+
+def twice_quoted(text: str) -> str:
+    return quote(percent(text), safe="")
+
+
+def twice_entities(text: str) -> str:
+    return html.escape(entities(text))
+
+
 def hexadecimal(text: str) -> str:
     return "".join(f"&#x{ord(each):04X};" for each in text)
 
@@ -32,7 +50,10 @@ def hexadecimal(text: str) -> str:
 @pytest.mark.parametrize("secret", [KEY, TOKEN])
 @pytest.mark.parametrize(
     "written",
-    [str, str.upper, str.lower, escaped, percent, entities, hexadecimal, json.dumps],
+    [
+        *(str, str.upper, str.lower, escaped, percent, entities, hexadecimal, json.dumps),
+        *(html.escape, twice_escaped, twice_quoted, twice_entities),
+    ],
 )
 def test_the_credential_is_hidden_however_it_is_written(secret, written):
     quoted = written(secret)
@@ -68,3 +89,78 @@ def test_a_reply_without_the_credential_is_left_alone():
 def test_a_credential_that_may_be_a_part_of_any_word_changes_no_reply():
     reply = Reply(200, {}, b'{"status":"success"}')
     assert Redaction(Secret("success")).redact(reply) is reply
+
+
+@pytest.mark.parametrize("secret", [KEY, TOKEN, "???>>>~~~~ab"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "u", "me:", "Bearer "])
+@pytest.mark.parametrize("after", ["", ":", "\n\n"])
+def test_the_credential_is_hidden_in_base64_wherever_it_stands(secret, encode, before, after):
+    quoted = encode((before + secret + after).encode())
+    clean = Redaction(Secret(secret)).redact(Reply(400, {"x": quoted.decode()}, quoted))
+    assert b"***" in clean.body
+    # What is left holds what stands around it, and two characters of the credential at most.
+    assert len(clean.body.replace(b"***", b"").rstrip(b"=")) <= len(before + after) * 2 + 5
+    assert clean.headers["x"] == clean.body.decode()
+
+
+ENCODINGS = [
+    "utf-8",
+    "utf-8-sig",
+    *(f"utf-{bits}{end}" for bits in (16, 32) for end in ("", "-le", "-be")),
+]
+SHAPES = {
+    "nested": '{"error":{"code":"c","message":"no QUOTED here"},"request_id":"QUOTED"}',
+    "flat": '{"code":"QUOTED","message":"no QUOTED here","type":"t","request_id":"QUOTED"}',
+    "details": '{"details":[{"path":"events.0.QUOTED","message":"QUOTED"}]}',
+    "success": '{"status":"success","request_id":"QUOTED"}',
+    "not ok": '{"ok":false,"status":400,"statusText":"QUOTED","raw":""}',
+    "list": '["QUOTED"]',
+    "html": "<h1>" + " " * 470 + "QUOTED</h1>",
+    "bare": "QUOTED",
+}
+
+
+def readings(text: str) -> set[str]:
+    """A text as one could still read it who wants to."""
+    found = {text.replace("\N{REPLACEMENT CHARACTER}", "").replace("\x00", "").replace(" ", "")}
+    for _ in range(2):
+        found |= {unquote(each) for each in found} | {html.unescape(each) for each in found}
+        found |= {each.replace("\\u00", "%").replace("\\", "") for each in found}
+    return {each.lower() for each in found}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("name", ["watch-events", "pristo-events"])
+async def test_no_verdict_quotes_it_in_whatever_encoding_it_came(name, encoding):
+    """Whole bodies of an encoding, and pieces of one inside an ASCII page."""
+    api = destination(name)
+    redaction = Redaction(Secret(TOKEN))
+    writings = (str, str.upper, escaped, twice_escaped, percent, entities, twice_entities)
+    for shape in SHAPES.values():
+        for written in writings:
+            quoted = written(TOKEN)
+            if written in (str, str.upper) and shape.startswith(("{", "[")):
+                quoted = json.dumps(quoted)[1:-1]
+            for body in (
+                shape.replace("QUOTED", quoted).encode(encoding),
+                shape.encode().replace(b"QUOTED", quoted.encode(encoding)),
+            ):
+                for status in (200, 201, 400, 401, 403, 422, 429, 500, 503):
+                    reply = redaction.redact(await read_reply(httpx.Response(status, content=body)))
+                    verdict = api.verdict(reply, 1)
+                    words = [verdict.reason, verdict.request_id or "", *verdict.bad.values()]
+                    for text in words:
+                        shown = readings(text)
+                        assert not any(TOKEN[4:].lower() in each for each in shown), (body, text)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_the_rest_of_the_words_is_kept(encoding):
+    body = SHAPES["nested"].replace("QUOTED", KEY).encode(encoding)
+    reply = Redaction(Secret(KEY)).redact(await read_reply(httpx.Response(400, content=body)))
+    assert destination("pristo-events").verdict(reply, 1).reason == "c: no *** here"
