@@ -1,29 +1,110 @@
-"""Finding a rate limit that nobody told us, and staying just under it. Pure.
+"""Find a rate limit that nobody told us, and stay just under it. Pure.
 
-Additive increase, multiplicative decrease, in the shape of TCP's CUBIC (RFC 9438): after a
-refusal the rate drops by `depth` below the ceiling, comes back to it quickly, lingers there, and
-then climbs faster and faster, so a raised limit is found soon.
+A limiter shows itself only when it refuses, and a refusal is dear: a server that answers
+`Retry-After: 1` costs a second for each. So the rate is not felt for again and again; it is worked
+out from a few refusals, and then held.
 
-A refusal says where the limit is only by where in the climb it comes. Near the ceiling, the
-ceiling was right, and the next drop is smaller; far below it the limit is lower, and the next
-drop is larger. Where the refusals are many, or shut the door for long (a server that counts by
-the minute), the rate of the moment says nothing: then what was accepted in a long time, divided
-by that time, is the limit.
+**Start.** The rate grows by doubling, more slowly where many requests are in flight, because those
+are what the first refusal costs.
+
+**Seek.** Just before a refusal the server's allowance is used up. Of a token bucket with rate R
+and burst B follows: in any time before the refusal at most `R * time + B` requests were accepted,
+and exactly so many since the bucket was last full. It was full at the start, so the first refusal
+gives B for each R (`_Cycle.burst_at`), and every later one that was approached at another speed
+gives R. Whatever the limiter is, what was accepted between two refusals, divided by the time
+between them with the wait, is a rate that it sustains, and it refuses no rate below its own: so
+the limit lies between an estimate and the rate that was refused. A rate between the two is held
+until it is refused, or for longer than the bucket of the estimate would have lasted; and so on,
+until two estimates agree or nothing is left between.
+
+A server that shuts the door for long counts in long windows. There what it accepted before it shut
+the door, divided by the length of the window, is the rate; and windows have round lengths.
+
+**Hold.** The rate stays a margin under the estimate. A refusal that comes sooner than the budget
+of refusals allows doubles the margin, a long peace narrows it. The rate climbs again, slowly at
+first, once the cost of the last refusal, in requests and in time, has become small: so a limit
+that was raised is found. A refusal right after a wait speaks of the burst and not of the rate;
+only several on end make the search begin anew.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Callable
+from enum import Enum
 
 __all__ = ["AutoRate"]
 
-_FIRST = 4.0  # requests a second before anything is known
-_DOUBLING = 1.0  # seconds in which the rate doubles until the first refusal
-_SHALLOW, _DEEP = 0.035, 0.5  # the least and the greatest drop after a refusal
+_FIRST = 32.0  # requests a second before anything is known
+_DOUBLING = 0.4  # seconds in which the rate doubles before the first refusal
+_IN_FLIGHT, _IN_FLIGHT_SHARE = 4.0, 0.012  # growth slows above so many, and such a share of all
 _FLOOR = 0.01  # requests a second; a limit lower than this is an outage
-_FAIR, _FAIR_TIME = 30, 10.0  # accepted requests and seconds that make a fair sample
-_LONG_WAIT = 5.0  # seconds shut out on end that tell of a window longer than seconds
+_AFTER_FIRST = 0.6  # of the rate that was refused first
+_CLIMB, _PROBE = 0.05, 0.002  # a second: after the first refusal, and while holding
+_AGREE, _CLOSE = 0.015, 0.02  # estimates, and bounds, that differ by less leave nothing to seek
+_REFUSED_SHARE, _WAITED_SHARE = 0.002, 0.01  # what refusals may cost before the rate climbs
+_LEAST_MARGIN, _MOST_MARGIN = 0.003, 0.12
+_PART = 0.35  # where between the bounds to look
+_FEW = 10  # accepted requests that say little
+_LONG_WAIT = 3.0  # seconds of a shut door that tell of a long window
+_SPANS = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 3600.0)  # usual windows
 _USED_TIME, _USED = 0.5, 5  # seconds and requests over which the use of the rate is measured
+_LATE = 0.05  # seconds after the end of a window when it is surely over
+_POINTS = 256  # moments of a cycle that are remembered
+
+
+class _Phase(Enum):
+    START = "doubling until the first refusal"
+    CLIMB = "climbing until the second one"
+    SEEK = "narrowing down what lies between"
+    HOLD = "staying just under what was found"
+
+
+class _Cycle:
+    """What was sent from one opening of the door to the refusal that shut it.
+
+    `points` are moments and how many requests had left before them.
+    """
+
+    def __init__(self, now: float, serial: int) -> None:
+        self.end, self.last = now, serial
+        self.points: list[tuple[float, int]] = [(now, serial)]
+        self._step = 0.02
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.points[0][0]
+
+    @property
+    def requests(self) -> int:
+        return self.last - self.points[0][1]
+
+    def sent(self, now: float, serial: int) -> None:
+        if now - self.points[-1][0] >= self._step:
+            self.points.append((now, serial))
+            if len(self.points) > _POINTS:
+                del self.points[1:-1:2]
+                self._step *= 2
+
+    def close(self, at: float, serial: int) -> None:
+        """The request after `serial`, which left `at`, is the first one that was refused."""
+        self.end, self.last = max(at, self.points[0][0]), max(serial, self.points[0][1])
+        while len(self.points) > 1 and self.points[-1][1] > serial:
+            self.points.pop()
+
+    def burst_at(self, rate: float) -> float:
+        """The burst that this refusal tells of if `rate` is the limit."""
+        return max((self.last - before) - rate * (self.end - at) for at, before in self.points)
+
+    def within(self, seconds: float) -> float:
+        """Requests that left in the last `seconds` before the refusal, at most `self.seconds`."""
+        begin = self.end - seconds
+        place = bisect_left(self.points, (begin, 0))
+        if place in (0, len(self.points)):
+            return float(self.requests)
+        (t0, n0), (t1, n1) = self.points[place - 1 : place + 1]
+        return self.last - (n0 + (n1 - n0) * (begin - t0) / (t1 - t0))
 
 
 class AutoRate:
@@ -33,114 +114,218 @@ class AutoRate:
     """
 
     def __init__(self, now: float, *, learned: float | None = None) -> None:
-        self.learned = learned
-        # Of a limit that an earlier run found we are not that sure.
-        self._ceiling, self._depth = (learned, 0.2) if learned else (math.inf, _DEEP)
-        self._doubling = not learned
-        self._since = now  # when the present climb began
-        self._answered = False  # whether anything was accepted since the last refusal
-        self._quota = False  # whether the server seems to count in long windows
-        self._sample = now  # when the present sample began; what follows is counted since then
-        self._accepted = self._refused = 0
-        self._waited = 0.0  # seconds in which nothing was to be sent
-        self._shut = self._longest_shut = 0.0  # such seconds without an acceptance between
-        self._before = (0.0, 0.0)  # requests and seconds of earlier samples, older ones fading
-        self._pause_end = now
-        self._window, self._sent = now, 0
+        self._found = learned  # the last estimate
+        self._phase = _Phase.HOLD if learned else _Phase.START
+        self._base = learned or _FIRST
+        self._low, self._high = self._base, math.inf  # the limit lies between, as far as is known
+        self._margin = _LEAST_MARGIN
+        self._burst: float | None = None  # requests that the limiter allows at once, once known
+        self._span: float | None = None  # seconds of the limiter's window, where it is a long one
+        self._start: _Cycle | None = None  # the first one, whose bucket was full for sure
+        self._cycle = _Cycle(now, 0)
+        self._since = now  # when the present base was chosen
+        self._serial = 0  # requests sent
+        self._shut: float | None = None  # when the door was shut; None while it is open
+        self._knocked = now  # when the last refused request left
+        self._refused = 0  # while the door is shut
+        self._paid, self._waited = 0, 0.0  # refusals and seconds of the closure before this cycle
+        self._early = 0  # cycles in a row too short to tell of the rate
+        self._round_trip = 0.1
+        self._window, self._window_serial = now, 0
         self._used = _FIRST  # requests a second that were sent lately
+
+    @property
+    def learned(self) -> float | None:
+        """The rate that was found, for the next run to begin with; None before any refusal."""
+        return None if self._phase is _Phase.START else self._base
 
     def rate(self, now: float) -> float:
         """Requests a second, now."""
+        if self._shut is not None:
+            return self._base
         passed = max(0.0, now - self._since)
-        if self._doubling:
-            return min(_FIRST * math.exp2(min(passed / _DOUBLING, 60.0)), 2 * self._used)
-        # In time for a server that counts in seconds, and in requests for a slow one, so that
-        # the refused ones stay a small share of all.
-        pace = max(1.2, 6 / self._ceiling)
-        plateau = pace / self._depth
-        if passed <= plateau:
-            return self._ceiling * (1 - self._depth * (1 - passed / plateau) ** 3)
-        beyond = (passed - plateau) / (pace * (48 if self._quota else 12))
-        climb = 1 + _SHALLOW * beyond**3
-        return min(climb * self._ceiling, max(self._ceiling, 1.5 * self._used))
+        match self._phase:
+            case _Phase.START:
+                fast = _FIRST * math.exp2(min(passed / _DOUBLING, 60.0))
+                out = _IN_FLIGHT + 1.5 * passed + _IN_FLIGHT_SHARE * self._serial
+                return max(_FIRST, min(fast, out / self._round_trip, 2 * self._used))
+            case _Phase.SEEK:
+                return self._base
+            case _Phase.CLIMB:
+                grown = math.exp(min(_CLIMB * passed, 60.0))
+            case _Phase.HOLD:
+                climbed = _PROBE * max(0.0, passed - self._peace())
+                grown = 1 + climbed + 500 * climbed**3
+        # What is not used is not climbed above.
+        return self._base * min(grown, max(1.0, 1.5 * self._used / self._base))
 
-    def sent(self, now: float) -> None:
-        """A request goes out. What is not used is not climbed above."""
-        self._sent += 1
-        passed = now - self._window
-        if passed >= _USED_TIME and self._sent >= _USED:
-            self._used = self._sent / passed
-            self._window, self._sent = now, 0
+    def sent(self, now: float) -> int:
+        """A request goes out. Returns its number."""
+        if not self._serial:  # a quiet period may have come before the first one
+            self._cycle, self._since = _Cycle(now, 0), now
+        elif self._shut is None:
+            self._cycle.sent(now, self._serial)
+        self._serial += 1
+        passed, count = now - self._window, self._serial - self._window_serial
+        if passed >= _USED_TIME and count >= _USED:
+            self._used = count / passed
+            self._window, self._window_serial = now, self._serial
+        return self._serial
 
-    def accepted(self) -> None:
-        """A request was answered, and not told to slow down."""
-        self._accepted += 1
-        self._answered = True
-        self._shut = 0.0
+    def accepted(self, now: float, sent_at: float, *, fresh: bool) -> None:
+        """A request was answered, and not told to slow down.
 
-    def refused(self) -> None:
-        """A request was told to slow down, whenever it went out."""
+        `fresh` where it left after the last quiet period had begun.
+        """
+        self._round_trip += 0.1 * (now - sent_at - self._round_trip)
+        if self._shut is not None:
+            if fresh:
+                self._open(sent_at, self._shut)
+        elif self._phase is _Phase.SEEK and now - self._since > self._patience():
+            self._low = self._base
+            self._seek(now)
+
+    def refused(self, sent_at: float, serial: int, rate: float, *, fresh: bool) -> None:
+        """The request `serial`, which went out at `rate`, was told to slow down."""
         self._refused += 1
+        if not fresh:
+            return
+        self._knocked = sent_at
+        if self._shut is None:
+            self._shut = sent_at
+            self._cycle.close(sent_at, serial - 1)
+            self._high = rate
+            if self._phase is _Phase.START:
+                self._phase = _Phase.CLIMB
+                self._start = self._cycle
+                self._base = _AFTER_FIRST * rate
 
-    def throttled(self, now: float, rate: float) -> None:
-        """A request that went out at `rate` was told to slow down: drop, once for each climb.
+    def knock_in(self, now: float, guess: float) -> float:
+        """Seconds to wait where the server does not say how long, at most `guess`.
 
-        The caller leaves out what went out before the last drop; that is for `refused` alone.
+        Less where a window of usual length that began with this cycle would end before.
         """
-        if not self._doubling and not self._answered:
-            return  # the door is shut: that says nothing of how fast we may go
-        passed = now - self._sample
-        fair = self._doubling or (self._accepted >= _FAIR and passed >= _FAIR_TIME)
-        found = rate
-        if self._doubling:
-            self._depth = 0.3
-        elif fair and self._shut_out():
-            found = min(rate, 1.01 * self._mean(passed))
-            self._depth = max(_SHALLOW, self._depth / 2)
-        elif fair and rate > 1.6 * self._accepted / passed:
-            # A long climb has ended: the limit was raised, or a large burst is used up.
-            found = max(0.7 * rate, 1.01 * self._accepted / passed)
-            self._depth = max(_SHALLOW, self._depth / 2)
-        elif rate < (1 - 0.2 * self._depth) * self._ceiling:
-            self._depth = min(_DEEP, 2 * self._depth)
+        begin = self._cycle.points[0][0]
+        ends = (begin + span + _LATE - now for span in _SPANS)
+        return min((end for end in ends if _LATE < end < guess), default=guess)
+
+    def paused(self, until: float, *, asked: bool) -> None:
+        """Nothing is sent before `until`, which the server `asked` for in whole seconds, or not."""
+        if asked:
+            self._knocked = max(self._knocked, until - 1.0)
+        self._window, self._window_serial = max(self._window, until), self._serial
+
+    def _open(self, now: float, shut: float) -> None:
+        """A request that left `now` is accepted again: see what the closed cycle tells."""
+        cycle = self._cycle
+        if now - shut >= _LONG_WAIT:
+            self._count_window(cycle, now)
+        elif cycle is self._start:
+            pass  # one refusal alone tells of no rate
+        elif self._phase is _Phase.HOLD:
+            self._correct(cycle)
         else:
-            self._depth = max(_SHALLOW, self._depth / 2)
-        self._doubling = False
-        self._ceiling = self.learned = max(_FLOOR, found)
+            self._narrow(cycle)
+        self._paid, self._waited, self._refused = self._refused, now - shut, 0
+        self._shut = None
+        self._cycle = _Cycle(now, self._serial - 1)
         self._since = now
-        self._answered = False
-        if fair:
-            self._begin_sample(now, passed)
 
-    def paused(self, now: float, until: float) -> None:
-        """Nothing is sent from `now` on before `until`."""
-        if until > self._pause_end:
-            more = until - max(now, self._pause_end)
-            self._waited += more
-            self._shut += more
-            self._longest_shut = max(self._longest_shut, self._shut)
-            self._pause_end = until
-        self._since = max(self._since, until)
-        self._window, self._sent = max(self._window, until), 0
+    def _narrow(self, cycle: _Cycle) -> None:
+        """A refusal while seeking: the limit lies between an estimate and the rate refused."""
+        sustained = cycle.requests / (cycle.seconds + self._waited)
+        vague = cycle.requests < _FEW or cycle.seconds < max(1.0, self._waited)
+        found = sustained if vague else self._estimate(cycle, sustained)
+        if cycle.requests < _FEW:
+            found = max(found, _AFTER_FIRST * self._high)
+        agreed = self._found is not None and abs(found - self._found) < _AGREE * self._found
+        if agreed and self._found and not vague:
+            self._settle(max(found, self._found), cycle)
+            return
+        self._low = self._found = max(_FLOOR, found)
+        self._seek(cycle.end)
 
-    def _shut_out(self) -> bool:
-        """Whether waits or refusals were so many that the rate of the moment says nothing."""
-        many = self._refused > 2 + 0.01 * self._accepted
-        return many or self._longest_shut > _LONG_WAIT
+    def _estimate(self, cycle: _Cycle, sustained: float) -> float:
+        """The rate at which this refusal tells of the burst that is known of, else of the first."""
+        burst, start = self._burst, self._start
+        if burst is not None:
+            return _root(lambda rate: cycle.burst_at(rate) - burst, sustained, self._high)
+        if start is not None:
+            return _root(
+                lambda rate: cycle.burst_at(rate) - start.burst_at(rate), sustained, self._high
+            )
+        return max(sustained, (1 - _CLOSE) * self._high)
 
-    def _mean(self, passed: float) -> float:
-        """What was accepted a second: in this sample, or with earlier ones if that is more.
+    def _seek(self, now: float) -> None:
+        """Hold a rate between the bounds, or, where they are close, what was found."""
+        self._since = now
+        self._low = min(self._low, self._high)
+        if self._high <= (1 + _CLOSE) * self._low:
+            self._settle(self._low, self._cycle)
+        else:
+            self._phase = _Phase.SEEK
+            self._base = self._low + _PART * (self._high - self._low)
 
-        Short waits are our own doing, and left out; long ones are the server's way to count.
-        """
-        own = passed if self._longest_shut > _LONG_WAIT else passed - self._waited
-        requests, seconds = self._before
-        together = (requests / 2 + self._accepted) / (seconds / 2 + own)
-        return max(together, self._accepted / own)
+    def _patience(self) -> float:
+        """Seconds after which a limit at the lower bound would have refused the present rate."""
+        burst = self._start.burst_at(self._low) if self._start else self._low
+        return 1.0 + 1.2 * max(burst, 1.0) / (self._base - self._low)
 
-    def _begin_sample(self, now: float, passed: float) -> None:
-        requests, seconds = self._before
-        self._before = (requests / 2 + self._accepted, seconds / 2 + passed)
-        self._quota = self._longest_shut > _LONG_WAIT
-        self._sample, self._accepted, self._refused, self._waited = now, 0, 0, 0.0
-        self._longest_shut = 0.0
+    def _settle(self, found: float, cycle: _Cycle) -> None:
+        self._phase = _Phase.HOLD
+        if cycle.requests:
+            self._burst = max(1.0, cycle.burst_at(found))
+        self._adopt(found)
+
+    def _adopt(self, found: float) -> None:
+        self._found = max(_FLOOR, found)
+        self._base = self._found * (1 - self._margin)
+
+    def _peace(self) -> float:
+        """Seconds of a cycle after which the refusals before it are a small share of all."""
+        return max(self._waited / _WAITED_SHARE, self._paid / _REFUSED_SHARE / self._base)
+
+    def _correct(self, cycle: _Cycle) -> None:
+        """A refusal while holding."""
+        if cycle.seconds < self._peace():
+            self._margin = min(_MOST_MARGIN, 2 * self._margin)
+        else:
+            self._margin = max(_LEAST_MARGIN, 0.7 * self._margin)
+        sustained = cycle.requests / (cycle.seconds + self._waited)
+        found = self._found or self._base
+        if cycle.seconds < 2 * self._waited or cycle.requests < _FEW:
+            self._early += 1
+            if self._early >= 3:
+                self._early = 0
+                self._start = self._span = self._burst = None
+                self._low = sustained
+                self._seek(cycle.end)
+                return
+        else:
+            self._early = 0
+            if self._span is None:
+                found = self._estimate(cycle, sustained)
+            elif cycle.seconds >= self._span:
+                found = cycle.within(self._span) / self._span
+        self._adopt(found)
+
+    def _count_window(self, cycle: _Cycle, now: float) -> None:
+        """The door was shut for long: the server counts in windows, and this one was used up."""
+        begin = cycle.points[0][0]
+        least, most = self._knocked - begin, now - begin
+        usual = [span for span in _SPANS if least <= span <= most]
+        self._span = usual[0] if usual else most
+        self._phase = _Phase.HOLD
+        self._adopt(cycle.requests / self._span)
+
+
+def _root(gap: Callable[[float], float], low: float, high: float) -> float:
+    """The rate at which `gap`, which falls as the rate grows, is 0; else the nearer bound."""
+    if high <= low or gap(low) <= 0:
+        return low
+    if gap(high) >= 0:
+        return high
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if gap(middle) > 0 else (low, middle)
+    return (low + high) / 2

@@ -43,12 +43,16 @@ _UNAVAILABLE = 503
 class Grant:
     """The permission to send one request, as long as no quiet period begins before it is used."""
 
-    __slots__ = ("_pacer", "generation", "given_back", "rate")
+    __slots__ = ("_pacer", "at", "generation", "given_back", "number", "rate")
 
-    def __init__(self, pacer: Pacer, generation: int, rate: float) -> None:
+    def __init__(
+        self, pacer: Pacer, generation: int, *, at: float, rate: float, number: int
+    ) -> None:
         self._pacer = pacer
         self.generation = generation
-        self.rate = rate  # requests a second when it was given
+        self.at = at  # when it was given
+        self.rate = rate  # requests a second then
+        self.number = number  # how many were given, with this one
         self.given_back = False
 
     def still_valid(self) -> bool:
@@ -84,8 +88,10 @@ class Pacer:
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = RateLimiter(
-            now, burst=0.1 if rate is not None else 0.02, least=1.2 if rate is not None else 1.0
+        self._limiter = (
+            RateLimiter(now)
+            if rate is not None
+            else RateLimiter(now, burst=0.02, least=1.9, spacing=0.9)
         )
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
@@ -138,10 +144,9 @@ class Pacer:
         rate = self._fixed if self._auto is None else self._auto.rate(now)
         if not self._limiter.take(now, rate):
             return None
-        if self._auto is not None:
-            self._auto.sent(now)
         self.out += 1
-        return Grant(self, self.generation, rate)
+        number = 0 if self._auto is None else self._auto.sent(now)
+        return Grant(self, self.generation, at=now, rate=rate, number=number)
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
@@ -166,13 +171,15 @@ class Pacer:
                 self._health.answered()
                 if grant.generation == self.generation:
                     self._backoff.reset()
-                    self._probing = False
+                    if self._probing:
+                        self._probing = False
+                        self._limiter.quiet(now)  # nothing is stored up while one is out alone
                 if self._auto is not None:
-                    self._auto.accepted()
+                    self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
-                self._slow_down(grant, now)
+                self._slow_down(grant)
                 self._hold(grant, now, wait)
             case Flow.AGAIN:
                 stop = self._health.unavailable(now, verdict.reason, wait=wait or 0.0)
@@ -240,21 +247,24 @@ class Pacer:
         if self._alarm is not None:
             self._alarm.set()
 
-    def _slow_down(self, grant: Grant, now: float) -> None:
+    def _slow_down(self, grant: Grant) -> None:
         """Answers to requests from before the last quiet period say nothing new of the rate."""
         if self._auto is not None:
-            self._auto.refused()
-            if grant.generation == self.generation:
-                self._auto.throttled(now, grant.rate)
+            self._auto.refused(
+                grant.at, grant.number, grant.rate, fresh=grant.generation == self.generation
+            )
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
+        fresh = grant.generation == self.generation
+        # With a rate of our own finding, one request finds out whether the wait was enough.
+        self._probing |= fresh and (wait is None or self._auto is not None)
         if wait is not None:
             self.quiet(wait)
-        elif grant.generation == self.generation:
-            self._probing = True
-            self.quiet(self._backoff.next())
+        elif fresh:
+            guess = self._backoff.next()
+            self.quiet(guess if self._auto is None else self._auto.knock_in(now, guess))
         if self._auto is not None:
-            self._auto.paused(now, now + self._limiter.wait(now, math.inf))
+            self._auto.paused(now + self._limiter.wait(now, math.inf), asked=wait is not None)
 
     def _asked_wait(self, verdict: Verdict) -> float | None:
         """Seconds that the answer asks to wait, however it says so; None where it does not."""

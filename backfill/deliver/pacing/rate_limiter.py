@@ -9,31 +9,41 @@ from __future__ import annotations
 
 __all__ = ["RateLimiter"]
 
+_TIMER = 0.004  # seconds; what is closer together than this a timer cannot keep apart
+
 
 class RateLimiter:
     """Requests at a rate that may change, none in a quiet period, no stored burst after one.
 
     The burst is `burst` seconds' worth of requests, and at least `least` requests: what was not
-    used may be caught up with that far back, so a late timer costs no throughput.
+    used may be caught up with that far back, so a late timer costs no throughput. `spacing` is the
+    least time between two requests as a share of an even one, for limiters that allow no burst at
+    all; between requests so close that timers cannot tell them apart it is not kept.
     """
 
-    def __init__(self, now: float, *, burst: float = 0.1, least: float = 1.2) -> None:
+    def __init__(
+        self, now: float, *, burst: float = 0.1, least: float = 1.2, spacing: float = 0.0
+    ) -> None:
         self._burst = burst
+        self._spacing = spacing
+        self._next = now  # the earliest next request, where they are spaced
         self._extra = least - 1
         self._due = now
         self._begin = now  # nothing is granted, and nothing accrues, before this
 
     def wait(self, now: float, rate: float) -> float:
         """Seconds until a request may go, 0 where one may go now. `rate` is a second."""
-        return max(0.0, self._due - self._slack(rate) - now, self._begin - now)
+        return max(0.0, self._due - self._slack(rate) - now, self._begin - now, self._next - now)
 
     def take(self, now: float, rate: float) -> bool:
         """Take one request out of the budget, if there is one."""
         slack = self._slack(rate)
         due = max(self._due, self._begin + slack)
-        if now < due - slack:
+        if now < due - slack or now < self._next:
             return False
         self._due = max(due, now) + 1 / rate
+        if rate * _TIMER < 1:
+            self._next = now + self._spacing / rate
         return True
 
     def quiet(self, until: float) -> bool:

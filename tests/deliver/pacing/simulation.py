@@ -1,0 +1,110 @@
+"""A pacer that sends to a limiter, without an event loop, so that minutes take a moment."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import random
+from dataclasses import dataclass, field
+
+from backfill.core.model import Flow, Verdict
+from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.pacer import Grant, Pacer
+from tests.deliver.pacing.limiters import Limiter
+
+__all__ = ["Outcome", "simulate"]
+
+_TAKEN = Verdict(Flow.DELIVERED, http_status=200)
+
+
+@dataclass
+class Outcome:
+    """What happened: when each request was accepted or refused, as the client saw it."""
+
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    early: int = 0  # requests that left before a Retry-After had passed
+    learned: float | None = None
+    rates: list[tuple[float, float]] = field(default_factory=list)
+
+    def share(self, limit: float, since: float = 0.0) -> float:
+        """What was accepted a second, of `limit`, until the last was."""
+        count = sum(at >= since for at in self.accepted)
+        return count / (limit * (self.accepted[-1] - since))
+
+    def refusals(self, since: float = 0.0) -> float:
+        """The share of refusals among all answers."""
+        refused = sum(at >= since for at in self.refused)
+        return refused / max(1, refused + sum(at >= since for at in self.accepted))
+
+
+def simulate(
+    limiter: Limiter,
+    *,
+    requests: float = math.inf,
+    seconds: float = math.inf,
+    latency: float = 0.02,
+    jitter: float = 0.1,
+    says_when: bool = False,
+    learned: float | None = None,
+    concurrency: int = 64,
+    seed: int = 0,
+    trace: bool = False,
+) -> Outcome:
+    """Send until so many are accepted, or so many seconds have passed.
+
+    Half of the latency, which varies by `jitter`, lies before the server counts; timers are up
+    to a millisecond late. With `says_when` a refusal has a Retry-After, in whole seconds.
+    """
+    rng = random.Random(seed)
+    now = 0.0
+    health = Health(concurrency=concurrency, patience=30.0, max_wait=600.0)
+    pacer = Pacer(
+        None, health=health, learned=learned, rng=rng, clock=lambda: now, wall=lambda: now
+    )
+    ticket = itertools.count()
+    arriving: list[tuple[float, int, Grant, float]] = []
+    answers: list[tuple[float, int, Grant, Verdict]] = []
+    found = Outcome()
+    shut_until = 0.0
+    look = 0.0
+    while now < seconds and len(found.accepted) < requests:
+        if trace and (not found.rates or now > found.rates[-1][0] + 0.25):
+            found.rates.append((now, pacer.rate))
+        moments = [look]
+        moments += [queue[0][0] for queue in (arriving, answers) if queue]
+        now = max(now, min(moments))
+        if answers and answers[0][0] <= now:
+            _, _, grant, verdict = heapq.heappop(answers)
+            (found.accepted if verdict is _TAKEN else found.refused).append(now)
+            if verdict.retry_after is not None:
+                shut_until = max(shut_until, now + verdict.retry_after)
+            pacer.on_verdict(grant, verdict)
+            look = now
+        elif arriving and arriving[0][0] <= now:
+            _, _, grant, back = heapq.heappop(arriving)
+            wait = limiter.take(now)
+            if wait:
+                said = float(math.ceil(wait)) if says_when else None
+                verdict = Verdict(
+                    Flow.AGAIN, "slow down", http_status=429, retry_after=said, throttled=True
+                )
+                heapq.heappush(answers, (now + back / 8, next(ticket), grant, verdict))
+            else:
+                done = now + limiter.work(now, back)
+                heapq.heappush(answers, (done, next(ticket), grant, _TAKEN))
+        else:
+            granted = pacer.try_acquire()
+            if granted is not None:
+                found.early += now < shut_until
+                half = latency / 2
+                there = half / 4 * rng.uniform(1 - jitter, 1 + jitter) + rng.expovariate(5000)
+                back = (latency - half / 4) * rng.uniform(1 - jitter, 1 + jitter)
+                heapq.heappush(arriving, (now + there, next(ticket), granted, back))
+                look = now
+            else:
+                # The rate changes as time goes by, so no look ahead is longer than this.
+                look = now + min(pacer.until_next(), 0.25) + rng.uniform(0.0, 0.001)
+    found.learned = pacer.learned
+    return found
