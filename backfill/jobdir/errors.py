@@ -1,14 +1,14 @@
-"""What lies in a job's directory: a file that is damaged, lost or not really there is named."""
+"""What lies in a job's directory: a file that is damaged or lost is named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from backfill.core.errors import BackfillError, JobError
 
-__all__ = ["reading", "refuse_links"]
+__all__ = ["reading"]
 
 
 @contextmanager
@@ -37,18 +37,3 @@ def reading(directory: Path) -> Iterator[None]:
             where=str(directory),
             hint="Restore the job's directory from a copy. The ledger alone knows what was sent.",
         ) from error
-
-
-def refuse_links(directory: Path) -> None:
-    """Raise JobError for a link in a job's directory, through which we would write elsewhere.
-
-    The directory itself may be reached through one.
-    """
-    with suppress(OSError):  # what cannot be listed says so where it is used
-        link = next((path for path in directory.iterdir() if path.is_symlink()), None)
-        if link is not None:
-            raise JobError(
-                f"{link.name} is a link, and a job's files lie in its own directory",
-                where=str(directory),
-                hint="Move the whole directory to where there is space, or name it with --job.",
-            )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import ConfigError
-from backfill.jobs.planning import locked, make_directory
+from backfill.jobdir.lock import locked
+from backfill.jobs.planning import make_directory
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,7 +38,7 @@ def store_frames(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         if not isinstance(section, Mapping) or not is_frame(section.get("files")):
             continue
         make_directory(directory)
-        with locked(directory):
+        with locked(directory, "plan"):
             file = _store(_lazy(section["files"], name), directory / _FOLDER, name)
         stored[name] = {**section, "files": f"{_FOLDER}/{file}"}
     return stored

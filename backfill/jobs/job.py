@@ -5,24 +5,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from backfill.config import Config
-from backfill.core.errors import BusyError, ConfigError, ReadOnlyError
+from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
 from backfill.core.model import Secret, State, Stop
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.destinations import Destination, destination
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
+from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_own_files
 from backfill.jobs.audit import audit
 from backfill.jobs.credentials import credential_for
-from backfill.jobs.planning import locked, refuse_change
+from backfill.jobs.looking import look
+from backfill.jobs.planning import refuse_change
 from backfill.jobs.run_history import (
     check_current,
     last_base_url,
@@ -75,14 +77,14 @@ class Job:
         return destination(self.manifest.destination)
 
     def status(self) -> Status:
-        """The job at this moment. What an interrupted run left in flight becomes unknown."""
-        with self._ledger() as (ledger, running):
+        """The job at this moment. What a run that died left in flight counts as unknown."""
+        with self._look() as (ledger, running):
             return self._status(ledger, running=running)
 
     @property
     def last_base_url(self) -> str | None:
         """Where the last run sent records to, None before the first."""
-        with self._ledger() as (ledger, _):
+        with self._look() as (ledger, _):
             return last_base_url(ledger)
 
     def records(self, state: str | State | None = None) -> pl.DataFrame:
@@ -132,7 +134,7 @@ class Job:
 
     def refuse_change(self) -> None:
         """Raise ChangedError if the source or the configuration is no longer what was planned."""
-        with self._alone(unchanged=True):
+        with self._alone("run", unchanged=True):
             pass
 
     # --- running ---------------------------------------------------------------------------
@@ -194,7 +196,7 @@ class Job:
     async def _run(
         self, observe: Observer, halt: StopRequest, credential: Secret, settings: Settings
     ) -> Status:
-        with self._alone(unchanged=True) as ledger:
+        with self._alone("run", unchanged=True) as ledger:
             audit(self.directory, self.manifest, ledger)
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()
@@ -225,7 +227,7 @@ class Job:
 
     def retry(self) -> int:
         """Make failed records pending again. Returns how many."""
-        with self._alone() as ledger:
+        with self._alone("retry") as ledger:
             count = ledger.retry()
             record_decision(ledger)
             return count
@@ -239,7 +241,7 @@ class Job:
         }
         if to not in states:
             raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
-        with self._alone() as ledger:
+        with self._alone("resolve") as ledger:
             count = ledger.resolve(states[to])
             record_decision(ledger)
             return count
@@ -247,30 +249,23 @@ class Job:
     # --- parts -----------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self, *, unchanged: bool = False) -> Iterator[Ledger]:
+    def _alone(self, work: str, *, unchanged: bool = False) -> Iterator[Ledger]:
         """The ledger and the lock; with `unchanged` only if the source is what was planned."""
-        with locked(self.directory):
+        with locked(self.directory, work) as lock:
             check_current(self.directory, self.manifest)
             if unchanged:
                 if self.broken is not None:
                     raise self.broken
                 refuse_change(self.directory, self.manifest, self.config)
-            ledger = Ledger.open(self.directory / LEDGER)
-            try:
+            with Ledger.open(self.directory / LEDGER) as ledger:
+                lock.enter_ledger()
                 yield ledger
-            finally:
-                ledger.close()
 
     @contextmanager
-    def _ledger(self) -> Iterator[tuple[Ledger, bool]]:
-        """The ledger, and whether another process is running: then it is only looked at."""
-        with ExitStack() as stack:
-            try:
-                ledger, running = stack.enter_context(self._alone()), False
-            except (BusyError, ReadOnlyError) as error:
-                running = isinstance(error, BusyError)
-                check_current(self.directory, self.manifest)
-                ledger = stack.enter_context(closing(Ledger.open_readonly(self.directory / LEDGER)))
+    def _look(self) -> Iterator[tuple[Ledger, bool]]:
+        """The ledger at one moment, and whether a process is running."""
+        with look(self.directory) as (ledger, running):
+            check_current(self.directory, self.manifest)
             yield ledger, running
 
     def _status(self, ledger: Ledger, *, running: bool, stop: Stop | None = None) -> Status:
@@ -291,9 +286,10 @@ class Job:
         from backfill.jobs.records import frame_of_records, state_named  # noqa: PLC0415 - Polars
 
         wanted = None if state is None else state_named(state)
-        with self._ledger() as (ledger, running), reading(self.directory):
-            books = self._status(ledger, running=running).books
-            frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
+        with reading(self.directory):
+            with self._look() as (ledger, running):
+                books = self._status(ledger, running=running).books
+                frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
                 frame = frame.drop("_raw")
             yield frame, books.input if wanted is None else books.count(wanted)

@@ -9,9 +9,10 @@ from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import destination
 from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.job import Job
-from backfill.jobs.planning import locked, make_directory, plan_into
+from backfill.jobs.planning import make_directory, plan_into
 
 __all__ = ["find_or_plan", "open_job", "plan_job"]
 
@@ -29,7 +30,7 @@ def plan_job(
     """
     destination(config.destination)
     make_directory(directory)
-    with locked(directory):
+    with locked(directory, "plan"):
         manifest = plan_into(directory, config, anew=anew, progress=progress)
     return Job(directory, manifest, config)
 

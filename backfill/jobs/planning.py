@@ -1,4 +1,4 @@
-"""Making a job: its directory, its lock, and what may be planned anew.
+"""Making a job: its directory, and what may be planned anew.
 
 A job is bound to what it was planned from. As long as nothing was sent, a changed source or
 configuration is simply planned anew; afterwards it is refused, because positions in the
@@ -7,70 +7,34 @@ ledger would no longer mean the same records.
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from backfill.config import Config, Files
 from backfill.core.atomic_files import os_error_message, sync
 from backfill.core.errors import (
     BackfillError,
-    BusyError,
     ChangedError,
     ConfigError,
     JobError,
-    ReadOnlyError,
 )
 from backfill.core.job_files import LEDGER, OWN_NAMES
 from backfill.core.model import Progress
 from backfill.deliver import REACHED
 from backfill.destinations import destination
-from backfill.jobdir.errors import refuse_links
+from backfill.jobdir.lock import unwritable
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.looking import look
 from backfill.ledger import Ledger
 
-__all__ = ["difference", "locked", "make_directory", "plan_into", "refuse_change"]
+__all__ = ["difference", "make_directory", "plan_into", "refuse_change"]
 
-_LOCK = ".lock"
 _DRAFT = ".preparing"
 _OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the job for this process.
-
-    Raises BusyError while another one holds it, and ReadOnlyError where nobody can.
-    """
-    refuse_links(directory)
-    lock = FileLock(directory / _LOCK, timeout=0, mode=0o600, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            "another process works on this job",
-            where=str(directory),
-            hint=f"Wait for it, or look on: backfill status {shlex.quote(str(directory))}",
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise BackfillError(
-                f"the job cannot be locked: {error.strerror or error}",
-                where=str(directory / _LOCK),
-                hint="That should be an empty file; remove whatever stands there.",
-            ) from error
-        raise _read_only(directory, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def plan_into(
@@ -124,11 +88,8 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
 
 def _sent(directory: Path) -> bool:
     """Whether a request of the job ever reached a server, as far as its ledger knows."""
-    ledger = Ledger.open(directory / LEDGER)
-    try:
+    with look(directory) as (ledger, _):
         return ledger.get_meta(REACHED) is not None or any(ledger.counts().values())
-    finally:
-        ledger.close()
 
 
 def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
@@ -298,7 +259,7 @@ def make_directory(directory: Path) -> None:
     except OSError as error:
         if Manifest.exists(directory):
             # Another name would make another job, which sends everything again.
-            raise _read_only(directory, error) from error
+            raise unwritable(directory, error) from error
         # A name that is a file's is a mistake of the command line; a full disk is not.
         named = isinstance(error, FileExistsError | NotADirectoryError)
         raise (ConfigError if named else BackfillError)(
@@ -306,15 +267,6 @@ def make_directory(directory: Path) -> None:
             where=str(directory),
             hint="Name another one with --job.",
         ) from error
-
-
-def _read_only(directory: Path, error: OSError) -> ReadOnlyError:
-    return ReadOnlyError(
-        f"the job's directory cannot be written to: {error.strerror or error}",
-        where=str(directory),
-        hint="Nothing was sent. Make it writable and run the same command again; `backfill"
-        " status` and `backfill records` only look.",
-    )
 
 
 def _changed_keys(manifest: Manifest, config: Config) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.core.job_files import LEDGER
 from backfill.core.model import State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.looking import look
 from backfill.ledger import Ledger
 
 __all__ = [
@@ -105,8 +105,7 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
     be left out is for a person to say.
     """
     manifest = Manifest.read(directory)
-    ledger = Ledger.open_readonly(directory / LEDGER)
-    try:
+    with look(directory) as (ledger, _):
         unknown = ledger.counts()[State.UNKNOWN]
         if unknown:
             raise ConfigError(
@@ -122,18 +121,13 @@ def delivered_records(directory: Path) -> pl.LazyFrame:
             .select("record", file=pl.col("_file"), row=pl.col("_row"))
             for bucket, spans in _spans(manifest, ledger)
         ]
-    finally:
-        ledger.close()
     return pl.concat([*parts, _delivered_before(directory)])
 
 
 def undelivered(directory: Path) -> int:
     """How many ready records of a job are pending or failed."""
-    ledger = Ledger.open_readonly(directory / LEDGER)
-    try:
+    with look(directory) as (ledger, _):
         return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
-    finally:
-        ledger.close()
 
 
 def _delivered_before(directory: Path) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import LedgerError
-from backfill.ledger.opening import connect, connect_to_look
+from backfill.ledger.opening import connect, connect_to_look, copy_aside
 from backfill.ledger.sqlite_errors import plain_words
 
 __all__ = ["LedgerFile"]
@@ -22,16 +22,24 @@ class LedgerFile:
     Whatever SQLite complains about is raised as LedgerError.
     """
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(self, path: Path, *, copied: bool = False, writable: bool) -> None:
+        """Open the ledger to write to it, or to read it, in its place or `copied` elsewhere."""
         self.path = path
         self.turn = threading.RLock()
-        self._writable = writable
+        self.writable = writable
         self._closed = False
         self._connection: sqlite3.Connection
-        self._after: Callable[[], None]
+        self._after: Callable[[], None] = lambda: None
         with plain_words(path):
-            if writable:
-                self._connection, self._after = connect(path), lambda: None
+            if copied:
+                copy, self._after = copy_aside(path)
+                try:
+                    self._connection = connect(copy, named=path)
+                except BaseException:
+                    self._after()
+                    raise
+            elif writable:
+                self._connection = connect(path)
             else:
                 self._connection, self._after = connect_to_look(path)
 
@@ -53,7 +61,7 @@ class LedgerFile:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it is on the disk when this ends, or nothing of it when it raises."""
-        if not self._writable:
+        if not self.writable:
             raise LedgerError("the ledger was opened to look at it only", where=str(self.path))
         with self.turn, plain_words(self.path):
             try:

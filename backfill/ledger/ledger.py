@@ -85,14 +85,29 @@ class Ledger:
 
     @classmethod
     def open_readonly(cls, path: Path) -> Ledger:
-        """Open a ledger to read it, also beside a process that works with it.
+        """Open a ledger to read it as it is now, beside a process that works with it.
 
         It changes nothing. What is in flight counts as pending.
         """
-        with plain_words(path):
-            if not path.exists():
-                raise LedgerError("the ledger is missing", where=str(path))
+        _refuse_missing(path)
         return cls(LedgerFile(path, writable=False))
+
+    @classmethod
+    def open_copy(cls, path: Path) -> Ledger:
+        """Open a ledger that no process works with, to read it.
+
+        It changes nothing in the ledger's directory. What is in flight counts as unknown: nobody
+        is left to hear of it.
+        """
+        _refuse_missing(path)
+        ledger = cls(LedgerFile(path, copied=True, writable=True))
+        try:
+            ledger._recover()
+        except BaseException:
+            ledger.close()
+            raise
+        ledger._file.writable = False
+        return ledger
 
     def close(self) -> None:
         """Let the file go. May be called twice."""
@@ -314,3 +329,9 @@ class Ledger:
         self.recovered = found
         if (until := self.quiet_until()) < float(self.get_meta(_QUIET) or 0):
             self.set_quiet_until(until)  # or it would stay ahead of a clock that was set back
+
+
+def _refuse_missing(path: Path) -> None:
+    with plain_words(path):
+        if not path.exists():
+            raise LedgerError("the ledger is missing", where=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -14,7 +15,7 @@ from backfill.core.errors import LedgerError
 from backfill.ledger import statements as sql
 from backfill.ledger.sqlite_errors import DAMAGED
 
-__all__ = ["connect", "connect_to_look", "make"]
+__all__ = ["connect", "connect_to_look", "copy_aside", "make"]
 
 _PATIENCE = 5.0  # seconds to wait for another process before it is called a fault
 
@@ -43,15 +44,18 @@ def make(path: Path) -> None:
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a ledger to work with it: every commit is on the disk before it returns."""
+def connect(path: Path, *, named: Path | None = None) -> sqlite3.Connection:
+    """Open a ledger to work with it: every commit is on the disk before it returns.
+
+    `named` is what messages call it where `path` is a copy.
+    """
     connection = _connect(f"{path.absolute().as_uri()}?mode=rw")
     try:
-        _recognise(connection, path)
+        _recognise(connection, named or path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stays in the drive
-        _migrate(connection, path)
+        _migrate(connection, named or path)
     except BaseException:
         connection.close()
         raise
@@ -59,14 +63,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_look(path: Path) -> tuple[sqlite3.Connection, Callable[[], None]]:
-    """Open a ledger to read it, beside a process that works with it or where nobody may write.
+    """Open a ledger to read it as it is now, beside a process that works with it.
 
     Returns the connection and what must be called after it is closed.
 
     A reader of a write-ahead log needs its -shm file, and must be able to make it. Where that
-    is impossible, the file and its log are copied and the copy is read: nobody can be writing
-    in a directory that cannot be written to, and opening the file as `immutable` would leave
-    out what only the log holds.
+    is impossible, the file and its log are copied and the copy is read: opening the file as
+    `immutable` would leave out what only the log holds.
     """
     try:
         return _read_only(path), lambda: None
@@ -76,26 +79,53 @@ def connect_to_look(path: Path) -> tuple[sqlite3.Connection, Callable[[], None]]
             raise
         if os.access(path.parent, os.W_OK) or not os.access(path, os.R_OK):
             raise
-    aside = Path(tempfile.mkdtemp(prefix="backfill-ledger-"))
-
-    def remove() -> None:
-        shutil.rmtree(aside, ignore_errors=True)
-
+    copy, remove = copy_aside(path)
     try:
-        copy = aside / path.name
-        shutil.copyfile(path, copy)
-        log = path.with_name(path.name + "-wal")
-        if log.exists():
-            shutil.copyfile(log, copy.with_name(log.name))
         return _read_only(copy, named=path), remove
     except BaseException:
         remove()
         raise
 
 
+def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
+    """Copy a ledger and its log to a place of their own. Returns it, and what removes it again.
+
+    A process that begins to write meanwhile changes the files, and they are copied once more.
+    Raises OSError.
+    """
+    aside = Path(tempfile.mkdtemp(prefix="backfill-ledger-"))
+
+    def remove() -> None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+    log, copy = path.with_name(f"{path.name}-wal"), aside / path.name
+    try:
+        while True:
+            before = _marks(path), _marks(log)
+            shutil.copyfile(path, copy)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(log, aside / log.name)
+            if (_marks(path), _marks(log)) == before:
+                return copy, remove
+            (aside / log.name).unlink(missing_ok=True)
+    except BaseException:
+        remove()
+        raise
+
+
+def _marks(path: Path) -> tuple[int, ...] | None:
+    """What tells that a file was written to, None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _read_only(path: Path, *, named: Path | None = None) -> sqlite3.Connection:
     connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
     try:
+        connection.execute("BEGIN")  # all that is read, from here on, is of one moment
         _recognise(connection, named or path)
         if _version(connection) != sql.VERSION:
             raise LedgerError(

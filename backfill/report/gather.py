@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from backfill.config.values import parse_rate
-from backfill.core.job_files import LEDGER
 from backfill.core.model import RequestCounts, State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.looking import look
 from backfill.jobs.records import spans_of
 from backfill.jobs.run_history import seconds_at_work
 from backfill.jobs.status import Phase, Status
-from backfill.ledger import Ledger
 from backfill.report.timeline_bins import Course, course_of
 
 if TYPE_CHECKING:
@@ -129,13 +128,10 @@ class Figures:
 def gather(job: Job) -> Figures:
     """Collect the figures of a job at this moment. Raises JobError or LedgerError."""
     status, manifest = job.status(), job.manifest
-    ledger = Ledger.open_readonly(job.directory / LEDGER)
-    try:
+    with look(job.directory) as (ledger, _):
         spans = spans_of(ledger)
         ticks, requests = tuple(ledger.ticks()), ledger.requests()
         seconds = seconds_at_work(ledger)
-    finally:
-        ledger.close()
     reasons, others = _reasons(job.directory, manifest, spans)
     return Figures(
         status=_at_that_moment(status, manifest, spans, requests),

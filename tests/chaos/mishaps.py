@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from backfill.core.job_files import LEDGER
-from backfill.jobs.planning import locked
+from backfill.jobdir.lock import locked
 from tests.chaos.program import Finding, Process, faketime, offline
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def ledger_held(now: Round) -> bool:
 
 def job_held(now: Round) -> bool:
     """Another process works on the job."""
-    with locked(now.plan.directory):
+    with locked(now.plan.directory, "run"):
         ended = now.start().end()
     if ended.code != 11:
         raise Finding(f"a run beside another one ended with {ended.code}: {ended.err}")

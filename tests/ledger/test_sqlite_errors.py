@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -214,19 +214,25 @@ def test_a_ledger_that_another_process_holds_is_named(
 
 
 class TestLook:
-    def test_it_sees_what_a_running_process_has_committed(self, path: Path) -> None:
-        with Ledger.open(path) as ledger, Ledger.open_readonly(path) as look:
-            ledger.commit([], [batch(5, 8)])
-            assert look.in_flight() == 3
-            assert look.counts() == {State.DELIVERED: 5, State.FAILED: 0, State.UNKNOWN: 0}
-            ledger.commit([delivered(batch(5, 8))], [])
-            assert look.counts()[State.DELIVERED] == 8
-
-    def test_it_changes_nothing(self, path: Path) -> None:
+    def test_it_sees_one_moment_of_what_a_running_process_has_committed(self, path: Path) -> None:
         with Ledger.open(path) as ledger:
             ledger.commit([], [batch(5, 8)])
-        with Ledger.open_readonly(path) as look:
-            assert look.recovered == 0
+            with Ledger.open_readonly(path) as look:
+                assert look.in_flight() == 3
+                assert look.counts() == {State.DELIVERED: 5, State.FAILED: 0, State.UNKNOWN: 0}
+                ledger.commit([delivered(batch(5, 8))], [])
+                assert look.in_flight() == 3
+                assert look.counts()[State.DELIVERED] == 5
+            with Ledger.open_readonly(path) as look:
+                assert look.counts()[State.DELIVERED] == 8
+
+    @pytest.mark.parametrize("use", [Ledger.open_readonly, Ledger.open_copy])
+    def test_it_changes_nothing(self, path: Path, use: Callable[[Path], Ledger]) -> None:
+        with Ledger.open(path) as ledger:
+            ledger.commit([], [batch(5, 8)])
+        with use(path) as look:
+            assert look.recovered == (3 if use == Ledger.open_copy else 0)
+            assert look.path == path
             for change in (
                 lambda: look.commit([], [batch(8, 9)]),
                 look.retry,
@@ -237,6 +243,27 @@ class TestLook:
                     change()
         with Ledger.open(path) as ledger:
             assert ledger.recovered == 3
+
+    def test_in_a_copy_what_is_in_flight_is_unknown_and_no_file_changes(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As after a kill: the last commits are only in the log."""
+        places = [tmp_path / "crashed", tmp_path / "copies"]
+        for place in places:
+            place.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(places[1]))
+        with Ledger.open(path) as ledger:
+            ledger.commit([], [batch(5, 8)])
+            for each in path.parent.glob("ledger.sqlite*"):
+                shutil.copyfile(each, places[0] / each.name)
+        crashed = places[0] / "ledger.sqlite"
+        before = {each.name: each.read_bytes() for each in places[0].iterdir()}
+        assert before["ledger.sqlite-wal"]
+        with Ledger.open_copy(crashed) as look:
+            assert look.counts() == {State.DELIVERED: 5, State.FAILED: 0, State.UNKNOWN: 3}
+            assert look.settled(0) == [(0, 8)]
+        assert {each.name: each.read_bytes() for each in places[0].iterdir()} == before
+        assert list(places[1].iterdir()) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users and file permissions")

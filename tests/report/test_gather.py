@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.core.model import Batch, State
-from backfill.jobs.planning import locked
+from backfill.jobdir.lock import locked
 from backfill.jobs.status import Phase
 from backfill.ledger import Ledger
 from backfill.report.gather import Figures, gather
@@ -138,7 +138,11 @@ def test_a_remark_on_delivered_records_is_kept(tmp_path: Path) -> None:
 def test_a_running_job_is_looked_at_without_disturbing_it(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job", buckets=(20,))
     deliver(job, [(0, 6, State.DELIVERED, "")], ticks(2))
-    with locked(job.directory), Ledger.open(job.directory / "ledger.sqlite") as ledger:
+    with (
+        locked(job.directory, "run") as lock,
+        Ledger.open(job.directory / "ledger.sqlite") as ledger,
+    ):
+        lock.enter_ledger()
         ledger.commit([], [Batch(0, 0, ((6, 8),))])
         figures = gather(job)
         assert ledger.in_flight() == 2

@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from backfill.core.model import State, Stop, StopKind, Tick
+from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Example
 from backfill.jobs.job import Job
-from backfill.jobs.planning import locked
 from backfill.jobs.run_history import record_end, record_start
 from backfill.ledger import Ledger
 from backfill.report.gather import Figures, gather
@@ -415,7 +415,8 @@ def test_whatever_a_slice_of_time_holds_it_can_be_drawn(tmp_path: Path, tick: Ti
 def test_a_running_job_says_that_it_is_running(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job")
     deliver(job, [(0, 10, State.DELIVERED, ""), (0, 1, State.FAILED, "no")], ticks(2))
-    with locked(job.directory), Ledger.open(job.directory / "ledger.sqlite"):
+    with locked(job.directory, "run") as lock, Ledger.open(job.directory / "ledger.sqlite"):
+        lock.enter_ledger()
         document = parsed(job)
     assert "A process is at work" in message(section(document, "next"))
     assert "retry" not in message(section(document, "next"))

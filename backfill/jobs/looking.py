@@ -1,0 +1,47 @@
+"""A job's ledger as it is at one moment, for those who only look.
+
+Nothing is locked and nothing is written in the job's directory. Beside a process that is in the
+ledger, SQLite shows one moment of it. Where none is, a copy elsewhere is read, and there what a
+process that died left in flight is unknown, as the next run will write it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backfill.core.errors import LedgerError
+from backfill.core.job_files import LEDGER
+from backfill.jobdir.lock import Owner, owner_of, refuse_links
+from backfill.ledger import Ledger
+
+__all__ = ["look"]
+
+
+@contextmanager
+def look(directory: Path) -> Iterator[tuple[Ledger, bool]]:
+    """The ledger of the job in `directory`, and whether a run is going on.
+
+    Raises LedgerError, and JobError where a link in the directory would lead elsewhere.
+    """
+    refuse_links(directory)
+    ledger, owner = _at_one_moment(directory / LEDGER)
+    with ledger:
+        yield ledger, owner is not None and owner.work == "run"
+
+
+def _at_one_moment(path: Path) -> tuple[Ledger, Owner | None]:
+    """Open the ledger, once more where a process came or went meanwhile."""
+    while True:
+        owner = owner_of(path.parent)
+        try:
+            in_ledger = owner is not None and owner.in_ledger
+            ledger = Ledger.open_readonly(path) if in_ledger else Ledger.open_copy(path)
+        except LedgerError:
+            if owner_of(path.parent) == owner:
+                raise
+            continue
+        if owner_of(path.parent) == owner:
+            return ledger, owner
+        ledger.close()
