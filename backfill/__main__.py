@@ -1,4 +1,20 @@
-from backfill.cli import main
+"""The program's first lines: an interrupt while the rest is loaded ends it like any other."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        from backfill.cli import main as command_line  # noqa: PLC0415 - it takes its time
+    except KeyboardInterrupt:
+        sys.exit(130)
+    command_line()
+
 
 if __name__ == "__main__":
     main()

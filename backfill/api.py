@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from backfill.jobdir.job_paths import job_directory
 from backfill.jobs import job as jobs_job
 from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
-from backfill.jobs.frames import discard_unused_frames, is_frame, store_frames
+from backfill.jobs.frames import holds_frames, is_frame
 from backfill.progress.progress import DeliveryBar, PlanBar
 
 __all__ = ["Job", "open_job", "plan"]
@@ -132,6 +133,7 @@ def plan(
                 hint="Change the file, or leave it out and name everything.",
             )
         loaded, directory = load_config(config), job_directory(config, job)
+        prepare = partial(opening.plan_job, loaded, directory)
     else:
         if destination is None or events is None or fields is None:
             raise ConfigError(
@@ -149,17 +151,15 @@ def plan(
             "contacts": _section("contacts", contacts, {"key": contacts_key or contact_key}),
         }
         content |= {name: value for name, value in sections.items() if value is not None}
-        content = store_frames(content, directory)
-        loaded = config_from_mapping(content, directory=directory)
+        if holds_frames(content):
+            prepare = partial(opening.plan_frames, content, directory)
+        else:
+            loaded = config_from_mapping(content, directory=directory)
+            prepare = partial(opening.plan_job, loaded, directory)
     if progress is not None:
-        planned = opening.plan_job(loaded, directory, progress=progress)
-    else:
-        with PlanBar() as bar:
-            planned = opening.plan_job(loaded, directory, progress=bar)
-    if config is None:
-        entries = (*planned.manifest.events, *planned.manifest.contacts)
-        discard_unused_frames(directory, (entry.name for entry in entries))
-    return _with_bar_and_html(planned)
+        return _with_bar_and_html(prepare(progress=progress))
+    with PlanBar() as bar:
+        return _with_bar_and_html(prepare(progress=bar))
 
 
 def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:

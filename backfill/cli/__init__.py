@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import signal
 import sys
 
 import click
@@ -85,7 +86,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
     try:
         code = _group.main(prog_name="backfill", standalone_mode=False, color=colour)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         code = 130
         command = shlex.join(["backfill", *sys.argv[1:]])
         click.echo(f"interrupted; resume with: {command}", err=True)
@@ -94,4 +95,6 @@ def main() -> None:
         code = error.exit_code
         error.show()
         _tell_script(error.format_message(), code)
+    # What is told holds: an interrupt that comes while the process ends changes nothing.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code if isinstance(code, int) else 0)

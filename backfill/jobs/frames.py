@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import ConfigError
-from backfill.jobdir.lock import locked
-from backfill.jobs.planning import make_directory
+from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.own_files import is_frame_file
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["discard_unused_frames", "is_frame", "store_frames"]
+__all__ = ["discard_unused_frames", "holds_frames", "is_frame", "store_frames"]
 
 _FOLDER = "sources"
 
@@ -26,29 +26,37 @@ def is_frame(source: object) -> bool:
     )
 
 
+def holds_frames(content: Mapping[str, Any]) -> bool:
+    """Whether the `files` of [events] or [contacts] are a table in memory."""
+    sections = (content.get(name) for name in ("events", "contacts"))
+    return any(isinstance(each, Mapping) and is_frame(each.get("files")) for each in sections)
+
+
 def store_frames(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """Write the frames among the `files` of [events] and [contacts] into the job's directory.
 
     Returns the content with the files' names in their place. A frame whose rows are already
-    there is left alone, so that running a notebook again finds the same job.
+    there is left alone, so that running a notebook again finds the same job. The caller holds the
+    lock until the job is planned: nobody else may discard what is stored here.
     """
     stored = dict(content)
     for name in ("events", "contacts"):
         section = content.get(name)
         if not isinstance(section, Mapping) or not is_frame(section.get("files")):
             continue
-        make_directory(directory)
-        with locked(directory, "plan"):
-            file = _store(_lazy(section["files"], name), directory / _FOLDER, name)
+        file = _store(_lazy(section["files"], name), directory / _FOLDER, name)
         stored[name] = {**section, "files": f"{_FOLDER}/{file}"}
     return stored
 
 
-def discard_unused_frames(directory: Path, used: Iterable[str]) -> None:
-    """Remove stored frames that the job in `directory` was not planned from. `used` are names."""
-    kept = {Path(name).name for name in used}
-    for path in (directory / _FOLDER).glob("*.parquet"):
-        if path.name not in kept:
+def discard_unused_frames(directory: Path, manifest: Manifest) -> None:
+    """Remove stored frames that the job in `directory` was not planned from.
+
+    The caller holds the lock since before it stored its own.
+    """
+    kept = {Path(entry.path).name for entry in (*manifest.events, *manifest.contacts)}
+    for path in (directory / _FOLDER).iterdir():
+        if is_frame_file(path.name) and path.name not in kept:
             path.unlink()
 
 

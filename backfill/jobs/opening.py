@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from backfill.config import Config, load_config
+from backfill.config import Config, config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import destination
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.frames import discard_unused_frames, store_frames
 from backfill.jobs.job import Job
 from backfill.jobs.planning import make_directory, plan_into
 
-__all__ = ["find_or_plan", "open_job", "plan_job"]
+__all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
 
 
 def plan_job(
@@ -32,6 +35,22 @@ def plan_job(
     make_directory(directory)
     with locked(directory, "plan"):
         manifest = plan_into(directory, config, anew=anew, progress=progress)
+    return Job(directory, manifest, config)
+
+
+def plan_frames(
+    content: Mapping[str, Any], directory: Path, *, progress: Progress | None = None
+) -> Job:
+    """Prepare a job of settings whose `files` may be frames, which are kept in its directory.
+
+    Raises what `plan_job` does.
+    """
+    make_directory(directory)
+    with locked(directory, "plan"):
+        config = config_from_mapping(store_frames(content, directory), directory=directory)
+        destination(config.destination)
+        manifest = plan_into(directory, config, anew=True, progress=progress)
+        discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)
 
 

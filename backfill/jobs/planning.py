@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,19 +21,18 @@ from backfill.core.errors import (
     ConfigError,
     JobError,
 )
-from backfill.core.job_files import LEDGER, OWN_NAMES
+from backfill.core.job_files import LEDGER, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import REACHED
 from backfill.destinations import destination
-from backfill.jobdir.lock import unwritable
+from backfill.jobdir.lock import refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.own_files import DRAFT, clear, discard_draft, make_private, refuse_users_files
+from backfill.jobs.interrupts import interrupts_first
 from backfill.jobs.looking import look
 from backfill.ledger import Ledger
 
 __all__ = ["difference", "make_directory", "plan_into", "refuse_change"]
-
-_DRAFT = ".preparing"
-_OUTPUTS = ("ready", "rejected.parquet", "duplicates.parquet")
 
 
 def plan_into(
@@ -123,22 +121,6 @@ def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
         ) from error
 
 
-def _refuse_unknown_files(directory: Path) -> None:
-    """Never plan into a directory that holds something else."""
-    families = (LEDGER, f".{LEDGER}.", "report", ".draft-", ".records-")
-    unknown_files = [
-        path.name
-        for path in directory.iterdir()
-        if path.name not in OWN_NAMES and not path.name.startswith(families)
-    ]
-    if unknown_files:
-        raise JobError(
-            f"the directory holds something that is no job: {unknown_files[0]}",
-            where=str(directory),
-            hint="Name an empty or new directory with --job.",
-        )
-
-
 def _refuse_orphan(directory: Path) -> None:
     """Never plan over a ledger whose manifest is gone."""
     if (directory / LEDGER).exists() and _sent(directory):
@@ -150,28 +132,19 @@ def _refuse_orphan(directory: Path) -> None:
 
 
 def _prepare(directory: Path, config: Config, progress: Progress | None) -> Manifest:
-    """Prepare beside the old outputs, then put the new ones in place, the manifest last."""
-    from backfill.jobs.records import delivered_records  # noqa: PLC0415
-    from backfill.prepare.pipeline import prepare  # noqa: PLC0415
-
-    draft = directory / _DRAFT
+    """Prepare beside the old outputs; once all is on the disk, put it in their place."""
+    draft = directory / DRAFT
     died = draft.exists()  # whoever began a plan here before did not even get to clear up
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
+    discard_draft(directory)
     try:
-        manifest = prepare(
-            config,
-            destination(config.destination),
-            draft,
-            now=datetime.now(UTC),
-            delivered=delivered_records,
-            progress=progress,
-            careful=died,
-        )
-        _make_durable(draft)
+        with interrupts_first():
+            draft.mkdir(mode=0o700)
+            manifest = _drafted(draft, directory, config, progress, careful=died)
+            clear(directory)
+            _put_in_place(draft, directory)
     except BaseException as error:
-        reason = os_error_message(error, draft)
-        shutil.rmtree(draft, ignore_errors=True)
+        reason = None if isinstance(error, BackfillError) else os_error_message(error, draft)
+        discard_draft(directory)
         if reason is None:
             raise
         raise BackfillError(
@@ -179,14 +152,25 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
             where=str(directory),
             hint="Check the free space and the permissions; nothing was sent.",
         ) from error
-    _clear(directory)
-    for name in _OUTPUTS:
-        (draft / name).rename(directory / name)
-    shutil.rmtree(draft)
-    _make_private(directory)
-    # A manifest without its ledger would look like a job of which nothing was sent, so the
-    # ledger is there first and its absence is an error ever after.
-    Ledger.open(directory / LEDGER, create=True).close()
+    return manifest
+
+
+def _drafted(
+    draft: Path, directory: Path, config: Config, progress: Progress | None, *, careful: bool
+) -> Manifest:
+    """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
+    from backfill.jobs.records import delivered_records  # noqa: PLC0415
+    from backfill.prepare.pipeline import prepare  # noqa: PLC0415
+
+    manifest = prepare(
+        config,
+        destination(config.destination),
+        draft,
+        now=datetime.now(UTC),
+        delivered=delivered_records,
+        progress=progress,
+        careful=careful,
+    )
     warnings = (*manifest.facts.warnings, *_unfinished(config))
     manifest = manifest.model_copy(
         update={
@@ -195,9 +179,28 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
             "delivery": config.delivery.model_dump(mode="json"),
         }
     )
-    manifest.write(directory)
-    sync(directory.absolute().parent)
+    Ledger.open(draft / LEDGER, create=True).close()
+    manifest.write(draft)
+    make_private(draft)
+    for path in (*draft.rglob("*"), draft):
+        sync(path)
     return manifest
+
+
+def _put_in_place(draft: Path, directory: Path) -> None:
+    """Move a job from its draft, the manifest last: until it is there, there is no job."""
+    (directory / "ready").mkdir(mode=0o700, exist_ok=True)
+    for path in (draft / "ready").iterdir():
+        path.rename(directory / "ready" / path.name)
+    (draft / "ready").rmdir()
+    for path in sorted(draft.iterdir(), key=lambda path: path.name == MANIFEST):
+        if path.name == MANIFEST:
+            sync(directory / "ready")
+            sync(directory)
+        path.rename(directory / path.name)
+    draft.rmdir()
+    sync(directory)
+    sync(directory.absolute().parent)
 
 
 def _unfinished(config: Config) -> Iterator[str]:
@@ -221,30 +224,6 @@ def _remembered(config: Path, directory: Path) -> str:
     return os.path.relpath(path, job) if job.is_relative_to(path.parent) else str(path)
 
 
-def _make_durable(draft: Path) -> None:
-    """Have what was prepared survive a power cut, before the ledger says a word about it."""
-    for path in (*draft.rglob("*"), draft):
-        sync(path)
-
-
-def _clear(directory: Path) -> None:
-    (directory / "manifest.json").unlink(missing_ok=True)
-    for suffix in ("", "-wal", "-shm"):
-        (directory / f"{LEDGER}{suffix}").unlink(missing_ok=True)
-    # A ledger that was being made when the process was killed, and reports of what is no more.
-    leftovers = (*directory.glob(f".{LEDGER}.*"), *directory.glob("report*"))
-    for path in (*(directory / name for name in _OUTPUTS), *leftovers):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _make_private(directory: Path) -> None:
-    for path in directory.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
-
-
 def make_directory(directory: Path) -> None:
     """Make the job's directory, for its owner alone whatever the umask.
 
@@ -252,8 +231,8 @@ def make_directory(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not Manifest.exists(directory):
-            _refuse_unknown_files(directory)
+        refuse_links(directory)
+        refuse_users_files(directory)
         if directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:

@@ -32,15 +32,18 @@ def make(path: Path) -> None:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = _connect(f"{draft.absolute().as_uri()}?mode=rw")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # The log is for later: a full disk would be noticed only as the log is emptied into
+            # the file, while it is closed, where SQLite says nothing of it.
+            connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(f"BEGIN;{sql.SCHEMA}COMMIT;")
+            connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         sync(draft)
         draft.rename(path)
         sync(path.parent)
     finally:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in ("", "-wal", "-shm", "-journal"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 

@@ -99,6 +99,7 @@ def test_a_plan_that_was_killed_anywhere_does_not_stand_in_the_way_of_the_next(t
     for name in ("", "-wal", "-shm"):
         (job / f".ledger.sqlite.4711.draft{name}").touch()
     (job / "manifest.draft").touch()
+    (job / ".lock").write_text('{"pid": 4711}')
     backfill("plan", config, cwd=tmp_path, expect=[0])
     assert {path.name for path in job.iterdir()} == {
         "manifest.json",

@@ -10,6 +10,8 @@ import pytest
 
 from backfill.core.errors import ConfigError
 from backfill.jobs.frames import discard_unused_frames, is_frame, store_frames
+from backfill.sources.entries import SourceEntry
+from tests.report.jobs import make_job
 
 FRAME = pl.DataFrame(
     {
@@ -66,7 +68,12 @@ def test_other_rows_are_another_frame(tmp_path, other):
 
 def test_what_no_job_was_planned_from_goes(tmp_path):
     kept, other = stored(FRAME, tmp_path), stored(FRAME.head(1), tmp_path)
-    discard_unused_frames(tmp_path, [kept])
+    users = tmp_path / "sources" / "events-mine.parquet"
+    users.touch()
+    entry = SourceEntry(name=kept, path=kept, size=1, mtime_ns=None, sha256="", rows=3)
+    manifest = make_job(tmp_path / "a.job").manifest.model_copy(update={"events": (entry,)})
+    discard_unused_frames(tmp_path, manifest)
+    assert users.exists()
     assert (tmp_path / kept).exists()
     assert not (tmp_path / other).exists()
 
