@@ -20,6 +20,7 @@ from backfill.core.errors import (
     ChangedError,
     ConfigError,
     JobError,
+    LedgerError,
 )
 from backfill.core.job_files import LEDGER, MANIFEST
 from backfill.core.model import Progress
@@ -143,7 +144,8 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
             clear(directory)
             _put_in_place(draft, directory)
     except BaseException as error:
-        reason = None if isinstance(error, BackfillError) else os_error_message(error, draft)
+        ours = error.message if isinstance(error, LedgerError) else None
+        reason = ours or os_error_message(error, draft)
         discard_draft(directory)
         if reason is None:
             raise

@@ -111,6 +111,15 @@ def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
             if (_marks(path), _marks(log)) == before:
                 return copy, remove
             (aside / log.name).unlink(missing_ok=True)
+    except OSError as error:
+        remove()
+        if error.filename2 is None and str(error.filename).startswith(str(path)):
+            raise
+        raise LedgerError(
+            f"there is no place for a copy to look at: {error.strerror or error}",
+            where=str(aside.parent),
+            hint="Free some space there, or name another directory with TMPDIR.",
+        ) from error
     except BaseException:
         remove()
         raise
