@@ -113,7 +113,7 @@ def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
             (aside / log.name).unlink(missing_ok=True)
     except OSError as error:
         remove()
-        if error.filename2 is None and str(error.filename).startswith(str(path)):
+        if error.filename2 is None and error.filename == str(path):
             raise
         raise LedgerError(
             f"there is no place for a copy to look at: {error.strerror or error}",

@@ -97,7 +97,7 @@ def test_an_intent_that_found_no_room_may_be_written_later(path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", range(0, 40_000, 3_000))
-def test_a_ledger_that_finds_no_room_leaves_nothing_behind(tmp_path: Path, room: int) -> None:
+def test_a_ledger_that_finds_no_room_is_whole_or_not_there(tmp_path: Path, room: int) -> None:
     path = tmp_path / "ledger.sqlite"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
@@ -106,6 +106,9 @@ def test_a_ledger_that_finds_no_room_leaves_nothing_behind(tmp_path: Path, room:
             Ledger.open(path, create=True).close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    if path.exists():
+        with Ledger.open(path) as ledger:
+            assert ledger.counts()[State.DELIVERED] == 0
     assert [each.name for each in tmp_path.iterdir()] in ([], [path.name])
 
 
