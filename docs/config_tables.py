@@ -25,7 +25,14 @@ _WRITTEN = {
     parse_share: "a number or a share",
     parse_duration: 'a duration: `"30s"`, `"1h30m"`',
 }
-_TYPES = {str: "text", bool: "`true` or `false`", int: "a whole number", float: "a number"}
+_TYPES = {
+    str: "text",
+    bool: "`true` or `false`",
+    int: "a whole number",
+    float: "a number",
+    types.Column: "`{ column = … }`",
+    types.Sql: "`{ sql = … }`",
+}
 _KINDS = {
     Kind.TEXT: "text, sent as it stands",
     Kind.CUSTOM: "any single value, sent as text",

@@ -33,11 +33,13 @@ class Steps:
     """Stages over `pl.field("raw")`, or over `pl.field("text")` once the value is text.
 
     The last of them leaves the canonical value in `value`, and each rule has a field of its
-    name. A rule that is null, as it is for a missing value, is not broken.
+    name. A rule that is null, as it is for a missing value, is not broken. `converted` names the
+    field that holds, where a value was read as another one, what it was read from.
     """
 
     stages: tuple[Stage, ...]
     rules: tuple[str, ...] = ()
+    converted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,21 @@ class Checked:
 
     packed: pl.Expr
     rules: tuple[str, ...] = ()
+    source: str | None = None  # `converted` of the steps
 
     @classmethod
-    def from_steps(cls, raw: pl.Expr, steps: Steps) -> Checked:
-        """The steps, begun with a raw value."""
-        packed = pl.struct(raw.alias("raw"))
+    def from_steps(cls, raw: pl.Expr, steps: Steps, **beside: pl.Expr) -> Checked:
+        """The steps, begun with a raw value, and with fields beside it that they read."""
+        packed = pl.struct(raw.alias("raw"), *(each.alias(name) for name, each in beside.items()))
         for stage in steps.stages:
             packed = packed.struct.with_fields(**stage)
         settled = {rule: pl.field(rule).fill_null(value=False) for rule in steps.rules}
-        return cls(packed.struct.with_fields(**settled) if settled else packed, steps.rules)
+        packed = packed.struct.with_fields(**settled) if settled else packed
+        return cls(packed, steps.rules, steps.converted)
 
     def within(self, column: str) -> Checked:
         """The same parts, read from the column that holds `packed`."""
-        return Checked(pl.col(column), self.rules)
+        return Checked(pl.col(column), self.rules, self.source)
 
     @property
     def value(self) -> pl.Expr:
@@ -70,6 +74,13 @@ class Checked:
         no canonical form.
         """
         return self.packed.struct.field("value")
+
+    @property
+    def converted(self) -> pl.Expr | None:
+        """What the value was read from where it was read as another one, else null; None where
+        no value ever is.
+        """
+        return self.packed.struct.field(self.source) if self.source else None
 
     @property
     def broken(self) -> Broken:

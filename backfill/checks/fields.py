@@ -11,6 +11,7 @@ from datetime import datetime
 
 import polars as pl
 
+from backfill.checks import phone_plans
 from backfill.checks.checked import Broken, Checked, Steps, trimmed
 from backfill.checks.emails import check_email
 from backfill.checks.languages import check_language
@@ -34,8 +35,11 @@ def check(
     timezone: str | None,
     now: datetime,
     time_format: Sequence[str] = (),
+    region: pl.Expr | None = None,
 ) -> Checked:
     """Check one field's raw values, whose type is `dtype`. `now` has a zone.
+
+    `region` is the ISO code of each row's country where `phone_region` names a column.
 
     A value whose type has no text form breaks that one rule (`nested`, `type`, `finite`, …) and
     is null; a text that breaks a rule keeps its value, so that people can see it.
@@ -46,24 +50,24 @@ def check(
         steps = check_time(dtype, timezone=timezone, now=now, formats=time_format)
         return Checked.from_steps(raw, steps)
     text = as_text(pl.field("raw"), dtype, timezone=timezone)
-    steps = _canonical(field, rules)
+    beside = {} if region is None else {"region": region}
+    steps = _canonical(field, rules, dtype, pl.field("region") if beside else None)
     stages = ({"text": text.value, **dict(text.broken)}, *steps.stages)
-    return Checked.from_steps(
-        raw, Steps(stages, (*(rule for rule, _ in text.broken), *steps.rules))
-    )
+    known = tuple(rule for rule, _ in text.broken)
+    return Checked.from_steps(raw, Steps(stages, (*known, *steps.rules), steps.converted), **beside)
 
 
-def _canonical(field: Field, rules: Rules) -> Steps:
+def _canonical(field: Field, rules: Rules, dtype: pl.DataType, region: pl.Expr | None) -> Steps:
     text = pl.field("text")
     match field.kind:
         case Kind.UUID:
-            return check_uuid(rules.contact_id.namespace if rules.contact_id else None)
+            return check_uuid(rules.contact_id.namespace if rules.contact_id else None, dtype)
         case Kind.PHONE:
-            return check_phone(rules.phone, rules.phone_region)
+            return _phone(rules, dtype, region)
         case Kind.EMAIL:
             return check_email()
         case Kind.TARGET:
-            return _target(rules)
+            return _target(_phone(rules, dtype, region))
         case Kind.LANGUAGE:
             return check_language()
         case Kind.CHOICE:
@@ -76,6 +80,13 @@ def _canonical(field: Field, rules: Rules) -> Steps:
             # A required text that is white space alone says nothing.
             said = pl.when(trimmed(text).is_not_null()).then(text) if field.required else text
             return _limited(said, field.max_chars)
+
+
+def _phone(rules: Rules, dtype: pl.DataType, region: pl.Expr | None) -> Steps:
+    if isinstance(rules.phone_region, str):
+        phone_plans.region(rules.phone_region)  # a region that has no phones is refused
+        region = pl.lit(rules.phone_region)
+    return check_phone(rules.phone, region, quantity=dtype.is_float())
 
 
 def _one_of(allowed: Sequence[str] | None, rule: str) -> Steps:
@@ -98,9 +109,9 @@ def _is_email(text: pl.Expr) -> pl.Expr:
     return text.str.contains("@", literal=True)
 
 
-def _target(rules: Rules) -> Steps:
+def _target(phone: Steps) -> Steps:
     """What holds an `@` is judged as an email address, all else as a phone number."""
-    email, phone = check_email(), check_phone(rules.phone, rules.phone_region)
+    email = check_email()
     whole, address = pl.field("whole"), pl.field("address")
     return Steps(
         (
@@ -112,6 +123,7 @@ def _target(rules: Rules) -> Steps:
             {"value": pl.coalesce(address, pl.field("value"))},
         ),
         (*phone.rules, *email.rules),
+        phone.converted,
     )
 
 

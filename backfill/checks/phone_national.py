@@ -5,55 +5,81 @@ Source: the configuration's `phone_region`; without it a number without `+` is r
 
 from __future__ import annotations
 
-import phonenumbers
 import polars as pl
 
 from backfill.checks import phone_plans
-from backfill.checks.phone_parsing import parsed
+from backfill.checks.phone_parsing import is_valid, parsed
+from backfill.prepare.phone_shapes import digits_of, is_national
 
 __all__ = ["from_national"]
 
-# Digits, and what stands between them. Letters, extensions and star codes are left alone.
-_DIALLED = "^[(]?[0-9][0-9 \u00a0().\u2010-\u2014/-]{1,38}$"
 
+def from_national(text: pl.Expr, region: pl.Expr) -> pl.Expr:
+    """What is dialled in a region, as E.164: "055-500 0123" in IL becomes +972555000123.
 
-def from_national(text: pl.Expr, region: str) -> pl.Expr:
-    """What is dialled in a region, as E.164: "054-123 4567" in IL becomes +972541234567.
-
-    The result is what `parse(text, region)` gives, formatted as E.164; null where it gives
-    nothing, or a number of a length that the country does not have, or where the text is more
-    than digits and the separators between them. Texts that begin with the international prefix
-    or the country's own calling code go through the library, some 25,000 distinct ones a
-    second; all others are read a column at a time.
+    `region` holds ISO 3166 codes. The result is what `parse(text, region)` gives where the library
+    calls that valid, formatted as E.164, and where its national number is the end of the digits
+    that came in: what is left out before it is a trunk prefix, a carrier's code, an international
+    prefix or the calling code. Null everywhere else, so also where the library puts digits in
+    (an area code that was left out, the 9 of Argentina's mobiles) and where the region is none.
     """
-
-    plan = phone_plans.region(region)
-
-    def read(texts: pl.Series) -> pl.Series:
-        return _read(texts, plan, region)
-
-    return text.map_batches(read, return_dtype=pl.String, is_elementwise=True)
+    digits = pl.when(is_national(text)).then(digits_of(text))
+    return pl.struct(digits.alias("digits"), region.alias("region")).map_batches(
+        _read, return_dtype=pl.String, is_elementwise=True
+    )
 
 
-def _read(texts: pl.Series, plan: phone_plans.Region, region: str) -> pl.Series:
-    digits = texts.set(~texts.str.contains(_DIALLED), None).str.replace_all("[^0-9]", "")
-    abroad = digits.str.contains(plan.abroad).fill_null(value=False)
-    here = parsed(f"+{plan.code}" + digits.set(abroad, None), plan.prefixes)
-    here = here.set(~here.str.contains(plan.complete), None)
-    distinct = digits.filter(abroad).unique()
-    if distinct.is_empty():
+def _read(rows: pl.Series) -> pl.Series:
+    """One region's numbers at a time; there are some 250 regions at most."""
+    frame = rows.struct.unnest()
+    dialled = frame["digits"].is_not_null() & frame["region"].is_not_null()
+    found = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
+    for name in frame["region"].filter(dialled).unique():
+        if phone_plans.is_region(name):
+            at = (dialled & (frame["region"] == name)).arg_true()
+            found = found.scatter(at, _in_region(frame["digits"].gather(at), name))
+    return found
+
+
+def _in_region(digits: pl.Series, name: str) -> pl.Series:
+    """Digits dialled in one region as E.164, as the library's parsing decides."""
+    plan = phone_plans.region(name)
+    after = digits.str.replace(plan.international, "")
+    abroad = (after != digits) & ~after.str.starts_with("0")
+    here = _checked(_at_home(digits.set(abroad, None), plan), digits, plan)
+    if not abroad.any():
         return here
-    read = [_read_one(each, region) for each in distinct]
-    there = digits.replace_strict(distinct, pl.Series(read, dtype=pl.String), default=None)
-    return here.zip_with(~abroad, there)
+    world = phone_plans.world()
+    elsewhere = parsed("+" + after.set(~abroad, None), world.prefixes)
+    return here.zip_with(~abroad, _checked(elsewhere, digits, world))
 
 
-def _read_one(digits: str, region: str) -> str | None:
-    try:
-        number = phonenumbers.parse(digits, region)
-    except phonenumbers.NumberParseException:
-        return None
-    reason = phonenumbers.is_possible_number_with_reason(number)
-    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+def _at_home(digits: pl.Series, plan: phone_plans.Region) -> pl.Series:
+    """Digits without an international prefix, with or without the region's own calling code.
+
+    What begins with the calling code is taken for it where only then it is a number that the
+    region has, or where it is too long for one.
+    """
+    code = f"+{plan.code}"
+    whole = code + digits
+    coded = digits.str.starts_with(str(plan.code))
+    if coded.any():
+        short = parsed("+" + digits.set(~coded, None), plan.prefixes)
+        viable = plan.prefixes.viable
+        better = ~whole.str.contains(viable) & short.str.contains(viable)
+        longer = digits.str.len_bytes() > plan.longest
+        better = (coded & (better | longer)).fill_null(value=False)
+        without = parsed(short.set(~better, None), plan.main_prefixes)
+        return parsed(whole.set(better, None), plan.prefixes).zip_with(~better, without)
+    return parsed(whole, plan.prefixes)
+
+
+def _checked(
+    numbers: pl.Series, digits: pl.Series, plan: phone_plans.Region | phone_plans.World
+) -> pl.Series:
+    """The numbers that are valid, and that say what was dialled."""
+    number, dialled = pl.col("number"), pl.col("digits")
+    national = number.str.replace(plan.prefixes.code, "")
+    said = is_valid(number, plan.validity) & dialled.str.ends_with(national)
+    frame = pl.DataFrame({"number": numbers, "digits": digits})
+    return frame.select(pl.when(said).then(number)).to_series()

@@ -21,14 +21,15 @@ def is_possible(number: pl.Expr) -> pl.Expr:
     return number.str.contains(phone_plans.world().possible)
 
 
-def is_valid(number: pl.Expr) -> pl.Expr:
+def is_valid(number: pl.Expr, validity: phone_plans.Validity | None = None) -> pl.Expr:
     """Whether a region of the calling code has a type of number with these digits.
 
     The library first chooses one region, by leading digits, and asks that one alone. A test
     proves over the metadata's automata that this refuses no number which another one has.
+    `validity` is that of certain calling codes, else of all.
     """
-    plans = phone_plans.world()
-    return number.str.contains(plans.typed) & number.str.contains(plans.general)
+    patterns = validity or phone_plans.world().validity
+    return number.str.contains(patterns.typed) & number.str.contains(patterns.general)
 
 
 def is_rewritten(number: pl.Expr) -> pl.Expr:

@@ -22,7 +22,7 @@ from phonenumbers.phonemetadata import PhoneNumberDesc
 
 from backfill.core.errors import ConfigError
 
-__all__ = ["Prefixes", "Region", "Transform", "World", "region", "world"]
+__all__ = ["Prefixes", "Region", "Transform", "Validity", "World", "is_region", "region", "world"]
 
 _TYPES = (
     "premium_rate",
@@ -65,23 +65,35 @@ class Prefixes:
 
 
 @dataclass(frozen=True)
+class Validity:
+    """What a valid number matches both of."""
+
+    typed: str  # some region has a type with these digits
+    general: str  # some region has numbers with these digits at all
+
+
+@dataclass(frozen=True)
 class World:
     """Patterns over whole numbers, for the world."""
 
     possible: str  # a length that the main region of the calling code has
-    typed: str  # some region has a type with these digits
-    general: str  # some region has numbers with these digits at all
+    validity: Validity
     prefixes: Prefixes  # of the main regions
 
 
 @dataclass(frozen=True)
 class Region:
-    """What parsing needs to know of the region in which a number is dialled."""
+    """What parsing needs to know of the region in which a number is dialled.
+
+    Whole numbers are those of its calling code, which it may share with other regions.
+    """
 
     code: int
-    abroad: str  # digits that begin with the international prefix or the calling code
-    complete: str  # a whole number whose length needs no area code
+    international: str  # what is dialled before a calling code, at the beginning of digits
+    longest: int  # digits of a national number
+    validity: Validity
     prefixes: Prefixes
+    main_prefixes: Prefixes  # of the main region
 
 
 @cache
@@ -94,6 +106,41 @@ def world() -> World:
     main = {code: plans[0] for code, plans in regions.items()}
     return World(
         possible=_union({code: _lengths(_possible(plan)) for code, plan in main.items()}),
+        validity=_validity(regions),
+        prefixes=_prefixes(main),
+    )
+
+
+@cache
+def region(name: str) -> Region:
+    """What is dialled in one region, by its ISO 3166 code. Raises ConfigError for others."""
+    code = phonenumbers.country_code_for_region(name)
+    if not code:
+        raise ConfigError(
+            f"{name!r} is no region that has phone numbers",
+            where="rules.phone_region",
+            hint='Regions are written as ISO 3166 does, such as "IL" or "GB".',
+        )
+    plan = _metadata(code, name)
+    plans = tuple(_metadata(code, each) for each in COUNTRY_CODE_TO_REGION_CODE[code])
+    prefix = plan.international_prefix
+    return Region(
+        code=code,
+        international=f"^(?:{_ascii(prefix)})" if prefix else _NOTHING,
+        longest=max(_general(plan).possible_length),
+        validity=_validity({code: plans}),
+        prefixes=_prefixes({code: plan}),
+        main_prefixes=_prefixes({code: plans[0]}),
+    )
+
+
+def is_region(name: str) -> bool:
+    """Whether libphonenumber knows numbers of a region, by its ISO 3166 code in capitals."""
+    return name in phonenumbers.SUPPORTED_REGIONS
+
+
+def _validity(regions: Mapping[int, Iterable[PhoneMetadata]]) -> Validity:
+    return Validity(
         typed=_union(
             {
                 code: "|".join(
@@ -111,28 +158,6 @@ def world() -> World:
                 for code, plans in regions.items()
             }
         ),
-        prefixes=_prefixes(main),
-    )
-
-
-@cache
-def region(name: str) -> Region:
-    """What is dialled in one region, by its ISO 3166 code. Raises ConfigError for others."""
-    code = phonenumbers.country_code_for_region(name)
-    if not code:
-        raise ConfigError(
-            f"{name!r} is no region that has phone numbers",
-            where="rules.phone_region",
-            hint='Regions are written as ISO 3166 does, such as "IL" or "GB".',
-        )
-    plan = _metadata(code, name)
-    main = _metadata(code, COUNTRY_CODE_TO_REGION_CODE[code][0])
-    starts = [str(code), *([plan.international_prefix] if plan.international_prefix else [])]
-    return Region(
-        code=code,
-        abroad=f"^(?:{'|'.join(_ascii(start) for start in starts)})",
-        complete=_union({code: _lengths(_complete(main))}),
-        prefixes=_prefixes({code: plan}),
     )
 
 

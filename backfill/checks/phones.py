@@ -14,6 +14,7 @@ import polars as pl
 from backfill.checks.checked import Stage, Steps, trimmed
 from backfill.checks.phone_national import from_national
 from backfill.checks.phone_parsing import is_possible, is_rewritten, is_valid
+from backfill.prepare.phone_shapes import SHAPES, digits_of, is_international, shape_stages
 
 __all__ = ["E164", "Level", "check_phone"]
 
@@ -23,50 +24,65 @@ Level = Literal["e164", "possible", "valid"]
 # digits of every script pass.
 E164 = "^[+][1-9][0-9]{1,14}$"
 
-# What people write between digits means nothing, so the digits without it are the same number.
-# But a zero in brackets of its own, as in "+44 (0)20…", is dialled inside the country only, and
-# a number of which libphonenumber would leave digits out, as in "+44 (020)…", has such a zero too.
-_GROUPED = "^[+][0-9](?:[ \u00a0.\u2010\u2011\u2012\u2013\u2014-]?[(]?[0-9]+[)]?)+$"
-_SEPARATORS = "[ \u00a0.()\u2010\u2011\u2012\u2013\u2014-]+"
 
-
-def check_phone(level: Level, region: str | None) -> Steps:
-    """The number as `+` and digits. Rules: `e164`, and by level `rewritten`, `possible`, `valid`.
+def check_phone(level: Level, region: pl.Expr | None, *, quantity: bool = False) -> Steps:
+    """The number as `+` and digits. Rules: `float`, `several`, `extension`, `e164`, and by level
+    `rewritten`, `possible`, `valid`; at most one of them is broken.
 
     White space around the number is left out, and so are separators in it where what remains is
-    what libphonenumber reads. With a region, what is dialled there becomes E.164; a number that
+    what libphonenumber reads; digits are never added or left out. With `region`, the ISO codes of
+    the countries in which numbers are dialled, a national number becomes E.164 where libphonenumber
+    calls the result valid; the field `national` then holds what it was made from. A number that
     begins with `+` is never changed. At the levels `possible` and `valid`, a number that
     libphonenumber would read as another one is refused as `rewritten`, then one that it calls
-    impossible, then one that it calls invalid: at most one of the four rules is broken.
+    impossible, then one that it calls invalid.
+
+    `quantity` says that the column's type is a floating-point number: all its values are `float`.
     """
-    value = pl.field("value")
+    inner = pl.field("inner")
+    shaped = pl.any_horizontal([pl.field(rule) for rule in SHAPES])
     stages: list[Stage] = [
         {"inner": trimmed(pl.field("text"))},
-        {"plain": pl.field("inner").str.contains(E164)},
-        {"bare": _ungrouped(pl.when(~pl.field("plain")).then(pl.field("inner")))},
-        {"same": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))},
-        {"value": pl.coalesce(pl.field("same"), pl.field("inner"))},
+        {"odd": pl.when(~inner.str.contains(E164)).then(inner)},
+        *shape_stages(pl.field("odd")),
     ]
-    if region is not None:
-        dialled = pl.when(~value.str.starts_with("+")).then(value)
-        stages.append({"value": pl.coalesce(from_national(dialled, region), value)})
-    stages.append({"e164": ~value.str.contains(E164)})
-    if level == "e164":
-        return Steps(tuple(stages), ("e164",))
-    candidate, broken = pl.field("candidate"), pl.field("e164")
-    rewritten, impossible = pl.field("rewritten"), pl.field("possible")
+    if quantity:
+        never = pl.lit(value=False)
+        stages.append({"float": inner.is_not_null(), "several": never, "extension": never})
     stages += [
-        {"candidate": pl.when(~broken).then(value)},
+        {"odd": pl.when(~shaped).then(pl.field("odd"))},
+        {"bare": _ungrouped(pl.field("odd"))},
+        {"same": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))},
+        {"value": pl.coalesce(pl.field("same"), inner)},
+    ]
+    converted = None
+    if region is not None:
+        converted = "national"
+        stages += [
+            {"dialled": from_national(pl.field("odd"), region)},
+            {
+                "national": pl.when(pl.field("dialled").is_not_null()).then(inner),
+                "value": pl.coalesce(pl.field("dialled"), pl.field("value")),
+            },
+        ]
+    value = pl.field("value")
+    stages.append({"e164": ~shaped & ~value.str.contains(E164)})
+    rules = (*SHAPES, "e164")
+    if level == "e164":
+        return Steps(tuple(stages), rules, converted)
+    rewritten, impossible = pl.field("rewritten"), pl.field("possible")
+    candidate = pl.field("candidate")
+    stages += [
+        {"candidate": pl.when(~shaped & ~pl.field("e164")).then(value)},
         {"rewritten": is_rewritten(candidate)},
         {"possible": ~rewritten & ~is_possible(candidate)},
     ]
     if level == "possible":
-        return Steps(tuple(stages), ("e164", "rewritten", "possible"))
+        return Steps(tuple(stages), (*rules, "rewritten", "possible"), converted)
     stages.append({"valid": ~rewritten & ~impossible & ~is_valid(candidate)})
-    return Steps(tuple(stages), ("e164", "rewritten", "possible", "valid"))
+    return Steps(tuple(stages), (*rules, "rewritten", "possible", "valid"), converted)
 
 
 def _ungrouped(text: pl.Expr) -> pl.Expr:
-    """The number without separators, where it has nothing but them between its digits."""
-    grouped = text.str.contains(_GROUPED) & ~text.str.contains("(0)", literal=True)
-    return pl.when(grouped).then(text.str.replace_all(_SEPARATORS, ""))
+    """The number without separators, where it has `+` and nothing but them between its digits."""
+    return pl.when(is_international(text)).then("+" + digits_of(text))

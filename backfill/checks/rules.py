@@ -85,10 +85,32 @@ RULES: tuple[Rule, ...] = (
         frozenset({Kind.UUID}),
     ),
     Rule(
+        "float",
+        "A spreadsheet or a frame has turned the number into a quantity: a decimal point or comma,"
+        " an exponent, thousands, or a column of floating-point numbers (for ids such values that"
+        " are rounded or not whole).",
+        "Export the column as text. Where the whole numbers are exact,"
+        ' `{ sql = "CAST(phone AS BIGINT)" }` reads them.',
+        _PHONES | {Kind.UUID},
+    ),
+    Rule(
+        "several",
+        "More than one number stands in the cell.",
+        "Choose one with `sql`, or leave one in the file.",
+        _PHONES,
+    ),
+    Rule(
+        "extension",
+        "An extension follows the number: `x`, `ext.`, `#`, `;ext=`, a pause, digits in brackets at"
+        " the end.",
+        "Leave the extension out where the number itself is the contact's; no program can know.",
+        _PHONES,
+    ),
+    Rule(
         "e164",
         "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
-        "With `phone_region` national numbers become E.164. A zero in brackets, an extension and"
-        " letters are never taken away.",
+        "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
+        " in brackets and letters are never taken away.",
         _PHONES,
     ),
     Rule(

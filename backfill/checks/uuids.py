@@ -15,26 +15,42 @@ from backfill.checks.checked import Steps, trimmed
 
 __all__ = ["check_uuid", "one_spelling"]
 
+_FLOAT = "^-?[0-9]+[.]0+$|^-?[0-9]+(?:[.,][0-9]+)?[eE][+][0-9]+$"
+_EXACT: dict[pl.DataType, int] = {pl.Float64(): 2**53, pl.Float32(): 2**24}
+"""Up to here a floating-point number holds every whole one."""
+
 _FORM = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
-def check_uuid(namespace: uuid.UUID | None) -> Steps:
-    """The 36-character form in lower case. Rule: `uuid`.
+def check_uuid(namespace: uuid.UUID | None, dtype: pl.DataType) -> Steps:
+    """The 36-character form in lower case. Rules: `float`, and without a namespace `uuid`.
 
     With a namespace, whatever is not in that form already becomes the UUIDv5 of its text
-    (without the white space around it, its case kept), so it breaks nothing.
+    (without the white space around it, its case kept). But `123.0` and `1.2E+11` are what
+    spreadsheets and frames make of a number, and would become another contact than `123` does;
+    so would what a column of type `dtype`, where that is a floating-point number, has rounded.
     """
     inner, lower, formed = pl.field("inner"), pl.field("lower"), pl.field("formed")
     stages = (
         {"inner": trimmed(pl.field("text"))},
         {"lower": inner.str.to_lowercase()},
-        {"formed": lower.str.contains(_FORM)},
+        {"formed": lower.str.contains(_FORM), "float": _is_float(inner, dtype)},
     )
     if namespace is None:
-        return Steps((*stages, {"value": lower, "uuid": ~formed}), ("uuid",))
+        wrong = ~formed & ~pl.field("float")
+        return Steps((*stages, {"value": lower, "uuid": wrong}), ("float", "uuid"))
     other = pl.when(~formed).then(inner)
     named = plh.UUIDHashNameSpace(other).uuid5(namespace=str(namespace))
-    return Steps((*stages, {"value": pl.when(formed).then(lower).otherwise(named)}))
+    value = pl.when(formed).then(lower).otherwise(named)
+    return Steps((*stages, {"value": value}), ("float",))
+
+
+def _is_float(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    if not dtype.is_float():
+        return text.str.contains(_FLOAT)
+    number = pl.field("raw")
+    rounded = (number != number.floor()) | (number.abs() > _EXACT.get(dtype, 2**11))
+    return rounded & number.is_finite()
 
 
 def one_spelling(keys: pl.Expr) -> pl.Expr:

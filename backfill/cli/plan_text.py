@@ -26,6 +26,7 @@ def print_plan(manifest: Manifest, destination: Destination, settings: Settings)
     _print_sources(manifest)
     _print_work(manifest, settings)
     _print_tables(manifest.facts.tables)
+    _print_conversions(manifest)
     _print_broken(manifest)
     _print_body(manifest, destination)
     _print_notes(manifest, destination)
@@ -76,6 +77,21 @@ def _print_tables(tables: Mapping[str, Mapping[str, str]]) -> None:
             _echo([f"  {printable(field)}:", *wrapped(pairs, indent="    ", separator=", ")])
 
 
+def _print_conversions(manifest: Manifest) -> None:
+    if not manifest.facts.conversions:
+        return
+    several = len(manifest.events) > 1
+    _title("National phone numbers that become E.164")
+    for name, found in manifest.facts.conversions.items():
+        click.echo(f"  {printable(name)}  {found.count:,}")
+        parts = [
+            f"{shorten(printable(each.before), _VALUE)} → {printable(each.after)}"
+            f" ({_place(each.file, each.row, several=several)})"
+            for each in found.examples
+        ]
+        _echo(wrapped(parts, indent="    ", separator=", "), dim=True)
+
+
 def _print_broken(manifest: Manifest) -> None:
     if not manifest.reasons and not manifest.dropped:
         return
@@ -111,13 +127,16 @@ def _examples(examples: Iterable[Example], *, several: bool) -> list[str]:
     """Values with the place of the first row that holds each, or places alone."""
     places: dict[str | None, list[str]] = {}
     for example in examples:
-        file = f"{printable(example.file)} " if several else ""
         value = None if example.value is None else shorten(printable(example.value), _VALUE)
-        places.setdefault(value, []).append(f"{file}row {example.row:,}")
+        places.setdefault(value, []).append(_place(example.file, example.row, several=several))
     parts = []
     for value, rows in places.items():
         parts += rows if value is None else [f"{value} ({rows[0]})"]
     return wrapped(parts, indent="    ", separator=", ")
+
+
+def _place(file: str, row: int, *, several: bool) -> str:
+    return f"{printable(file)} row {row:,}" if several else f"row {row:,}"
 
 
 def _print_body(manifest: Manifest, destination: Destination) -> None:

@@ -183,13 +183,23 @@ class ContactId(_Section):
     """Your own UUID, the same for ever."""
 
 
+def _region(value: Any) -> Any:
+    spec = read_field(value) if isinstance(value, dict) else value
+    named = isinstance(spec, str) and re.fullmatch("[A-Z]{2}", spec)
+    if spec is not None and not named and not isinstance(spec, Column | Sql):
+        raise ValueError('is two capital letters, such as "IL", or { column = "…" }')
+    return spec
+
+
 class Rules(_Section):
     """What a value must be like, beyond what the API demands."""
 
     phone: Literal["e164", "possible", "valid"] = "e164"
     """How closely phone numbers are looked at."""
-    phone_region: str | None = None
-    """The country in which national numbers are dialled, such as `IL`: they become E.164."""
+    phone_region: Annotated[str | Column | Sql | None, BeforeValidator(_region)] = None
+    """The country in which national numbers are dialled, such as `IL`: they become E.164 where that
+    gives a valid number. A column or an expression gives the ISO 3166 code of each row's country;
+    it stands in the file that holds the phones."""
     custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
     """Characters that a custom field may have. Longer ones are rejected, never cut."""
     event_types: _Texts | None = None
@@ -202,13 +212,6 @@ class Rules(_Section):
     """What of a contact is sent: all that is mapped, or only its id, phone and email address."""
     allow_email_targets: bool = False
     """Send email addresses to Watch, which supports phone numbers only for now."""
-
-    @field_validator("phone_region")
-    @classmethod
-    def _region(cls, region: str | None) -> str | None:
-        if region is not None and not re.fullmatch("[A-Z]{2}", region):
-            raise ValueError('is two capital letters, such as "IL"')
-        return region
 
 
 class Dedupe(_Section):

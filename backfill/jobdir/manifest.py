@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backfill.core.atomic_files import sync
 from backfill.core.errors import JobError
@@ -22,6 +22,8 @@ from backfill.sources.entries import SourceEntry
 __all__ = [
     "FORMAT",
     "Bucket",
+    "Conversion",
+    "Conversions",
     "Example",
     "Facts",
     "Manifest",
@@ -50,6 +52,24 @@ class Example(_Part):
     value: str | None = None
 
 
+class Conversion(_Part):
+    """One value that was read as another one: `from` and `to` in JSON."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    file: str
+    row: int
+    before: str = Field(alias="from")
+    after: str = Field(alias="to")
+
+
+class Conversions(_Part):
+    """The records of which one field's value was converted, and up to three of them."""
+
+    count: int
+    examples: tuple[Conversion, ...] = ()
+
+
 class Facts(_Part):
     """What a plan tells before anything is sent. Times are ISO 8601 in UTC."""
 
@@ -61,6 +81,7 @@ class Facts(_Part):
     requests: int = 0  # needed for the ready records in full batches of each lane
     samples: tuple[str, ...] = ()  # encoded bodies of a few records
     examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
+    conversions: Mapping[str, Conversions] = {}  # by field: national phones as E.164
     unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
     tables: Mapping[str, Mapping[str, str]] = {}  # field -> value table or constant
     warnings: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from backfill.prepare.identity import IDENTITY, Identity
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import FieldMapping
 from backfill.prepare.partition import Parts, split
-from backfill.prepare.plan_stats import PartStats, PlanStats
+from backfill.prepare.plan_stats import PartStats, PlanStats, count_conversions
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
 
@@ -227,6 +227,7 @@ class Passes:
         stats.unmatched = [((file, row), name) for file, row, name in made.unmatched]
         stats.undecodable = made.undecodable
         stats.dropped.update(made.dropped)
+        count_conversions(stats, made.converted)
         stats.lacking.update(made.lacking)
         self._count(stats)
         return made.items

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from backfill.jobdir.manifest import Example, Facts
+from backfill.jobdir.manifest import Conversion, Conversions, Example, Facts
 from backfill.prepare.identity import UNKEYED
 from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.fields import CONVERTED
 from backfill.prepare.mapping.inputs import Input, Side
 from backfill.prepare.order import requests_needed
 from backfill.prepare.records import REASON
@@ -22,6 +23,7 @@ __all__ = [
     "PlanStats",
     "Unreadable",
     "as_counts",
+    "count_conversions",
     "facts_of",
     "seen_in_ready",
     "seen_in_rejected",
@@ -56,6 +58,8 @@ class PartStats:
     lacking: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Place]] = field(default_factory=dict)
     samples: list[tuple[Place, str]] = field(default_factory=list)
+    converted: Counter[str] = field(default_factory=Counter)
+    conversions: dict[str, list[tuple[Place, str, str]]] = field(default_factory=dict)
     first_time: datetime | None = None
     last_time: datetime | None = None
     keys: int = 0
@@ -85,11 +89,13 @@ class PlanStats(PartStats):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        for name in ("reasons", "dropped", "warned", "lacking"):
+        for name in ("reasons", "dropped", "warned", "lacking", "converted"):
             getattr(self, name).update(getattr(other, name))
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
             self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
+        for name, shown in other.conversions.items():
+            self.conversions[name] = sorted([*self.conversions.get(name, []), *shown])[:EXAMPLES]
         unmatched = [*self.unmatched, *other.unmatched]
         self.unmatched = sorted(unmatched, key=lambda each: each[0])[:EXAMPLES]
         self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
@@ -114,6 +120,24 @@ def seen_in_rejected(rejected: pl.DataFrame) -> PartStats:
         stats.reasons[reason] = count
         stats.examples[reason] = sorted((place["__file"], place["__row"]) for place in places)
     return stats
+
+
+def count_conversions(stats: PartStats, converted: pl.DataFrame) -> None:
+    """Count the values of a part that were converted, and keep the first of each field.
+
+    `converted` has the row's place, and for each field its value and the column CONVERTED.
+    """
+    for column in converted.columns:
+        if not column.startswith(CONVERTED):
+            continue
+        name = column.removeprefix(CONVERTED)
+        found = converted.select("__file", "__row", column, name).drop_nulls(column)
+        if found.height:
+            stats.converted[name] += found.height
+            first = found.bottom_k(EXAMPLES, by=["__file", "__row"])
+            stats.conversions[name] = [
+                ((file, row), old, new) for file, row, old, new in first.rows()
+            ]
 
 
 def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) -> PartStats:
@@ -169,6 +193,16 @@ def facts_of(
         requests=stats.requests,
         samples=tuple(body for _, body in stats.samples),
         examples=examples,
+        conversions={
+            name: Conversions(
+                count=stats.converted[name],
+                examples=tuple(
+                    Conversion(file=names[file], row=row, before=old, after=new)
+                    for (file, row), old, new in shown
+                ),
+            )
+            for name, shown in sorted(stats.conversions.items())
+        },
         unused_columns=binding.unused,
         tables=binding.tables,
         warnings=(

@@ -17,7 +17,7 @@ from backfill.destinations import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.fields import MALFORMED, FieldMapping, reasons
+from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, reasons
 from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker"]
@@ -46,14 +46,16 @@ class PreparedPart:
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
-    and REASON. `strangers` counts events that name no known contact, and `strange` holds the first
-    of them: `__file`, `__row` and the name. `foreign` counts the rows with bytes that are no text,
-    `lacking` the good records without a part of the dedupe key
-    (`Identity.lacking`).
+    and REASON. `converted` are the good records of which a field's value was read as another one:
+    `__file`, `__row`, and for each such field its value and the column CONVERTED. `strangers`
+    counts events that name no known contact, and `strange` holds the first of them: `__file`,
+    `__row` and the name. `foreign` counts the rows with bytes that are no text, `lacking` the good
+    records without a part of the dedupe key (`Identity.lacking`).
     """
 
     items: pl.DataFrame
     rejected: pl.DataFrame
+    converted: pl.DataFrame
     unmatched_events: int
     unmatched: list[tuple[int, int, str | None]]
     undecodable: int
@@ -92,6 +94,7 @@ class RecordMaker:
         return PreparedPart(
             items=self._items(good),
             rejected=rejected,
+            converted=self._converted(good),
             unmatched_events=unmatched_events,
             unmatched=self._first(unmatched),
             undecodable=int(rows["__raw"].drop_nulls().str.contains(UNDECODABLE).sum()),
@@ -168,15 +171,21 @@ class RecordMaker:
                 _JOIN,
                 _MET,
                 _BROKEN,
-                *(name for name in names if name in self._needed or name in self._warned_names()),
+                *(name for name in names if name in self._read_after_join()),
+                *(f"{CONVERTED}{name}" for name in side.conversions),
                 *(rule.column for rule in side.rules if rule.drops),
                 *(expr.meta.output_name() for expr in self._body.fragments),
                 *(expr.meta.output_name() for expr in self._identity.fragments),
             )
         )
 
-    def _warned_names(self) -> set[str]:
-        return {each.name for each in self.warned}
+    def _read_after_join(self) -> set[str]:
+        """Fields of which later steps read the canonical value."""
+        return self._needed | {each.name for each in self.warned} | {*self._conversions()}
+
+    def _conversions(self) -> list[str]:
+        sides = (self._mapping.events, self._mapping.contacts)
+        return [name for side in sides for name in side.conversions]
 
     def _faults(self, joined: bool) -> list[pl.Expr]:
         faults = [pl.col("__malformed")]
@@ -232,6 +241,15 @@ class RecordMaker:
             )
             .collect(engine=_ENGINE)
         )
+
+    def _converted(self, good: pl.DataFrame) -> pl.DataFrame:
+        columns = ["__file", "__row"]
+        converted = [pl.lit(value=False)]
+        for name in self._conversions():
+            if f"{CONVERTED}{name}" in good.columns:
+                columns += [name, f"{CONVERTED}{name}"]
+                converted.append(pl.col(f"{CONVERTED}{name}").is_not_null())
+        return good.select(columns).filter(pl.any_horizontal(converted))
 
     def _lacking(self, good: pl.DataFrame) -> dict[str, int]:
         if not self._identity.lacking:

@@ -13,6 +13,7 @@ from backfill.checks.fields import check, cross_rules, required_rule, warned
 from backfill.checks.rules import RULES, rule_named, rules_of
 from backfill.config import Rules
 from backfill.config.types import ContactId
+from backfill.core.errors import ConfigError
 from backfill.destinations import DESTINATIONS, Destination, Field, Kind
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -197,11 +198,23 @@ def test_phone_levels_and_regions_come_from_the_rules():
     assert judge(PRISTO, "contact.phone", "+12005550123", phone="possible")[1] == []
     assert judge(PRISTO, "contact.phone", "+12005550123", phone="valid")[1] == ["valid"]
     assert judge(PRISTO, "contact.phone", "+4407700900123", phone="possible")[1] == ["rewritten"]
-    assert judge(PRISTO, "contact.phone", "07700 900123", phone_region="GB") == (
-        "+447700900123",
-        [],
-    )
-    assert judge(PRISTO, "contact.phone", 7700900123, phone_region="GB") == ("+447700900123", [])
+    number = "+442079460018"
+    assert judge(PRISTO, "contact.phone", "020 7946 0018", phone_region="GB") == (number, [])
+    assert judge(PRISTO, "contact.phone", 2079460018, phone_region="GB") == (number, [])
+    assert judge(EVENTS, "target.value", "020 7946 0018", phone_region="GB") == (number, [])
+    with pytest.raises(ConfigError, match="XX"):
+        judge(PRISTO, "contact.phone", number, phone_region="XX")
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
+@pytest.mark.parametrize(
+    ("destination", "name"), [(PRISTO, "contact.phone"), (EVENTS, "target.value")]
+)
+@pytest.mark.parametrize("number", [2079460018.0, 972540000188.0, 540000188.5, 9.7e11])
+def test_a_column_of_floats_holds_no_phone_whatever_its_value(dtype, destination, name, number):
+    for region in (None, "GB", "IL"):
+        assert judge(destination, name, number, dtype, phone_region=region)[1] == ["float"]
+    assert judge(destination, name, None, dtype) == (None, [])
 
 
 def test_times_follow_the_zone_and_the_present_moment():

@@ -129,7 +129,12 @@ def test_no_calling_code_is_the_beginning_of_another():
 
 def test_the_patterns_know_no_digits_but_ascii_and_stand_for_every_code():
     patterns = world()
-    for pattern in (patterns.possible, patterns.typed, patterns.general, patterns.prefixes.viable):
+    for pattern in (
+        patterns.possible,
+        patterns.validity.typed,
+        patterns.validity.general,
+        patterns.prefixes.viable,
+    ):
         assert "\\d" not in pattern
     assert region("GB").code == 44
     assert region("KZ").code == 7

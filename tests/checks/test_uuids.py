@@ -16,7 +16,7 @@ SPACE = uuid.UUID("00000000-0000-4000-8000-00000000beef")
 
 
 def judged(ids: list[str], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
-    steps = check_uuid(namespace)
+    steps = check_uuid(namespace, pl.String())
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
     checked = Checked.from_steps(pl.col("raw"), whole)
     broken = pl.any_horizontal(pl.lit(value=False), *(expr for _, expr in checked.broken))
@@ -62,3 +62,35 @@ def test_the_name_keeps_its_case_and_loses_the_space_around_it():
 
 def test_missing_stays_missing_and_gets_no_name():
     assert judged(["", "  "], SPACE) == [(None, False), (None, False)]
+
+
+@pytest.mark.parametrize("written", ["123.0", "123.00", "1.23457E+11", "1,23457E+11", "9e+05"])
+def test_what_a_frame_or_a_spreadsheet_made_of_a_number_names_no_contact(written):
+    assert judged([written], SPACE)[0][1]
+    assert judged([written], None)[0][1]
+
+
+@pytest.mark.parametrize("written", ["1.23", "1.2.0", "12e5", "00123", "v1.0", "a1.0", "5E10"])
+def test_other_ids_with_a_point_or_an_e_are_names_like_any(written):
+    assert judged([written], SPACE) == [(str(uuid.uuid5(SPACE, written)), False)]
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype", "rounded"),
+    [
+        (123.0, pl.Float64, False),
+        (2.0**53, pl.Float64, False),
+        (2.0**53 + 2, pl.Float64, True),
+        (123.5, pl.Float64, True),
+        (2.0**24 + 2, pl.Float32, True),
+        (2.0**24, pl.Float32, False),
+    ],
+)
+def test_a_number_that_a_column_has_rounded_names_no_contact(number, dtype, rounded):
+    steps = check_uuid(SPACE, dtype())
+    text = pl.field("raw").cast(pl.Int64).cast(pl.String)
+    checked = Checked.from_steps(pl.col("raw"), Steps(({"text": text}, *steps.stages), steps.rules))
+    frame = pl.DataFrame({"raw": [number, None]}, schema={"raw": dtype})
+    [(rule, expr)] = checked.broken
+    assert rule == "float"
+    assert frame.select(expr).to_series().to_list() == [rounded, False]

@@ -92,7 +92,8 @@ def test_a_field_from_a_column_of_any_type(tmp_path: Path, name: str, side: str)
         assert holder.get("customFields", {}) == ({"x": text} if text else {})
     phone = {**fields, "contact.phone": f"{side}.x"}
     job = prepare_in(tmp_path, "pristo-events", None, name="p", fields=phone, **sections)
-    wrong = text if text.startswith("|") else "|e164"
+    quantity = text.replace(".", "").isdigit() and "." in text
+    wrong = text if text.startswith("|") else "|float" if quantity else "|e164"
     assert job.reasons == ({1: f"contact.phone{wrong}"} if text else {})
     if text and example:
         assert (shown(job, f"contact.phone{wrong}") or "").startswith(example)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -664,3 +665,147 @@ def test_the_remark_names_the_encoding_that_does_not_fit(tmp_path: Path) -> None
     )
     (remark,) = job.manifest.facts.warnings
     assert remark.startswith("1 row holds bytes that are not windows-1252; `encoding`")
+
+
+# --- conversions ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_conversions_of_phones_are_counted_and_the_first_are_shown(
+    tmp_path: Path, parts: int
+) -> None:
+    phones = ["+442079460010", "(020) 7946 0011", "020 7946 001x", *["020 7946 0012"] * 6]
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"phone": phones, "label": [str(n) for n in range(len(phones))]}),
+        parts=parts,
+        fields=watch_fields(),
+        rules={"phone_region": "GB"},
+    )
+    facts = job.manifest.facts.model_dump(mode="json")
+    assert facts["conversions"] == {
+        "target.value": {
+            "count": 7,
+            "examples": [
+                {"file": "events.parquet", "row": row, "from": phones[row - 1], "to": number}
+                for row, number in [
+                    (2, "+442079460011"),
+                    (4, "+442079460012"),
+                    (5, "+442079460012"),
+                ]
+            ],
+        }
+    }
+
+
+def test_a_contacts_conversion_counts_for_each_of_its_records(tmp_path: Path) -> None:
+    contacts = pl.DataFrame({"id": [an_id(1), an_id(2)], "phone": ["020 7946 0011", None]})
+    job = pristo(
+        tmp_path,
+        pristo_events(user=[an_id(1), an_id(2), an_id(1)]),
+        contacts.with_columns(email=pl.lit("a@example.com")),
+        fields={
+            "contact.id": "events.user",
+            "contact.email": "email",
+            "contact.phone": "phone",
+            "type": "event",
+        },
+        rules={"phone_region": "GB"},
+    )
+    found = job.manifest.facts.conversions["contact.phone"]
+    assert found.count == 2
+    assert [(each.row, each.before, each.after) for each in found.examples] == [
+        (1, "020 7946 0011", "+442079460011"),
+        (3, "020 7946 0011", "+442079460011"),
+    ]
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_the_region_of_a_phone_stands_in_its_row(tmp_path: Path, parts: int) -> None:
+    """In any case and with space around it; where it is none or empty nothing is converted."""
+    rows = [
+        ("020 7946 0011", "GB"),
+        ("020 7946 0011", " gb "),
+        ("202-555-0143", "US"),
+        ("202-555-0143", "United States"),
+        ("202-555-0143", None),
+        ("202-555-0143", "GB"),
+        ("+12025550143", None),
+        ("+12025550143", "GB"),
+    ]
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame(
+            {
+                "phone": [phone for phone, _ in rows],
+                "country": [country for _, country in rows],
+                "label": [str(n) for n in range(len(rows))],
+            }
+        ),
+        parts=parts,
+        fields=watch_fields(),
+        rules={"phone_region": {"column": "country"}},
+    )
+    check_placement(job)
+    assert [body["target"]["value"] for body in job.bodies] == [
+        "+442079460011",
+        "+442079460011",
+        "+12025550143",
+        "+12025550143",
+        "+12025550143",
+    ]
+    assert job.reasons == dict.fromkeys((4, 5, 6), "target.value|e164")
+    assert job.manifest.facts.unused_columns == ()
+
+
+def test_the_region_of_a_contacts_phone_stands_in_its_row(tmp_path: Path) -> None:
+    """Also where the phone that joins the files is the ordering key."""
+    contacts = pl.DataFrame(
+        {"id": ["020 7946 0011", "202 555 0143"], "land": ["Britain", "America"]}
+    )
+    land = "CASE land WHEN 'Britain' THEN 'GB' WHEN 'America' THEN 'US' END"
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"phone": ["202 555 0143", "020 7946 0011"] * 9, "label": list("ab" * 9)}),
+        contacts,
+        parts=4,
+        events={"contact_key": "phone"},
+        contacts={"key": "id"},
+        fields=watch_fields(**{"target.value": "contacts.id"}),
+        rules={"phone_region": {"sql": land, "from": "contacts"}},
+        dedupe={"key": ["target.value", "label"]},
+    )
+    check_placement(job)
+    assert {body["target"]["value"] for body in job.bodies} == {"+442079460011", "+12025550143"}
+    assert job.reasons == {}
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        ({"column": "contry"}, "no column 'contry'.*country"),
+        (
+            {"column": "contacts.country"},
+            "comes from the contacts, and target.value from the events",
+        ),
+        ({"sql": "upper(contry)"}, "names the column 'contry'"),
+    ],
+)
+def test_a_region_that_is_no_column_beside_the_phone_is_a_fault_of_the_configuration(
+    tmp_path: Path, region: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match="phone_region") as raised:
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            pl.DataFrame({"phone": ["1"], "country": ["GB"], "label": ["a"], "id": ["1"]}),
+            pl.DataFrame({"id": ["1"], "country": ["GB"]}),
+            events={"contact_key": "id"},
+            contacts={"key": "id"},
+            fields=watch_fields(),
+            rules={"phone_region": region},
+        )
+    assert re.search(words, str(raised.value), re.DOTALL)

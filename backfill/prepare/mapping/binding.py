@@ -21,7 +21,7 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destinations import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
 from backfill.prepare.mapping.inputs import Input, Side, Table
-from backfill.prepare.sql.expressions import row_expression
+from backfill.prepare.phone_regions import region_of
 from backfill.sources.scan import Source
 
 __all__ = ["Binding", "bind"]
@@ -277,7 +277,11 @@ class _Binder:
                 bound = replace(
                     self._column(name, field, spec.column), table=self._table(name, field, spec)
                 )
-        return replace(bound, optional=name in self.config.rules.drop_invalid)
+        return replace(
+            bound,
+            optional=name in self.config.rules.drop_invalid,
+            region=region_of(bound, self.config, self.columns),
+        )
 
     def _column(self, name: str, field: Field, column: Column) -> Input:
         side = self.columns.resolve(
@@ -287,12 +291,7 @@ class _Binder:
         return Input(name, field, side, pl.col(column.name), dtype)
 
     def _sql(self, name: str, field: Field, spec: Sql) -> Input:
-        schema = self.columns.sides[spec.side].schema
-        raw = row_expression(spec.text, schema, where=f"[fields] {name}")
-        for column in raw.meta.root_names():
-            self.columns.require(spec.side, column, f"[fields] {name}")
-        empty = pl.DataFrame(schema=dict(schema)).lazy()
-        dtype = empty.select(raw.alias("value")).collect_schema()["value"]
+        raw, dtype = self.columns.expression(spec, f"[fields] {name}")
         return Input(name, field, spec.side, raw, dtype)
 
     def _constant(self, name: str, field: Field, value: Scalar) -> Input:

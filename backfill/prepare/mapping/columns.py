@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from backfill.config import Column
+import polars as pl
+
+from backfill.config import Column, Sql
 from backfill.core.errors import ConfigError, SourceError, did_you_mean
 from backfill.prepare.mapping.inputs import Input, Side
+from backfill.prepare.sql.expressions import row_expression
 from backfill.sources.scan import FileColumns, Source
 
 __all__ = ["Columns"]
@@ -62,6 +65,15 @@ class Columns:
             where=where,
             hint=next(filter(None, hints), did_you_mean(column.name, known)),
         )
+
+    def expression(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
+        """An SQL expression over one side's columns, and the type of its values."""
+        schema = self.sides[spec.side].schema
+        raw = row_expression(spec.text, schema, where=where)
+        for column in raw.meta.root_names():
+            self.require(spec.side, column, where)
+        empty = pl.DataFrame(schema=dict(schema)).lazy()
+        return raw, empty.select(raw.alias("value")).collect_schema()["value"]
 
     def unused(self, inputs: Iterable[Input], keys: Mapping[Side, str | None]) -> Iterator[str]:
         """Columns that feed no input and are no join key, as `events.x` and `contacts.y`."""

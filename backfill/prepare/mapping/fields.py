@@ -8,6 +8,7 @@ bad: words are written for bad rows alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,9 +25,21 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Table
 from backfill.sources.schemas import MIXED
 
-__all__ = ["MALFORMED", "FieldMapping", "Join", "Rule", "SideMapping", "mapping_of", "reasons"]
+__all__ = [
+    "CONVERTED",
+    "MALFORMED",
+    "FieldMapping",
+    "Join",
+    "Rule",
+    "SideMapping",
+    "mapping_of",
+    "reasons",
+]
 
 MALFORMED = "row|malformed"
+
+CONVERTED = "__from:"
+"""Before a field's name: the column of what its value was read from."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +60,19 @@ class SideMapping:
 
     `inputs` are named raw values (needed once each, read by everything after), `values` the
     canonical columns named by their fields, `breaks` Boolean columns, one for each rule.
+    `conversions` are, by field, texts that were read as another value, null where none was.
     """
 
     inputs: tuple[pl.Expr, ...]
     values: tuple[pl.Expr, ...]
     breaks: tuple[pl.Expr, ...]
     rules: tuple[Rule, ...]
+    conversions: MappingOf[str, pl.Expr]
 
     def apply(self, rows: pl.LazyFrame, keep: Sequence[str | pl.Expr]) -> pl.LazyFrame:
         """Canonical columns and Boolean columns of rows, beside the columns of `keep`."""
-        return rows.with_columns(self.inputs).select(*keep, *self.values, *self.breaks)
+        converted = [expr.alias(f"{CONVERTED}{name}") for name, expr in self.conversions.items()]
+        return rows.with_columns(self.inputs).select(*keep, *self.values, *self.breaks, *converted)
 
 
 @dataclass(frozen=True)
@@ -123,7 +139,7 @@ def mapping_of(
 
 def _is_join_key(each: Input, binding: Binding) -> bool:
     """Whether a field's value is the join key itself, as it stands in one of the files."""
-    if each.table is not None or not each.raw.meta.is_column():
+    if each.table is not None or each.region is not None or not each.raw.meta.is_column():
         return False
     name = each.raw.meta.output_name()
     return name == (binding.contact_key if each.side == "events" else binding.contacts_key)
@@ -174,8 +190,11 @@ class _Mapper:
         values: list[pl.Expr] = []
         breaks: list[pl.Expr] = []
         rules: list[Rule] = []
+        conversions: dict[str, pl.Expr] = {}
         for each in inputs:
-            value, broken = self._field(each, named)
+            value, broken, converted = self._field(each, named)
+            if converted is not None:
+                conversions[each.name] = converted
             columns = []
             for rule, expr in broken:
                 column = f"__{letter}{len(rules)}"
@@ -185,12 +204,12 @@ class _Mapper:
             if each.optional and columns:
                 value = pl.when(~pl.any_horizontal(columns)).then(value)
             values.append(value.alias(each.name))
-        return SideMapping(tuple(named), tuple(values), tuple(breaks), tuple(rules))
+        return SideMapping(tuple(named), tuple(values), tuple(breaks), tuple(rules), conversions)
 
     def _field(
         self, each: Input, named: list[pl.Expr] | None
-    ) -> tuple[pl.Expr, list[tuple[str, pl.Expr]]]:
-        """A field's canonical value, and its rules by full name.
+    ) -> tuple[pl.Expr, list[tuple[str, pl.Expr]], pl.Expr | None]:
+        """A field's canonical value, its rules by full name, and what it was converted from.
 
         What is worked out before the check goes to `named` as a column of its own.
         """
@@ -211,6 +230,7 @@ class _Mapper:
             timezone=self.config.events.timezone,
             now=self.now,
             time_format=self.config.events.time_format,
+            region=each.region,
         )
         if named is not None:
             named.append(checked.packed.alias(f"__in:{each.name}"))
@@ -218,7 +238,7 @@ class _Mapper:
         broken += [(f"{each.name}|{rule}", expr) for rule, expr in checked.broken]
         if each.field.required:
             broken.append(required_rule(each.name, checked.value, [rule for _, rule in broken]))
-        return checked.value, broken
+        return checked.value, broken, checked.converted
 
 
 def _looked_up(text: pl.Expr, table: Table) -> tuple[pl.Expr, pl.Expr | None]:

@@ -30,7 +30,8 @@ class Input:
 
     `raw` is an expression over the own columns of `side`, whose type is `dtype`; for a constant
     `side` is None and `constant` its canonical text. `optional` values that break a rule are
-    left out instead of rejecting the record.
+    left out instead of rejecting the record. `region` is, for a phone, the ISO code of the country
+    that other columns of the row name.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Input:
     table: Table | None = None
     constant: str | None = None
     optional: bool = False
+    region: pl.Expr | None = None
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -51,4 +53,7 @@ class Input:
         return tuple(self.name.split("."))
 
     def columns(self) -> set[str]:
-        return set(self.raw.meta.root_names()) if self.side else set()
+        if self.side is None:
+            return set()
+        read = [self.raw] if self.region is None else [self.raw, self.region]
+        return {name for each in read for name in each.meta.root_names()}

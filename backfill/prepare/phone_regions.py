@@ -1,0 +1,43 @@
+"""The country in which each row's phone is dialled, where `phone_region` names a column."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backfill.checks.checked import trimmed
+from backfill.checks.text import as_text
+from backfill.config import Column, Config, Sql
+from backfill.core.errors import ConfigError
+from backfill.destinations import Kind
+from backfill.prepare.mapping.columns import Columns
+from backfill.prepare.mapping.inputs import Input
+
+__all__ = ["region_of"]
+
+_WHERE = "[rules] phone_region"
+
+
+def region_of(phone: Input, config: Config, columns: Columns) -> pl.Expr | None:
+    """ISO 3166 codes in capitals over the rows of the phone's side, null where the cell is empty.
+
+    None for other fields, for constants, and where one region or none holds for all rows. Raises
+    ConfigError where the phone's side has no such column.
+    """
+    spec = config.rules.phone_region
+    if phone.field.kind not in (Kind.PHONE, Kind.TARGET) or phone.side is None:
+        return None
+    if not isinstance(spec, Column | Sql):
+        return None
+    if spec.side not in (None, phone.side):
+        raise ConfigError(
+            f"the country comes from the {spec.side}, and {phone.name} from the {phone.side}",
+            where=_WHERE,
+            hint=f"Name a column of the {phone.side}.",
+        )
+    if isinstance(spec, Sql):
+        raw, dtype = columns.expression(spec, _WHERE)
+    else:
+        columns.require(phone.side, spec.name, _WHERE)
+        raw, dtype = pl.col(spec.name), columns.sides[phone.side].schema[spec.name]
+    text = as_text(raw, dtype, timezone=config.events.timezone).value
+    return trimmed(text).str.to_uppercase()
