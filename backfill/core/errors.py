@@ -8,6 +8,7 @@ with which the command line ends.
 from __future__ import annotations
 
 import difflib
+import json
 import traceback
 from collections.abc import Iterable
 from itertools import takewhile
@@ -21,6 +22,7 @@ __all__ = [
     "JobError",
     "LedgerError",
     "ReadOnlyError",
+    "SeparatorError",
     "SourceError",
     "did_you_mean",
 ]
@@ -58,6 +60,18 @@ class ConfigError(BackfillError):
 
 class SourceError(ConfigError):
     """A source file is missing, empty, not what its ending says, or lacks a column."""
+
+
+class SeparatorError(SourceError):
+    """A CSV's header cannot be read with this separator, but with another one it can."""
+
+    def __init__(self, separator: str, *, where: str) -> None:
+        self.separator = separator
+        super().__init__(
+            f"the header's cells are separated by {json.dumps(separator)}",
+            where=where,
+            hint=f"Write separator = {json.dumps(separator)} beside `files`.",
+        )
 
 
 class JobError(ConfigError):

@@ -20,6 +20,7 @@ from backfill.core.model import Progress
 from backfill.sources.entries import SourceEntry
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.csv_files import CsvFile, survey_csv
+from backfill.sources.formats.csv_grammar import SEPARATORS
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
@@ -30,8 +31,6 @@ from backfill.sources.remote import Copies
 from backfill.sources.schemas import converted, union
 
 __all__ = ["FileColumns", "Source", "open_source"]
-
-_SEPARATORS = (";", "\t", "|", ",")
 
 _INTERNAL: dict[str, pl.DataType] = {
     "__file": pl.UInt32(),
@@ -65,7 +64,8 @@ class FileColumns:
         """
         if self.location.separator is None or len(self.columns) != 1:
             return None
-        return next((each for each in _SEPARATORS if each in self.columns[0]), None)
+        likely = (each.decode() for each in SEPARATORS)
+        return next((each for each in likely if each in self.columns[0]), None)
 
 
 @dataclass(frozen=True)

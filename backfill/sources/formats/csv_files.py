@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from backfill.core.errors import SourceError
+from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.formats.byte_streams import ByteStream, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
 from backfill.sources.locations import Location
@@ -207,6 +207,8 @@ class _Survey:
                 row = self.dialect.read_row(self._text, start, final=self._ended)
             elif self._ended:
                 raise SourceError("the file is empty", where=self._name)
+        if row.cells is None and (other := self.dialect.header_separator(self._text, start)):
+            raise SeparatorError(other.decode(), where=self._name)
         line = self._text[start : row.end].removesuffix(b"\n").removesuffix(b"\r")
         self.columns = self._names(line, row.cells)
         self.dialect = replace(self.dialect, header=line, width=len(self.columns))

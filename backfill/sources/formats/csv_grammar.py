@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from backfill.sources.formats.byte_streams import INVALID, mark_invalid
 
-__all__ = ["Dialect", "Repaired", "Row"]
+__all__ = ["SEPARATORS", "Dialect", "Repaired", "Row"]
+
+SEPARATORS = (b";", b"\t", b"|", b",")
+"""What programs write between cells, in the order in which it is looked for."""
 
 _LF = 0x0A
 _CR = 0x0D
@@ -191,6 +194,16 @@ class Dialect:
         ):
             return Row(end, None)
         return Row(end, tuple(cells))
+
+    def header_separator(self, text: bytes, start: int) -> bytes | None:
+        """The separator with which the line at `start` is a header of several cells, all of them
+        sound, where with this one it is none.
+        """
+        for each in SEPARATORS:
+            row = replace(self, separator=each).read_row(text, start, final=True)
+            if row is not None and row.cells is not None and len(row.cells) > 1:
+                return each
+        return None
 
     def repair(self, text: bytes, *, final: bool) -> Repaired:
         """Rewrite what is irregular in `text`, from a row's beginning on.

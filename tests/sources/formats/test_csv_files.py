@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.core.errors import SourceError
+from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.formats.csv_files import CsvFile, survey_csv
 from backfill.sources.locations import Location
 
@@ -177,10 +178,24 @@ def test_a_column_without_a_name_is_called_after_its_place(tmp_path):
     assert file.columns == ("column_1", "a", "column_3")
 
 
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_quoted_header_with_another_separator_is_named(tmp_path, separator, end):
+    content = f'"Id"{separator}"Last, first"{separator}"Na""me"{end}"1"{separator}"2"{separator}"3"'
+    with pytest.raises(SeparatorError) as raised:
+        read(content.encode(), tmp_path)
+    assert raised.value.separator == separator
+    assert f"separator = {json.dumps(separator)}" in str(raised.value)
+    file, rows = read(content.encode(), tmp_path, separator=separator)
+    assert file.columns == ("Id", "Last, first", 'Na"me')
+    assert rows == [(None, "1", "2", "3")]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty"),
+        (b'"a"x;"b"\n', "no header"),
         (b"\n\r\n", "empty"),
         (b"a,b,a\n1,2,3\n", "two columns are named 'a'"),
         (b'"a,b\n1,2\n', "no header"),
