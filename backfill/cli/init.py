@@ -30,7 +30,25 @@ __all__ = ["init"]
     type=click.Path(path_type=Path),
     help="The configuration.  [default: EVENTS without its ending, plus .toml, in this directory]",
 )
-def init(events: str, contacts: str | None, destination_name: str, output: Path | None) -> None:
+@click.option(
+    "--separator",
+    metavar="S",
+    help='What stands between the cells of a CSV: ";", "|", "tab".  [default: as in the header]',
+)
+@click.option(
+    "--encoding",
+    metavar="E",
+    help='How text files are encoded, such as "windows-1255".  [default: UTF-8 or UTF-16]',
+)
+def init(
+    events: str,
+    *,
+    contacts: str | None,
+    destination_name: str,
+    output: Path | None,
+    separator: str | None,
+    encoding: str | None,
+) -> None:
     """Look at the files and write a commented configuration.
 
     EVENTS is a file, a glob in quotes, a directory or an address. Columns are matched to the
@@ -46,6 +64,8 @@ def init(events: str, contacts: str | None, destination_name: str, output: Path 
         contacts=contacts,
         destination_name=destination_name,
         target=target,
+        separator=separator,
+        encoding=encoding,
     )
     save_config(draft, target)
     print_draft(draft, target)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from backfill.core.terminal import printable
+from backfill.core.terminal import printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
 
@@ -24,6 +24,10 @@ def print_draft(draft: Draft, target: Path) -> None:
     for side in (draft.events, draft.contacts):
         if side is not None:
             click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
+            if side.sample.unreadable is not None:
+                file, row, text = side.sample.unreadable
+                shown = f"cannot be read: {file} row {row:,}: {text}"
+                click.secho(f"    {shorten(printable(shown), 74)}", fg="yellow")
     found = [
         (each.field.name, _source(each.column, table=bool(each.table)))
         for each in proposal.matches
@@ -31,7 +35,9 @@ def print_draft(draft: Draft, target: Path) -> None:
     ]
     if proposal.join is not None:
         join = proposal.join
-        found.insert(0, ("joined by", f"events.{join.events.name} = contacts.{join.contacts.name}"))
+        by_name = "" if join.found else " (by their names: no sampled id is in both)"
+        columns = f"events.{join.events.name} = contacts.{join.contacts.name}{by_name}"
+        found.insert(0, ("joined by", columns))
     if proposal.time is not None:
         found.append(("time", f"events.{proposal.time.name}"))
     width = max((len(name) for name, _ in found), default=0)

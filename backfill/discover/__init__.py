@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from backfill.config.placeholders import MARK, Question, open_questions
 from backfill.config.types import Files
+from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
@@ -34,11 +37,18 @@ class Draft:
 
 
 def draft_config(
-    events: str, *, destination_name: str, target: Path, contacts: str | None = None
+    events: str,
+    *,
+    destination_name: str,
+    target: Path,
+    contacts: str | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
 ) -> Draft:
     """Look at the files (names relative to the working directory) and draft a configuration that
-    will be the file `target`. Raises ConfigError, also where that is there already, and
-    SourceError for files that cannot be read.
+    will be the file `target`. `separator` and `encoding` are those of text files where they are
+    known. Raises ConfigError, also where the target is there already, and SourceError for files
+    that cannot be read.
     """
     wanted = destination(destination_name)
     if target.exists():
@@ -46,12 +56,15 @@ def draft_config(
     directory = target.parent
     now = datetime.now(UTC)
     here = Path()
-    events_sample = read_sample(Files(files=(events,)), here, "events")
-    contacts_sample = read_sample(Files(files=(contacts,)), here, "contacts") if contacts else None
+    events_sample = read_sample(_files(events, separator, encoding), here, "events")
+    contacts_sample = (
+        read_sample(_files(contacts, separator, encoding), here, "contacts") if contacts else None
+    )
     proposal = propose(
         wanted,
         profile_columns(events_sample.common, "events", now=now),
         profile_columns(contacts_sample.common, "contacts", now=now) if contacts_sample else None,
+        whole=events_sample.complete and contacts_sample is not None and contacts_sample.complete,
     )
     events_side = Sampled(_relative(events, directory), events_sample)
     contacts_side = (
@@ -62,6 +75,19 @@ def draft_config(
     text = write_config(proposal, events_side, contacts_side)
     questions = open_questions(tomllib.loads(text))
     return Draft(text, proposal, events_side, contacts_side, questions)
+
+
+def _files(name: str, separator: str | None, encoding: str | None) -> Files:
+    given: dict[str, str] = {}
+    if separator is not None:
+        given["separator"] = "\t" if separator in ("\\t", "tab") else separator
+    if encoding is not None:
+        given["encoding"] = encoding
+    try:
+        return Files.model_validate({"files": (name,), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(in_words(first), where=f"--{first['loc'][0]}") from None
 
 
 def default_output(events: str) -> Path:

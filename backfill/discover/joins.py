@@ -28,19 +28,24 @@ class Join:
         return self.contacts.filled - len(self.contacts.values)
 
 
-def find_join(events: Sequence[ColumnProfile], contacts: Sequence[ColumnProfile]) -> Join | None:
+def find_join(
+    events: Sequence[ColumnProfile], contacts: Sequence[ColumnProfile], *, whole: bool = False
+) -> Join | None:
     """The pair of columns that most likely join the two sides, by names and common values.
 
     The contacts' column has to tell contacts apart: codes such as a country, which every file
     has, join nothing. Common values alone are enough where there are many; names alone only if
-    both are known spellings, since the samples of two large files may have nothing in common.
+    both are known spellings, since the samples of two large files may have nothing in common;
+    where the samples are `whole`, two columns without a common value join nothing.
     """
     best: tuple[float, Join] | None = None
     for event in events:
         for contact in contacts:
             join = _join(event, contact)
-            score = _score(join) if join is not None else 0.0
-            if join is not None and score > 0 and (best is None or score > best[0]):
+            if join is None or (whole and not join.found):
+                continue
+            score = _score(join)
+            if score > 0 and (best is None or score > best[0]):
                 best = (score, join)
     return best[1] if best else None
 

@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from backfill.destinations import AnyOf, Destination, Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.joins import Join, find_join
-from backfill.discover.spellings import TIMES, closeness, spellings_of
+from backfill.discover.spellings import (
+    EMAILS,
+    JOIN_KEYS,
+    PHONES,
+    TIMES,
+    closeness,
+    spellings_of,
+)
 
 __all__ = ["Match", "Proposal", "propose", "resembles"]
 
 _TABLE = 50  # values that a table is offered for
+_MANY = 20  # rows that are hardly all of one contact
+_ADDRESSES = (Kind.PHONE, Kind.EMAIL, Kind.TARGET)
 _LIKELY, _SURE = 0.5, 0.8  # shares of values that pass a field's rules
 
 
@@ -56,11 +65,15 @@ def propose(
     destination: Destination,
     events: Sequence[ColumnProfile],
     contacts: Sequence[ColumnProfile] | None = None,
+    *,
+    whole: bool = False,
 ) -> Proposal:
-    """Match the columns of both sides to a destination's fields."""
-    return _Matching(destination, tuple(events), tuple(contacts or ())).proposal(
-        joined=contacts is not None
-    )
+    """Match the columns of both sides to a destination's fields. `whole` says that the samples
+    hold all rows.
+    """
+    join = find_join(events, contacts or (), whole=whole)
+    matching = _Matching(destination, tuple(events), tuple(contacts or ()), join)
+    return matching.proposal(joined=contacts is not None)
 
 
 class _Matching:
@@ -69,11 +82,13 @@ class _Matching:
         destination: Destination,
         events: tuple[ColumnProfile, ...],
         contacts: tuple[ColumnProfile, ...],
+        join: Join | None,
     ) -> None:
         self.destination = destination
         self.events = events
         self.contacts = contacts
-        self.join = find_join(events, contacts)
+        self.join = join
+        self.identity: ColumnProfile | None = None
         self.time = self._time()
         self.taken: set[tuple[str, str]] = set()
         self.namespace = False
@@ -90,6 +105,7 @@ class _Matching:
         for each in identities:
             if identity := self._identity(each):
                 found[each.name] = Match(each, identity)
+                self.identity = identity
                 self._take(identity)
         self._take(self.join.contacts if self.join else None)
         found |= self._best(each for each in wanted if each not in identities)
@@ -169,7 +185,9 @@ class _Matching:
         else:
             other = _highest(
                 self.events,
-                lambda each: 0.0 if _of_event(each) else closeness(each.name, spellings),
+                lambda each: (
+                    0.0 if _of_event(each) or _no_id(each) else closeness(each.name, spellings)
+                ),
             )
         # What is named like an id without being a UUID can become one by name.
         self.namespace = other is not None and other.share(Kind.UUID) < _LIKELY
@@ -195,7 +213,7 @@ class _Matching:
         return found
 
     def _score(self, wanted: Field, column: ColumnProfile) -> float:
-        if not column.filled:
+        if not column.filled or (wanted.kind in _ADDRESSES and self._shared(column)):
             return 0.0
         of_person = wanted.name.startswith(("contact.", "target."))
         if column.side == "contacts" and not of_person:
@@ -205,6 +223,16 @@ class _Matching:
         if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
             return 0.0
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
+
+    def _shared(self, column: ColumnProfile) -> bool:
+        """Whether one value stands in the rows of many people: a phone of the company's own."""
+        if column.distinct != 1:
+            return False
+        if column.side == "contacts":
+            return column.filled > 1
+        if self.identity is not None and self.identity.side == "events":
+            return self.identity.distinct > 1
+        return column.filled >= _MANY
 
     def _asked(self, wanted: Field, found: dict[str, Match]) -> Match:
         """A required field that no column holds as it is: a table to fill in, or a question."""
@@ -232,6 +260,15 @@ class _Matching:
 def _of_event(column: ColumnProfile) -> bool:
     """In events, a bare `id` that never comes back names the event and no contact."""
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
+
+
+def _no_id(column: ColumnProfile) -> bool:
+    """Whether a column's values or its name say that it holds a phone, an email or a time."""
+    named = max(closeness(column.name, each) for each in (PHONES, EMAILS, TIMES))
+    kinds = (Kind.PHONE, Kind.EMAIL, Kind.TIME)
+    return named > closeness(column.name, JOIN_KEYS) or (
+        max(column.share(kind) for kind in kinds) >= _LIKELY and column.epoch < _LIKELY
+    )
 
 
 def _fits(wanted: Field, column: ColumnProfile) -> float:

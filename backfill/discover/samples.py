@@ -15,11 +15,11 @@ from typing import Literal
 import polars as pl
 
 from backfill.config.types import Files
-from backfill.core.errors import SourceError
+from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.locations import Location, locate
-from backfill.sources.scan import open_source
+from backfill.sources.scan import Source, open_source
 
 __all__ = ["Sample", "read_sample"]
 
@@ -28,6 +28,7 @@ _LARGE = 16 << 20  # bytes above which an excerpt is read instead
 _HEAD, _MIDDLE = 8 << 20, 2 << 20  # bytes of an excerpt
 _ROWS = 20_000  # from the beginning of each file
 _SPREAD = 10_000  # from all over the rest
+_SHOWN = 60  # characters of a row that cannot be read
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Sample:
 
     `rows` is the number of rows of all files, or None where they were not read to their ends;
     `separator` what stands between the cells, where their ending does not say it; `encoding` how
-    they are encoded, where that is not simply UTF-8. `partial` are columns that some of the files
-    lack which should have them, so that no field can come from there.
+    they are encoded, where that is not simply UTF-8; `hive` whether directories are columns.
+    `partial` are columns that some of the files lack which should have them, so that no field can
+    come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
+    and text of the first one.
     """
 
     frame: pl.DataFrame
@@ -45,7 +48,10 @@ class Sample:
     rows: int | None
     separator: str | None = None
     encoding: Encoding | None = None
+    hive: bool = False
     partial: tuple[str, ...] = ()
+    malformed: int = 0
+    unreadable: tuple[str, int, str] | None = None
 
     @property
     def common(self) -> pl.DataFrame:
@@ -58,19 +64,21 @@ class Sample:
         return self.rows is not None and self.rows <= _ROWS
 
     def __str__(self) -> str:
-        some = f"{self.frame.height:,}"
+        seen = self.frame.height + self.malformed
         if self.rows is None:
-            return f"a sample of {some} rows"
-        whole = self.rows <= self.frame.height
-        return f"all {some} rows" if whole else f"{some} of {self.rows:,} rows"
+            rows = f"a sample of {seen:,} rows"
+        else:
+            rows = f"all {seen:,} rows" if self.rows <= seen else f"{seen:,} of {self.rows:,} rows"
+        return f"{rows} ({self.malformed:,} cannot be read)" if self.malformed else rows
 
 
 def read_sample(files: Files, directory: Path, what: Literal["events", "contacts"]) -> Sample:
     """Read a sample of some ten thousand rows. Raises SourceError as reading them all would."""
-    locations = locate(files, directory)
+    locations = locate(files.model_copy(update={"hive": True}), directory)
     chosen = _spread(locations)
+    files = files.model_copy(update={"hive": all(each.partitions for each in locations)})
     texts = [each for each in chosen if not each.remote and each.format != "parquet"]
-    encoding = Encoding("utf-16", "utf-16") if any(is_utf16(each) for each in texts) else None
+    encoding = _named_encoding(files, texts)
     with tempfile.TemporaryDirectory(prefix="backfill-") as folder:
         paths = [
             _bounded(each, Path(folder, str(i)), encoding.reading if encoding else files.encoding)
@@ -84,11 +92,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         whole = all(path == each.path for path, each in zip(paths, chosen, strict=True))
         try:
             bounded = files.model_copy(update={"files": tuple(paths)})
-            source = open_source(bounded, directory, what=what)
-            separator = next((each.other_separator for each in source.files), None)
-            if separator is not None:
-                again = bounded.model_copy(update={"separator": separator})
-                source = open_source(again, directory, what=what)
+            source, separator = _opened(bounded, directory, what)
         except SourceError:
             if not whole:
                 # The file itself, read to its end, is what the message has to speak of.
@@ -96,12 +100,46 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
             raise
         step = max(1, source.rows // _SPREAD)
         wanted = (pl.col("__row") <= _ROWS) | (pl.col("__row") % step == 0)
-        rows = source.scan().filter(pl.col("__raw").is_null() & wanted)
-        frame = rows.collect(engine="streaming").sort("__file", "__row").select(source.columns)
+        rows = source.scan().filter(wanted).collect(engine="streaming").sort("__file", "__row")
+        bad = rows.filter(pl.col("__raw").is_not_null())
+        frame = rows.filter(pl.col("__raw").is_null()).select(source.columns)
+        first = bad.select("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN)).head(1).rows()
         partial = tuple(name for name in source.columns if source.lacking(name))
     known = whole and len(chosen) == len(locations)
-    known_rows = source.rows if known else None
-    return Sample(frame, len(locations), known_rows, separator, encoding, partial)
+    return Sample(
+        frame,
+        len(locations),
+        source.rows if known else None,
+        separator,
+        encoding,
+        hive=files.hive,
+        partial=partial,
+        malformed=bad.height,
+        unreadable=next(((chosen[file].name, row, raw) for file, row, raw in first), None),
+    )
+
+
+def _named_encoding(files: Files, texts: Sequence[Location]) -> Encoding | None:
+    """The encoding that the user names, or that a byte order mark does."""
+    if files.encoding != Files.model_fields["encoding"].default:
+        return Encoding(files.encoding, files.encoding) if texts else None
+    return Encoding("utf-16", "utf-16") if any(is_utf16(each) for each in texts) else None
+
+
+def _opened(
+    files: Files, directory: Path, what: Literal["events", "contacts"]
+) -> tuple[Source, str | None]:
+    """The source, and what stands between the cells where the user or the header say it."""
+    try:
+        source = open_source(files, directory, what=what)
+        other = next((each.other_separator for each in source.files), None)
+        if other is None:
+            texts = any(each.location.separator is not None for each in source.files)
+            return source, files.separator if texts else None
+    except SeparatorError as error:
+        other = error.separator
+    again = files.model_copy(update={"separator": other})
+    return open_source(again, directory, what=what), other
 
 
 def _spread(locations: Sequence[Location]) -> list[Location]:
@@ -119,7 +157,9 @@ def _bounded(location: Location, target: Path, encoding: str) -> str:
     if path.stat().st_size <= _LARGE:
         return location.path
     endings = [each for each in path.suffixes[-2:] if each.lower() not in (".gz", ".zst", ".zstd")]
-    excerpt = target.with_suffix(endings[-1].lower() if endings else "")
+    folders = [part for part in path.parent.parts if "=" in part] if location.partitions else []
+    excerpt = target.joinpath(*folders, f"excerpt{endings[-1].lower() if endings else ''}")
+    excerpt.parent.mkdir(parents=True)
     if location.format == "parquet":
         try:
             _excerpt_parquet(path, excerpt)

@@ -10,7 +10,7 @@ import re
 
 from backfill.destinations import Field, Kind
 
-__all__ = ["JOIN_KEYS", "TIMES", "closeness", "spellings_of"]
+__all__ = ["EMAILS", "JOIN_KEYS", "PHONES", "TIMES", "closeness", "spellings_of"]
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -30,8 +30,8 @@ TIMES = _listed(
     started_at recorded_at sent_at received_at inserted_at updated_at zeitpunkt datum fecha
     """
 )
-_EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "email_addr", "eml")
-_PHONES = _listed(
+EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "email_addr", "eml")
+PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
     telephone telephone_number phone_no mobile_no tel_no phone_num mobile_num tel_num cell_no
     telefon telefono handy celular number whatsapp mob ph
@@ -56,9 +56,9 @@ _BY_FIELD: dict[str, tuple[str, ...]] = {
     ),
 }
 _BY_KIND: dict[Kind, tuple[str, ...]] = {
-    Kind.EMAIL: _EMAILS,
-    Kind.PHONE: _PHONES,
-    Kind.TARGET: ("target", "target_value", *_PHONES),
+    Kind.EMAIL: EMAILS,
+    Kind.PHONE: PHONES,
+    Kind.TARGET: ("target", "target_value", *PHONES),
     Kind.LANGUAGE: ("language", "lang", "locale", "language_code", "preferred_language"),
     Kind.EVENT_TYPE: _NAMES,
     Kind.TIME: TIMES,
@@ -67,7 +67,7 @@ _BY_KIND: dict[Kind, tuple[str, ...]] = {
 _ALONE = frozenset(
     _listed(
         """id name type at date time when number user uuid kind event state cust usr corr mob ph
-        eml
+        eml contact customer client member subscriber
         """
     )
 )

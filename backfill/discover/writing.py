@@ -108,7 +108,10 @@ def _files(side: Sampled) -> list[Line]:
     if encoding is not None and encoding.asked:
         lines.append(("encoding", quoted(MARK), str(encoding)))
     elif encoding is not None and not encoding.undecodable:
-        lines.append(("encoding", quoted(encoding.reading), "by the byte order mark"))
+        by_mark = "by the byte order mark" if encoding.reading == "utf-16" else ""
+        lines.append(("encoding", quoted(encoding.reading), by_mark))
+    if side.sample.hive:
+        lines.append(("hive", "true", "directories named key=value are columns"))
     return lines
 
 
@@ -125,6 +128,13 @@ def _remarks(side: Sampled) -> list[str]:
     elif encoding is not None and encoding.undecodable:
         notes += _wrapped(f"{encoding}: such rows are rejected. Is the encoding another one?")
         notes.append('# encoding = "windows-1252"')
+    if side.sample.unreadable is not None:
+        file, row, text = side.sample.unreadable
+        many = side.sample.malformed
+        are = "sampled row cannot" if many == 1 else "sampled rows cannot"
+        notes += _wrapped(
+            f"{many:,} {are} be read, and will be rejected: {file} row {row:,} is {quoted(text)}"
+        )
     if side.sample.partial:
         names = ", ".join(quoted(each) for each in side.sample.partial)
         notes += _wrapped(f"Not mapped, since some of the files lack it: {names}")
@@ -138,6 +148,8 @@ def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> li
     if join is not None:
         place = "contacts" if contacts and contacts.sample.complete else "sampled contacts"
         common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the {place}"
+        if not join.found:
+            common = f"by its name: {common}"
         lines.append(("contact_key", _own(join.events), common))
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))

@@ -94,3 +94,39 @@ def test_help_has_an_example(run):
     code, out, _ = run("init", "--help")
     assert code == 0
     assert "backfill init exports/events.parquet" in out
+
+
+def test_a_separator_and_an_encoding_can_be_named(run, tmp_path):
+    rows = ["מזהה|טלפון|event|at", *(f"{n}|+9725550001{n}|a|2024-01-{n}" for n in range(10, 30))]
+    (tmp_path / "w.csv").write_bytes("\n".join(rows).encode("windows-1255"))
+    options = ("--separator", "|", "--encoding", "windows-1255")
+    code, out, err = run("init", "w.csv", "--destination", "watch-events", *options)
+    assert (code, err) == (0, "")
+    text = (tmp_path / "w.toml").read_text("utf-8")
+    assert 'separator = "|"' in text
+    assert 'encoding  = "windows-1255"' in text
+    assert '"events.טלפון"' in text or '"טלפון"' in text
+    assert "encoding" not in out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--separator", "ab"), "--separator: is one ASCII character"),
+        (("--encoding", "windows"), "--encoding: 'windows' is no encoding"),
+    ],
+)
+def test_a_separator_or_an_encoding_that_is_none_is_explained(run, tmp_path, option, words):
+    code, _, err = run("init", "visits.csv", "--destination", "watch-events", *option)
+    assert code == 2
+    assert words in err
+    assert not list(tmp_path.glob("*.toml"))
+
+
+def test_rows_that_cannot_be_read_are_said(run, tmp_path):
+    (tmp_path / "visits.csv").write_text(EVENTS + "1,2,3,4,5,6,7\n" * 7, encoding="utf-8")
+    code, out, _ = run("init", "visits.csv", "--destination", "pristo-events")
+    assert code == 0
+    assert "looked at all 27 rows (7 cannot be read) of visits.csv" in out
+    assert "cannot be read: visits.csv row 21: 1,2,3,4,5,6,7" in out
+    assert "7 sampled rows cannot be read" in (tmp_path / "visits.toml").read_text("utf-8")

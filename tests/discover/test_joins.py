@@ -67,3 +67,10 @@ def test_uuids_meet_in_either_case():
 def test_empty_sides_join_nothing():
     assert join_of(events().clear(), contacts()) is None
     assert join_of(events(), contacts().clear()) is None
+
+
+def test_whole_samples_without_a_common_id_join_nothing():
+    mine, theirs = events(user_id=["a", "b"] * 20), contacts()
+    sides = profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
+    assert find_join(*sides) is not None
+    assert find_join(*sides, whole=True) is None

@@ -142,3 +142,31 @@ def test_nothing_at_all_leaves_every_required_field_open():
     proposal, fields = proposed("watch-events", pl.DataFrame({"a": [None], "b": [[1]]}))
     assert fields == {"target.value": None, "label": None, "confidence": None}
     assert [each.name for each in proposal.unused] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Contact Phone Number", "Contact Email", "customer_since", "Member Name"]
+)
+def test_what_is_told_of_a_contact_is_not_its_id(name):
+    values = {"Contact Phone Number": PHONES, "Contact Email": EMAILS, "customer_since": TIMES}
+    column = values.get(name, ["Ada", "Grace"] * 20)
+    _, fields = proposed("pristo-events", events(user_id=None, **{name: column}))
+    assert fields["contact.id"] is None
+
+
+@pytest.mark.parametrize("phone", [PHONES[:1] * 40, ["555-0100"] * 40])
+def test_a_phone_that_everybody_shares_is_nobodys(phone):
+    """As a company's own number is, in a column of an export."""
+    for theirs in (None, contacts()):
+        _, fields = proposed("pristo-events", events(phone=phone), theirs)
+        assert fields.get("contact.phone") == ("contacts.mobile" if theirs is not None else None)
+    _, fields = proposed("pristo-events", events(), contacts(mobile=phone))
+    assert "contact.phone" not in fields
+    _, fields = proposed("watch-events", events(phone=phone))
+    assert fields["target.value"] is None
+
+
+def test_a_phone_that_comes_back_with_its_contact_is_the_contacts():
+    mine = events(user_id=IDS[:1] * 40, phone=PHONES[:1] * 40)
+    _, fields = proposed("pristo-events", mine)
+    assert fields["contact.phone"] == "events.phone"

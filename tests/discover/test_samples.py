@@ -42,7 +42,39 @@ def test_malformed_rows_are_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("n,t\n1,a\n1,2,3,4\n2,b\n")
     sample = read(tmp_path, "a.csv")
     assert sample.frame["n"].to_list() == ["1", "2"]
-    assert str(sample) == "2 of 3 rows"
+    assert str(sample) == "all 3 rows (1 cannot be read)"
+    assert sample.unreadable == ("a.csv", 2, "1,2,3,4")
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_the_separator_of_a_quoted_header_is_found(tmp_path, separator):
+    lines = [separator.join(f'"{cell}"' for cell in line) for line in (["Id", "Name"], ["1", "a"])]
+    (tmp_path / "a.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    sample = read(tmp_path, "a.csv")
+    assert sample.separator == separator
+    assert sample.frame.rows() == [("1", "a")]
+
+
+def test_directories_named_key_and_value_are_columns(tmp_path):
+    for day in ("01", "02"):
+        folder = tmp_path / "events" / f"month=2024-{day}"
+        folder.mkdir(parents=True)
+        pl.DataFrame({"n": [1]}).write_parquet(folder / "part.parquet")
+    sample = read(tmp_path, "events")
+    assert sample.hive
+    assert sample.frame.rows() == [(1, "2024-01"), (1, "2024-02")]
+    (tmp_path / "events" / "rest.parquet").write_bytes(
+        (tmp_path / "events" / "month=2024-01" / "part.parquet").read_bytes()
+    )
+    assert not read(tmp_path, "events").hive
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_an_excerpt_keeps_the_columns_of_its_directories(tmp_path):
+    folder = tmp_path / "month=2024-01"
+    folder.mkdir()
+    (folder / "a.csv").write_text("n,t\n" + lines(5_000))
+    assert set(read(tmp_path, "month=2024-01/a.csv").frame["month"]) == {"2024-01"}
 
 
 @pytest.mark.usefixtures("small_limits")
