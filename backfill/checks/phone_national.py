@@ -9,7 +9,7 @@ import polars as pl
 
 from backfill.checks import phone_plans
 from backfill.checks.phone_parsing import is_valid, parsed
-from backfill.prepare.phone_shapes import digits_of, is_national
+from backfill.checks.phone_shapes import digits_of, is_national
 
 __all__ = ["from_national"]
 

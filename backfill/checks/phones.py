@@ -14,7 +14,7 @@ import polars as pl
 from backfill.checks.checked import Stage, Steps, trimmed
 from backfill.checks.phone_national import from_national
 from backfill.checks.phone_parsing import is_possible, is_rewritten, is_valid
-from backfill.prepare.phone_shapes import SHAPES, digits_of, is_international, shape_stages
+from backfill.checks.phone_shapes import SHAPES, digits_of, is_international, shape_stages
 
 __all__ = ["E164", "Level", "check_phone"]
 

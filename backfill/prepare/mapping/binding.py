@@ -21,7 +21,7 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destinations import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
 from backfill.prepare.mapping.inputs import Input, Side, Table
-from backfill.prepare.phone_regions import region_of
+from backfill.prepare.mapping.phone_regions import region_of
 from backfill.sources.scan import Source
 
 __all__ = ["Binding", "bind"]
