@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
 from backfill.jobs.frames import holds_frames, is_frame
 from backfill.progress.progress import DeliveryBar, PlanBar
+from backfill.rehearsal import Rehearsal, rehearse
 
 __all__ = ["Job", "open_job", "plan"]
 
@@ -55,6 +56,32 @@ class Job(jobs_job.Job):
 
         with reading(self.directory):
             return write_report(self, path, format)
+
+    def rehearse(
+        self, *, limit: int | None = None, faults: Sequence[str] = (), keep: bool = False
+    ) -> Rehearsal:
+        """Plan this job's configuration anew and deliver it to a sandbox on this machine.
+
+        Nothing leaves the machine, and this job stays as it is. `limit` is the number of records
+        to send, `faults` are "KIND=SHARE" as `backfill sandbox` takes them; with `keep` the
+        rehearsal's directory stays. Raises what planning and running raise.
+        """
+        if self.config is None:
+            raise self.broken or ConfigError(
+                "this job's configuration is gone, and a rehearsal plans it anew",
+                where=str(self.directory),
+                hint="Open the job by its configuration file.",
+            )
+        with PlanBar() as bar:
+            return rehearse(
+                self.config,
+                name=self.directory,
+                limit=limit,
+                faults=faults,
+                keep=keep,
+                progress=bar,
+                watch=_showing_progress,
+            )
 
     def _repr_html_(self) -> str:
         from backfill.report.html_summary import job_html  # noqa: PLC0415 - only in a notebook
@@ -180,3 +207,12 @@ def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, A
             str(each) if "://" in str(each) else str(Path(each).absolute()) for each in names
         ]
     return {**{name: value for name, value in settings.items() if value is not None}, **section}
+
+
+@contextmanager
+def _showing_progress(
+    job: jobs_job.Job, settings: Settings
+) -> Iterator[tuple[jobs_job.Observer, StopRequest]]:
+    halt = StopRequest()
+    with DeliveryBar(job, settings=settings, halt=halt) as observe:
+        yield observe, halt

@@ -18,6 +18,7 @@ from backfill.cli.init import init
 from backfill.cli.logs import with_logging
 from backfill.cli.plan import plan
 from backfill.cli.records import records
+from backfill.cli.rehearse import rehearse
 from backfill.cli.report import report
 from backfill.cli.run import run
 from backfill.cli.sandbox import sandbox
@@ -67,7 +68,7 @@ def _group() -> None:
 
 
 for _command in (
-    init, plan, run, status, records, retry, resolve, report, sandbox, demo
+    init, plan, rehearse, run, status, records, retry, resolve, report, sandbox, demo
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))

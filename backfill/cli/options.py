@@ -15,6 +15,7 @@ __all__ = [
     "config_argument",
     "config_or_job_argument",
     "delivery_options",
+    "faults_option",
     "job_argument",
     "job_option",
     "quiet",
@@ -77,6 +78,14 @@ as_json = click.option(
     help="Print one JSON object; all else goes to stderr.",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; only what came of it.")
+
+faults_option = click.option(
+    "--fault",
+    "faults",
+    metavar="KIND=SHARE",
+    multiple=True,
+    help="What goes wrong, and how often; may be given again.  [backfill sandbox --fault help]",
+)
 
 _DELIVERY = (
     click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".'),

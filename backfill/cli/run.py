@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ from backfill.cli.options import (
 from backfill.core.model import StopKind
 
 if TYPE_CHECKING:
-    from backfill.deliver import StopRequest
+    from backfill.deliver import Settings, Snapshot, StopRequest
+    from backfill.jobs.job import Job
 
-__all__ = ["run", "stop_on_signals"]
+__all__ = ["run", "showing_progress", "stop_on_signals"]
 
 
 @click.command(
@@ -58,17 +59,14 @@ def run(
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
     from backfill.jobs.credentials import credential_for  # noqa: PLC0415
     from backfill.jobs.opening import find_or_plan  # noqa: PLC0415
-    from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
+    from backfill.progress.progress import PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet, lines=True) as bar:
         found = find_or_plan(config, job, progress=bar)
     settings, credential = found.settings(changes), credential_for(found.destination)
     if not announce(found, settings, ask=not yes):
         context.exit(StopKind.INTERRUPTED.exit_code)
-    with (
-        stop_on_signals() as halt,
-        DeliveryBar(found, settings=settings, halt=halt, quiet=quiet, lines=True) as observe,
-    ):
+    with showing_progress(found, settings, quiet=quiet) as (observe, halt):
         status = found.run(observe=observe, halt=halt, credential=credential, **changes)
     leave(context, status.exit_code)
     if as_json:
@@ -78,6 +76,20 @@ def run(
     if status.stop is not None and as_json:
         click.echo(f"stopped: {status.stop.message}", err=True)
     context.exit(status.exit_code)
+
+
+@contextmanager
+def showing_progress(
+    job: Job, settings: Settings, *, quiet: bool = False
+) -> Iterator[tuple[Callable[[Snapshot], None], StopRequest]]:
+    """Show a bar or a line now and then while a job is delivered, and stop it on a signal."""
+    from backfill.progress.progress import DeliveryBar  # noqa: PLC0415
+
+    with (
+        stop_on_signals() as halt,
+        DeliveryBar(job, settings=settings, halt=halt, quiet=quiet, lines=True) as observe,
+    ):
+        yield observe, halt
 
 
 @contextmanager

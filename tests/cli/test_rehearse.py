@@ -1,0 +1,102 @@
+"""`backfill rehearse` as a person types it, and `job.rehearse()`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+import backfill as library
+from tests.acceptance.program import backfill, start
+from tests.acceptance.sources import pristo_job, watch_job
+
+
+def files_in(place: Path) -> set[str]:
+    return {path.name for path in place.iterdir()}
+
+
+def test_it_delivers_to_a_server_of_its_own_and_leaves_nothing(tmp_path):
+    config = pristo_job(tmp_path, 300)
+    before = files_in(tmp_path)
+    done = backfill("rehearse", config.name, "--json", cwd=tmp_path, expect=[0])
+    assert done.json["records"]["delivered"] == 300
+    assert done.json["seen"]["accepted"] == 300
+    assert (done.json["seen"]["overlaps"], done.json["seen"]["disorder"]) == (0, 0)
+    assert done.json["real_run"] == {"requests": 300, "seconds": 300 / 100_000}
+    assert (done.json["kept"], done.json["next"]) == (None, None)
+    assert files_in(tmp_path) == before
+
+
+def test_no_credential_is_needed_and_no_vendor_is_asked(tmp_path):
+    config = watch_job(tmp_path, 50, delivery='base_url = "https://example.com"')
+    done = backfill(
+        "rehearse", config, cwd=tmp_path, expect=[0], PRELUDE_API_TOKEN="", PRISTO_API_KEY=""
+    )
+    assert "50 records accepted" in done.out
+    assert f"the real run: backfill run {config}" in done.out
+    assert "\nNext:" not in done.out
+
+
+def test_faults_and_a_limit_are_as_asked_for(tmp_path):
+    config = pristo_job(tmp_path, 200)
+    done = backfill(
+        "rehearse", config, "--limit", 40, "--fault", "500-after=100%", "--json",
+        cwd=tmp_path, expect=[5, 7],
+    )  # fmt: skip
+    books = done.json["records"]
+    assert (books["unknown"] + books["pending"], books["delivered"]) == (200, 0)
+    assert done.json["seen"]["faults"]["500-after"] == books["unknown"]
+    wrong = backfill("rehearse", config, "--fault", "no-such=1%", cwd=tmp_path, expect=[2])
+    assert "no-such" in wrong.err
+
+
+def test_a_job_of_the_configuration_is_not_touched(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
+    backfill("rehearse", config, cwd=tmp_path, expect=[0])
+    assert backfill("status", config, "--json", cwd=tmp_path).json["records"] == planned["records"]
+
+
+def test_with_keep_it_can_be_looked_at(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    kept = backfill("rehearse", config, "--keep", "--json", cwd=tmp_path, expect=[0]).json["kept"]
+    assert Path(kept).parent == tmp_path
+    assert backfill("status", kept, "--json", cwd=tmp_path).json["records"]["delivered"] == 30
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path):
+    config = pristo_job(tmp_path, 3000)
+    before = files_in(tmp_path)
+    process = start("rehearse", config, "--fault", "slow:0.2=100%", cwd=tmp_path)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "requests/s" in line or "sent" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert files_in(tmp_path) == before
+
+
+def test_a_plan_that_fails_says_so_and_leaves_nothing(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    (tmp_path / "events.parquet").unlink()
+    before = files_in(tmp_path)
+    assert "events.parquet" in backfill("rehearse", config, cwd=tmp_path, expect=[2]).err
+    assert files_in(tmp_path) == before
+
+
+def test_a_notebook_rehearses_its_job(tmp_path):
+    job = library.plan(pristo_job(tmp_path, 30))
+    found = job.rehearse(limit=10)
+    assert (found.status.books.delivered, found.seen["accepted"], found.exit_code) == (10, 10, 8)
+    assert job.status().books.delivered == 0
+
+
+def test_a_job_without_its_configuration_says_what_is_missing(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    job = library.plan(config)
+    config.unlink()
+    with pytest.raises(library.BackfillError, match="configuration is gone"):
+        library.open_job(job.directory).rehearse()
