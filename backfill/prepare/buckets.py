@@ -93,8 +93,9 @@ class BucketWriter:
             "record",
             "body",
         )
+        types = rows.schema  # worked out anew at each use, which thousands of columns would feel
         own = rows.select(
-            flattened(name, rows.schema[name]).alias(f"{OWN}{name}") for name in self.columns
+            flattened(name, types[name]).alias(f"{OWN}{name}") for name in self.columns
         )
         name = f"{number:03d}.parquet"
         out.hstack(own[ready["__at"]]).write_parquet(

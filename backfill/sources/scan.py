@@ -189,11 +189,12 @@ class Source:
 
     def _own(self, file: Opened, partitions: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
         """The own columns of all files, from one that has partitions and may lack others."""
+        found = file.schema  # made anew at each use, which thousands of columns would feel
         for name, dtype in self.schema.items():
             if name in partitions:
                 yield partitions[name].cast(pl.String).alias(name)
-            elif name in file.schema:
-                yield converted(name, file.schema[name], dtype)
+            elif name in found:
+                yield converted(name, found[name], dtype)
             else:
                 yield pl.lit(None, dtype).alias(name)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -233,7 +234,7 @@ class _Survey:
                 where=self._name,
                 hint='`encoding` names it, such as "windows-1255".',
             ) from None
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice is not None:
             raise SourceError(f"two columns are named {twice!r}", where=self._name)
         return tuple(names)

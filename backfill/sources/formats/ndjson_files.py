@@ -77,10 +77,8 @@ class NdjsonFile:
                     frame = frame.with_columns(
                         pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
                     )
-                frame = frame.with_columns(
-                    mixed(pl.when(nested.is_null()).then(name), nested).alias(name)
-                    for name, nested in _nested_in(lines, frame, both).items()
-                )
+                nested = _nested_in(lines, frame, both)
+                frame = frame.with_columns(_mixed(name, nested.get(name)) for name in both)
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
                     _RAW,
@@ -177,9 +175,8 @@ def _shapes(frame: pl.DataFrame, text: bytes) -> dict[str, pl.DataType]:
     """The types of the columns that Polars read from the text."""
     shapes = {values.name: _shape(values) for values in frame}
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    for name, nested in _nested_in(text, frame, texts).items():
-        if frame.select(nested.is_not_null().any()).item():
-            shapes[name] = MIXED
+    nested = _nested_in(text, frame, texts)
+    shapes |= {name: MIXED for name, values in nested.items() if values.count()}
     doubtful = [
         name
         for name, dtype in shapes.items()
@@ -201,24 +198,32 @@ def _shape(values: pl.Series) -> pl.DataType:
     return MIXED if "Struct({})" in repr(values.dtype) else lossless(values)
 
 
-def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Expr]:
+def _mixed(name: str, nested: pl.Series | None) -> pl.Expr:
+    """The MIXED column of the texts in column `name` and the JSON of the values that are nested."""
+    if nested is None:
+        return mixed(pl.col(name), pl.lit(None, pl.String)).alias(name)
+    return mixed(pl.when(pl.lit(nested).is_null()).then(name), pl.lit(nested)).alias(name)
+
+
+def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Series]:
     """The JSON of those values that are lists or objects, of columns that were read as text.
 
-    Only a text that begins like one can be: for all others the lines are not looked at. The JSON
-    is not Polars' own, which has no backslash before a backslash.
+    Only a text that begins like one can be: for all others the lines are not looked at, and their
+    columns have no entry. The JSON is not Polars' own, which has no backslash before a backslash.
     """
-    alike = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
-    likely = [name for name in names if alike[name].item()]
-    nested = {name: pl.lit(None, pl.String) for name in names}
-    if likely:
-        objects = _objects(text)
-        for name in likely:
-            found = [
+    begins = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
+    likely = [name for name, found in begins.row(0, named=True).items() if found] if names else []
+    objects = _objects(text) if likely else []
+    return {
+        name: pl.Series(
+            [
                 json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else None
                 for value in (each.get(name) for each in objects)
-            ]
-            nested[name] = pl.lit(pl.Series(found, dtype=pl.String))
-    return nested
+            ],
+            dtype=pl.String,
+        )
+        for name in likely
+    }
 
 
 def _objects(text: bytes) -> list[dict[str, Any]]:
