@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import datetime
@@ -15,7 +16,7 @@ from backfill.checks.fields import check
 from backfill.checks.text import as_text
 from backfill.config import Rules
 from backfill.destinations import Field, Kind
-from backfill.discover.dates import Written, written_form
+from backfill.discover.dates import Written, looks_dated, written_form
 
 __all__ = ["ColumnProfile", "Side", "profile_columns"]
 
@@ -29,6 +30,8 @@ _EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
 _DECIMAL = "^[0-9]+[.][0-9]+$"
 _OURS = frozenset({"__file", "__row", "__raw"})
+_AT_ONCE = 100_000  # values that are looked at in one query
+_UNMEASURED: Mapping[str, int] = defaultdict(int)
 
 
 @dataclass(frozen=True)
@@ -88,51 +91,81 @@ class ColumnProfile:
 
 def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[ColumnProfile, ...]:
     """Look at each column of a sample but those that are ours."""
-    names = [name for name in frame.columns if name and name not in _OURS]
-    columns = [frame.lazy().select(pl.col(name).alias("value")) for name in names]
-    dtypes = [frame.schema[name] for name in names]
-    queries = [
-        query
-        for column, dtype in zip(columns, dtypes, strict=True)
-        for query in (column.select(_measures(dtype, now)), _counted(column, dtype))
-    ]
-    found = pl.collect_all(queries)
-    return tuple(
-        _look(name, side, dtype, measures.row(0, named=True), counts)
-        for name, dtype, measures, counts in zip(
-            names, dtypes, found[::2], found[1::2], strict=True
-        )
+    columns = [each for each in frame.get_columns() if each.name and each.name not in _OURS]
+    found: dict[str, ColumnProfile] = {}
+    for alike in _batches(columns):
+        found |= _look_alike(alike, side, now)
+    return tuple(found[each.name] for each in columns)
+
+
+def _batches(columns: list[pl.Series]) -> Iterator[list[pl.Series]]:
+    """Columns of one type, some at a time.
+
+    One query looks at all of a batch. A query for each column would take as long for one value as
+    for a thousand; one for all of them would hold a table for each rule over the whole sample.
+    """
+    types: dict[pl.DataType, list[pl.Series]] = {}
+    for each in columns:
+        types.setdefault(each.dtype, []).append(each)
+    for alike in types.values():
+        size = max(1, _AT_ONCE // max(1, len(alike[0])))
+        yield from (alike[at : at + size] for at in range(0, len(alike), size))
+
+
+def _look_alike(columns: list[pl.Series], side: Side, now: datetime) -> dict[str, ColumnProfile]:
+    dtype, height = columns[0].dtype, len(columns[0])
+    stacked = (
+        pl.concat([each.alias("value") for each in columns])
+        .to_frame()
+        .lazy()
+        .with_columns((pl.int_range(pl.len()) // max(1, height)).alias("column"))
     )
+    measured = (
+        stacked.select("column", *_measured(dtype, now))
+        .group_by("column")
+        .agg(pl.col("longest").max().fill_null(0), pl.exclude("column", "longest").sum())
+    )
+    measures, counts = pl.collect_all([measured, _counted(stacked, dtype)])
+    rows = {each["column"]: each for each in measures.iter_rows(named=True)}
+    parts = counts.partition_by("column", as_dict=True, include_key=False)
+    nothing = counts.drop("column").clear()
+    return {
+        each.name: _look(
+            each.name, side, dtype, rows.get(number, _UNMEASURED), parts.get((number,), nothing)
+        )
+        for number, each in enumerate(columns)
+    }
 
 
-def _measures(dtype: pl.DataType, now: datetime) -> list[pl.Expr]:
-    """One row: how many values there are, and how many of each kind."""
+def _measured(dtype: pl.DataType, now: datetime) -> list[pl.Expr]:
+    """For each value whether it is there, of which kinds it is, and how long."""
     text = trimmed(_text(dtype))
     return [
-        text.is_not_null().sum().alias("filled"),
-        text.str.len_chars().max().fill_null(0).alias("longest"),
-        *(_passing(kind, dtype, now).sum().alias(kind.value) for kind in _KINDS),
-        text.str.contains(_NUMBER).sum().alias("number"),
-        text.str.contains(_EPOCH).sum().alias("epoch"),
-        (text.str.contains(_NATIONAL) & ~text.str.contains(_DECIMAL)).sum().alias("national"),
-        _unzoned(dtype, now).sum().alias("unzoned"),
+        text.is_not_null().alias("filled"),
+        text.str.len_chars().alias("longest"),
+        *(_passing(kind, dtype, now).alias(kind.value) for kind in _KINDS),
+        text.str.contains(_NUMBER).alias("number"),
+        text.str.contains(_EPOCH).alias("epoch"),
+        (text.str.contains(_NATIONAL) & ~text.str.contains(_DECIMAL)).alias("national"),
+        _unzoned(dtype, now).alias("unzoned"),
+        looks_dated(text).alias("dated"),
     ]
 
 
-def _counted(column: pl.LazyFrame, dtype: pl.DataType) -> pl.LazyFrame:
+def _counted(stacked: pl.LazyFrame, dtype: pl.DataType) -> pl.LazyFrame:
     """The distinct values as they stand and trimmed, with their counts, most frequent first."""
     return (
-        column.select(_text(dtype).alias("value"))
-        .group_by("value")
+        stacked.select("column", _text(dtype).alias("value"))
+        .group_by("column", "value")
         .agg(pl.len().alias("count"))
         .with_columns(trimmed(pl.col("value")).alias("inner"))
         .filter(pl.col("inner").is_not_null())
-        .sort("count", "value", descending=[True, False])
+        .sort("column", "count", "value", descending=[False, True, False])
     )
 
 
 def _look(
-    name: str, side: Side, dtype: pl.DataType, measures: dict[str, int], counts: pl.DataFrame
+    name: str, side: Side, dtype: pl.DataType, measures: Mapping[str, int], counts: pl.DataFrame
 ) -> ColumnProfile:
     filled = measures["filled"]
 
@@ -142,6 +175,7 @@ def _look(
     shares = {kind: share(kind.value) for kind in _KINDS}
     known = shares[Kind.TIME] + share("unzoned")
     textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
+    dated = textual and known < _LIKELY and share("dated") >= _LIKELY
     return ColumnProfile(
         side=side,
         name=name,
@@ -154,7 +188,7 @@ def _look(
         unzoned=share("unzoned"),
         epoch=share("epoch"),
         national=share("national"),
-        written=written_form(counts) if textual and known < _LIKELY else None,
+        written=written_form(counts) if dated else None,
         common=tuple(counts.head(_COMMON).select("value", "count").iter_rows()),
         values=counts["inner"].unique(maintain_order=True),
     )

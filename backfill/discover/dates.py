@@ -13,7 +13,7 @@ import polars as pl
 from backfill.checks.times import read_as
 from backfill.config.time_formats import read_time_format
 
-__all__ = ["Written", "written_form"]
+__all__ = ["Written", "looks_dated", "written_form"]
 
 _LIKELY = 0.5  # the share of a column's values that have to be dates of one form
 
@@ -48,6 +48,11 @@ class Written:
     @property
     def clocked(self) -> bool:
         return any("%M" in each for each in self.formats)
+
+
+def looks_dated(text: pl.Expr) -> pl.Expr:
+    """Whether a text has the shape of a date that `written_form` tries to read."""
+    return text.str.contains("|".join(shape for shape, _ in _SHAPES))
 
 
 def written_form(counts: pl.DataFrame) -> Written | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,13 @@ class FileColumns:
         own = tuple(name for name in names if name not in OURS)
         return cls(file.location, own, not isinstance(file, NdjsonFile))
 
+    def __contains__(self, column: str) -> bool:
+        return column in self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.columns)
+
     @property
     def other_separator(self) -> str | None:
         """What seems to stand between the cells, where the one that was set makes one cell of
@@ -83,10 +91,10 @@ class Source:
     _paths: tuple[str, ...]
     _copies: Copies  # of remote files; they go with the source
 
-    @property
-    def files(self) -> list[FileColumns]:
+    @cached_property
+    def files(self) -> tuple[FileColumns, ...]:
         """The columns of each file."""
-        return [FileColumns.from_file(file) for file in self._files]
+        return tuple(FileColumns.from_file(file) for file in self._files)
 
     def lacking(self, column: str) -> list[FileColumns]:
         """The files that should have a column and do not.
@@ -94,10 +102,8 @@ class Source:
         A line of NDJSON says what it has, so a file of such lines need not have what another
         file of the source has.
         """
-        files = self.files
-        if column in self.columns:
-            files = [each for each in files if each.headed]
-        return [each for each in files if column not in each.columns]
+        known = column in self.schema
+        return [each for each in self.files if column not in each and (each.headed or not known)]
 
     def scan(self) -> pl.LazyFrame:
         """`__file`, `__row`, `__raw`, then the own columns.
@@ -189,12 +195,11 @@ class Source:
 
     def _own(self, file: Opened, partitions: Mapping[str, pl.Expr]) -> Iterator[pl.Expr]:
         """The own columns of all files, from one that has partitions and may lack others."""
-        found = file.schema  # made anew at each use, which thousands of columns would feel
         for name, dtype in self.schema.items():
             if name in partitions:
                 yield partitions[name].cast(pl.String).alias(name)
-            elif name in found:
-                yield converted(name, found[name], dtype)
+            elif name in file.schema:
+                yield converted(name, file.schema[name], dtype)
             else:
                 yield pl.lit(None, dtype).alias(name)
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import polars as pl
 
@@ -55,7 +56,7 @@ class CsvFile:
     size: int
     sha256: str
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         return dict.fromkeys(self.columns, pl.String())
 

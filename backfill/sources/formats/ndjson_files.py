@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -50,7 +51,7 @@ class NdjsonFile:
     size: int
     sha256: str
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns and their types."""
         return {name: widened(dtype) for name, dtype in self.met_by.items()}
