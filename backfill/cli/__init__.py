@@ -15,7 +15,7 @@ import click
 from backfill.cli.demo import demo
 from backfill.cli.failures import Guarded, print_error, wants_colour
 from backfill.cli.init import init
-from backfill.cli.logs import with_logging
+from backfill.cli.logs import show_warnings, with_logging
 from backfill.cli.plan import plan
 from backfill.cli.records import records
 from backfill.cli.rehearse import rehearse
@@ -60,11 +60,13 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 @click.group(cls=Guarded, epilog=_EPILOG, context_settings={**_HELP, "max_content_width": 96})
 @click.version_option(VERSION, prog_name="backfill")
-def _group() -> None:
+@click.pass_context
+def _group(context: click.Context) -> None:
     """Deliver a company's history to Prelude Watch and Pristo.
 
     Every row of the input is at any moment in exactly one known state, and the books balance.
     """
+    show_warnings(context)
 
 
 for _command in (

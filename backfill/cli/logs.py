@@ -18,7 +18,7 @@ import click
 
 from backfill.core.errors import ConfigError
 
-__all__ = ["JsonLines", "is_verbose", "with_logging"]
+__all__ = ["JsonLines", "is_verbose", "show_warnings", "with_logging"]
 
 _VERBOSE = "backfill.verbose"
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -55,6 +55,13 @@ class _AroundBars(logging.StreamHandler[Any]):
 def is_verbose(context: click.Context) -> bool:
     """Whether `--verbose` was given to the command that runs."""
     return bool(context.meta.get(_VERBOSE))
+
+
+def show_warnings(context: click.Context) -> None:
+    """Write what is warned of to standard error until the command has ended."""
+    handler = _AroundBars(sys.stderr)
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    _add(context, handler, logging.WARNING)
 
 
 def with_logging(command: click.Command) -> click.Command:
@@ -95,6 +102,7 @@ def _be_verbose(context: click.Context, flag: object) -> None:
     context.meta[_VERBOSE] = True
     handler = _AroundBars(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: record.levelno < logging.WARNING)  # those are shown anyway
     _add(context, handler, logging.DEBUG)
 
 

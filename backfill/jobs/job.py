@@ -60,12 +60,18 @@ class Job:
         config: Config | None = None,
         *,
         broken: ConfigError | None = None,
+        unchanged: bool = False,
     ) -> None:
-        """For `plan_job` and `open_job`; `broken` is why the configuration cannot be read."""
+        """For `plan_job` and `open_job`; `broken` is why the configuration cannot be read.
+
+        `unchanged` says that the source was compared right now, so that the run that follows need
+        not ask a distant server again.
+        """
         self.directory = directory
         self.manifest = manifest
         self.config = config
         self.broken = broken
+        self._unchanged = unchanged
 
     def __repr__(self) -> str:
         return f"<Job {self.directory} to {self.manifest.destination}: {self.manifest.input} rows>"
@@ -196,7 +202,8 @@ class Job:
     async def _run(
         self, observe: Observer, halt: StopRequest, credential: Secret, settings: Settings
     ) -> Status:
-        with self._alone("run", unchanged=True) as ledger:
+        with self._alone("run", unchanged=not self._unchanged) as ledger:
+            self._unchanged = False
             audit(self.directory, self.manifest, ledger)
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()

@@ -74,13 +74,14 @@ def open_job(name: str | Path) -> Job:
 def find_or_plan(
     name: str | Path, job: str | Path | None = None, *, progress: Progress | None = None
 ) -> Job:
-    """Open the job of a configuration, planning it if need be, or a job's directory, to run it.
+    """Open the job of a configuration, planning it if need be, or a job's directory, to run it now.
 
     Raises what `plan_job` does, ChangedError among it, and JobError.
     """
     if job is None and job_directory(name) == Path(name):
         found = open_job(name)
         found.refuse_change()
-        return found
-    config = load_config(name)
-    return plan_job(config, job_directory(name, job), anew=False, progress=progress)
+    else:
+        config = load_config(name)
+        found = plan_job(config, job_directory(name, job), anew=False, progress=progress)
+    return Job(found.directory, found.manifest, found.config, unchanged=True)

@@ -53,26 +53,31 @@ def plan_into(
         _refuse_orphan(directory)
         return _prepare(directory, config, progress)
     manifest = Manifest.read(directory)
-    if anew and difference(directory, manifest, config) and not _sent(directory):
+    changed = difference(directory, manifest, config)
+    if changed is not None:
+        if not anew or _sent(directory):
+            raise _changed(directory, manifest, changed)
         return _prepare(directory, config, progress)
-    refuse_change(directory, manifest, config)
     return manifest
 
 
 def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
     """Raise ChangedError if the source or the configuration is not what was planned."""
     changed = difference(directory, manifest, config)
-    if changed is None:
-        return
+    if changed is not None:
+        raise _changed(directory, manifest, changed)
+
+
+def _changed(directory: Path, manifest: Manifest, changed: str) -> ChangedError:
     name = manifest.config_file(directory)
     if not _sent(directory):
-        raise ChangedError(
+        return ChangedError(
             f"{changed} since the job was planned",
             where=str(directory),
             hint="Nothing was sent yet, so it can be planned anew: "
             + (f"backfill plan {shlex.quote(str(name))}" if name else "call plan(…) again."),
         )
-    raise ChangedError(
+    return ChangedError(
         f"{changed}, and some of the job was sent already",
         where=str(directory),
         hint="Undo the change, or plan what is new as a job of its own: "

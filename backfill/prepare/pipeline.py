@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,16 +58,17 @@ def prepare(
     first, for when an attempt before this one died. Raises ConfigError (SourceError among them)
     where nothing can be prepared, BackfillError where the books do not balance.
     """
-    events = open_source(
-        config.events, config.directory, what="events", progress=progress, careful=careful
-    )
-    contacts = None
-    if config.contacts is not None:
-        contacts = open_source(
-            config.contacts, config.directory, what="contacts", progress=progress, careful=careful
-        )
-    binding = bind(config, destination, events, contacts, now=now)
     with _workspace(into) as work:
+        opened = partial(
+            open_source,
+            directory=config.directory,
+            progress=progress,
+            careful=careful,
+            copies=work,
+        )
+        events = opened(config.events, what="events")
+        contacts = opened(config.contacts, what="contacts") if config.contacts else None
+        binding = bind(config, destination, events, contacts, now=now)
         passes = Passes(
             config=config,
             binding=binding,

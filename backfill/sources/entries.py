@@ -12,7 +12,8 @@ class SourceEntry(BaseModel):
 
     `path` is an address, or relative to the configuration's directory where that says so.
     `rows` counts the data rows, readable or not. `mtime_ns` and `size` tell cheaply that a
-    file is untouched; where they differ, `sha256` of its bytes decides.
+    file is untouched, and of one behind an address what its server called `etag` and `modified`;
+    where they differ, `sha256` of its bytes decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -23,3 +24,5 @@ class SourceEntry(BaseModel):
     mtime_ns: int | None
     sha256: str
     rows: int
+    etag: str | None = None
+    modified: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from backfill.core.errors import SourceError
 from backfill.sources.entries import SourceEntry
 from backfill.sources.locations import is_remote, locate
 from backfill.sources.reimport import is_ours
-from backfill.sources.remote import fetched
+from backfill.sources.remote import RemoteVersion, UnreachableError, ask, hash_remote
 
 __all__ = ["check_unchanged", "difference_of", "hash_file"]
 
 _CHUNK = 4 << 20
+
+log = logging.getLogger("backfill.sources")
 
 
 def hash_file(path: str | Path, *, name: str, advance: Callable[[int], None] | None = None) -> str:
@@ -37,8 +40,9 @@ def hash_file(path: str | Path, *, name: str, advance: Callable[[int], None] | N
 def check_unchanged(entries: Sequence[SourceEntry], directory: Path) -> SourceEntry | None:
     """Return the first entry whose file is gone or has other content than it had, else None.
 
-    A file of the same size and modification time is taken to be the same; a touched one and
-    one behind an address are read again. Paths are relative to `directory`.
+    A file of the same size and modification time is taken to be the same, one behind an address
+    where its server says that it is; of others the bytes are read again. A server that cannot be
+    reached says nothing of a change, and is warned of. Paths are relative to `directory`.
     """
     return next((entry for entry in entries if not _unchanged(entry, directory)), None)
 
@@ -47,24 +51,29 @@ def difference_of(files: Files, entries: Sequence[SourceEntry], directory: Path)
     """What is no longer as it was when these entries of `files` were read, in words, else None.
 
     A file that has come to a glob or a directory since is a change, too, but for what `records`
-    wrote there: that is no part of the source until somebody says so.
+    wrote there: that is no part of the source until somebody says so. What lies in an object store
+    that cannot be reached is warned of, and no change.
     """
     entry = check_unchanged(entries, directory)
     if entry is not None:
         gone = not is_remote(entry.path) and not (directory / entry.path).exists()
         return f"{entry.name} is gone" if gone else f"the source changed: {entry.name}"
     known = {entry.path for entry in entries}
-    for each in locate(files, directory):
+    try:
+        found = locate(files, directory)
+    except UnreachableError as error:
+        _warn(error)
+        return None
+    for each in found:
         if each.kept not in known and (each.remote or not is_ours(each, each.path)):
             return f"the source changed: {each.name} is new"
     return None
 
 
 def _unchanged(entry: SourceEntry, directory: Path) -> bool:
+    if is_remote(entry.path):
+        return _unchanged_there(entry)
     try:
-        if is_remote(entry.path):
-            with fetched(entry.path, name=entry.name) as path:
-                return hash_file(path, name=entry.name) == entry.sha256
         path = directory / entry.path
         status = path.stat()
         if status.st_size != entry.size:
@@ -74,3 +83,38 @@ def _unchanged(entry: SourceEntry, directory: Path) -> bool:
         return hash_file(path, name=entry.name) == entry.sha256
     except (OSError, SourceError):
         return False
+
+
+def _unchanged_there(entry: SourceEntry) -> bool:
+    try:
+        same = _said_to_be_same(entry, ask(entry.path, name=entry.name))
+        if same is None:
+            return hash_remote(entry.path, name=entry.name) == entry.sha256
+    except UnreachableError as error:
+        _warn(error)
+        return True
+    except SourceError:
+        return False
+    return same
+
+
+def _said_to_be_same(entry: SourceEntry, found: RemoteVersion) -> bool | None:
+    """Whether a file is the one that was read, by what its server says; None where it does not.
+
+    A weak ETag tells that the content means the same, and not that its bytes are.
+    """
+    if found.size and found.size != entry.size:  # 0: some servers say so of every file
+        return False
+    if found.etag and found.etag == entry.etag and not found.etag.startswith("W/"):
+        return True
+    if found.etag == entry.etag and found.modified and found.modified == entry.modified:
+        return True
+    return None
+
+
+def _warn(error: UnreachableError) -> None:
+    log.warning(
+        "%s could not be checked for changes (%s); what was prepared from it is used",
+        error.where,
+        error.message,
+    )

@@ -20,18 +20,22 @@ from backfill.core.errors import SourceError
 from backfill.core.model import Progress
 from backfill.sources.entries import SourceEntry
 from backfill.sources.fingerprints import check_unchanged, hash_file
+from backfill.sources.formats.byte_streams import packed_by
 from backfill.sources.formats.csv_files import CsvFile, survey_csv
 from backfill.sources.formats.csv_grammar import SEPARATORS
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
-from backfill.sources.locations import Location, locate
+from backfill.sources.formats.unsupported_formats import LONGEST_START
+from backfill.sources.locations import Compression, Location, locate
 from backfill.sources.reimport import OURS, is_ours
-from backfill.sources.remote import Copies
+from backfill.sources.remote import Copies, RemoteVersion, fetch
 from backfill.sources.schemas import converted, union
 
 __all__ = ["FileColumns", "Source", "open_source"]
+
+_CONTENT_ENCODINGS: dict[str, Compression] = {"gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 
 _INTERNAL: dict[str, pl.DataType] = {
     "__file": pl.UInt32(),
@@ -89,7 +93,7 @@ class Source:
     rows: int
     _files: tuple[Opened, ...]
     _paths: tuple[str, ...]
-    _copies: Copies  # of remote files; they go with the source
+    _copies: Copies  # of remote files; those in a directory of their own go with the source
 
     @cached_property
     def files(self) -> tuple[FileColumns, ...]:
@@ -211,22 +215,33 @@ def open_source(
     what: Literal["events", "contacts"],
     progress: Progress | None = None,
     careful: bool = False,
+    copies: Path | None = None,
 ) -> Source:
     """Find and survey the files of one section. Relative paths are relative to `directory`.
 
     `careful` has another process try each Parquet file first, as some damage would end this one.
-    Raises SourceError for a file that is missing, empty, broken or not what its ending says.
+    Remote files are copied into the existing directory `copies`; without one into a private
+    directory of the system's, which goes with the source. Raises SourceError for a file that is
+    missing, empty, broken or not what its ending says.
     """
     locations = locate(files, directory)
-    copies = Copies()
-    paths = tuple(
-        copies.fetch(each.path, name=each.name) if each.remote else each.path for each in locations
-    )
+    place = Copies(copies)
+    versions: list[RemoteVersion] = []
+    paths: list[str] = []
+    for number, each in enumerate(locations):
+        if each.remote:
+            copy = place.path(f"{what}-{number}")
+            versions.append(fetch(each.path, copy, name=each.name))
+            paths.append(str(copy))
+        else:
+            versions.append(RemoteVersion())
+            paths.append(each.path)
+    locations = tuple(map(_as_sent, locations, paths, versions))
     opened: list[Opened] = []
     entries: list[SourceEntry] = []
     sizes = [Path(path).stat().st_size for path in paths]
     done = 0
-    for location, path, size in zip(locations, paths, sizes, strict=True):
+    for location, path, size, version in zip(locations, paths, sizes, versions, strict=True):
         advance = _advance(progress, f"reading {what}", done, sum(sizes))
         if careful and location.format == "parquet":
             try_apart(path, name=location.name)
@@ -241,6 +256,8 @@ def open_source(
                 mtime_ns=mtime,
                 sha256=file.sha256,
                 rows=file.rows,
+                etag=version.etag,
+                modified=version.modified,
             )
         )
         done += size
@@ -251,9 +268,28 @@ def open_source(
         schema=schema,
         rows=sum(entry.rows for entry in entries),
         _files=tuple(opened),
-        _paths=paths,
-        _copies=copies,
+        _paths=tuple(paths),
+        _copies=place,
     )
+
+
+def _as_sent(location: Location, path: str, version: RemoteVersion) -> Location:
+    """A remote file as its bytes came: its server may have packed what is named like plain text."""
+    encoding = version.encoding
+    if encoding is None:
+        return location
+    kind = _CONTENT_ENCODINGS.get(encoding)
+    with Path(path).open("rb") as file:
+        packed = packed_by(file.read(LONGEST_START))
+    if kind is not None and packed in (None, location.compression):
+        return location  # packed as its ending says, or not at all whatever the server says
+    if kind is None or kind != packed or location.compression or location.format == "parquet":
+        raise SourceError(
+            f"comes packed by {encoding} (its Content-Encoding), which is not undone here",
+            where=location.name,
+            hint="Download and unpack it, and name the file.",
+        )
+    return replace(location, compression=kind)
 
 
 def _survey(

@@ -3,67 +3,30 @@
 from __future__ import annotations
 
 import gzip
-import threading
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError
-from backfill.sources.fingerprints import check_unchanged
+from backfill.sources.fingerprints import check_unchanged, difference_of
 from backfill.sources.locations import locate
 from backfill.sources.scan import open_source
+from tests.file_server import Server, running_file_server
 
-_WHEN = "Mon, 06 May 2024 07:08:09 GMT"
-
-
-@dataclass
-class Server:
-    """What the server has, and the headers of the requests that it saw."""
-
-    address: str
-    files: dict[str, bytes] = field(default_factory=dict)
-    seen: list[dict[str, str]] = field(default_factory=list)
-
-    def listing(self) -> bytes:
-        """What S3 answers when asked for the objects of a bucket."""
-        objects = "".join(
-            f"<Contents><Key>{name.removeprefix('/bucket/')}</Key><Size>{len(body)}</Size>"
-            '<LastModified>2024-05-06T07:08:09.000Z</LastModified><ETag>"1"</ETag></Contents>'
-            for name, body in self.files.items()
-        )
-        return f"<ListBucketResult><Name>bucket</Name>{objects}</ListBucketResult>".encode()
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.seen.append({name.lower(): value for name, value in self.headers.items()})
-            if "list-type=2" in self.path:
-                body: bytes | None = state.listing()
-            else:
-                body = state.files.get(self.path)
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.send_header("ETag", '"1"')
-            self.send_header("Last-Modified", _WHEN)
-            self.end_headers()
-            self.wfile.write(body or b"")
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state = Server(f"http://127.0.0.1:{http.server_address[1]}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield state
-        http.shutdown()
-        thread.join()
+    with running_file_server() as running:
+        yield running
 
 
 def test_csv_and_parquet_are_read_from_a_server(server, tmp_path, monkeypatch):
@@ -104,14 +67,123 @@ def test_passwords_and_proxies_of_the_environment_are_left_alone(server, tmp_pat
     assert [("authorization" in headers) for headers in server.seen] == [False]
 
 
+def opened(server: Server, directory: Path, name: str = "/e.csv", text: bytes = b"a\n1\n"):
+    """The entries of a file that the server has."""
+    server.files[name] = text
+    return open_source(Files(files=server.address + name), directory, what="events").entries
+
+
 def test_a_change_behind_an_address_is_seen(server, tmp_path):
-    server.files["/e.csv"] = b"a\n1\n"
-    entries = open_source(Files(files=f"{server.address}/e.csv"), tmp_path, what="events").entries
+    entries = opened(server, tmp_path)
     assert check_unchanged(entries, tmp_path) is None
     server.files["/e.csv"] = b"a\n2\n"
     assert check_unchanged(entries, tmp_path) == entries[0]
+    server.files["/e.csv"] = b"a\n1\n2\n"
+    assert check_unchanged(entries, tmp_path) == entries[0]
     del server.files["/e.csv"]
     assert check_unchanged(entries, tmp_path) == entries[0]
+
+
+def test_a_server_that_says_that_a_file_is_the_same_need_not_send_it(server, tmp_path):
+    entries = opened(server, tmp_path)
+    server.sent = 0
+    assert check_unchanged(entries, tmp_path) is None
+    assert (server.asked[-1], server.sent) == ("HEAD /e.csv", 0)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"ETag": ""},  # the time of its last change says it, as for a file of this machine
+        {"ETag": 'W/"1"'},
+        {"Last-Modified": ""},
+    ],
+)
+def test_either_of_what_a_server_may_say_is_enough(server, tmp_path, says):
+    server.says = says
+    entries = opened(server, tmp_path)
+    server.sent = 0
+    assert check_unchanged(entries, tmp_path) is None
+    assert server.sent == 0
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"ETag": "", "Last-Modified": ""},
+        {"ETag": 'W/"1"', "Last-Modified": ""},
+    ],
+)
+def test_where_a_server_says_too_little_the_bytes_decide(server, tmp_path, says):
+    server.says = says
+    entries = opened(server, tmp_path)
+    assert check_unchanged(entries, tmp_path) is None
+    server.files["/e.csv"] = b"a\n2\n"
+    assert check_unchanged(entries, tmp_path) == entries[0]
+
+
+def test_another_etag_of_the_same_bytes_is_no_change(server, tmp_path):
+    entries = opened(server, tmp_path)
+    server.says = {"ETag": '"of another machine"', "Last-Modified": ""}
+    assert check_unchanged(entries, tmp_path) is None
+
+
+def test_a_signed_address_that_only_gives_is_asked_by_getting(server, tmp_path):
+    server.heads = False
+    entries = opened(server, tmp_path)
+    assert check_unchanged(entries, tmp_path) is None
+    server.files["/e.csv"] = b"a\n2\n"
+    assert check_unchanged(entries, tmp_path) == entries[0]
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_a_server_that_does_not_say_is_warned_of_and_no_change(server, tmp_path, status, caplog):
+    entries = opened(server, tmp_path)
+    server.status = status
+    assert check_unchanged(entries, tmp_path) is None
+    (message,) = caplog.messages
+    assert f"{server.address}/e.csv could not be checked" in message
+    assert str(status) in message
+
+
+def test_a_server_that_is_gone_is_warned_of_and_no_change(server, tmp_path, caplog):
+    entries = opened(server, tmp_path)
+    away = entries[0].model_copy(update={"path": "http://127.0.0.1:9/e.csv"})
+    assert check_unchanged([away], tmp_path) is None
+    assert "could not be checked" in caplog.text
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "zstd"])
+def test_what_comes_packed_is_unpacked(server, tmp_path, encoding):
+    pack = zstd.compress if encoding == "zstd" else gzip.compress
+    server.says = {"Content-Encoding": encoding}
+    server.files["/e.csv"] = pack(b"a\n1\n")
+    source = open_source(Files(files=f"{server.address}/e.csv"), tmp_path, what="events")
+    assert source.scan().collect()["a"].to_list() == ["1"]
+    assert check_unchanged(source.entries, tmp_path) is None
+
+
+def test_packed_files_and_plain_ones_are_read_whatever_the_server_calls_them(server, tmp_path):
+    server.says = {"Content-Encoding": "gzip"}
+    server.files = {"/e.csv": b"a\n1\n", "/e.csv.gz": gzip.compress(b"a\n2\n")}
+    files = Files(files=tuple(server.address + path for path in server.files))
+    source = open_source(files, tmp_path, what="events")
+    assert source.scan().collect()["a"].to_list() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "body"),
+    [
+        ("/e.csv", "br", b"\x0b\x02\x80a\n1\n\x03"),
+        ("/e.csv.zst", "gzip", gzip.compress(zstd.compress(b"a\n1\n"))),
+        ("/e.parquet", "gzip", gzip.compress(b"PAR1")),
+    ],
+)
+def test_a_packing_that_is_not_undone_is_named(server, tmp_path, name, encoding, body):
+    server.says = {"Content-Encoding": encoding}
+    server.files[name] = body
+    with pytest.raises(SourceError, match=f"packed by {encoding}.*Content-Encoding"):
+        open_source(Files(files=server.address + name), tmp_path, what="events")
 
 
 def test_what_a_server_does_not_have_is_named(server, tmp_path):
@@ -123,6 +195,20 @@ def test_what_a_server_does_not_have_is_named(server, tmp_path):
 def test_a_server_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SourceError, match="cannot be fetched"):
         open_source(Files(files="http://127.0.0.1:9/e.csv"), tmp_path, what="events")
+
+
+def test_copies_lie_where_they_are_told_to(server, tmp_path, monkeypatch):
+    elsewhere, here = tmp_path / "system", tmp_path / "job"
+    elsewhere.mkdir()
+    here.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    server.files["/e.csv"] = b"a\n1\n"
+    source = open_source(
+        Files(files=f"{server.address}/e.csv"), tmp_path, what="events", copies=here
+    )
+    assert source.scan().collect().height == 1
+    assert list(elsewhere.iterdir()) == []
+    assert len(list(here.iterdir())) == 1
 
 
 def test_copies_are_private_and_go_with_the_source(server, tmp_path, monkeypatch):
@@ -168,6 +254,48 @@ def test_objects_are_read_byte_for_byte(bucket, tmp_path):
         (2, None, "3"),
     ]
     assert check_unchanged(source.entries, tmp_path) is None
+
+
+def test_a_large_object_comes_in_pieces_of_one_version(bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("backfill.sources.remote._PIECE", 5)
+    bucket.files["/bucket/e.csv"] = b"a\n111111\n222222\n"
+    source = open_source(Files(files="s3://bucket/e.csv"), tmp_path, what="events")
+    assert source.scan().collect()["a"].to_list() == ["111111", "222222"]
+    pieces = [each for each in bucket.seen if "range" in each]
+    assert [each["range"] for each in pieces] == [
+        "bytes=0-4", "bytes=5-9", "bytes=10-14", "bytes=15-15",
+    ]  # fmt: skip
+    assert {each["if-match"] for each in pieces} == {source.entries[0].etag}
+
+
+def test_an_object_that_is_the_same_is_not_sent_again(bucket, tmp_path):
+    bucket.files["/bucket/e.csv"] = b"a\n1\n"
+    entries = open_source(Files(files="s3://bucket/e.csv"), tmp_path, what="events").entries
+    bucket.sent = 0
+    assert check_unchanged(entries, tmp_path) is None
+    assert bucket.sent == 0
+    bucket.files["/bucket/e.csv"] = b"a\n2\n"
+    assert check_unchanged(entries, tmp_path) == entries[0]
+    del bucket.files["/bucket/e.csv"]
+    assert check_unchanged(entries, tmp_path) == entries[0]
+
+
+def test_an_object_store_that_does_not_answer_is_warned_of_and_no_change(
+    bucket, tmp_path, caplog, monkeypatch
+):
+    files = Files(files="s3://bucket/*.csv")
+    bucket.files["/bucket/e.csv"] = b"a\n1\n"
+    entries = open_source(files, tmp_path, what="events").entries
+    assert difference_of(files, entries, tmp_path) is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert difference_of(files, entries, tmp_path) is None
+    assert "could not be checked" in caplog.text
+
+
+def test_an_empty_object_is_an_empty_file(bucket, tmp_path):
+    bucket.files["/bucket/e.csv"] = b""
+    with pytest.raises(SourceError, match="the file is empty"):
+        open_source(Files(files="s3://bucket/e.csv"), tmp_path, what="events")
 
 
 @pytest.mark.parametrize(

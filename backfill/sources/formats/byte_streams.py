@@ -29,7 +29,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["INVALID", "ByteStream", "mark_invalid", "open_stream"]
+__all__ = ["INVALID", "ByteStream", "mark_invalid", "open_stream", "packed_by"]
 
 INVALID = b"\xff"
 _BOM = codecs.BOM_UTF8
@@ -213,10 +213,15 @@ def open_stream(
             yield stream
 
 
+def packed_by(start: bytes) -> Compression | None:
+    """What the bytes that begin so are packed by, of what is unpacked here."""
+    return next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
+
+
 def _refuse_other_formats(
     start: bytes, name: str, compression: Compression | None, encoding: str
 ) -> None:
-    packed = next((each for magic, each in _PACKED.items() if start.startswith(magic)), None)
+    packed = packed_by(start)
     if packed is not None and packed == compression:
         return
     refuse_begun(name, start)
