@@ -27,11 +27,11 @@ from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
-from backfill.sources.formats.unsupported_formats import LONGEST_START
 from backfill.sources.locations import Compression, Location, locate
 from backfill.sources.reimport import OURS, is_ours
 from backfill.sources.remote import Copies, RemoteVersion, fetch
 from backfill.sources.schemas import converted, union
+from backfill.sources.unsupported_formats import LONGEST_START
 
 __all__ = ["FileColumns", "Source", "open_source"]
 
