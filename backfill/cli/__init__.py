@@ -6,9 +6,11 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 from __future__ import annotations
 
 import io
+import os
 import shlex
 import signal
 import sys
+from contextlib import suppress
 
 import click
 
@@ -94,6 +96,12 @@ def main() -> None:
         command = shlex.join(["backfill", *sys.argv[1:]])
         click.echo(f"interrupted; resume with: {command}", err=True)
         _tell_script("interrupted", code)
+        # Python would end by the signal, and not with our code, where the interrupt came while
+        # it was making a class from text, as dataclasses do.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
     except click.ClickException as error:
         code = error.exit_code
         error.show()
