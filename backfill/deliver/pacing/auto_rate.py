@@ -10,7 +10,7 @@ are what the first refusal costs.
 **Seek.** Just before a refusal the server's allowance is used up. Of a token bucket with rate R
 and burst B follows: in any time before the refusal at most `R * time + B` requests were accepted,
 and exactly so many since the bucket was last full. It was full at the start, so the first refusal
-gives B for each R (`_Cycle.burst_at`), and every later one that was approached at another speed
+gives B for each R (`Cycle.burst_at`), and every later one that was approached at another speed
 gives R. Whatever the limiter is, what was accepted between two refusals, divided by the time
 between them with the wait, is a rate that it sustains, and it refuses no rate below its own: so
 the limit lies between an estimate and the rate that was refused. A rate between the two is held
@@ -30,9 +30,10 @@ only several on end make the search begin anew.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 from enum import Enum
+
+from backfill.deliver.pacing.cycle import Cycle
 
 __all__ = ["AutoRate"]
 
@@ -44,14 +45,15 @@ _AFTER_FIRST = 0.6  # of the rate that was refused first
 _CLIMB, _PROBE = 0.05, 0.002  # a second: after the first refusal, and while holding
 _AGREE, _CLOSE = 0.015, 0.02  # estimates, and bounds, that differ by less leave nothing to seek
 _REFUSED_SHARE, _WAITED_SHARE = 0.002, 0.01  # what refusals may cost before the rate climbs
-_LEAST_MARGIN, _MOST_MARGIN = 0.003, 0.12
+_LEAST_MARGIN, _HINTED_MARGIN, _MOST_MARGIN = 0.003, 0.02, 0.12
 _PART = 0.35  # where between the bounds to look
 _FEW = 10  # accepted requests that say little
 _LONG_WAIT = 3.0  # seconds of a shut door that tell of a long window
 _SPANS = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 3600.0)  # usual windows
 _USED_TIME, _USED = 0.5, 5  # seconds and requests over which the use of the rate is measured
 _LATE = 0.05  # seconds after the end of a window when it is surely over
-_POINTS = 256  # moments of a cycle that are remembered
+_BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
+_PROVEN = 5.0  # seconds after which a rate that the server named has shown itself
 
 
 class _Phase(Enum):
@@ -59,52 +61,6 @@ class _Phase(Enum):
     CLIMB = "climbing until the second one"
     SEEK = "narrowing down what lies between"
     HOLD = "staying just under what was found"
-
-
-class _Cycle:
-    """What was sent from one opening of the door to the refusal that shut it.
-
-    `points` are moments and how many requests had left before them.
-    """
-
-    def __init__(self, now: float, serial: int) -> None:
-        self.end, self.last = now, serial
-        self.points: list[tuple[float, int]] = [(now, serial)]
-        self._step = 0.02
-
-    @property
-    def seconds(self) -> float:
-        return self.end - self.points[0][0]
-
-    @property
-    def requests(self) -> int:
-        return self.last - self.points[0][1]
-
-    def sent(self, now: float, serial: int) -> None:
-        if now - self.points[-1][0] >= self._step:
-            self.points.append((now, serial))
-            if len(self.points) > _POINTS:
-                del self.points[1:-1:2]
-                self._step *= 2
-
-    def close(self, at: float, serial: int) -> None:
-        """The request after `serial`, which left `at`, is the first one that was refused."""
-        self.end, self.last = max(at, self.points[0][0]), max(serial, self.points[0][1])
-        while len(self.points) > 1 and self.points[-1][1] > serial:
-            self.points.pop()
-
-    def burst_at(self, rate: float) -> float:
-        """The burst that this refusal tells of if `rate` is the limit."""
-        return max((self.last - before) - rate * (self.end - at) for at, before in self.points)
-
-    def within(self, seconds: float) -> float:
-        """Requests that left in the last `seconds` before the refusal, at most `self.seconds`."""
-        begin = self.end - seconds
-        place = bisect_left(self.points, (begin, 0))
-        if place in (0, len(self.points)):
-            return float(self.requests)
-        (t0, n0), (t1, n1) = self.points[place - 1 : place + 1]
-        return self.last - (n0 + (n1 - n0) * (begin - t0) / (t1 - t0))
 
 
 class AutoRate:
@@ -118,11 +74,13 @@ class AutoRate:
         self._phase = _Phase.HOLD if learned else _Phase.START
         self._base = learned or _FIRST
         self._low, self._high = self._base, math.inf  # the limit lies between, as far as is known
+        self._hinted = False  # whether the base is what the server said
+        self._denied = False  # whether it refused what it had said, or anything
         self._margin = _LEAST_MARGIN
         self._burst: float | None = None  # requests that the limiter allows at once, once known
         self._span: float | None = None  # seconds of the limiter's window, where it is a long one
-        self._start: _Cycle | None = None  # the first one, whose bucket was full for sure
-        self._cycle = _Cycle(now, 0)
+        self._start: Cycle | None = None  # the first one, whose bucket was full for sure
+        self._cycle = Cycle(now, 0)
         self._since = now  # when the present base was chosen
         self._serial = 0  # requests sent
         self._shut: float | None = None  # when the door was shut; None while it is open
@@ -162,7 +120,7 @@ class AutoRate:
     def sent(self, now: float) -> int:
         """A request goes out. Returns its number."""
         if not self._serial:  # a quiet period may have come before the first one
-            self._cycle, self._since = _Cycle(now, 0), now
+            self._cycle, self._since = Cycle(now, 0), now
         elif self._shut is None:
             self._cycle.sent(now, self._serial)
         self._serial += 1
@@ -195,7 +153,10 @@ class AutoRate:
             self._shut = sent_at
             self._cycle.close(sent_at, serial - 1)
             self._high = rate
-            if self._phase is _Phase.START:
+            if self._hinted and self._cycle.seconds > _PROVEN:
+                self._hinted, self._denied = False, True
+            elif self._hinted or self._phase is _Phase.START:
+                self._hinted, self._denied = False, True
                 self._phase = _Phase.CLIMB
                 self._start = self._cycle
                 self._base = _AFTER_FIRST * rate
@@ -208,6 +169,25 @@ class AutoRate:
         begin = self._cycle.points[0][0]
         ends = (begin + span + _LATE - now for span in _SPANS)
         return min((end for end in ends if _LATE < end < guess), default=guess)
+
+    def hint(self, now: float, rate: float) -> None:
+        """The server says that it allows so many requests a second.
+
+        Believed until the first refusal, and no longer: then it is found out as if nothing had
+        been said.
+        """
+        if self._phase is _Phase.START and self._shut is None and not self._denied:
+            self._phase, self._hinted, self._since = _Phase.HOLD, True, now
+        self._margin = max(self._margin, _HINTED_MARGIN)
+        if self._hinted and abs(rate - (self._found or 0.0)) > _AGREE * rate:
+            self._adopt(rate)
+            self._since = now
+
+    def unhint(self, now: float) -> None:
+        """What the server said turned out to mean something else."""
+        if self._hinted:
+            self._phase, self._hinted, self._since = _Phase.START, False, now
+            self._found = None
 
     def paused(self, until: float, *, asked: bool) -> None:
         """Nothing is sent before `until`, which the server `asked` for in whole seconds, or not."""
@@ -228,10 +208,10 @@ class AutoRate:
             self._narrow(cycle)
         self._paid, self._waited, self._refused = self._refused, now - shut, 0
         self._shut = None
-        self._cycle = _Cycle(now, self._serial - 1)
+        self._cycle = Cycle(now, self._serial - 1)
         self._since = now
 
-    def _narrow(self, cycle: _Cycle) -> None:
+    def _narrow(self, cycle: Cycle) -> None:
         """A refusal while seeking: the limit lies between an estimate and the rate refused."""
         sustained = cycle.requests / (cycle.seconds + self._waited)
         vague = cycle.requests < _FEW or cycle.seconds < max(1.0, self._waited)
@@ -245,7 +225,7 @@ class AutoRate:
         self._low = self._found = max(_FLOOR, found)
         self._seek(cycle.end)
 
-    def _estimate(self, cycle: _Cycle, sustained: float) -> float:
+    def _estimate(self, cycle: Cycle, sustained: float) -> float:
         """The rate at which this refusal tells of the burst that is known of, else of the first."""
         burst, start = self._burst, self._start
         if burst is not None:
@@ -271,7 +251,7 @@ class AutoRate:
         burst = self._start.burst_at(self._low) if self._start else self._low
         return 1.0 + 1.2 * max(burst, 1.0) / (self._base - self._low)
 
-    def _settle(self, found: float, cycle: _Cycle) -> None:
+    def _settle(self, found: float, cycle: Cycle) -> None:
         self._phase = _Phase.HOLD
         if cycle.requests:
             self._burst = max(1.0, cycle.burst_at(found))
@@ -283,9 +263,11 @@ class AutoRate:
 
     def _peace(self) -> float:
         """Seconds of a cycle after which the refusals before it are a small share of all."""
+        if self._hinted:
+            return _BELIEVED
         return max(self._waited / _WAITED_SHARE, self._paid / _REFUSED_SHARE / self._base)
 
-    def _correct(self, cycle: _Cycle) -> None:
+    def _correct(self, cycle: Cycle) -> None:
         """A refusal while holding."""
         if cycle.seconds < self._peace():
             self._margin = min(_MOST_MARGIN, 2 * self._margin)
@@ -309,7 +291,7 @@ class AutoRate:
                 found = cycle.within(self._span) / self._span
         self._adopt(found)
 
-    def _count_window(self, cycle: _Cycle, now: float) -> None:
+    def _count_window(self, cycle: Cycle, now: float) -> None:
         """The door was shut for long: the server counts in windows, and this one was used up."""
         begin = cycle.points[0][0]
         least, most = self._knocked - begin, now - begin

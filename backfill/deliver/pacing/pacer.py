@@ -24,7 +24,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -32,6 +32,7 @@ import anyio
 from backfill.core.model import Flow, Stop, Verdict
 from backfill.deliver.pacing.auto_rate import AutoRate
 from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
 
@@ -87,6 +88,7 @@ class Pacer:
         self._clock = clock
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
+        self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
         self._limiter = (
             RateLimiter(now)
@@ -194,6 +196,23 @@ class Pacer:
         if stop is not None and wait is not None:
             return replace(stop, come_back_at=self.quiet_until)
         return stop
+
+    def listen(self, headers: Mapping[str, str]) -> None:
+        """Take note of what a reply's headers say of the rate limit; their names are lower case.
+
+        A set rate is what the user wants, whatever the server says.
+        """
+        if self._auto is None:
+            return
+        said = read_allowance(headers, self._wall())
+        if said is None:
+            return
+        now = self._clock()
+        hinted = self._hints.listen(now, said)
+        if hinted is not None:
+            self._auto.hint(now, hinted)
+        elif self._hints.useless:
+            self._auto.unhint(now)
 
     def quiet(self, seconds: float) -> None:
         """Grant nothing for so long from now, and call back what was granted and not sent."""

@@ -293,6 +293,8 @@ class _Run:
         if not self._reached and (isinstance(answer.reply, Reply) or answer.reply.reached):
             self._reached = True
             self._committer.set_meta(REACHED, "yes")
+        if isinstance(answer.reply, Reply):
+            self._pacer.listen(answer.reply.headers)
         stop = self._pacer.on_verdict(grant, verdict)
         if self._pacer.quiet_until > self._quiet_until:
             self._quiet_until = self._pacer.quiet_until

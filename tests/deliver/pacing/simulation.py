@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backfill.core.model import Flow, Verdict
@@ -51,6 +52,7 @@ def simulate(
     concurrency: int = 64,
     seed: int = 0,
     trace: bool = False,
+    headers: Callable[[Limiter, float], dict[str, str]] | None = None,
 ) -> Outcome:
     """Send until so many are accepted, or so many seconds have passed.
 
@@ -65,7 +67,7 @@ def simulate(
     )
     ticket = itertools.count()
     arriving: list[tuple[float, int, Grant, float]] = []
-    answers: list[tuple[float, int, Grant, Verdict]] = []
+    answers: list[tuple[float, int, Grant, Verdict, dict[str, str]]] = []
     found = Outcome()
     shut_until = 0.0
     look = 0.0
@@ -76,24 +78,27 @@ def simulate(
         moments += [queue[0][0] for queue in (arriving, answers) if queue]
         now = max(now, min(moments))
         if answers and answers[0][0] <= now:
-            _, _, grant, verdict = heapq.heappop(answers)
+            _, _, grant, verdict, said = heapq.heappop(answers)
             (found.accepted if verdict is _TAKEN else found.refused).append(now)
             if verdict.retry_after is not None:
                 shut_until = max(shut_until, now + verdict.retry_after)
             pacer.on_verdict(grant, verdict)
+            if said:
+                pacer.listen(said)
             look = now
         elif arriving and arriving[0][0] <= now:
             _, _, grant, back = heapq.heappop(arriving)
             wait = limiter.take(now)
+            words = headers(limiter, now) if headers else {}
             if wait:
-                said = float(math.ceil(wait)) if says_when else None
+                after = float(math.ceil(wait)) if says_when else None
                 verdict = Verdict(
-                    Flow.AGAIN, "slow down", http_status=429, retry_after=said, throttled=True
+                    Flow.AGAIN, "slow down", http_status=429, retry_after=after, throttled=True
                 )
-                heapq.heappush(answers, (now + back / 8, next(ticket), grant, verdict))
+                heapq.heappush(answers, (now + back / 8, next(ticket), grant, verdict, words))
             else:
                 done = now + limiter.work(now, back)
-                heapq.heappush(answers, (done, next(ticket), grant, _TAKEN))
+                heapq.heappush(answers, (done, next(ticket), grant, _TAKEN, words))
         else:
             granted = pacer.try_acquire()
             if granted is not None:

@@ -1,0 +1,56 @@
+"""What was sent between two refusals, and what that tells of a limiter. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+__all__ = ["Cycle"]
+
+_POINTS = 256  # moments of a cycle that are remembered
+
+
+class Cycle:
+    """What was sent from one opening of the door to the refusal that shut it.
+
+    `points` are moments and how many requests had left before them.
+    """
+
+    def __init__(self, now: float, serial: int) -> None:
+        self.end, self.last = now, serial
+        self.points: list[tuple[float, int]] = [(now, serial)]
+        self._step = 0.02
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.points[0][0]
+
+    @property
+    def requests(self) -> int:
+        return self.last - self.points[0][1]
+
+    def sent(self, now: float, serial: int) -> None:
+        """A request leaves, and `serial` left before it."""
+        if now - self.points[-1][0] >= self._step:
+            self.points.append((now, serial))
+            if len(self.points) > _POINTS:
+                del self.points[1:-1:2]
+                self._step *= 2
+
+    def close(self, at: float, serial: int) -> None:
+        """The request after `serial`, which left `at`, is the first one that was refused."""
+        self.end, self.last = max(at, self.points[0][0]), max(serial, self.points[0][1])
+        while len(self.points) > 1 and self.points[-1][1] > serial:
+            self.points.pop()
+
+    def burst_at(self, rate: float) -> float:
+        """The burst that this refusal tells of if `rate` is the limit."""
+        return max((self.last - before) - rate * (self.end - at) for at, before in self.points)
+
+    def within(self, seconds: float) -> float:
+        """Requests that left in the last `seconds` before the refusal, at most `self.seconds`."""
+        begin = self.end - seconds
+        place = bisect_left(self.points, (begin, 0))
+        if place == 0:
+            return float(self.requests)
+        (t0, n0), (t1, n1) = [*self.points, (self.end, self.last)][place - 1 : place + 1]
+        return self.last - (n0 + (n1 - n0) * (begin - t0) / max(t1 - t0, 1e-9))

@@ -1,0 +1,41 @@
+"""A refusal of a token bucket tells its burst for each rate; two of them tell the rate."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backfill.deliver.pacing.cycle import Cycle
+from tests.deliver.pacing.limiters import Bucket
+
+
+def until_refused(bucket: Bucket, rate: float, now: float = 0.0) -> Cycle:
+    cycle, number = Cycle(now, 0), 0
+    while not bucket.take(now):
+        cycle.sent(now, number)
+        number += 1
+        now += 1 / rate
+    cycle.close(now, number)
+    return cycle
+
+
+@given(st.integers(5, 200), st.integers(1, 400), st.floats(1.2, 4.0))
+def test_the_burst_of_a_bucket_is_seen_at_its_rate(limit: int, burst: int, over: float) -> None:
+    cycle = until_refused(Bucket(limit, burst), over * limit)
+    assert cycle.burst_at(limit) == pytest.approx(burst, abs=1.0 + 0.02 * cycle.requests)
+
+
+@given(st.floats(0.05, 10.0))
+def test_what_left_lately_is_counted_between_the_points_too(seconds: float) -> None:
+    cycle = until_refused(Bucket(50.0, 1000.0), 100.0)
+    seconds = min(seconds, cycle.seconds)
+    assert cycle.within(seconds) == pytest.approx(100.0 * seconds, abs=3.0)
+
+
+def test_a_cycle_of_days_keeps_few_points() -> None:
+    cycle = Cycle(0.0, 0)
+    for number in range(100_000):
+        cycle.sent(number * 3.0, number)
+    assert len(cycle.points) <= 256
+    assert cycle.points[0] == (0.0, 0)
