@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -116,11 +117,14 @@ def plan(
     events: Any = None,
     contacts: Any = None,
     fields: Mapping[str, Any] | None = None,
-    contact_key: str | None = None,
-    contacts_key: str | None = None,
-    time: str | None = None,
+    contact_key: str | Mapping[str, str] | None = None,
+    contacts_key: str | Mapping[str, str] | None = None,
+    time: str | Mapping[str, str] | None = None,
     timezone: str | None = None,
     time_format: str | Sequence[str] | None = None,
+    where: str | None = None,
+    since: str | date | None = None,
+    until: str | date | None = None,
     rules: Mapping[str, Any] | None = None,
     dedupe: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
@@ -132,8 +136,9 @@ def plan(
     `events` and `contacts` are paths, Polars frames or lazy frames, anything that speaks the
     Arrow or the dataframe interchange (pandas, pyarrow), or mappings such as the sections
     [events] and [contacts]; `fields`, `rules`, `dedupe` and `delivery` are those sections;
-    `contact_key`, `time`, `timezone` and `time_format` belong to the events, and `contacts_key` is
-    the contacts' own column where its name is another one.
+    `contact_key`, `time`, `timezone`, `time_format`, `where`, `since` and `until` belong to the
+    events, and `contacts_key` is the contacts' own column where its name is another one. Keys and
+    the time are columns, or `{"sql": …}`.
 
     Frames are kept in the job's directory, so that a later process can go on without them.
     Without a file the job lies in `DESTINATION.job` in the working directory, unless `job`
@@ -172,6 +177,9 @@ def plan(
             "time": time,
             "timezone": timezone,
             "time_format": time_format,
+            "where": where,
+            "since": since,
+            "until": until,
         }
         sections = {
             "events": _section("events", events, said),

@@ -7,13 +7,14 @@ import inspect
 import json
 import re
 from functools import cache
+from itertools import chain
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from backfill.config import types
+from backfill.config import sections, types
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.destinations import destination
 from backfill.destinations.base import Field, Kind
@@ -116,7 +117,8 @@ def _is_section(annotation: Any) -> bool:
 def _texts() -> dict[tuple[str, str], str]:
     """The text below each key, by class and key."""
     texts = {}
-    for section in ast.parse(inspect.getsource(types)).body:
+    sources = inspect.getsource(sections), inspect.getsource(types)
+    for section in chain.from_iterable(ast.parse(source).body for source in sources):
         if not isinstance(section, ast.ClassDef):
             continue
         for key, below in zip(section.body, section.body[1:], strict=False):

@@ -211,6 +211,27 @@ RULES: tuple[Rule, ...] = (
         " the reverse.",
         "Map the type from the same source as the value.",
     ),
+    Rule(
+        "where",
+        "The row is excluded: the condition under [events] is not true for it, or has no value.",
+        "Nothing is wrong. Change `where` to have it sent.",
+    ),
+    Rule(
+        "since",
+        "The row is excluded: its time is earlier than `since` under [events].",
+        "Nothing is wrong. Change `since` to have it sent.",
+    ),
+    Rule(
+        "until",
+        "The row is excluded: its time is not earlier than `until` under [events].",
+        "Nothing is wrong. Change `until` to have it sent.",
+    ),
+    Rule(
+        "otherwise",
+        "The row is excluded: the value is in no row of the field's table, whose `otherwise` is"
+        ' "exclude".',
+        "Nothing is wrong. Add a row to the table to have it sent.",
+    ),
 )
 """Every rule, in the order in which a reader meets them."""
 
@@ -218,7 +239,7 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def rule_named(broken: str) -> Rule:
-    """The rule behind `field|rule`. Raises KeyError for a name that no check gives."""
+    """The rule behind `field|rule`, or what excluded a row. Raises KeyError for any other name."""
     return _BY_NAME[broken.rpartition("|")[2]]
 
 

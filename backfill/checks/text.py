@@ -83,4 +83,8 @@ def _datetime(raw: pl.Expr, dtype: pl.Datetime, timezone: str | None) -> Text:
         return Text(absent(raw), (("timezone", raw.is_not_null()),))
     moment = placed(known, timezone)
     skipped = known.is_not_null() & moment.is_null()
-    return Text(moment_written(moment) + "Z", (("nonexistent", skipped), range_rule))
+    # A zone can carry the first and the last day out of the calendar.
+    within = in_calendar(moment, pl.Datetime(dtype.time_unit))
+    text = moment_written(pl.when(within).then(moment)) + "Z"
+    range_rule = ("range", _seen(~inside) | _seen(~within))
+    return Text(text, (("nonexistent", skipped), range_rule))

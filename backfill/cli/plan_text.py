@@ -25,6 +25,7 @@ def print_plan(manifest: Manifest, destination: Destination, settings: Settings)
     click.secho(f"\nPlan for {destination.title} at {settings.base_url}", bold=True)
     _print_sources(manifest)
     _print_work(manifest, settings)
+    _print_selection(manifest)
     _print_tables(manifest.facts.tables)
     _print_conversions(manifest)
     _print_broken(manifest)
@@ -90,6 +91,18 @@ def _print_conversions(manifest: Manifest) -> None:
             for each in found.examples
         ]
         _echo(wrapped(parts, indent="    ", separator=", "), dim=True)
+
+
+def _print_selection(manifest: Manifest) -> None:
+    """Which rows are wanted, and how many were left out for which reason."""
+    if not manifest.facts.selection and not manifest.excluded:
+        return
+    _title("Chosen rows")
+    for name, text in manifest.facts.selection.items():
+        shown = printable(text) if name == "where" else _moment(text)
+        _echo(wrapped(f"{name} {shown}".split(), indent="  "))
+    for name, count in manifest.exclusions.items():
+        click.echo(f"  {_count(count, 'row')} excluded by {printable(name)}")
 
 
 def _print_broken(manifest: Manifest) -> None:

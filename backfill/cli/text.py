@@ -22,6 +22,7 @@ __all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
 WIDTH = 80
 
 _COLOURS = {
+    State.EXCLUDED: "bright_black",
     State.REJECTED: "yellow",
     State.DUPLICATE: "cyan",
     State.PENDING: "blue",
@@ -65,6 +66,7 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
     else:
         click.secho("  THE BOOKS DO NOT BALANCE. Please report this.", fg="red", bold=True)
     if reasons:
+        _print_reasons(status.exclusions, "Excluded by:")
         _print_reasons(status.reasons, "Rejected because of:")
         _print_reasons(status.dropped, "Left out of their records:")
     if status.requests.sent:

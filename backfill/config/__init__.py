@@ -18,6 +18,7 @@ from backfill.config.types import (
     Rules,
     Share,
     Sql,
+    with_defaults,
 )
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "Sql",
     "config_from_mapping",
     "load_config",
+    "with_defaults",
 ]

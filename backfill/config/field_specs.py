@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from backfill.core.errors import did_you_mean
 
@@ -17,10 +17,12 @@ __all__ = [
     "Constant",
     "FieldSpec",
     "Lookup",
+    "Otherwise",
     "Scalar",
     "Side",
     "Sql",
     "read_field",
+    "read_key",
     "unquoted",
 ]
 
@@ -28,6 +30,7 @@ _BESIDE = {"column": ("from", "values", "otherwise"), "sql": ("from",), "value":
 _KEYS = (*_BESIDE, "from", "values", "otherwise")
 
 Side = Literal["events", "contacts"]
+Otherwise = Literal["reject", "omit", "keep", "exclude"]
 Scalar = str | bool | int | float | Decimal | datetime | date | time
 
 
@@ -59,12 +62,13 @@ class Lookup:
     """A column's value translated by a table.
 
     A value that is in no row of the table is rejected as `unmapped` ("reject"), leaves the
-    field out ("omit"), is sent as it is ("keep"), or becomes a constant.
+    field out ("omit"), is sent as it is ("keep"), excludes the whole record ("exclude"), or
+    becomes a constant.
     """
 
     column: Column
     values: tuple[tuple[str, Scalar], ...]
-    otherwise: Literal["reject", "omit", "keep"] | Constant = "reject"
+    otherwise: Otherwise | Constant = "reject"
 
 
 FieldSpec = Column | Sql | Constant | Lookup
@@ -123,6 +127,21 @@ def read_field(value: Any) -> FieldSpec:  # noqa: PLR0912 - one branch for each 
     return Lookup(column, rows, _otherwise(value.get("otherwise", "reject")))
 
 
+def read_key(value: Any, side: Side) -> str | Sql:
+    """Read what names a key or the time of a row: a column of `side`, or `{ sql = … }` over it.
+
+    Raises ValueError, in words for the user.
+    """
+    if not isinstance(value, str | dict | Sql):
+        raise ValueError("is a column's name in quotes, or { sql = … }")
+    match read_field(value):
+        case Column(name, found) if found in (None, side):
+            return name
+        case Sql(text, found) if found == side or (isinstance(value, dict) and "from" not in value):
+            return Sql(text, side)
+    raise ValueError(f"is a column of the {side}, or {{ sql = … }} over such columns")
+
+
 def unquoted(name: str, value: Any) -> str | None:
     """What to do where a field's name with a dot was written without quotes.
 
@@ -144,17 +163,13 @@ def unquoted(name: str, value: Any) -> str | None:
     return f'a field\'s name with a dot stands in quotes: "{whole}" = …'
 
 
-def _otherwise(value: Any) -> Literal["reject", "omit", "keep"] | Constant:
+def _otherwise(value: Any) -> Otherwise | Constant:
     match value:
-        case "reject":
-            return "reject"
-        case "omit":
-            return "omit"
-        case "keep":
-            return "keep"
+        case "reject" | "omit" | "keep" | "exclude":
+            return cast(Otherwise, value)
     if isinstance(value, dict) and set(value) == {"value"}:
         return Constant(_scalar(value["value"]))
-    raise ValueError('`otherwise` is "reject", "omit", "keep" or { value = … }')
+    raise ValueError('`otherwise` is "reject", "omit", "keep", "exclude" or { value = … }')
 
 
 def _scalar(value: Any) -> Scalar:

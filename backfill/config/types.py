@@ -11,15 +11,13 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PositiveInt,
@@ -36,7 +34,7 @@ from backfill.config.field_specs import (
     Sql,
     read_field,
 )
-from backfill.config.time_formats import read_time_format
+from backfill.config.sections import Contacts, Events, Files, Section, Texts
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.core.errors import ConfigError
 from backfill.core.urls import check_base_url
@@ -57,126 +55,11 @@ __all__ = [
     "Scalar",
     "Share",
     "Sql",
+    "with_defaults",
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-def _one_or_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str | Path) else value
-
-
-_Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_list)]
-
-
-class Files(_Section):
-    """Which files, and how they are read where their ending does not say it."""
-
-    files: Annotated[_Texts, Field(min_length=1)]
-    """One or a list: files, globs, directories (read at any depth), `http(s)://` and object-store
-    addresses. Relative paths are relative to the configuration."""
-    format: Literal["csv", "tsv", "ndjson", "parquet"] | None = None
-    """What the files are, where their ending does not say it: `.csv` and `.txt` (commas), `.tsv`
-    and `.tab` (tabs), `.ndjson` and `.jsonl`, also with `.gz` or `.zst`; `.parquet` and `.pq`."""
-    separator: str | None = None
-    """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` and `.tab` a
-    tab."""
-    encoding: str = "utf-8"
-    """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
-    null_values: _Texts = ()
-    """Cells of text files that mean "missing", besides the empty one."""
-    hive: bool = False
-    """Whether directories named `key=value` are columns."""
-
-    @field_validator("files", mode="after")
-    @classmethod
-    def _not_empty(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        if any(not each.strip() for each in files):
-            raise ValueError("a file's name is empty")
-        return files
-
-    @field_validator("separator")
-    @classmethod
-    def _one_byte(cls, separator: str | None) -> str | None:
-        if separator is not None and (len(separator.encode()) != 1 or separator in '"\r\n'):
-            raise ValueError('is one ASCII character, such as ";" or "\\t"')
-        return separator
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, encoding: str) -> str:
-        try:
-            "".encode(encoding)
-        except LookupError:
-            raise ValueError(f"{encoding!r} is no encoding that Python knows") from None
-        return encoding
-
-
-class Events(Files):
-    """The events source. `time` may be left out where the destination takes no timestamp."""
-
-    contact_key: str | None = None
-    """The column that names the contact. Needed with [contacts]."""
-    time: str | None = None
-    """The column that says when it happened: for the order, for what is a duplicate, and for the
-    destination's time field. May be left out where the destination takes no timestamp."""
-    timezone: str | None = None
-    """The zone of times without one, such as `Asia/Jerusalem`; else such rows are rejected."""
-
-    time_format: _Texts = ()
-    """How the times of a text column are written where they are in no form that is always known:
-    one or a list, tried in order, in strftime notation, such as `"%d.%m.%Y %H:%M"`. Without a zone
-    (`%z`) in it, the time is one of `timezone`."""
-
-    @field_validator("time_format")
-    @classmethod
-    def _known_notation(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
-        for each in formats:
-            read_time_format(each)
-        return formats
-
-    @model_validator(mode="after")
-    def _of_a_time(self) -> Events:
-        if self.time_format and self.time is None:
-            raise ValueError("`time_format` says how `time` is written, and there is no `time`")
-        return self
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str | None) -> str | None:
-        if name is not None:
-            try:
-                ZoneInfo(name)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError(
-                    f'{name!r} is no time zone; names look like "Asia/Jerusalem" or "UTC"'
-                ) from None
-        return name
-
-    @field_validator("contact_key", "time")
-    @classmethod
-    def _events_column(cls, name: str | None) -> str | None:
-        return name.removeprefix("events.") if name else name
-
-
-class Contacts(Files):
-    """The contacts source, joined to the events by its key."""
-
-    key: str
-    """The column whose values stand in the events' `contact_key`. White space around them does not
-    count, nor does the case of a UUID; all else is compared letter by letter."""
-    keep: Literal["first", "last"] = "last"
-    """Which of several rows of one contact counts."""
-
-    @field_validator("key")
-    @classmethod
-    def _contacts_column(cls, name: str) -> str:
-        return name.removeprefix("contacts.")
-
-
-class ContactId(_Section):
+class ContactId(Section):
     """Ids that are no UUIDs become UUIDv5 of this namespace."""
 
     namespace: uuid.UUID
@@ -191,7 +74,7 @@ def _region(value: Any) -> Any:
     return spec
 
 
-class Rules(_Section):
+class Rules(Section):
     """What a value must be like, beyond what the API demands."""
 
     phone: Literal["e164", "possible", "valid"] = "e164"
@@ -202,9 +85,9 @@ class Rules(_Section):
     it stands in the file that holds the phones."""
     custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
     """Characters that a custom field may have. Longer ones are rejected, never cut."""
-    event_types: _Texts | None = None
+    event_types: Texts | None = None
     """The event types that may be sent to Pristo; any other is rejected. Without it all may."""
-    drop_invalid: _Texts = ()
+    drop_invalid: Texts = ()
     """Optional fields that are left out where their value breaks a rule; the record is sent."""
     contact_id: ContactId | None = None
     """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none."""
@@ -214,16 +97,16 @@ class Rules(_Section):
     """Send email addresses to Watch, which supports phone numbers only for now."""
 
 
-class Dedupe(_Section):
+class Dedupe(Section):
     """Which records are the same one. Without a key: every mapped field and the time."""
 
-    key: _Texts | None = None
+    key: Texts | None = None
     """Destination fields whose values say that two records are the same one. A record that lacks
     all of them is compared by every mapped field and the time; of several, a missing one is equal
     to a missing one. The plan counts both."""
     keep: Literal["first", "last"] = "first"
     """Which of them is sent."""
-    delivered_by: _Texts = ()
+    delivered_by: Texts = ()
     """Directories of earlier jobs; what they delivered counts as a duplicate."""
 
     @field_validator("key")
@@ -243,7 +126,7 @@ def _sendable(url: str | None) -> str | None:
     return url
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """How the job is delivered. May change between the runs of a job.
 
     A rate of None is found ("auto"); durations are in seconds.
@@ -279,7 +162,7 @@ class Delivery(_Section):
     """Time after which a run stops."""
 
 
-class Config(_Section):
+class Config(Section):
     """One backfill of one source to one destination.
 
     `directory` is what relative paths are relative to; `path` the file, where there is one.
@@ -302,6 +185,10 @@ class Config(_Section):
         """The part that shapes the bodies, as JSON: everything but how they are delivered."""
         shape: dict[str, Any] = self.model_dump(mode="json", exclude={"delivery"})
         return shape
+
+    def has_shape(self, shape: Mapping[str, Any]) -> bool:
+        """Whether this is the configuration that another one's `shape` was taken from."""
+        return self.shape() == with_defaults(shape)
 
     def digest(self) -> str:
         """SHA-256 of the shape, in hexadecimal: what a job is bound to."""
@@ -337,3 +224,24 @@ class Config(_Section):
                 if side == "contacts":
                     raise ValueError(f"field {name!r} reads contacts, but there is no [contacts]")
         return self
+
+
+def with_defaults(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """A shape as this version would have written it, with the keys that an older one did not know.
+
+    A key that is new has what it meant before it was there as its default.
+    """
+    whole = dict(shape)
+    for name, section in _SECTIONS.items():
+        if isinstance(known := whole.get(name), Mapping):
+            defaults = section.model_construct().model_dump(mode="json", warnings=False)
+            whole[name] = {**defaults, **known}
+    return whole
+
+
+_SECTIONS: Mapping[str, type[Section]] = {
+    "events": Events,
+    "contacts": Contacts,
+    "rules": Rules,
+    "dedupe": Dedupe,
+}

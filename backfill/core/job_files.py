@@ -14,7 +14,8 @@ LEDGER = "ledger.sqlite"
 """The ledger's name in a job's directory, which no other directory has."""
 
 OWN_NAMES = frozenset(
-    {MANIFEST, "manifest.draft", "ready", "rejected.parquet", "duplicates.parquet", "sources"}
+    {MANIFEST, "manifest.draft", "ready", "sources"}
+    | {"excluded.parquet", "rejected.parquet", "duplicates.parquet"}
     | {".lock", ".preparing"}
 )
 """What a job keeps in its directory besides its ledger and that one's companions."""

@@ -35,6 +35,7 @@ __all__ = [
 class State(StrEnum):
     """Where a record stands. Each is in exactly one, at any moment."""
 
+    EXCLUDED = "excluded"  # left out on purpose, by the configuration
     REJECTED = "rejected"  # broke a rule before anything was sent
     DUPLICATE = "duplicate"  # the same record stands elsewhere, and the kept one is known
     PENDING = "pending"  # not sent, or sent and known to have done nothing
@@ -49,6 +50,7 @@ class State(StrEnum):
 
 
 _MEANINGS = {
+    State.EXCLUDED: "left out on purpose, by the configuration",
     State.REJECTED: "broke a rule before anything was sent",
     State.DUPLICATE: "the same record stands elsewhere, and that one is kept",
     State.PENDING: "to be sent",
@@ -63,6 +65,7 @@ class Books:
     """How many records are in each state; `input` is what was read from the events source."""
 
     input: int = 0
+    excluded: int = 0
     rejected: int = 0
     duplicate: int = 0
     pending: int = 0

@@ -83,6 +83,7 @@ class Facts(_Part):
     examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
     conversions: Mapping[str, Conversions] = {}  # by field: national phones as E.164
     unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
+    selection: Mapping[str, str] = {}  # `where`, and `since` and `until` as moments in UTC
     tables: Mapping[str, Mapping[str, str]] = {}  # field -> value table or constant
     warnings: tuple[str, ...] = ()
 
@@ -105,9 +106,11 @@ class Manifest(_Part):
     contacts: tuple[SourceEntry, ...] = ()
     columns: tuple[str, ...]  # the events source's own columns, in order
     input: int
+    excluded: int = 0
     rejected: int
     duplicate: int
     ready: int
+    exclusions: Mapping[str, int] = {}  # why records were excluded -> how many
     reasons: Mapping[str, int] = {}  # `field|rule` -> records that broke it
     dropped: Mapping[str, int] = {}  # `field|rule` -> optional values left out by drop_invalid
     buckets: tuple[Bucket, ...] = ()
@@ -118,6 +121,7 @@ class Manifest(_Part):
         """The books before anything is sent."""
         return Books(
             input=self.input,
+            excluded=self.excluded,
             rejected=self.rejected,
             duplicate=self.duplicate,
             pending=self.ready,

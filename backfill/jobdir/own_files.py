@@ -21,7 +21,7 @@ DRAFT = ".preparing"
 _LOCK = ".lock"
 _LEDGER = re.escape(LEDGER)
 _PLANNED = re.compile(
-    rf"manifest\.(json|draft)|rejected\.parquet|duplicates\.parquet|{_LEDGER}(-[a-z]+)?"
+    rf"manifest\.(json|draft)|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
     rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?|report\.html|report-(books|outcomes|requests|latency|rate)"
     r"\.(png|svg)"
 )

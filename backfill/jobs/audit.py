@@ -17,10 +17,13 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
     Raises JobError that names the first thing that does not agree. Costs the reading of the
     files' footers.
     """
-    found = {
+    found: dict[str, tuple[int | None, int]] = {
         "rejected.parquet": (_rows(directory / "rejected.parquet"), manifest.rejected),
         "duplicates.parquet": (_rows(directory / "duplicates.parquet"), manifest.duplicate),
     }
+    if manifest.excluded:  # a job of a version that could not exclude has no such file
+        rows = _rows(directory / "excluded.parquet")
+        found["excluded.parquet"] = (rows, manifest.excluded)
     for bucket in manifest.buckets:
         path = directory / "ready" / bucket.file
         found[f"ready/{bucket.file}"] = (_rows(path), bucket.rows)
@@ -33,7 +36,7 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
     ready = sum(bucket.rows for bucket in manifest.buckets)
     if manifest.ready != ready:
         _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
-    if manifest.input != manifest.rejected + manifest.duplicate + ready:
+    if manifest.input != manifest.excluded + manifest.rejected + manifest.duplicate + ready:
         _fail(directory, f"{manifest.input} rows came in, but the files hold another number")
     for number, bucket in enumerate(manifest.buckets):
         ranges = ledger.settled(number)

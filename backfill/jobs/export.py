@@ -19,12 +19,12 @@ import polars as pl
 from backfill.checks.text import as_text
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import BackfillError, ConfigError
+from backfill.sources.canonical_text import day_written, json_ready, json_written
 
 __all__ = ["write_records"]
 
 _SORTED_AT_ONCE = 2_000_000  # rows that are put in order in one piece of memory
 _ORDER = ("__file", "_row")
-_NAIVE = "%Y-%m-%dT%H:%M:%S%.f"
 _OURS = ("_row", "_http_status")
 
 
@@ -119,9 +119,11 @@ def _text_of(
     value: pl.Expr, dtype: pl.DataType, timezone: str | None, *, flat: bool
 ) -> pl.Expr | None:
     """How a column is written, None where the format itself writes it right."""
-    if isinstance(dtype, pl.Datetime):
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is None:
         sent = as_text(value, dtype, timezone=timezone).value
-        return pl.coalesce(sent, value.dt.to_string(_NAIVE)) if dtype.time_zone is None else sent
+        return pl.coalesce(sent, day_written(value, dtype))
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return day_written(value, dtype)
     if dtype == pl.Time or (dtype.is_float() and flat):
         sent = as_text(value, dtype, timezone=timezone).value
         return pl.coalesce(sent, value.cast(pl.String))
@@ -129,9 +131,6 @@ def _text_of(
         return value.dt.to_string("iso")
     if dtype == pl.Binary:
         return value.bin.encode("base64")
-    if dtype.is_nested() and flat:
-        inner = pl.struct(value.alias("v")).struct.json_encode()
-        return pl.when(value.is_not_null()).then(
-            inner.str.strip_prefix('{"v":').str.strip_suffix("}")
-        )
+    if dtype.is_nested():
+        return json_written(value, dtype) if flat else json_ready(value, dtype)
     return None

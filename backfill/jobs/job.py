@@ -96,7 +96,7 @@ class Job:
     def records(self, state: str | State | None = None) -> pl.DataFrame:
         """One row for each record, in the source's order, with its state and the reason."""
         with self._records(state) as (frame, _):
-            return frame.sort("__file", "_row").drop("__file").collect()
+            return _presentable(frame.sort("__file", "_row").drop("__file").collect())
 
     def write_records(
         self, target: str | Path | BinaryIO, state: str | State | None = None
@@ -120,6 +120,13 @@ class Job:
     def rejected(self) -> pl.DataFrame:
         """The rows that broke a rule before anything was sent, with every rule they broke."""
         return self._frame("rejected.parquet")
+
+    @property
+    def excluded(self) -> pl.DataFrame:
+        """The rows that were left out on purpose, with what of the configuration did so."""
+        if not self.manifest.excluded:  # a job of an older version has no file of them
+            return self.rejected.clear().drop("_raw", strict=False)
+        return self._frame("excluded.parquet")
 
     @property
     def duplicates(self) -> pl.DataFrame:
@@ -305,7 +312,13 @@ class Job:
         import polars as pl  # noqa: PLC0415
 
         with reading(self.directory):
-            return pl.read_parquet(self.directory / name)
+            return _presentable(pl.read_parquet(self.directory / name))
+
+
+def _presentable(frame: pl.DataFrame) -> pl.DataFrame:
+    from backfill.sources.canonical_text import presentable  # noqa: PLC0415 - only for a frame
+
+    return presentable(frame)
 
 
 def _look_away(snapshot: Snapshot) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backfill.config import Config, Files
+from backfill.config import Config, Files, with_defaults
 from backfill.core.atomic_files import os_error_message, sync
 from backfill.core.errors import (
     BackfillError,
@@ -101,7 +101,7 @@ def difference(directory: Path, manifest: Manifest, config: Config | None) -> st
     # Reading files is the largest part of the program, and most commands need none of it.
     from backfill.sources.fingerprints import difference_of  # noqa: PLC0415
 
-    if config is not None and config.digest() != manifest.shape_sha256:
+    if config is not None and not config.has_shape(manifest.shape):
         return f"the configuration changed: {_changed_keys(manifest, config)}"
     base = manifest.source_directory(directory) if config is None else config.directory
     for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
@@ -256,7 +256,7 @@ def make_directory(directory: Path) -> None:
 
 
 def _changed_keys(manifest: Manifest, config: Config) -> str:
-    before, now = dict(manifest.shape), config.shape()
+    before, now = with_defaults(manifest.shape), config.shape()
     names = []
     for section in sorted({*before, *now}):
         old, new = before.get(section), now.get(section)

@@ -150,14 +150,14 @@ def _parts(
         schema={"_file": pl.String()},
     ).with_row_index("__file")
     own = _own_columns(directory, manifest)
-    if state in (None, State.REJECTED) and manifest.rejected:
-        frame = pl.scan_parquet(directory / "rejected.parquet")
-        yield _shaped(
-            frame.join(numbers, on="_file", how="left").with_columns(
-                _state=pl.lit(State.REJECTED.value)
-            ),
-            own,
-        )
+    unsent = {
+        State.EXCLUDED: (manifest.excluded, "excluded.parquet"),
+        State.REJECTED: (manifest.rejected, "rejected.parquet"),
+    }
+    for each, (count, name) in unsent.items():
+        if state in (None, each) and count:
+            frame = pl.scan_parquet(directory / name).join(numbers, on="_file", how="left")
+            yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
         kept = pl.format("{}:{}", "_kept_file", "_kept_row")
         reason = (

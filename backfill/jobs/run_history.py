@@ -72,6 +72,7 @@ def standing(
         destination=manifest.destination,
         phase=phase,
         books=books,
+        exclusions=manifest.exclusions,
         reasons=manifest.reasons,
         dropped=manifest.dropped,
         requests=requests,

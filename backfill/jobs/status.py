@@ -35,6 +35,7 @@ class Status:
     destination: str
     phase: Phase
     books: Books
+    exclusions: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     requests: RequestCounts = field(default_factory=RequestCounts)
@@ -68,6 +69,7 @@ class Status:
             "phase": self.phase.value,
             "records": self.books.as_dict(),
             "balanced": self.books.balanced,
+            "exclusions": dict(self.exclusions),
             "reasons": dict(self.reasons),
             "dropped": dict(self.dropped),
             "requests": self.requests.as_dict(),

@@ -12,7 +12,7 @@ from backfill.destinations import Destination
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
-from backfill.prepare.plan_stats import PartStats, seen_in_ready, seen_in_rejected
+from backfill.prepare.plan_stats import PartStats, seen_in_excluded, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
 
@@ -43,15 +43,17 @@ class BucketWriter:
         """Write rejected rows (their places in `rows`, and REASON) with their own columns."""
         if rejected.is_empty():
             return PartStats()
-        own = rows.select(*self.columns, "__raw")[rejected["__at"]]
-        out = rejected.select(
-            "__file",
-            self._name("__file").alias("_file"),
-            pl.col("__row").alias("_row"),
-            pl.col(REASON).alias("_reason"),
-        )
-        self._write("rejected", number, out, own.rename({"__raw": "_raw"}))
+        own = rows.select(*self.columns, pl.col("__raw").alias("_raw"))[rejected["__at"]]
+        self._write("rejected", number, self._reasoned(rejected), own)
         return seen_in_rejected(rejected)
+
+    def exclude(self, number: int, rows: pl.DataFrame, excluded: pl.DataFrame) -> PartStats:
+        """Write rows that are left out on purpose, as `reject` does."""
+        if excluded.is_empty():
+            return PartStats()
+        own = rows.select(self.columns)[excluded["__at"]]
+        self._write("excluded", number, self._reasoned(excluded), own)
+        return seen_in_excluded(excluded)
 
     def settle(
         self, number: int, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
@@ -110,6 +112,14 @@ class BucketWriter:
             if column.startswith("__warned"):
                 found.warned[column] = int(ready[column].sum())
         return found, Bucket(file=name, rows=ready.height, lanes=tuple(lanes))
+
+    def _reasoned(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.select(
+            "__file",
+            self._name("__file").alias("_file"),
+            pl.col("__row").alias("_row"),
+            pl.col(REASON).alias("_reason"),
+        )
 
     def _name(self, index: str) -> pl.Expr:
         """The name of a file by its index."""

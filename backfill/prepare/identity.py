@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, groupby
 
@@ -59,7 +60,7 @@ def identity_of(binding: Binding, population: str | None) -> Identity:
     if binding.time is not None:
         inputs[binding.time.name] = binding.time
     names = sorted(binding.identity)  # the order in which the fields were mapped means nothing
-    columns = _Columns()
+    columns = _Columns({each.name for each in binding.inputs})
     text = columns.text([inputs[name] for name in names])
     telling = [each for each in inputs.values() if each.constant is None]
     lacking: dict[str, pl.Expr] = {}
@@ -93,15 +94,19 @@ def _always(each: Input, binding: Binding) -> bool:
 class _Columns:
     """Texts over the joined rows; what they read of the contacts becomes fragments."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: AbstractSet[str]) -> None:
         self.fragments: list[pl.Expr] = []
+        self._sent = sent  # names of the inputs that stand in the body
+
+    def _value(self, each: Input) -> list[pl.Expr]:
+        return _value(each, sent=each.name in self._sent)
 
     def text(self, inputs: Sequence[Input]) -> pl.Expr:
         """The inputs' values, one after another."""
         parts: list[pl.Expr] = []
         for contacts, group in groupby(inputs, lambda each: each.side == "contacts"):
             run = list(group)
-            parts += [self._fragment(run)] if contacts else chain(*map(_value, run))
+            parts += [self._fragment(run)] if contacts else chain(*map(self._value, run))
         return pl.concat_str(parts, ignore_nulls=True)
 
     def missing(self, each: Input) -> pl.Expr:
@@ -112,7 +117,7 @@ class _Columns:
 
     def _fragment(self, run: Sequence[Input]) -> pl.Expr:
         column = f"{_FRAGMENT}{len(self.fragments)}"
-        values = [part for each in run for part in _value(each)]
+        values = [part for each in run for part in self._value(each)]
         self.fragments.append(pl.concat_str(values, ignore_nulls=True).alias(column))
         # A contact that is missing has as many missing values as the fragment has fields.
         return pl.col(column).fill_null(_MISSING * len(run))
@@ -123,11 +128,16 @@ def namespace_of(destination: str, population: str | None, names: Sequence[str])
     return uuid.uuid5(_NAMESPACE, json.dumps([destination, population, *names]))
 
 
-def _value(each: Input) -> list[pl.Expr]:
-    """A value with its length before it; a time as microseconds since the epoch and a `;`."""
+def _value(each: Input, *, sent: bool) -> list[pl.Expr]:
+    """A value with its length before it; a time as microseconds since the epoch and a `;`.
+
+    A time counts in the precision in which it is sent, so that two equal bodies are one record. A
+    time that only orders is not sent, and counts as finely as it was read.
+    """
     if each.constant is not None:
         return [pl.lit(f"{len(each.constant.encode())}:{each.constant}")]
     column = pl.col(each.name)
     if each.field.kind is Kind.TIME:
-        return [column.dt.epoch("us").cast(pl.String), pl.lit(";")]
+        count = column.dt.timestamp("ms") * 1_000 if sent else column.dt.epoch("us")
+        return [count.cast(pl.String), pl.lit(";")]
     return [column.str.len_bytes().cast(pl.String), pl.lit(":"), column]

@@ -217,7 +217,7 @@ class Passes:
     # --- one part --------------------------------------------------------------------------
 
     def _records(self, number: int, rows: pl.DataFrame, contacts: Parts | None) -> pl.DataFrame:
-        """Make records of a part; the rejected ones are written at once."""
+        """Make records of a part; the rejected and excluded ones are written at once."""
         matched = contacts.scan(number) if contacts is not None else None
         if contacts is not None and matched is None:
             matched = self._empty_contacts()
@@ -230,6 +230,7 @@ class Passes:
         count_conversions(stats, made.converted)
         stats.lacking.update(made.lacking)
         self._count(stats)
+        self._count(self.writer.exclude(number, rows, made.excluded))
         return made.items
 
     def _empty_contacts(self) -> pl.LazyFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.config import Config, Sql
+from backfill.config import Config
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import Destination
@@ -23,6 +23,7 @@ from backfill.prepare.examples import examples_of
 from backfill.prepare.identity import identity_of
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.fields import mapping_of
+from backfill.prepare.mapping.hours import hours_left_out
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed
 from backfill.prepare.partition_stages import Passes
@@ -50,13 +51,13 @@ def prepare(
     parts: int | None = None,
     careful: bool = False,
 ) -> Manifest:
-    """Prepare a job: write `ready/`, `rejected.parquet` and `duplicates.parquet` into `into`.
+    """Prepare a job: write `ready/` and a file each of excluded, rejected and duplicate rows.
 
-    `into` is an existing, empty directory; the manifest is returned, not written. `delivered`
-    reads what an earlier job delivered. `parts` says into how many parts the source is split,
-    which otherwise follows from its size. `careful` has another process try each Parquet file
-    first, for when an attempt before this one died. Raises ConfigError (SourceError among them)
-    where nothing can be prepared, BackfillError where the books do not balance.
+    All goes into `into`, an existing, empty directory; the manifest is returned, not written.
+    `delivered` reads what an earlier job delivered. `parts` says into how many parts the source
+    is split, which otherwise follows from its size. `careful` has another process try each Parquet
+    file first, for when an attempt before this one died. Raises ConfigError (SourceError among
+    them) where nothing can be prepared, BackfillError where the books do not balance.
     """
     with _workspace(into) as work:
         opened = partial(
@@ -73,13 +74,7 @@ def prepare(
             config=config,
             binding=binding,
             identity=identity_of(binding, config.population),
-            mapping=mapping_of(
-                binding,
-                config,
-                events=pl.Schema(events.schema),
-                contacts=pl.Schema(contacts.schema) if contacts else None,
-                now=now,
-            ),
+            mapping=mapping_of(binding, config, now=now),
             events=events,
             contacts=contacts,
             earlier=delivered_earlier(config, binding, delivered),
@@ -95,21 +90,19 @@ def prepare(
             for source in sources:
                 source.refuse_change()
                 source.read_through()
-            raise _sql_fault(config, passes) or error from error
+            raise _sql_fault(passes) or error from error
         for source in sources:
             source.refuse_change()
         return manifest
 
 
-def _sql_fault(config: Config, passes: Passes) -> ConfigError | None:
+def _sql_fault(passes: Passes) -> ConfigError | None:
     """The first expression of the configuration that fails on some row, such as a strict cast."""
     sources = {"events": passes.events, "contacts": passes.contacts}
-    for each in passes.binding.inputs:
-        spec = config.fields.get(each.name)
-        source = sources[each.side] if each.side else None
-        if isinstance(spec, Sql) and source is not None:
-            where = f"[fields] {each.name}"
-            fault = not_on_every_row(spec.text, each.raw, source.scan(), where)
+    for each in passes.binding.expressions:
+        source = sources[each.side]
+        if source is not None:
+            fault = not_on_every_row(each.text, each.raw, source.scan(), each.where)
             if fault is not None:
                 return fault
     return None
@@ -140,12 +133,12 @@ def _workspace(into: Path) -> Iterator[Path]:
 
 def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
     """Put the outputs together, hold the books against them, and say what the plan found."""
-    rejected, duplicates = _gathered(passes)
+    excluded, rejected, duplicates = _gathered(passes)
     ready = sum(
         pl.scan_parquet(passes.into / "ready" / bucket.file).select(pl.len()).collect().item()
         for bucket in buckets
     )
-    _check_books(passes.stats, passes.events.rows, rejected, duplicates, ready)
+    _check_books(passes.stats, passes.events.rows, excluded, rejected, duplicates, ready)
     return Manifest(
         backfill=version("backfill"),
         polars=pl.__version__,
@@ -159,9 +152,11 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         contacts=passes.contacts.entries if passes.contacts else (),
         columns=passes.events.columns,
         input=passes.events.rows,
+        excluded=excluded,
         rejected=rejected,
         duplicate=duplicates,
         ready=ready,
+        exclusions=as_counts(passes.stats.exclusions),
         reasons=as_counts(passes.stats.reasons),
         dropped=as_counts(passes.stats.dropped),
         buckets=tuple(buckets),
@@ -180,6 +175,8 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             warned=passes.maker.warned,
             encodings=_encodings(passes.config),
             names=[entry.name for entry in passes.events.entries],
+            selection=passes.binding.selection.shown(passes.config.events),
+            asked=hours_left_out(passes.config.events, passes.events),
         ),
     )
 
@@ -216,18 +213,22 @@ def _unreadable(contacts: Source | None) -> Unreadable:
     )
 
 
-def _gathered(passes: Passes) -> tuple[int, int]:
-    """Put rejected rows and duplicates into a file each; returns how many there are."""
+def _gathered(passes: Passes) -> tuple[int, int, int]:
+    """Put excluded rows, rejected ones and duplicates into a file each; returns their numbers."""
     passes.tell("writing", 0, None)
     own = {
         name: pl.String() if dtype == MIXED else dtype
         for name, dtype in passes.events.schema.items()
     }
     place = {"_file": pl.String(), "_row": pl.UInt64()}
+    reasoned = {**place, "_reason": pl.String(), **own}
+    excluded = gather(
+        passes.work / "excluded", passes.into / "excluded.parquet", pl.Schema(reasoned)
+    )
     rejected = gather(
         passes.work / "rejected",
         passes.into / "rejected.parquet",
-        pl.Schema({**place, "_reason": pl.String(), **own, "_raw": pl.String()}),
+        pl.Schema({**reasoned, "_raw": pl.String()}),
     )
     kept = {name: dtype for name, dtype in MARKS.items() if name.startswith("_kept")}
     duplicates = gather(
@@ -235,15 +236,15 @@ def _gathered(passes: Passes) -> tuple[int, int]:
         passes.into / "duplicates.parquet",
         pl.Schema({**place, **kept, "__record": pl.String(), **own}),
     )
-    return rejected, duplicates
+    return excluded, rejected, duplicates
 
 
-def _check_books(stats: PartStats, rows: int, rejected: int, duplicates: int, ready: int) -> None:
+def _check_books(stats: PartStats, rows: int, *written: int) -> None:
     """What lies on disk, what was counted on the way, and what the source holds must agree."""
-    counted = (stats.rejected, stats.duplicate, stats.ready)
-    if counted != (rejected, duplicates, ready) or sum(counted) != rows:
+    counted = (stats.excluded, stats.rejected, stats.duplicate, stats.ready)
+    if counted != written or sum(counted) != rows:
         raise BackfillError(
-            f"the books do not balance: {rows} rows were read, {rejected} rejected + {duplicates}"
-            f" duplicates + {ready} ready were written, and {counted} were counted",
+            f"the books do not balance: {rows} rows were read; of excluded, rejected, duplicate and"
+            f" ready ones {written} were written and {counted} counted",
             hint="This is a fault of backfill, and nothing was sent. Please report it.",
         )

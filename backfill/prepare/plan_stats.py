@@ -25,6 +25,7 @@ __all__ = [
     "as_counts",
     "count_conversions",
     "facts_of",
+    "seen_in_excluded",
     "seen_in_ready",
     "seen_in_rejected",
 ]
@@ -37,8 +38,8 @@ SAMPLES = 3
 
 
 _SUMS = (
-    "rejected", "duplicate", "ready", "unmatched_events", "undecodable", "keys", "requests",
-    "timeless",
+    "excluded", "rejected", "duplicate", "ready",
+    "unmatched_events", "undecodable", "keys", "requests", "timeless",
 )  # fmt: skip
 
 
@@ -46,12 +47,14 @@ _SUMS = (
 class PartStats:
     """What one part contributes, or all parts together."""
 
+    excluded: int = 0
     rejected: int = 0
     duplicate: int = 0
     ready: int = 0
     unmatched_events: int = 0
     unmatched: list[tuple[Place, str | None]] = field(default_factory=list)
     undecodable: int = 0
+    exclusions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
@@ -89,7 +92,7 @@ class PlanStats(PartStats):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        for name in ("reasons", "dropped", "warned", "lacking", "converted"):
+        for name in ("exclusions", "reasons", "dropped", "warned", "lacking", "converted"):
             getattr(self, name).update(getattr(other, name))
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
@@ -103,6 +106,12 @@ class PlanStats(PartStats):
         lasts = [each for each in (self.last_time, other.last_time) if each]
         self.first_time = min(firsts, default=None)
         self.last_time = max(lasts, default=None)
+
+
+def seen_in_excluded(excluded: pl.DataFrame) -> PartStats:
+    """Count why rows were left out on purpose. `excluded` has REASON."""
+    each = excluded[REASON].str.split(";").explode().value_counts()
+    return PartStats(excluded=excluded.height, exclusions=Counter(dict(each.iter_rows())))
 
 
 def seen_in_rejected(rejected: pl.DataFrame) -> PartStats:
@@ -179,10 +188,13 @@ def facts_of(
     warned: Sequence[Input],
     encodings: Mapping[Side, str],
     names: Sequence[str],
+    selection: Mapping[str, str],
+    asked: str | None,
 ) -> Facts:
     """Put the facts of a plan together.
 
-    `encodings` are those of the two sources' text files, `names` those of the events' files.
+    `encodings` are those of the two sources' text files, `names` those of the events' files,
+    `asked` is a question that the plan asks, `selection` what says which rows are wanted.
     """
     return Facts(
         first_time=_iso(stats.first_time),
@@ -205,7 +217,9 @@ def facts_of(
         },
         unused_columns=binding.unused,
         tables=binding.tables,
+        selection=selection,
         warnings=(
+            *([asked] if asked else []),
             *_undecodable("events", stats.undecodable, encodings),
             *_warnings(stats, binding, unreadable, warned, names),
             *_undecodable("contacts", unreadable.undecodable, encodings),

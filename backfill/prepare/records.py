@@ -32,6 +32,7 @@ A row that is malformed otherwise may hold these very characters; only a remark 
 
 _NAMED, _SHOWN = 3, 60  # events that name no known contact, and characters of the name
 
+_PLACE = ("__at", "__file", "__row")
 _JOIN = "__join"
 _MET = "__met"
 _BROKEN = "__broken"
@@ -46,16 +47,18 @@ class PreparedPart:
 
     `items` are good records: `__at`, `__file`, `__row`, `key`, `time`, the tie order's fields,
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
-    and REASON. `converted` are the good records of which a field's value was read as another one:
-    `__file`, `__row`, and for each such field its value and the column CONVERTED. `strangers`
-    counts events that name no known contact, and `strange` holds the first of them: `__file`,
-    `__row` and the name. `foreign` counts the rows with bytes that are no text, `lacking` the good
-    records without a part of the dedupe key (`Identity.lacking`).
+    and REASON; `excluded` those that were left out on purpose, likewise. `converted` are the good
+    records of which a field's value was read as another one: `__file`, `__row`, and for each such
+    field its value and the column CONVERTED. `strangers` counts events that name no known contact,
+    and `strange` holds the first of them: `__file`, `__row` and the name. `foreign` counts the rows
+    with bytes that are no text, `lacking` the good records without a part of the dedupe key
+    (`Identity.lacking`).
     """
 
     items: pl.DataFrame
     rejected: pl.DataFrame
     converted: pl.DataFrame
+    excluded: pl.DataFrame
     unmatched_events: int
     unmatched: list[tuple[int, int, str | None]]
     undecodable: int
@@ -82,9 +85,12 @@ class RecordMaker:
         Raises polars.exceptions.PolarsError where an SQL expression cannot be worked out.
         """
         judged = self._judged(rows.lazy().with_row_index("__at"), contacts)
+        excluded = judged.filter("__excluded")
+        if excluded.height:
+            judged = judged.filter(~pl.col("__excluded"))
         bad = judged.filter(pl.col("__bad"))
         good = judged.filter(~pl.col("__bad")) if bad.height else judged
-        rejected = bad.select("__at", "__file", "__row", self._reason().alias(REASON))
+        rejected = bad.select(*_PLACE, self._reason().alias(REASON))
         unmatched_events, unmatched = 0, judged.clear()
         if contacts is not None:
             matched = judged.select(pl.col(_MET).is_null() & ~pl.col("__malformed")).to_series()
@@ -95,6 +101,7 @@ class RecordMaker:
             items=self._items(good),
             rejected=rejected,
             converted=self._converted(good),
+            excluded=excluded.select(*_PLACE, reasons(self._mapping.excluding).alias(REASON)),
             unmatched_events=unmatched_events,
             unmatched=self._first(unmatched),
             undecodable=int(rows["__raw"].drop_nulls().str.contains(UNDECODABLE).sum()),
@@ -133,7 +140,10 @@ class RecordMaker:
             judged.with_columns(constants)
             .with_columns(absent)
             .with_columns(self._mapping.joined)
-            .with_columns(pl.any_horizontal(self._faults(contacts is not None)).alias("__bad"))
+            .with_columns(
+                pl.any_horizontal(self._faults(contacts is not None)).alias("__bad"),
+                self._excluded().alias("__excluded"),
+            )
             .collect(engine=_ENGINE)
         )
 
@@ -157,7 +167,7 @@ class RecordMaker:
             else pl.col(_JOIN).is_last_distinct()
         )
         side = self._mapping.contacts
-        broken = reasons(rule for rule in side.rules if not rule.drops)
+        broken = reasons(rule for rule in side.rules if rule.rejects)
         names = [each.name for each in self._binding.inputs_for("contacts")]
         return (
             side.apply(keyed.sort("__file", "__row").filter(one), [_JOIN])
@@ -173,7 +183,7 @@ class RecordMaker:
                 _BROKEN,
                 *(name for name in names if name in self._read_after_join()),
                 *(f"{CONVERTED}{name}" for name in side.conversions),
-                *(rule.column for rule in side.rules if rule.drops),
+                *(rule.column for rule in side.rules if not rule.rejects),
                 *(expr.meta.output_name() for expr in self._body.fragments),
                 *(expr.meta.output_name() for expr in self._identity.fragments),
             )
@@ -189,13 +199,21 @@ class RecordMaker:
 
     def _faults(self, joined: bool) -> list[pl.Expr]:
         faults = [pl.col("__malformed")]
-        faults += [pl.col(rule.column) for rule in self._mapping.events.rules if not rule.drops]
+        faults += [pl.col(rule.column) for rule in self._mapping.events.rules if rule.rejects]
         faults += [pl.col(rule.column) for rule in self._mapping.joined_rules]
         if joined:
             faults.append(pl.col(_BROKEN).is_not_null())
             if self._required_of_contacts():
                 faults.append(pl.col(_MET).is_null())
         return faults
+
+    def _excluded(self) -> pl.Expr:
+        """Left out on purpose. Of a row that cannot be read nobody can say so."""
+        rules = self._mapping.excluding
+        if not rules:
+            return pl.lit(value=False)
+        chosen = pl.any_horizontal(pl.col(rule.column) for rule in rules)
+        return chosen.fill_null(value=False) & ~pl.col("__malformed")
 
     def _required_of_contacts(self) -> list[str]:
         return [
@@ -210,7 +228,8 @@ class RecordMaker:
             if missing := self._required_of_contacts():
                 also.append(pl.when(pl.col(_MET).is_null()).then(pl.lit(";".join(missing))))
         dropping = (rule for rule in self._mapping.contacts.rules if rule.drops)
-        rules = (*self._mapping.events.rules, *dropping, *self._mapping.joined_rules)
+        own = (rule for rule in self._mapping.events.rules if not rule.excludes)
+        rules = (*own, *dropping, *self._mapping.joined_rules)
         return (
             pl.when(pl.col("__malformed")).then(pl.lit(MALFORMED)).otherwise(reasons(rules, *also))
         )

@@ -28,6 +28,7 @@ COLOURS = {
     State.PENDING: "#3f86d9",
     State.DUPLICATE: "#7d8794",
     State.REJECTED: "#bd7a12",
+    State.EXCLUDED: "#8a7f6b",
 }
 
 

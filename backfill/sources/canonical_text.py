@@ -7,8 +7,19 @@ so 5.0 of one file and 5 of another are the same text.
 from __future__ import annotations
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
-__all__ = ["clock_written", "float_written", "moment_written"]
+from backfill.sources.timestamps import in_calendar, zoned_in_utc
+
+__all__ = [
+    "clock_written",
+    "day_written",
+    "float_written",
+    "json_ready",
+    "json_written",
+    "moment_written",
+    "presentable",
+]
 
 
 def float_written(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -25,6 +36,94 @@ def float_written(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def moment_written(naive: pl.Expr) -> pl.Expr:
     """Date-times without a zone as ISO 8601 has them, with the fraction that they have."""
     return naive.dt.to_string("%Y-%m-%dT%H:%M:%S%.f")
+
+
+def day_written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Dates and date-times as ISO 8601 has them, those with a zone in UTC.
+
+    A day that no calendar holds is the number that stands in the file and its unit, such as
+    `2147483647d`, which is no time in any form.
+    """
+    known = pl.when(in_calendar(value, dtype)).then(value)
+    if not isinstance(dtype, pl.Datetime):
+        text, unit = known.dt.to_string("%Y-%m-%d"), "d"
+    else:
+        zoned = dtype.time_zone is not None
+        text = moment_written(zoned_in_utc(known)) + "Z" if zoned else moment_written(known)
+        unit = dtype.time_unit or "us"
+    return pl.coalesce(text, value.cast(pl.Int64).cast(pl.String) + unit)
+
+
+def json_written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """A list or an object as its JSON."""
+    body = pl.struct(json_ready(value, dtype).alias("x")).struct.json_encode()
+    text = body.str.strip_prefix('{"x":').str.strip_suffix("}")
+    return pl.when(value.is_not_null()).then(text)
+
+
+def json_ready(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The value with a text for each part of it that Polars cannot write as JSON.
+
+    These are days that no calendar holds, and bytes, which become base64.
+    """
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return day_written(value, dtype)
+    if dtype == pl.Binary:
+        return value.bin.encode("base64")
+    if not _hides(dtype):
+        return value
+    if isinstance(dtype, pl.Struct):
+        parts = [
+            json_ready(value.struct.field(each.name), _made(each.dtype)).alias(each.name)
+            for each in dtype.fields
+        ]
+        return pl.when(value.is_not_null()).then(pl.struct(parts))
+    if isinstance(dtype, pl.Array):
+        value = value.arr.to_list()
+    inner = _made(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else dtype
+    return value.list.eval(json_ready(pl.element(), inner))
+
+
+def presentable(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame that can be shown: Polars cannot so much as print a day that no calendar holds.
+
+    Columns with such a day become text, or hold text in the day's place; all others stay.
+    """
+    dated = {name: dtype for name, dtype in frame.schema.items() if _hides(dtype)}
+    far = frame.select(_far(pl.col(name), dtype).any().alias(name) for name, dtype in dated.items())
+    return frame.with_columns(
+        json_ready(pl.col(name), dtype).alias(name)
+        for name, dtype in dated.items()
+        if dtype != pl.Binary and far[name].item()
+    )
+
+
+def _far(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Whether a value is, or holds, a day that no calendar holds."""
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return ~in_calendar(value, dtype)
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return pl.any_horizontal(
+            _far(value.struct.field(each.name), _made(each.dtype)) for each in dtype.fields
+        )
+    if isinstance(dtype, pl.Array):
+        value = value.arr.to_list()
+    if isinstance(dtype, pl.List | pl.Array) and _hides(dtype):
+        return value.list.eval(_far(pl.element(), _made(dtype.inner)).any()).list.first()
+    return pl.lit(value=False)
+
+
+def _hides(dtype: pl.DataType) -> bool:
+    """Whether something in a type is a day or bytes."""
+    if isinstance(dtype, pl.Struct):
+        return any(_hides(_made(each.dtype)) for each in dtype.fields)
+    if isinstance(dtype, pl.List | pl.Array):
+        return _hides(_made(dtype.inner))
+    return dtype in (pl.Date, pl.Binary) or isinstance(dtype, pl.Datetime)
+
+
+def _made(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype
 
 
 def clock_written(raw: pl.Expr) -> pl.Expr:

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from backfill.sources.canonical_text import clock_written, float_written, moment_written
-from backfill.sources.timestamps import in_calendar, zoned_in_utc
+from backfill.sources.canonical_text import clock_written, day_written, float_written, json_written
 
 __all__ = [
     "MIXED",
@@ -183,25 +182,11 @@ def _as_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
         return pl.coalesce(float_written(value, dtype), value.cast(pl.String))
     if isinstance(dtype, pl.Datetime | pl.Date):
-        known = pl.when(in_calendar(value, dtype)).then(value)
-        unit = dtype.time_unit if isinstance(dtype, pl.Datetime) else "d"
-        return pl.coalesce(
-            _day_or_moment(known, dtype), value.cast(pl.Int64).cast(pl.String) + unit
-        )
+        return day_written(value, dtype)
     if dtype.is_nested():
-        body = pl.struct(value.alias("x")).struct.json_encode()
-        text = body.str.strip_prefix('{"x":').str.strip_suffix("}")
-        return pl.when(value.is_not_null()).then(text)
+        return json_written(value, dtype)
     if dtype == pl.Time:
         return clock_written(value)
     if dtype == pl.Duration:
         return value.dt.to_string("iso:strict")
     return value.cast(pl.String)
-
-
-def _day_or_moment(known: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    if not isinstance(dtype, pl.Datetime):
-        return known.dt.to_string("%Y-%m-%d")
-    if dtype.time_zone is None:
-        return moment_written(known)
-    return moment_written(zoned_in_utc(known)) + "Z"

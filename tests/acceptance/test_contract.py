@@ -317,6 +317,7 @@ def test_the_job_is_its_owners_alone(tmp_path):
     assert {
         "manifest.json",
         "ready",
+        "excluded.parquet",
         "rejected.parquet",
         "duplicates.parquet",
         "ledger.sqlite",

@@ -41,7 +41,7 @@ def test_a_planned_job_is_on_the_disk_before_its_manifest_names_it(tmp_path):
     }
     ready = {path.name for path in (tmp_path / "watch.job" / "ready").iterdir()}
     assert ready
-    files = {"rejected.parquet", "duplicates.parquet", "manifest.draft"}
+    files = {"excluded.parquet", "rejected.parquet", "duplicates.parquet", "manifest.draft"}
     assert ready | files <= synced
     assert "ready" in synced, "the names in a directory are synced with the directory"
     assert any("fsync" in line and "watch.job>" in line for line in lines[named:])

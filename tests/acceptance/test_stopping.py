@@ -105,6 +105,7 @@ def test_a_plan_that_was_killed_anywhere_does_not_stand_in_the_way_of_the_next(t
         "manifest.json",
         "ledger.sqlite",
         "ready",
+        "excluded.parquet",
         "rejected.parquet",
         "duplicates.parquet",
         ".lock",

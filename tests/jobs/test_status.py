@@ -14,7 +14,7 @@ from backfill.jobs.status import Phase, Status, exit_code, stop_as_text, stop_fr
 COUNTS = st.integers(min_value=0, max_value=10**9)
 
 
-@given(st.lists(COUNTS, min_size=6, max_size=6), st.integers(-3, 3))
+@given(st.lists(COUNTS, min_size=7, max_size=7), st.integers(-3, 3))
 def test_books_balance_exactly_when_the_states_add_up(counts, error):
     states = dict(zip([state.value for state in State], counts, strict=True))
     books = Books(input=sum(counts) + error, **states)
@@ -81,10 +81,11 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "destination": "pristo-events",
         "phase": "stopped",
         "records": {
-            "input": 3, "rejected": 0, "duplicate": 0, "pending": 2,
+            "input": 3, "excluded": 0, "rejected": 0, "duplicate": 0, "pending": 2,
             "delivered": 1, "failed": 0, "unknown": 0,
         },
         "balanced": True,
+        "exclusions": {},
         "reasons": {"contact.id|uuid": 1},
         "dropped": {},
         "requests": {"sent": 2, "throttled": 1, "retried": 0},
@@ -101,8 +102,8 @@ def test_a_status_says_in_one_line_what_became_of_every_record():
     books = Books(input=1_234, rejected=1, duplicate=2, delivered=1_200, failed=4, unknown=27)
     status = Status(job="x.job", destination="d", phase=Phase.COMPLETE, books=books)
     assert str(status) == (
-        "x.job: complete; 1,234 records: 1 rejected, 2 duplicate, 0 pending, 1,200 delivered,"
-        " 4 failed, 27 unknown"
+        "x.job: complete; 1,234 records: 0 excluded, 1 rejected, 2 duplicate, 0 pending,"
+        " 1,200 delivered, 4 failed, 27 unknown"
     )
     assert status.exit_code == 5
     assert status.as_dict()["stop"] is None

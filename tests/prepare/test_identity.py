@@ -14,13 +14,14 @@ from backfill.destinations import DESTINATIONS, Field, Kind
 from backfill.prepare.identity import IDENTITY, Identity, identity_of, namespace_of
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input
+from backfill.prepare.mapping.selection import Selection
 
 PRISTO = DESTINATIONS["pristo-events"]
 NAMES = ("type", "customFields.a", "customFields.b")
 
 PINNED = [
-    "ac557e16-1c5d-58ca-9876-ea3667fdd82b",
-    "1e2d3b52-6d4e-5b39-b0d0-18ebcc50ca6a",
+    "ec1fc49c-195e-5d8e-859b-012dd055cb8e",
+    "3b1f05a5-d481-5e44-9790-3477d61af21c",
     "c2ce5341-76e0-5ea2-b6c7-37d7b262fef3",
 ]
 
@@ -46,6 +47,8 @@ def identity_over(*inputs: Input, population: str | None = None) -> Identity:
         keep="first",
         unused=(),
         tables={},
+        selection=Selection(),
+        expressions=(),
     )
     return identity_of(binding, population)
 
@@ -80,8 +83,8 @@ def test_the_record_key_is_pinned_for_all_versions_and_machines() -> None:
     inputs = [a_field("type"), a_field("customFields.a"), a_field("occurredAt")]
     found = keys_of(identity_over(*inputs, population="p"), rows)
     assert found[IDENTITY].to_list() == [
-        "1:x1704164645678901;8:purchase",
-        ":1704164645678901;8:purchase",
+        "1:x1704164645678000;8:purchase",
+        ":1704164645678000;8:purchase",
         "3:1:2;13:שלום 😀",
     ]
     assert found["record"].to_list() == PINNED

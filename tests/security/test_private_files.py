@@ -84,7 +84,8 @@ def test_a_directory_that_was_open_before_is_closed(tmp_path):
     assert_private(directory)
 
 
-NAMES = ["manifest.json", "manifest.draft", "ledger.sqlite", "ready", "rejected.parquet",
+NAMES = ["manifest.json", "manifest.draft", "ledger.sqlite", "ready", "excluded.parquet",
+         "rejected.parquet",
          "duplicates.parquet", "report.html", ".preparing", ".lock"]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ break a rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -20,9 +20,12 @@ from backfill.config.types import Scalar
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destinations import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
-from backfill.prepare.mapping.inputs import Input, Side, Table
+from backfill.prepare.mapping.inputs import Expression, Input, Key, Side, Table
 from backfill.prepare.mapping.phone_regions import region_of
+from backfill.prepare.mapping.requirements import check_population, check_required, listed
+from backfill.prepare.mapping.selection import Selection, selection_of
 from backfill.sources.scan import Source
+from backfill.sources.schemas import MIXED
 
 __all__ = ["Binding", "bind"]
 
@@ -42,13 +45,15 @@ class Binding:
     destination: Destination
     inputs: tuple[Input, ...]
     time: Input | None
-    contact_key: str | None
-    contacts_key: str | None
+    contact_key: Key | None
+    contacts_key: Key | None
     keep_contact: Literal["first", "last"]
     identity: tuple[str, ...]
     keep: Literal["first", "last"]
     unused: tuple[str, ...]
     tables: Mapping[str, Mapping[str, str]]
+    selection: Selection
+    expressions: tuple[Expression, ...]
 
     @property
     def ordering(self) -> Input:
@@ -62,7 +67,7 @@ class Binding:
     def contacts_columns(self) -> list[str]:
         """The columns of the contacts source that are needed at all."""
         used = {name for each in self.inputs_for("contacts") for name in each.columns()}
-        return sorted(used | {self.contacts_key} if self.contacts_key else used)
+        return sorted(used | self.contacts_key.columns() if self.contacts_key else used)
 
 
 def bind(
@@ -74,88 +79,41 @@ def bind(
     now: datetime,
 ) -> Binding:
     """Resolve a configuration. Raises ConfigError, and SourceError where a file lacks a column."""
-    _check_population(config, destination)
+    check_population(config, destination)
     sides: dict[Side, Source] = {"events": events}
     if contacts is not None:
         sides["contacts"] = contacts
     columns = Columns(sides)
-    binder = _Binder(config, destination, columns, now)
-    for name, what in ((config.events.contact_key, "contact_key"), (config.events.time, "time")):
-        if name is not None:
-            columns.require("events", name, f"[events] {what}")
+    binder = _Binder(config, destination, columns, now, [])
+    contact_key = binder.key("events", config.events.contact_key, "[events] contact_key")
+    contacts_key = None
     if config.contacts is not None:
-        columns.require("contacts", config.contacts.key, "[contacts] key")
-    keys: dict[Side, str | None] = {}
-    if config.contacts is not None:
-        keys = {"events": config.events.contact_key, "contacts": config.contacts.key}
-    time = binder.time()
+        contacts_key = binder.key("contacts", config.contacts.key, "[contacts] key")
+    selection = binder.selection()
+    time = binder.time(needed=selection.by_time)
     mapped = {name: spec for name, spec in config.fields.items() if binder.sends(name)}
     inputs = binder.inputs(mapped, time)
-    _check_required(config, destination, {each.name for each in inputs})
+    check_required(config, destination, {each.name for each in inputs})
     named = [*(name for name in mapped), *([time.name] if time and time.name not in mapped else [])]
+    used = (*inputs, *([time] if time else []))
+    also: dict[Side, set[str]] = {"events": selection.columns()}
+    if contact_key is not None and contacts_key is not None:
+        also["events"] |= contact_key.columns()
+        also["contacts"] = contacts_key.columns()
     return Binding(
         destination=destination,
         inputs=inputs,
         time=time,
-        contact_key=config.events.contact_key if contacts else None,
-        contacts_key=config.contacts.key if config.contacts else None,
+        contact_key=contact_key if contacts else None,
+        contacts_key=contacts_key,
         keep_contact=config.contacts.keep if config.contacts else "last",
         identity=_identity(config, destination, named),
         keep=config.dedupe.keep,
-        unused=tuple(columns.unused((*inputs, *([time] if time else [])), keys)),
+        selection=selection,
+        unused=tuple(columns.unused(used, also)),
         tables={each.name: shown for each in inputs if (shown := _shown(each))},
+        expressions=tuple(binder.expressions),
     )
-
-
-def _check_population(config: Config, destination: Destination) -> None:
-    if destination.needs_population and config.population is None:
-        raise ConfigError(
-            f"{destination.name} needs the id of the population that the events belong to",
-            where="population",
-            hint='population = "00000000-0000-4000-8000-000000000000" stands at the top.',
-        )
-    if not destination.needs_population and config.population is not None:
-        raise ConfigError(
-            f"{destination.name} knows no population",
-            where="population",
-            hint="Delete the line, or check `destination`.",
-        )
-
-
-def _check_required(config: Config, destination: Destination, bound: set[str]) -> None:
-    missing = [
-        field.name for field in destination.fields if field.required and field.name not in bound
-    ]
-    if destination.time_field in missing:
-        raise ConfigError(
-            f"{destination.name} needs the time of every event for {destination.time_field}",
-            where="[events] time",
-            hint='time = "…" names the column that says when it happened.',
-        )
-    if missing:
-        raise ConfigError(
-            f"{destination.name} needs {_listed(missing)}, which nothing is mapped to",
-            where="[fields]",
-            hint="A column, a constant { value = … } or a table { column = …, values = … } will do."
-            + (
-                " It has no default, since its meaning is yours to decide."
-                if "confidence" in missing
-                else ""
-            ),
-        )
-    for name in config.rules.drop_invalid:
-        field = destination.field_for(name)
-        if name not in bound:
-            raise ConfigError(
-                f"{name!r} is not a mapped field",
-                where="[rules] drop_invalid",
-                hint=did_you_mean(name, bound),
-            )
-        if field is not None and field.required:
-            raise ConfigError(
-                f"{name!r} is required, so a record without it cannot be kept",
-                where="[rules] drop_invalid",
-            )
 
 
 def _identity(config: Config, destination: Destination, named: list[str]) -> tuple[str, ...]:
@@ -179,14 +137,14 @@ def _shown(each: Input) -> dict[str, str]:
         return {"(always)": each.constant or ""}
     if each.table is None:
         return {}
-    others = {"reject": "(rejected)", "omit": "(left out)", "keep": "(as it is)"}
+    others = {
+        "reject": "(rejected)",
+        "omit": "(left out)",
+        "keep": "(as it is)",
+        "exclude": "(excluded)",
+    }
     last = others[each.table.otherwise] if each.table.otherwise else each.table.constant or ""
     return {**dict(zip(each.table.old, each.table.new, strict=True)), "(any other)": last}
-
-
-def _listed(names: Iterable[str]) -> str:
-    *rest, last = names
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 @dataclass(frozen=True)
@@ -195,6 +153,7 @@ class _Binder:
     destination: Destination
     columns: Columns
     now: datetime
+    expressions: list[Expression]  # takes those that were parsed, in their order
 
     def sends(self, name: str) -> bool:
         """Whether a mapped field goes into the body; some stay out by `contact = "identifiers"`."""
@@ -230,15 +189,48 @@ class _Binder:
             hint=near.strip() or None,
         )
 
-    def time(self) -> Input | None:
-        column = self.config.events.time
-        if column is None:
+    def time(self, *, needed: bool) -> Input | None:
+        """The event's time. Where it is `needed` to choose the rows, one without it is rejected."""
+        spec = self.config.events.time
+        if spec is None:
             return None
         name = self.destination.time_field
         field = self.destination.field_for(name) if name else None
-        return self._column(
-            name or _TIME, field or Field(_TIME, Kind.TIME), Column(column, "events")
-        )
+        field = field or Field(_TIME, Kind.TIME)
+        field = replace(field, required=field.required or needed)
+        where = "[events] time"
+        if isinstance(spec, Sql):
+            return self._sql(name or _TIME, field, spec, where)
+        return self._column(name or _TIME, field, Column(spec, "events"), where)
+
+    def key(self, side: Side, spec: str | Sql | None, where: str) -> Key | None:
+        """What joins a side with the other one."""
+        if isinstance(spec, Sql):
+            key = Key(*self._parsed(spec, where))
+        elif spec is not None:
+            _, raw, dtype = self.columns.value(Column(spec, side), where)
+            key = Key(raw, dtype)
+        else:
+            return None
+        if key.dtype.is_nested() and key.dtype != MIXED:
+            raise ConfigError(
+                f"{spec.text if isinstance(spec, Sql) else spec!r} holds {key.dtype}, which joins"
+                " with nothing",
+                where=where,
+            )
+        return key
+
+    def selection(self) -> Selection:
+        """Which rows are wanted."""
+        text, condition = self.config.events.where, None
+        if text is not None:
+            condition = self._parsed(Sql(text), "[events] where")
+        return selection_of(self.config.events, condition)
+
+    def _parsed(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
+        raw, dtype = self.columns.expression(spec, where)
+        self.expressions.append(Expression(spec.text, raw, spec.side, where))
+        return raw, dtype
 
     def inputs(self, mapped: Mapping[str, FieldSpec], time: Input | None) -> tuple[Input, ...]:
         """An input for every field of the body, in its order."""
@@ -257,7 +249,8 @@ class _Binder:
 
     def _same_as_time(self, name: str, spec: FieldSpec) -> None:
         time = self.config.events.time
-        if not (isinstance(spec, Column) and spec.side != "contacts" and spec.name == time):
+        same = spec.name == time if isinstance(spec, Column) else spec == time
+        if not same or getattr(spec, "side", None) == "contacts":
             raise ConfigError(
                 f"{name!r} comes from the column that [events] time names",
                 where="[fields]",
@@ -266,33 +259,28 @@ class _Binder:
             )
 
     def _input(self, name: str, field: Field, spec: FieldSpec) -> Input:
+        where = f"[fields] {name}"
         match spec:
             case Column():
-                bound = self._column(name, field, spec)
+                bound = self._column(name, field, spec, where)
             case Constant():
                 bound = self._constant(name, field, spec.value)
             case Sql():
-                bound = self._sql(name, field, spec)
+                bound = self._sql(name, field, spec, where)
             case Lookup():
-                bound = replace(
-                    self._column(name, field, spec.column), table=self._table(name, field, spec)
-                )
+                column = self._column(name, field, spec.column, where)
+                bound = replace(column, table=self._table(name, field, spec))
         return replace(
             bound,
             optional=name in self.config.rules.drop_invalid,
             region=region_of(bound, self.config, self.columns),
         )
 
-    def _column(self, name: str, field: Field, column: Column) -> Input:
-        side = self.columns.resolve(
-            column, f"[fields] {name}" if name != _TIME else "[events] time"
-        )
-        dtype = self.columns.sides[side].schema[column.name]
-        return Input(name, field, side, pl.col(column.name), dtype)
+    def _column(self, name: str, field: Field, column: Column, where: str) -> Input:
+        return Input(name, field, *self.columns.value(column, where))
 
-    def _sql(self, name: str, field: Field, spec: Sql) -> Input:
-        raw, dtype = self.columns.expression(spec, f"[fields] {name}")
-        return Input(name, field, spec.side, raw, dtype)
+    def _sql(self, name: str, field: Field, spec: Sql, where: str) -> Input:
+        return Input(name, field, spec.side, *self._parsed(spec, where))
 
     def _constant(self, name: str, field: Field, value: Scalar) -> Input:
         text = self._checked(name, field, value)
@@ -320,7 +308,7 @@ class _Binder:
         broken = [rule for rule, breaks in checked.broken if frame.select(breaks).item()]
         text = frame.select(checked.value).item()
         if broken or text is None:
-            choices = f" It is one of {_listed(field.choices)}." if field.choices else ""
+            choices = f" It is one of {listed(field.choices)}." if field.choices else ""
             raise ConfigError(
                 f"{value!r} breaks {', '.join(broken) or 'the rule that a value is not empty'}",
                 where=where,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from backfill.config import Column, Sql
 from backfill.core.errors import ConfigError, SourceError, did_you_mean
 from backfill.prepare.mapping.inputs import Input, Side
 from backfill.prepare.sql.expressions import row_expression
+from backfill.prepare.sql.paths import path_value, root_of
 from backfill.sources.scan import FileColumns, Source
 
 __all__ = ["Columns"]
@@ -38,14 +40,33 @@ class Columns:
                 hint=_hint(column, first, side),
             )
 
-    def resolve(self, column: Column, where: str) -> Side:
-        """The side that a column belongs to."""
+    def value(self, column: Column, where: str) -> tuple[Side, pl.Expr, pl.DataType]:
+        """What a column holds, or a way into one (`products[0].sku`): its side, value and type."""
+        side = self._resolve(column, where)
+        schema = self.sides[side].schema
+        root = None if column.name in schema else root_of(column.name, schema)
+        self.require(side, root or column.name, where)
+        if root is None:
+            return side, pl.col(column.name), schema[column.name]
+        return side, *path_value(column.name, root, schema, where=where)
+
+    def expression(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
+        """An SQL expression over one side, and its type."""
+        schema = self.sides[spec.side].schema
+        raw = row_expression(spec.text, schema, where=where)
+        for column in raw.meta.root_names():
+            self.require(spec.side, column, where)
+        empty = pl.DataFrame(schema=dict(schema)).lazy()
+        return raw, empty.select(raw.alias("value")).collect_schema()["value"]
+
+    def _resolve(self, column: Column, where: str) -> Side:
+        """The side that a column belongs to, or one that it leads into."""
         if column.side is not None:
-            self.require(column.side, column.name, where)
             return column.side
-        having = [side for side, source in self.sides.items() if column.name in source.columns]
+        having = [side for side, source in self.sides.items() if column.name in source.columns] or [
+            side for side, source in self.sides.items() if root_of(column.name, source.columns)
+        ]
         if len(having) == 1:
-            self.require(having[0], column.name, where)
             return having[0]
         if having:
             raise ConfigError(
@@ -66,18 +87,11 @@ class Columns:
             hint=next(filter(None, hints), did_you_mean(column.name, known)),
         )
 
-    def expression(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
-        """An SQL expression over one side's columns, and the type of its values."""
-        schema = self.sides[spec.side].schema
-        raw = row_expression(spec.text, schema, where=where)
-        for column in raw.meta.root_names():
-            self.require(spec.side, column, where)
-        empty = pl.DataFrame(schema=dict(schema)).lazy()
-        return raw, empty.select(raw.alias("value")).collect_schema()["value"]
-
-    def unused(self, inputs: Iterable[Input], keys: Mapping[Side, str | None]) -> Iterator[str]:
-        """Columns that feed no input and are no join key, as `events.x` and `contacts.y`."""
-        used: dict[Side, set[str | None]] = {side: {key} for side, key in keys.items()}
+    def unused(
+        self, inputs: Iterable[Input], also: Mapping[Side, AbstractSet[str]]
+    ) -> Iterator[str]:
+        """Columns that feed no input and are not in `also`, as `events.x` and `contacts.y`."""
+        used: dict[Side, set[str]] = {side: set(names) for side, names in also.items()}
         for each in inputs:
             if each.side:
                 used.setdefault(each.side, set()).update(each.columns())

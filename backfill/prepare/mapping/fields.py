@@ -7,7 +7,7 @@ bad: words are written for bad rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,11 +19,9 @@ from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling
 from backfill.config import Config
-from backfill.core.errors import ConfigError
 from backfill.destinations import Kind
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.inputs import Input, Table
-from backfill.sources.schemas import MIXED
+from backfill.prepare.mapping.inputs import Input, Key, Table
 
 __all__ = [
     "CONVERTED",
@@ -46,12 +44,18 @@ CONVERTED = "__from:"
 class Rule:
     """A rule on its way: `column` is true where a row broke it.
 
-    Where `drops` is set the value was left out and the record goes on.
+    Where `drops` is set the value was left out and the record goes on; where `excludes` is set
+    the record is left out on purpose. Any other rule rejects the record.
     """
 
     reason: str
     column: str
     drops: bool = False
+    excludes: bool = False
+
+    @property
+    def rejects(self) -> bool:
+        return not (self.drops or self.excludes)
 
 
 @dataclass(frozen=True)
@@ -101,28 +105,29 @@ class FieldMapping:
     def dropping(self) -> tuple[Rule, ...]:
         return tuple(rule for rule in (*self.events.rules, *self.contacts.rules) if rule.drops)
 
+    @property
+    def excluding(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in (*self.events.rules, *self.contacts.rules) if rule.excludes)
+
 
 def mapping_of(
     binding: Binding,
     config: Config,
     *,
-    events: pl.Schema,
-    contacts: pl.Schema | None,
     now: datetime,
 ) -> FieldMapping:
-    """Work out the expressions of a binding. `events` and `contacts` are the sources' schemas."""
-    mapper = _Mapper(config, now)
+    """Work out the expressions of a binding."""
+    mapper = _Mapper(config, binding, now)
     timed = binding.time if binding.time not in binding.inputs else None
     own = (*binding.inputs_for("events"), *([timed] if timed else []))
     joined = cross_rules(binding.destination.checks, config.rules)
     join = None
     gathered = True
     events_part = mapper.ordering_key(binding.ordering)
-    if contacts is not None and binding.contact_key and binding.contacts_key:
+    if binding.contact_key is not None and binding.contacts_key is not None:
         gathered = _is_join_key(binding.ordering, binding)
         ordering = binding.ordering if gathered else None
-        key = mapper.key(binding.contact_key, events)
-        other = mapper.key(binding.contacts_key, contacts)
+        key, other = mapper.key(binding.contact_key), mapper.key(binding.contacts_key)
         events_part = mapper.part(key, ordering)
         join = Join(key, other, mapper.part(other, ordering))
     return FieldMapping(
@@ -138,11 +143,10 @@ def mapping_of(
 
 
 def _is_join_key(each: Input, binding: Binding) -> bool:
-    """Whether a field's value is the join key itself, as it stands in one of the files."""
-    if each.table is not None or each.region is not None or not each.raw.meta.is_column():
-        return False
-    name = each.raw.meta.output_name()
-    return name == (binding.contact_key if each.side == "events" else binding.contacts_key)
+    """Whether a field's value is the join key itself, as it stands on its side."""
+    key = binding.contact_key if each.side == "events" else binding.contacts_key
+    plain = each.table is None and each.region is None
+    return plain and key is not None and bool(each.raw.meta.eq(key.raw))
 
 
 def reasons(rules: Iterable[Rule], *also: pl.Expr) -> pl.Expr:
@@ -157,16 +161,15 @@ def reasons(rules: Iterable[Rule], *also: pl.Expr) -> pl.Expr:
 @dataclass(frozen=True)
 class _Mapper:
     config: Config
+    binding: Binding
     now: datetime
 
-    def key(self, name: str, schema: pl.Schema) -> pl.Expr:
+    def key(self, key: Key) -> pl.Expr:
         """The text of a join key: the same for 123 in one file and "123" in the other.
 
         UUIDs meet whatever their case, as they are the same id when they are sent.
         """
-        text = as_text(pl.col(name), schema[name], timezone=self.config.events.timezone)
-        if schema[name].is_nested() and schema[name] != MIXED:
-            raise ConfigError(f"column {name!r} holds {schema[name]}, which joins with nothing")
+        text = as_text(key.raw, key.dtype, timezone=self.config.events.timezone)
         return one_spelling(trimmed(text.value))
 
     def part(self, key: pl.Expr, ordering: Input | None) -> pl.Expr:
@@ -191,6 +194,7 @@ class _Mapper:
         breaks: list[pl.Expr] = []
         rules: list[Rule] = []
         conversions: dict[str, pl.Expr] = {}
+        excluding = list(self.binding.selection.by_row()) if letter == "e" else []
         for each in inputs:
             value, broken, converted = self._field(each, named)
             if converted is not None:
@@ -204,7 +208,20 @@ class _Mapper:
             if each.optional and columns:
                 value = pl.when(~pl.any_horizontal(columns)).then(value)
             values.append(value.alias(each.name))
+            excluding += self._excluding(each, value)
+        for reason, expr in excluding:
+            column = f"__{letter}{len(rules)}"
+            breaks.append(expr.fill_null(value=False).alias(column))
+            rules.append(Rule(reason, column, excludes=True))
         return SideMapping(tuple(named), tuple(values), tuple(breaks), tuple(rules), conversions)
+
+    def _excluding(self, each: Input, value: pl.Expr) -> Iterator[tuple[str, pl.Expr]]:
+        """Where a record is excluded by this field, whose canonical value is `value`."""
+        if each.table is not None and each.table.otherwise == "exclude":
+            text = as_text(each.raw, each.dtype, timezone=self.config.events.timezone).value
+            yield f"{each.name}|otherwise", _unlisted(text, each.table)
+        if self.binding.time is not None and each.name == self.binding.time.name:
+            yield from self.binding.selection.by_moment(value)
 
     def _field(
         self, each: Input, named: list[pl.Expr] | None
@@ -246,12 +263,17 @@ def _looked_up(text: pl.Expr, table: Table) -> tuple[pl.Expr, pl.Expr | None]:
     found = text.replace_strict(
         list(table.old), list(table.new), default=None, return_dtype=pl.String
     )
-    strange = text.is_not_null() & ~text.is_in(list(table.old))
+    strange = _unlisted(text, table)
     match table.otherwise:
         case "reject":
             return found, strange
-        case "omit":
+        case "omit" | "exclude":
             return found, None
         case "keep":
             return pl.when(strange).then(text).otherwise(found), None
     return pl.when(strange).then(pl.lit(table.constant)).otherwise(found), None
+
+
+def _unlisted(text: pl.Expr, table: Table) -> pl.Expr:
+    """Where there is a text and the table has no row for it."""
+    return text.is_not_null() & ~text.is_in(list(table.old))

@@ -7,9 +7,10 @@ from typing import Literal
 
 import polars as pl
 
+from backfill.config.field_specs import Otherwise
 from backfill.destinations import Field
 
-__all__ = ["Input", "Side", "Table"]
+__all__ = ["Expression", "Input", "Key", "Side", "Table"]
 
 Side = Literal["events", "contacts"]
 
@@ -20,8 +21,29 @@ class Table:
 
     old: tuple[str, ...]
     new: tuple[str, ...]
-    otherwise: Literal["reject", "omit", "keep"] | None  # None: `constant`
+    otherwise: Otherwise | None  # None: `constant`
     constant: str | None = None
+
+
+@dataclass(frozen=True)
+class Key:
+    """What joins one side with the other: an expression over its own columns, of type `dtype`."""
+
+    raw: pl.Expr
+    dtype: pl.DataType
+
+    def columns(self) -> set[str]:
+        return set(self.raw.meta.root_names())
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An SQL expression of the configuration as it was parsed, and where it stands."""
+
+    text: str
+    raw: pl.Expr
+    side: Side
+    where: str
 
 
 @dataclass(frozen=True)

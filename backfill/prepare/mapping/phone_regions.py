@@ -37,7 +37,6 @@ def region_of(phone: Input, config: Config, columns: Columns) -> pl.Expr | None:
     if isinstance(spec, Sql):
         raw, dtype = columns.expression(spec, _WHERE)
     else:
-        columns.require(phone.side, spec.name, _WHERE)
-        raw, dtype = pl.col(spec.name), columns.sides[phone.side].schema[spec.name]
+        _, raw, dtype = columns.value(Column(spec.name, phone.side), _WHERE)
     text = as_text(raw, dtype, timezone=config.events.timezone).value
     return trimmed(text).str.to_uppercase()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -23,15 +23,18 @@ from backfill.prepare.sql.errors import (
     strange_field,
     unfit,
 )
+from backfill.prepare.sql.paths import path_value, root_of
 from backfill.prepare.sql.tokens import foreign_words, outside_quotes
 from backfill.sources.formats.parquet_errors import UNREADABLE
-from backfill.sources.schemas import MIXED
+from backfill.sources.schemas import MIXED, instance, split_mixed
 
 __all__ = ["row_expression"]
 
 _CLOCK = re.compile(
     r"\b(now\s*\(|current_(date|time|timestamp)\b|local(time|timestamp)\b)", re.IGNORECASE
 )
+
+_SHOWN = 60  # characters of an expression that is too long to be shown
 
 _NODES = frozenset({"Alias", "BinaryExpr", "Cast", "Column", "Function", "Literal", "Ternary"})
 _FAMILIES = frozenset(
@@ -76,66 +79,154 @@ _DOWN_THE_COLUMN = frozenset({"ConcatVertical"})
 
 
 def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) -> pl.Expr:
-    """Parse an expression over the columns of `schema`. Raises ConfigError, which names `where`."""
+    """Parse an expression over the columns of `schema`. Raises ConfigError, which names `where`.
+
+    A name in double quotes may also be a way into a column, such as `"products[0].sku"`.
+    """
     words = foreign_words(text)
     if words is not None:
         raise _refused(text, words, where)
     if _CLOCK.search(outside_quotes(text)):
         raise _refused(text, "reads the clock", where)
     try:
-        expression = pl.sql_expr(text)
-        tree = json.loads(expression.meta.serialize(format="json"))
+        tree = json.loads(pl.sql_expr(text).meta.serialize(format="json"))
+    except RecursionError:
+        raise _too_deep(text, where) from None
     except (*UNREADABLE, ValueError) as error:
         raise not_to_be_parsed(text, error, schema, where) from None
     disallowed = _disallowed(tree)
     if disallowed is not None:
         raise _refused(text, f"contains {disallowed}", where)
-    names = expression.meta.root_names()
-    for name in names:
-        if name not in schema:
-            raise missing_column(text, name, schema, where)
+    names = _columns(tree)
     if not names:
         raise ConfigError(
             f"{text!r} reads no column",
             where=where,
             hint="A constant is written { value = … }.",
         )
-    strange = strange_field(text, tree, schema, where)
+    paths = {name: _path(text, name, schema, where) for name in names if name not in schema}
+    known = {**schema, **{name: dtype for name, (_, dtype) in paths.items()}}
+    strange = strange_field(text, tree, known, where)
     if strange is not None:
         raise strange
+    expression = pl.sql_expr(text)
     try:  # what a type does not allow is said by the schema or, at the latest, by a frame
-        empty = pl.DataFrame(schema=dict(schema)).lazy().select(value=expression)
+        empty = pl.DataFrame(schema=known).lazy().select(value=expression)
         empty.collect_schema()
         found = empty.collect().schema["value"]
     except UNREADABLE as error:
-        raise unfit(text, error, expression, schema, where) from None
-    both = next((name for name in names if schema[name] == MIXED), None)
+        raise unfit(text, error, expression, known, where) from None
+    both = next((name for name in names if known[name] == MIXED), None)
     if both is not None and found != MIXED:
         raise of_two_kinds(text, both, where)
-    return expression
+    values = {name: paths[name][0] if name in paths else pl.col(name) for name in names}
+    sound = {name: _without_empty(value, known[name]) for name, value in values.items()}
+    if all(sound[name] is values[name] for name in names) and not paths:
+        return expression
+    return _over(expression, sound, found)
 
 
-def _disallowed(node: Any) -> str | None:
+def _over(expression: pl.Expr, columns: Mapping[str, pl.Expr], dtype: pl.DataType) -> pl.Expr:
+    """An expression in which others stand for the columns that it names."""
+
+    def work(rows: pl.Series) -> pl.Series:
+        return rows.struct.unnest().select(expression.alias(rows.name)).to_series()
+
+    given = pl.struct(value.alias(name) for name, value in columns.items())
+    return given.map_batches(work, return_dtype=dtype, is_elementwise=True)
+
+
+def _without_empty(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Texts, null where they are empty: an empty cell of a CSV is null already.
+
+    So the same data means the same in every format. What holds no text is given back as it is.
+    """
+    if dtype == pl.String:
+        return pl.when(value != "").then(value)
+    if isinstance(dtype, pl.Struct) and dtype != MIXED:
+        parts = {each.name: value.struct.field(each.name) for each in dtype.fields}
+        sound = {
+            each.name: _without_empty(parts[each.name], instance(each.dtype))
+            for each in dtype.fields
+        }
+        if all(sound[name] is parts[name] for name in parts):
+            return value
+        whole = pl.struct(part.alias(name) for name, part in sound.items())
+        return pl.when(value.is_not_null()).then(whole)
+    if isinstance(dtype, pl.List):
+        element = pl.element()
+        sound_element = _without_empty(element, instance(dtype.inner))
+        return value if sound_element is element else value.list.eval(sound_element)
+    return value
+
+
+def _path(
+    text: str, name: str, schema: Mapping[str, pl.DataType], where: str
+) -> tuple[pl.Expr, pl.DataType]:
+    """What a name leads to that is no column's, and its type."""
+    root = root_of(name, schema)
+    if root is None:
+        raise missing_column(text, name, schema, where)
+    value, dtype = path_value(name, root, schema, where=where)
+    return (pl.coalesce(*split_mixed(value)), pl.String()) if dtype == MIXED else (value, dtype)
+
+
+def _column(node: Mapping[str, Any]) -> str | None:
+    """The column that a node of the tree is, if it is one."""
+    match node:
+        case {"Column": str(name)}:
+            return name
+    return None
+
+
+def _columns(tree: Any) -> list[str]:
+    """The columns that a tree reads, each once."""
+    return list(dict.fromkeys(name for node in _nodes(tree) if (name := _column(node))))
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a tree, without recursion: some are deep."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, dict):
+            yield node
+        left.extend(
+            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        )
+
+
+def _disallowed(tree: Any) -> str | None:
     """The first part of a parsed expression that may not stand in it."""
-    if isinstance(node, list):
-        return next((found for each in node if (found := _disallowed(each))), None)
-    if not isinstance(node, dict):
-        return None if isinstance(node, bool | int | float | None) else f"{node!r}"
-    ((kind, inner),) = node.items() if len(node) == 1 else (("?", node),)
-    if kind not in _NODES:
-        return repr(kind)
-    match kind:
-        case "Column" | "Literal":
-            return None
-        case "Cast":
-            return _disallowed(inner["expr"])
-        case "Alias":
-            return _disallowed(inner[0])
-        case "BinaryExpr":
-            return _disallowed([inner["left"], inner["right"]])
-        case "Ternary":
-            return _disallowed([inner["predicate"], inner["truthy"], inner["falsy"]])
-    return _foreign_function(inner["function"]) or _disallowed(inner["input"])
+    left = [tree]
+    while left:
+        node = left.pop()
+        if isinstance(node, list):
+            left.extend(reversed(node))
+            continue
+        if not isinstance(node, dict):
+            if not isinstance(node, bool | int | float | None):
+                return f"{node!r}"
+            continue
+        ((kind, inner),) = node.items() if len(node) == 1 else (("?", node),)
+        if kind not in _NODES:
+            return repr(kind)
+        match kind:
+            case "Column" | "Literal":
+                continue
+            case "Cast":
+                left.append(inner["expr"])
+            case "Alias":
+                left.append(inner[0])
+            case "BinaryExpr":
+                left.extend([inner["right"], inner["left"]])
+            case "Ternary":
+                left.extend([inner["falsy"], inner["truthy"], inner["predicate"]])
+            case _:
+                if (found := _foreign_function(inner["function"])) is not None:
+                    return found
+                left.append(inner["input"])
+    return None
 
 
 def _foreign_function(function: Any) -> str | None:
@@ -152,6 +243,15 @@ def _foreign_function(function: Any) -> str | None:
     else:
         allowed = family in _FUNCTIONS
     return None if allowed else repr(name if family in ("Boolean", "Sql") else family)
+
+
+def _too_deep(text: str, where: str) -> ConfigError:
+    return ConfigError(
+        f"{text[:_SHOWN]!r}… has too many parts inside each other",
+        where=where,
+        hint="CONCAT(a, b, …) joins any number of texts, and IN (…) compares with any number of"
+        " values. What is longer still is worked out in the source.",
+    )
 
 
 def _refused(text: str, what: str, where: str) -> ConfigError:

@@ -30,6 +30,7 @@ __all__ = ["NdjsonFile", "survey_ndjson"]
 BLOCK = 8 << 20  # bytes
 _LONGEST = 256 << 20  # bytes of one line
 _TAIL = 1 << 10  # bytes at the end of a block, among which one is not white space
+_MINUS_ZERO = re.compile(rb"-0(?:[.]0*)?(?:[eE][+-]?[0-9]+)?(?=[\s,}\]])")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
 
@@ -236,10 +237,34 @@ def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.Da
     """What Polars makes of the lines, or None where it cannot read one of them."""
     if not text.strip():
         return pl.DataFrame(schema=schema)
+    text = _one_zero(text)
     try:
         return pl.read_ndjson(text, schema=schema, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError):
         return None  # OSError: a first line such as `x^` was taken for compressed bytes
+
+
+def _one_zero(text: bytes) -> bytes:
+    """The lines with `0` for a number `-0.0`, which is the same number and no other text."""
+    if not any(text[found.start() - 1] in b":[, \t" for found in _MINUS_ZERO.finditer(text)):
+        return text
+    return b"\n".join(_line_with_one_zero(line) for line in text.split(b"\n"))
+
+
+def _line_with_one_zero(line: bytes) -> bytes:
+    value = _object(line) if _MINUS_ZERO.search(line) else None
+    return line if value is None else json.dumps(_with_one_zero(value)).encode()
+
+
+def _with_one_zero(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _with_one_zero(each) for name, each in value.items()}
+        case list():
+            return [_with_one_zero(each) for each in value]
+        case float() if value == 0:
+            return 0
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""Which files a job reads, and which of their rows: the sections [events] and [contacts]."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from backfill.config.field_specs import Sql, read_key
+from backfill.config.time_formats import read_time_format
+
+__all__ = ["Contacts", "Events", "Files", "Section", "Texts"]
+
+
+def _of_events(value: Any) -> str | Sql | None:
+    return None if value is None else read_key(value, "events")
+
+
+def _of_contacts(value: Any) -> str | Sql:
+    return read_key(value, "contacts")
+
+
+class Section(BaseModel):
+    """A part of the configuration. It is frozen, and knows no key beyond its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def _one_or_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str | Path) else value
+
+
+def _moment_as_text(value: Any) -> Any:
+    """TOML has dates and times of its own; both are kept as text."""
+    if isinstance(value, date):  # a datetime is one, too
+        return value.isoformat()
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError('is a date or a time, such as "2023-01-31"')
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_list)]
+
+
+class Files(Section):
+    """Which files, and how they are read where their ending does not say it."""
+
+    files: Annotated[Texts, Field(min_length=1)]
+    """One or a list: files, globs, directories (read at any depth), `http(s)://` and object-store
+    addresses. Relative paths are relative to the configuration."""
+    format: Literal["csv", "tsv", "ndjson", "parquet"] | None = None
+    """What the files are, where their ending does not say it: `.csv` and `.txt` (commas), `.tsv`
+    and `.tab` (tabs), `.ndjson` and `.jsonl`, also with `.gz` or `.zst`; `.parquet` and `.pq`."""
+    separator: str | None = None
+    """One ASCII character between the cells of a CSV. Without it a comma, in `.tsv` and `.tab` a
+    tab."""
+    encoding: str = "utf-8"
+    """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
+    null_values: Texts = ()
+    """Cells of text files that mean "missing", besides the empty one."""
+    hive: bool = False
+    """Whether directories named `key=value` are columns."""
+
+    @field_validator("files", mode="after")
+    @classmethod
+    def _not_empty(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not each.strip() for each in files):
+            raise ValueError("a file's name is empty")
+        return files
+
+    @field_validator("separator")
+    @classmethod
+    def _one_byte(cls, separator: str | None) -> str | None:
+        if separator is not None and (len(separator.encode()) != 1 or separator in '"\r\n'):
+            raise ValueError('is one ASCII character, such as ";" or "\\t"')
+        return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except LookupError:
+            raise ValueError(f"{encoding!r} is no encoding that Python knows") from None
+        return encoding
+
+
+class Events(Files):
+    """The events source. `time` may be left out where the destination takes no timestamp."""
+
+    contact_key: Annotated[str | Sql | None, BeforeValidator(_of_events)] = None
+    """The column that names the contact, or `{ sql = … }`. Needed with [contacts]."""
+    time: Annotated[str | Sql | None, BeforeValidator(_of_events)] = None
+    """The column that says when it happened, or `{ sql = "date || ' ' || hour" }`: for the order,
+    for what is a duplicate, and for the destination's time field. May be left out where the
+    destination takes no timestamp."""
+    timezone: str | None = None
+    """The zone of times without one, such as `Asia/Jerusalem`; else such rows are rejected."""
+
+    time_format: Texts = ()
+    """How the times of a text column are written where they are in no form that is always known:
+    one or a list, tried in order, in strftime notation, such as `"%d.%m.%Y %H:%M"`. Without a zone
+    (`%z`) in it, the time is one of `timezone`."""
+    where: str | None = None
+    """An SQL condition over the columns of the events. A row for which it is not true is excluded,
+    and so is one for which it has no value, such as `amount > 0` where `amount` is empty."""
+    since: Annotated[str | None, BeforeValidator(_moment_as_text)] = None
+    """Rows of an earlier `time` are excluded: a date or a time, without a zone one of `timezone`
+    (of UTC, where there is none). A row whose time is missing or cannot be read is rejected."""
+    until: Annotated[str | None, BeforeValidator(_moment_as_text)] = None
+    """Rows of this `time` or a later one are excluded; written like `since`."""
+
+    @field_validator("time_format")
+    @classmethod
+    def _known_notation(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        for each in formats:
+            read_time_format(each)
+        return formats
+
+    @model_validator(mode="after")
+    def _of_a_time(self) -> Events:
+        if self.time_format and self.time is None:
+            raise ValueError("`time_format` says how `time` is written, and there is no `time`")
+        for name in ("since", "until"):
+            if getattr(self, name) is not None and self.time is None:
+                raise ValueError(f"`{name}` goes by `time`, and there is no `time`")
+        return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(
+                    f'{name!r} is no time zone; names look like "Asia/Jerusalem" or "UTC"'
+                ) from None
+        return name
+
+    @field_validator("where")
+    @classmethod
+    def _some_condition(cls, where: str | None) -> str | None:
+        if where is not None and not where.strip():
+            raise ValueError("is empty; leave it out to take every row")
+        return where
+
+
+class Contacts(Files):
+    """The contacts source, joined to the events by its key."""
+
+    key: Annotated[str | Sql, BeforeValidator(_of_contacts)]
+    """The column whose values stand in the events' `contact_key`, or `{ sql = … }`. White space
+    around them does not count, nor does the case of a UUID; all else is compared letter by
+    letter."""
+    keep: Literal["first", "last"] = "last"
+    """Which of several rows of one contact counts."""

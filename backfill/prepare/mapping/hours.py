@@ -1,0 +1,93 @@
+"""Whether the hour of an event stands in a column beside the one that `time` names.
+
+A date alone is the midnight that begins it, so the events of a day would lose their order, and
+those that differ in nothing but the hour would be duplicates.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import time as clock_time
+
+import polars as pl
+
+from backfill.config import Events, Sql
+from backfill.sources.scan import Source
+from backfill.sources.timestamps import in_calendar
+
+__all__ = ["hours_left_out"]
+
+_LOOKED_AT = 2_000  # rows
+_DATE = r"^\s*[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}\s*$"
+_MIDNIGHT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00(:00([.]0+)?)?Z?$"
+_CLOCK = r"(?i)^\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(\s*[ap]m)?\s*$"
+_HOUR = r"^\s*([01]?[0-9]|2[0-3])\s*$"
+_NAMED = r"(?i)(^|[^a-z])(hour|hours|hh|time|clock)($|[^a-z])"
+
+
+def hours_left_out(events: Events, source: Source) -> str | None:
+    """A question for whoever planned, where all times are dates and another column holds hours.
+
+    Looks at the first rows alone. None where there is nothing to ask.
+    """
+    time = events.time
+    if time is None or isinstance(time, Sql) or time not in source.columns:
+        return None
+    day = _day(time, source)
+    if day is None:
+        return None
+    texts = [pl.col(name).cast(pl.String) for name, dtype in source.schema.items() if _may(dtype)]
+    rows = source.scan().select(texts).head(_LOOKED_AT).collect()
+    others = [name for name in rows.columns if name != time]
+    hours = next((name for name in others if _all(rows[name], _CLOCK)), None) or next(
+        (name for name in others if re.search(_NAMED, name) and _all(rows[name], _HOUR)), None
+    )
+    if hours is None:
+        return None
+    clock = _as_clock(hours, rows[hours], text=source.schema[hours] == pl.String)
+    sql = f"{day} || ' ' || {clock}"
+    form = " (and the hour in `time_format`, such as %H:%M)" if events.time_format else ""
+    return (
+        f"every time in {time!r} is a date without an hour, and {hours!r} holds hours: are they"
+        f" the hours of these events? Then write time = {{ sql = '''{sql}''' }}{form}; as it"
+        " stands every event is one of midnight"
+    )
+
+
+def _day(time: str, source: Source) -> str | None:
+    """SQL that gives the date of a time that never has an hour; None where one has."""
+    dtype = source.schema[time]
+    if dtype == pl.Date:
+        return f'"{time}"'
+    values = source.scan().select(pl.col(time)).head(_LOOKED_AT).collect()[time].drop_nulls()
+    if isinstance(dtype, pl.Datetime):
+        known = in_calendar(pl.col(time), dtype)
+        values = values.to_frame().filter(known)[time]
+        midnight = len(values) > 0 and bool((values.dt.time() == clock_time()).all())
+        return f'CAST("{time}" AS DATE)' if midnight else None
+    if dtype != pl.String:
+        return None
+    if _all(values, _DATE):
+        return f'"{time}"'
+    return f'LEFT("{time}", 10)' if _all(values, _MIDNIGHT) else None
+
+
+def _may(dtype: pl.DataType) -> bool:
+    """Whether a column of this type may hold hours."""
+    return dtype in (pl.String, pl.Time) or dtype.is_integer()
+
+
+def _as_clock(name: str, values: pl.Series, *, text: bool) -> str:
+    """SQL that writes a column of hours as `09:15`."""
+    column = f'"{name}"' if text else f'CAST("{name}" AS VARCHAR)'
+    if not _all(values, _CLOCK):
+        return f"LPAD({column}, 2, '0') || ':00'"
+    if _all(values, "^[0-9]{2}:"):
+        return column
+    longest = max(values.drop_nulls().str.len_chars())
+    return f"LPAD({column}, {longest}, '0')"
+
+
+def _all(values: pl.Series, pattern: str) -> bool:
+    known = values.drop_nulls()
+    return len(known) > 0 and bool(known.str.contains(pattern).all())

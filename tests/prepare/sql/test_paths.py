@@ -1,0 +1,219 @@
+"""Ways into nested columns and into JSON in a cell, and SQL in the place of keys and times."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from backfill.core.errors import ConfigError
+from tests.prepare.prepared import prepare_in, watch_fields
+
+ROWS: list[dict[str, Any]] = [
+    {"who": {"phone": "+12025550101"}, "products": [{"sku": "a"}, {"sku": "b"}], "n": 1},
+    {"who": {"phone": "+12025550102"}, "products": [], "n": 2},
+    {"who": {"phone": "+12025550103"}, "products": None, "n": 3},
+]
+
+
+def source(directory: Path, kind: str) -> str:
+    """The rows as NDJSON, as Parquet, or as a CSV with JSON in its cells."""
+    name = f"events.{kind}"
+    if kind == "ndjson":
+        (directory / name).write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
+    elif kind == "parquet":
+        pl.DataFrame(ROWS).write_parquet(directory / name)
+    else:
+        cells = [
+            {key: json.dumps(v) if isinstance(v, dict | list) else v for key, v in row.items()}
+            for row in ROWS
+        ]
+        pl.DataFrame(cells).write_csv(directory / name)
+    return name
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "parquet", "csv"])
+@pytest.mark.parametrize(
+    "label",
+    ["products[0].sku", {"sql": '"products[0].sku"'}, {"sql": "COALESCE(\"products[0].sku\", '')"}],
+)
+def test_a_way_leads_to_the_same_value_in_every_format(
+    tmp_path: Path, kind: str, label: object
+) -> None:
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        events={"files": source(tmp_path, kind)},
+        fields=watch_fields(**{"target.value": "who.phone", "label": label}),
+    )
+    assert [body["label"] for body in job.bodies] == ["a"]
+    assert job.reasons == {2: "label|required", 3: "label|required"}
+    assert job.manifest.facts.unused_columns == ("events.n",)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "parquet", "csv"])
+def test_an_object_at_the_end_of_a_way_is_nested(tmp_path: Path, kind: str) -> None:
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        events={"files": source(tmp_path, kind)},
+        fields=watch_fields(**{"target.value": "who.phone", "label": "products[0]"}),
+    )
+    assert job.reasons[1] == "label|nested"
+
+
+def test_a_column_of_that_very_name_comes_first(tmp_path: Path) -> None:
+    events = pl.DataFrame({"a.b": ["own"], "a": [{"b": "nested"}], "phone": ["+12025550101"]})
+    job = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(label="a.b"))
+    assert [body["label"] for body in job.bodies] == ["own"]
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("who.fone", "no field 'fone'.*'phone'"),
+        ("who[0]", "holds objects.*who.phone"),
+        ("products.sku", r"holds lists.*products\[0\]"),
+        ("n.x", "which has no parts"),
+        ({"sql": '"who.fone"'}, "no field 'fone'"),
+        ({"sql": '"hwo.phone"'}, "names the column 'hwo.phone'"),
+    ],
+)
+def test_a_way_that_leads_nowhere_is_named(tmp_path: Path, label: object, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"(?s){words}"):
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            None,
+            events={"files": source(tmp_path, "parquet")},
+            fields=watch_fields(**{"target.value": "who.phone", "label": label}),
+        )
+
+
+def test_the_time_stands_in_two_columns(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "phone": ["+12025550101"] * 3,
+            "label": ["x"] * 3,
+            "date": ["2024-03-01"] * 3,
+            "hour": ["10:15", "09:15", "25:00"],
+        }
+    )
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        events,
+        events={"time": {"sql": "date || ' ' || hour"}, "timezone": "Asia/Jerusalem"},
+        fields=watch_fields(),
+    )
+    assert job.ready["row"].to_list() == [2, 1]
+    assert job.manifest.facts.first_time == "2024-03-01T07:15:00Z"
+    assert job.reasons == {3: "time|format"}
+    assert job.manifest.facts.unused_columns == ()
+
+
+def test_a_time_lies_in_a_nested_column(tmp_path: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "properties": [{"time": 1709280900, "phone": "+12025550101"}],
+            "label": ["x"],
+        }
+    )
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        events,
+        events={"time": "properties.time", "since": "2024-01-01"},
+        fields=watch_fields(**{"target.value": "properties.phone"}),
+    )
+    assert job.manifest.facts.first_time == "2024-03-01T08:15:00Z"
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_keys_meet_by_sql(tmp_path: Path, parts: int) -> None:
+    """Ids that lost their zeros in one of the files; the rows still meet in one part."""
+    events = pl.DataFrame({"who": [7, 12, 7], "label": ["a", "b", "c"]})
+    contacts = pl.DataFrame({"id": ["007", "012"], "phone": ["+12025550107", "+12025550112"]})
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        events,
+        contacts,
+        parts=parts,
+        events={"contact_key": {"sql": "LPAD(CAST(who AS VARCHAR), 3, '0')"}},
+        contacts={"key": {"sql": "id"}},
+        fields=watch_fields(),
+    )
+    assert [body["target"]["value"][-3:] for body in job.bodies] == ["107", "112", "107"]
+    assert job.manifest.facts.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ({"time": {"sql": "max(at)"}}, "[events] time"),
+        ({"time": {"sql": "att"}}, "'at'"),
+        ({"time": {"value": 3}}, "is a column of the events, or"),
+        ({"time": {"sql": "at", "from": "contacts"}}, "is a column of the events, or"),
+        ({"contact_key": 3}, "a column's name in quotes"),
+    ],
+)
+def test_a_key_that_does_not_fit_is_refused(
+    tmp_path: Path, events: dict[str, Any], words: str
+) -> None:
+    frame = pl.DataFrame({"phone": ["+12025550101"], "label": ["x"], "at": ["2024-01-01"]})
+    with pytest.raises(ConfigError) as caught:
+        prepare_in(tmp_path, "watch-events", frame, events=events, fields=watch_fields())
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("beside", "sql"),
+    [
+        ({"clock": ["09:15", "10:15"]}, '"at" || \' \' || "clock"'),
+        ({"clock": ["9:15", "10:15"]}, "\"at\" || ' ' || LPAD(\"clock\", 5, '0')"),
+        ({"hour": ["9", "10"]}, "\"at\" || ' ' || LPAD(\"hour\", 2, '0') || ':00'"),
+    ],
+)
+def test_a_time_of_dates_beside_hours_is_asked_about(
+    tmp_path: Path, beside: dict[str, list[str]], sql: str
+) -> None:
+    """The expression that is offered gives both rows their hour."""
+    frame = pl.DataFrame(
+        {"phone": ["+12025550101"] * 2, "label": ["x"] * 2, "at": ["2024-03-01"] * 2, **beside}
+    )
+    zone = {"timezone": "UTC"}
+    asked = prepare_in(
+        tmp_path, "watch-events", frame, events={"time": "at", **zone}, fields=watch_fields()
+    )
+    assert any(sql in warning for warning in asked.manifest.facts.warnings)
+    assert asked.kept_of == {2: 1}
+    mended = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        name="mended",
+        events={"time": {"sql": sql}, **zone},
+        fields=watch_fields(),
+    )
+    assert mended.manifest.facts.warnings == ()
+    assert mended.manifest.ready == 2
+
+
+def test_a_count_is_no_hour(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"phone": ["+12025550101"], "label": ["x"], "at": ["2024-03-01"], "items": ["3"]}
+    )
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        frame,
+        events={"time": "at", "timezone": "UTC"},
+        fields=watch_fields(),
+    )
+    assert job.manifest.facts.warnings == ()

@@ -1,0 +1,201 @@
+"""The same rows give the same bodies, whatever carries them: CSV, NDJSON, Parquet, a frame."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from backfill import plan
+from tests.prepare.prepared import POPULATION, Prepared, prepare_in
+
+SCHEMA = {
+    "a": pl.String(),
+    "b": pl.String(),
+    "n": pl.Int64(),
+    "x": pl.Float64(),
+    "ok": pl.Boolean(),
+}
+TEXTS = st.one_of(
+    st.none(), st.sampled_from(["", " ", "0", "-0", "-0.0", "1.50", "é", '"', "null"])
+)
+NUMBERS = st.one_of(
+    st.none(),
+    st.sampled_from([-0.0, 0.0, 5.0, 1e-7, 0.1, 1e22]),
+    st.integers(-(10**12), 10**12).map(lambda thousandths: thousandths / 1000),
+)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "a": TEXTS,
+            "b": TEXTS,
+            "n": st.one_of(st.none(), st.integers(-(2**53), 2**53)),
+            "x": NUMBERS,
+            "ok": st.one_of(st.none(), st.booleans()),
+        }
+    ),
+    min_size=1,
+    max_size=6,
+)
+FIELDS: dict[str, Any] = {
+    "contact.id": {"value": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},
+    "contact.email": {"value": "noa@example.com"},
+    "type": {"sql": "CAST(i AS VARCHAR)"},  # so that no row is a duplicate
+    "customFields.a": "a",
+    "customFields.n": "n",
+    "customFields.x": "x",
+    "customFields.ok": "ok",
+    "customFields.either": {"sql": "COALESCE(a, b)"},
+    "customFields.both": {"sql": "a || '/' || b"},
+    "customFields.empty": {"sql": "CASE WHEN a IS NULL THEN 'none' ELSE 'some' END"},
+}
+RULES = {"custom_value_max": 255}
+
+
+def written(directory: Path, rows: list[dict[str, Any]], carrier: str) -> str:
+    """The rows in a file."""
+    frame = pl.DataFrame(rows, schema_overrides={**SCHEMA, "i": pl.Int64(), "at": pl.String()})
+    name = f"events.{carrier}"
+    if carrier == "ndjson":
+        (directory / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    elif carrier == "parquet":
+        frame.write_parquet(directory / name)
+    else:
+        frame.write_csv(directory / name)
+    return name
+
+
+def bodies(directory: Path, carrier: str, rows: list[dict[str, Any]]) -> list[Any]:
+    events = {"files": written(directory, rows, carrier), "time": "at"}
+    job = prepare_in(
+        directory, "pristo-events", None, name=carrier, events=events, fields=FIELDS, rules=RULES
+    )
+    assert job.manifest.ready == len(rows), job.reasons
+    return job.bodies
+
+
+@settings(deadline=None, max_examples=8)
+@given(ROWS)
+@example([{"a": "", "b": "-0", "n": 0, "x": -0.0, "ok": None}])
+@example([{"a": None, "b": "", "n": None, "x": None, "ok": True}])
+def test_every_carrier_gives_the_same_bodies(rows: list[dict[str, Any]]) -> None:
+    whole = [{"i": i, "at": "2024-03-01T09:15:00Z", **row} for i, row in enumerate(rows)]
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        expected = bodies(directory, "parquet", whole)
+        assert bodies(directory, "ndjson", whole) == expected
+        texts = [{**row, "x": None} for row in whole]  # digits of a float are the writer's choice
+        assert bodies(directory, "csv", texts) == [
+            {**body, "customFields": {k: v for k, v in body["customFields"].items() if k != "x"}}
+            for body in expected
+        ]
+
+
+def test_a_frame_gives_the_same_bodies_as_a_file(tmp_path: Path) -> None:
+    rows = [
+        {"i": 0, "at": "2024-03-01T09:15:00Z", "a": "", "b": "y", "n": 1, "x": -0.0, "ok": None}
+    ]
+    frame = pl.DataFrame(rows, schema_overrides=SCHEMA)
+    job = plan(
+        destination="pristo-events",
+        population=POPULATION,
+        events=frame,
+        time="at",
+        fields=FIELDS,
+        rules=RULES,
+        job=tmp_path / "frame.job",
+    )
+    assert [json.loads(body) for body in job.sample()["body"]] == bodies(tmp_path, "parquet", rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('{"v": -0.0}', "0"),
+        ('{"v":-0}', "0"),
+        ('{"v": -0.00e5, "w": "a: -0, b"}', "0"),
+        ('{"v": "-0.0"}', "-0.0"),
+        ('{"v": "x -0, y"}', "x -0, y"),
+        ('{"v": -0.5}', "-0.5"),
+    ],
+)
+def test_a_negative_zero_is_zero_and_a_text_is_a_text(
+    tmp_path: Path, line: str, value: str
+) -> None:
+    (tmp_path / "events.ndjson").write_text(f'{line}\n{{"v": 1.5}}\n')
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        None,
+        events={"files": "events.ndjson"},
+        fields={
+            "target.value": {"value": "+12025550101"},
+            "label": "v",
+            "confidence": {"value": "high"},
+        },
+    )
+    assert job.bodies[0]["label"] == value
+
+
+def pristo(directory: Path, column: pl.Series, **events: Any) -> Prepared:
+    frame = pl.DataFrame(
+        {"at": column, "id": ["6f9619ff-8b86-4d01-b42d-00cf4fc964ff"] * len(column)}
+    )
+    return prepare_in(
+        directory,
+        "pristo-events",
+        frame,
+        events={"time": "at", **events},
+        fields={
+            "contact.id": "id",
+            "contact.email": {"value": "noa@example.com"},
+            "type": {"value": "purchase"},
+        },
+    )
+
+
+def test_times_are_compared_as_they_are_sent(tmp_path: Path) -> None:
+    """A body holds milliseconds, so what is finer makes no other record."""
+    times = pl.Series(
+        ["2024-03-01T09:15:00.123456Z", "2024-03-01T09:15:00.123457Z", "2024-03-01T09:15:00.124Z"]
+    )
+    job = pristo(tmp_path, times)
+    assert job.kept_of == {2: 1}
+    assert len({json.dumps(body) for body in job.bodies}) == job.manifest.ready == 2
+
+
+@pytest.mark.parametrize("unit", ["us", "ms"])
+@pytest.mark.parametrize(
+    ("moment", "zone"),
+    [
+        (datetime(9999, 12, 31, 23, 59, 59), "America/New_York"),  # noqa: DTZ001 - a naive column
+        (datetime(1, 1, 1), "Asia/Jerusalem"),  # noqa: DTZ001 - the same
+    ],
+)
+def test_a_zone_does_not_carry_a_custom_field_out_of_the_calendar(
+    tmp_path: Path, moment: datetime, zone: str, unit: Any
+) -> None:
+    frame = pl.DataFrame(
+        {"when": [moment], "at": [datetime(2024, 1, 1, tzinfo=UTC)]},
+        schema_overrides={"when": pl.Datetime(unit)},
+    )
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        frame,
+        events={"time": "at", "timezone": zone},
+        fields={
+            "contact.id": {"value": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},
+            "contact.email": {"value": "noa@example.com"},
+            "type": {"value": "purchase"},
+            "customFields.when": "when",
+        },
+    )
+    assert job.reasons == {1: "customFields.when|range"}
