@@ -30,10 +30,11 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
         return True
     host = urlsplit(settings.base_url).netloc
     pace = f"{settings.rate:g} requests/s" if settings.rate else "as fast as it allows"
-    sentence = (
-        f"Sending {_count(amount)} to {job.destination.title} at {host}, {pace},"
-        f" {settings.guarantee}."
-    )
+    sending = f"Sending {_count(amount)}"
+    if settings.only:
+        chosen = " and ".join(f"{k} = {' or '.join(v)}" for k, v in settings.only.items())
+        sending = f"Sending what has {printable(chosen)} of {_count(amount)}"
+    sentence = f"{sending} to {job.destination.title} at {host}, {pace}, {settings.guarantee}."
     # One line for a log, and no word broken in two for a person.
     lines = wrapped(sentence.split(), indent="") if sys.stderr.isatty() else [sentence]
     for line in lines:

@@ -18,6 +18,7 @@ __all__ = [
     "faults_option",
     "job_argument",
     "job_option",
+    "only_option",
     "quiet",
 ]
 
@@ -94,6 +95,30 @@ _DELIVERY = (
     click.option("--max-duration", metavar="T", help='Stop after this time: "30m", "2h".'),
     click.option("--max-errors", metavar="X", help='Failed records allowed: "100" or "1%".'),
     click.option("--base-url", metavar="URL", help="Where the destination is."),
+)
+
+
+def _fields_and_values(
+    context: click.Context, option: click.Parameter, given: tuple[str, ...]
+) -> dict[str, list[str]] | None:
+    """`--only` as fields with the values that were given for each."""
+    del context
+    found: dict[str, list[str]] = {}
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not (name and separator and value):
+            raise click.BadParameter(f"{each!r} is not FIELD=VALUE", param=option)
+        found.setdefault(name.strip(), []).append(value)
+    return found or None
+
+
+only_option = click.option(
+    "--only",
+    metavar="FIELD=VALUE",
+    multiple=True,
+    callback=_fields_and_values,
+    help="Send only records whose body has this value, as a canary. Given again, another value of"
+    " the field will do as well, and another field must fit, too.",
 )
 
 

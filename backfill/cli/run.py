@@ -16,6 +16,7 @@ from backfill.cli.options import (
     config_or_job_argument,
     delivery_options,
     job_option,
+    only_option,
     quiet,
 )
 from backfill.core.model import StopKind
@@ -34,6 +35,7 @@ __all__ = ["run", "showing_progress", "stop_on_signals"]
 @config_or_job_argument
 @job_option
 @delivery_options
+@only_option
 @as_json
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before the first request.")
 @quiet

@@ -143,7 +143,7 @@ class Job:
     def settings(self, changes: Mapping[str, Any]) -> Settings:
         """The settings that a run with these changes would have. Raises ConfigError."""
         delivery = delivery_for(self.config, self.manifest, changes)
-        return settings_for(delivery, self.destination)
+        return settings_for(delivery, self.destination, changes.get("only"))
 
     def refuse_change(self) -> None:
         """Raise ChangedError if the source or the configuration is no longer what was planned."""
@@ -164,7 +164,8 @@ class Job:
 
         `changes` override the configuration for this run: `rate`, `concurrency`, `limit`,
         `max_duration`, `max_errors`, `base_url`, `guarantee`, `timeout`, `max_wait`,
-        `patience`. `observe` is called with the state of things a few times a second.
+        `patience`, and `only`, which maps fields of the body to the value or values that alone
+        are to be sent now. `observe` is called with the state of things a few times a second.
         The credential comes from the environment unless it is given. An interrupt finishes what
         is in flight, records it and returns; a second one is raised at once.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,7 +24,7 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
     Without a configuration the settings are those that the job was planned with. Raises
     ConfigError, naming the nearest setting.
     """
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None and name != "only"}
     for name in given:
         if name not in Delivery.model_fields:
             raise ConfigError(
@@ -39,8 +39,15 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
         raise ConfigError(in_words(first), where=name) from None
 
 
-def settings_for(delivery: Delivery, destination: Destination) -> Settings:
-    """What `deliver` needs. Raises ConfigError for an address that is not https."""
+def settings_for(
+    delivery: Delivery,
+    destination: Destination,
+    only: Mapping[str, str | Sequence[str]] | None = None,
+) -> Settings:
+    """What `deliver` needs; `only` maps fields of the body to the value or values to send.
+
+    Raises ConfigError for an address that is not https, and for a value that is no text.
+    """
     base_url = (delivery.base_url or destination.base_url).rstrip("/")
     check_base_url(base_url)
     return Settings(
@@ -56,4 +63,12 @@ def settings_for(delivery: Delivery, destination: Destination) -> Settings:
         patience=min(delivery.patience, max(delivery.max_wait, 1.0)),
         limit=delivery.limit,
         max_duration=delivery.max_duration,
+        only={name: _texts(name, value) for name, value in (only or {}).items()},
     )
+
+
+def _texts(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    values = (value,) if isinstance(value, str) else tuple(value)
+    if not values or not all(isinstance(each, str) for each in values):
+        raise ConfigError("takes a text or a list of texts", where=f"only[{name!r}]")
+    return values

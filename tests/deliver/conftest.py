@@ -18,6 +18,7 @@ import trio.testing
 
 from backfill.core.model import Outcome, Secret, State, Stop
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver
+from backfill.deliver.run.ready_reader import read_bucket
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
@@ -81,6 +82,14 @@ class Job:
         assert sum(counts.values()) <= self.manifest.ready
         assert len(found) == counts[state]
         return sorted(found)
+
+    def bodies(self) -> list[str]:
+        """Every encoded record, by number."""
+        return [
+            body
+            for bucket in range(len(self.manifest.buckets))
+            for body in read_bucket(self.directory, self.manifest, bucket)["body"]
+        ]
 
     def outcomes(self) -> list[Outcome]:
         with self.open() as ledger:

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from backfill.core.model import Lane, Range
 from backfill.deliver.run.lanes import pending_ranges
+from backfill.deliver.run.selection import Selection
 from backfill.jobdir.manifest import Manifest
 
 __all__ = ["Feed", "Settled"]
@@ -27,10 +28,14 @@ class Feed:
     """Every lane with pending records, once, bucket after bucket.
 
     The ledger is asked about a bucket when its turn comes, so a job of any size begins at once.
+    With a `selection` only what it chooses is handed out.
     """
 
-    def __init__(self, manifest: Manifest, ledger: Settled) -> None:
+    def __init__(
+        self, manifest: Manifest, ledger: Settled, selection: Selection | None = None
+    ) -> None:
         self._ledger = ledger
+        self._selection = selection
         self._buckets: Iterator[list[Lane]] = (
             list(lanes) for _, lanes in groupby(manifest.lanes(), key=lambda lane: lane.bucket)
         )
@@ -44,9 +49,12 @@ class Feed:
                 lanes = next(self._buckets, None)
                 if lanes is None:
                     return None
-                settled = await anyio.to_thread.run_sync(self._ledger.settled, lanes[0].bucket)
-                for lane in lanes:
-                    ranges = pending_ranges(lane, settled)
-                    if ranges:
-                        self._found.append((lane, ranges))
+                bucket = lanes[0].bucket
+                settled = await anyio.to_thread.run_sync(self._ledger.settled, bucket)
+                found = [
+                    (lane, ranges) for lane in lanes if (ranges := pending_ranges(lane, settled))
+                ]
+                if found and self._selection is not None:
+                    found = await anyio.to_thread.run_sync(self._selection.choose, bucket, found)
+                self._found.extend(found)
             return self._found.popleft()

@@ -15,7 +15,7 @@ from backfill.core.errors import JobError
 from backfill.core.model import Batch, Range
 from backfill.jobdir.manifest import Manifest
 
-__all__ = ["Ready", "Rows"]
+__all__ = ["Ready", "Rows", "read_bucket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,7 @@ class Ready:
                 .collect()
             )
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise JobError(
-                f"the ready records cannot be read: {error}",
-                where=str(path),
-                hint="Restore the job's directory from a copy, or plan a new job.",
-            ) from error
+            raise _unreadable(path, error) from error
         if frame.height != last - first:
             raise JobError("the ready records are not those of the plan", where=str(path))
         if len(ranges) > 1:
@@ -83,3 +79,23 @@ class Ready:
         return Rows(
             tuple(ranges), tuple(offsets), frame["record"].to_list(), frame["body"].to_list()
         )
+
+
+def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFrame:
+    """The `key` and the `body` of every record of a bucket, by position.
+
+    Raises JobError for a file that is not sound.
+    """
+    path = directory / "ready" / manifest.buckets[bucket].file
+    try:
+        return pl.read_parquet(path, columns=["key", "body"], glob=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> JobError:
+    return JobError(
+        f"the ready records cannot be read: {error}",
+        where=str(path),
+        hint="Restore the job's directory from a copy, or plan a new job.",
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,7 @@ from backfill.deliver.run.lane_queue import Feed
 from backfill.deliver.run.lanes import LaneCursor, portions
 from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
+from backfill.deliver.run.selection import Selection
 from backfill.deliver.run.send import Answer, Sender
 from backfill.deliver.run.stop_messages import refusal
 from backfill.deliver.run.stopping import StopRequest, StopState
@@ -63,6 +64,7 @@ class Settings:
 
     `rate` None finds the rate. `max_errors_*` count failed records; either may be None. `limit`
     is the number of records, and `max_duration` the time, after which this run stops.
+    `only` maps fields of the body to values: records that have none of them stay pending.
     """
 
     base_url: str
@@ -76,6 +78,7 @@ class Settings:
     patience: float = 30.0
     limit: int | None = None
     max_duration: float | None = None
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 async def deliver(
@@ -182,7 +185,14 @@ class _Run:
         self._meter = meter
         self._rng = rng
         self._lanes = sum(len(bucket.lanes) for bucket in manifest.buckets)
-        self._feed = Feed(manifest, ledger)
+        self._selection = (
+            Selection(
+                settings.only, directory=directory, manifest=manifest, destination=destination
+            )
+            if settings.only
+            else None
+        )
+        self._feed = Feed(manifest, ledger, self._selection)
         self._ready = Ready(directory, manifest)
         self._errors = ErrorsBudget(
             count=settings.max_errors_count, fraction=settings.max_errors_fraction
@@ -219,6 +229,8 @@ class _Run:
         if self.brake.stop is None and self._allowance == 0:
             limit = self._settings.limit or 0
             return Stop(StopKind.LIMIT, f"the limit of {limit:,} records is reached")
+        if self.brake.stop is None and self._selection is not None:
+            return Stop(StopKind.LIMIT, self._selection.message())
         return self.brake.stop
 
     def halt(self, kind: StopKind) -> None:

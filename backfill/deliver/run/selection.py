@@ -1,0 +1,141 @@
+"""Which pending records a run sends that was asked for some only: a canary of one's choice.
+
+The records of one key are sent in order, so a record is chosen only where no earlier one of its
+key stays behind. What fits and has to wait for that reason is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from backfill.core.errors import ConfigError, did_you_mean
+from backfill.core.model import Lane, Range
+from backfill.deliver.run.ready_reader import read_bucket
+from backfill.destinations import Destination, Kind
+from backfill.jobdir.manifest import Manifest
+
+__all__ = ["Selection"]
+
+_LOWER_CASE = frozenset({Kind.UUID, Kind.LANGUAGE})  # kinds that are sent in lower case
+
+
+class Selection:
+    """The pending records whose body has one of the wanted values in each of the named fields.
+
+    `only` maps a field of the body (`contact.id`, `customFields.channel`) to the values that
+    will do. `chosen` counts the records picked so far, and `waiting` those that fit and stay
+    pending, because an earlier record of their key does.
+    """
+
+    def __init__(
+        self,
+        only: Mapping[str, Sequence[str]],
+        *,
+        directory: Path,
+        manifest: Manifest,
+        destination: Destination,
+    ) -> None:
+        """Raises ConfigError for a field that the destination does not take."""
+        self._directory = directory
+        self._manifest = manifest
+        self._wanted = {
+            _path(destination, name): [_as_sent(destination, name, value) for value in values]
+            for name, values in only.items()
+        }
+        self._only = only
+        self.chosen = self.waiting = 0
+
+    def choose(
+        self, bucket: int, pending: Sequence[tuple[Lane, list[Range]]]
+    ) -> list[tuple[Lane, list[Range]]]:
+        """What of a bucket's pending ranges is to be sent, lane by lane; empty lanes are left out.
+
+        Reads the bucket's bodies. Raises JobError for a ready file that cannot be read.
+        """
+        records = read_bucket(self._directory, self._manifest, bucket)
+        bodies = records["body"].cast(pl.String).str.json_decode(_schema(set(self._wanted)))
+        fits = pl.repeat(value=True, n=records.height, eager=True)
+        for path, values in self._wanted.items():
+            fits &= _at(bodies, path).is_in(values).fill_null(value=False)
+        positions = pl.concat(
+            [
+                pl.DataFrame({"lane": number, "at": pl.int_range(start, stop, eager=True)})
+                for number, (_, ranges) in enumerate(pending)
+                for start, stop in ranges
+            ]
+        )
+        rows = (
+            records.lazy()
+            .select("key", fits=fits)
+            .with_row_index("at")
+            .with_columns(pl.col("at").cast(pl.Int64))
+            .join(positions.lazy(), on="at", maintain_order="left")
+            .with_columns(goes=pl.col("fits").cast(pl.Int8).cum_min().over("key") == 1)
+            .filter("fits")
+            .collect()
+        )
+        going = rows.filter("goes")
+        self.chosen += going.height
+        self.waiting += rows.height - going.height
+        runs = (
+            going.lazy()
+            .with_columns(run=pl.col("at") - pl.int_range(pl.len()))
+            .group_by("lane", "run", maintain_order=True)
+            .agg(start=pl.col("at").first(), stop=pl.col("at").last() + 1)
+            .collect()
+        )
+        found: dict[int, list[Range]] = {}
+        for lane, _, start, stop in runs.iter_rows():
+            found.setdefault(lane, []).append((start, stop))
+        return [(pending[number][0], ranges) for number, ranges in found.items()]
+
+    def message(self) -> str:
+        """Why a run ended with records pending."""
+        said = " and ".join(
+            f"{name} = {' or '.join(values)}" for name, values in self._only.items()
+        )
+        if not self.chosen and not self.waiting:
+            return f"no pending record has {said}"
+        left = f"only records with {said} were to be sent"
+        if not self.waiting:
+            return left
+        wait = "1 of them waits" if self.waiting == 1 else f"{self.waiting:,} of them wait"
+        return f"{left}; {wait} for earlier records of the same key, which stay pending"
+
+
+def _path(destination: Destination, name: str) -> tuple[str, ...]:
+    """The names of the objects that lead to a field of the body, and its own."""
+    field = destination.field_for(name)
+    if field is None:
+        known = [each.name for each in destination.fields]
+        raise ConfigError(
+            f"{destination.title} has no field {name!r}",
+            where="--only",
+            hint=did_you_mean(name, known) or f"Fields are {', '.join(known)}.",
+        )
+    if not field.family:
+        return tuple(name.split("."))
+    parent = field.name.removesuffix(".*")
+    return (*parent.split("."), name.removeprefix(f"{parent}."))
+
+
+def _as_sent(destination: Destination, name: str, value: str) -> str:
+    field = destination.field_for(name)
+    lower = field is not None and field.kind in _LOWER_CASE
+    return value.strip().lower() if lower else value
+
+
+def _at(value: pl.Series, path: Sequence[str]) -> pl.Series:
+    for name in path:
+        value = value.struct.field(name)
+    return value
+
+
+def _schema(paths: set[tuple[str, ...]]) -> pl.Struct:
+    """A type that holds these paths and nothing else."""
+    heads = sorted({path[0] for path in paths})
+    inner = {head: {path[1:] for path in paths if path[0] == head} - {()} for head in heads}
+    return pl.Struct({head: _schema(rest) if rest else pl.String() for head, rest in inner.items()})
