@@ -1,12 +1,15 @@
-"""What can go wrong between here and the server, in httpx's terms and then in ours."""
+"""What can go wrong between here and the server, in the libraries' terms and then in ours."""
 
 from __future__ import annotations
+
+import socket
+import ssl
 
 import httpx
 
 from backfill.core.model import Fault
 
-__all__ = ["TransportFault", "fault_of"]
+__all__ = ["TransportFault", "connecting_fault", "fault_of"]
 
 
 class TransportFault(httpx.TransportError):
@@ -18,9 +21,21 @@ class TransportFault(httpx.TransportError):
         super().__init__(f"{fault.value}: {message}" if message else fault.value)
 
 
-# From the special to the general. httpx's names alone are coarser than a TransportFault: they
-# do not tell a refused connection from an unknown host. A type that is not listed may have
-# reached the server.
+# In both tables: from the special to the general; the first that fits counts.
+
+# What asyncio raises while it opens a connection. Nothing was sent yet, whatever it is.
+_CONNECTING: tuple[tuple[type[Exception], Fault], ...] = (
+    (socket.gaierror, Fault.UNRESOLVED),
+    (ssl.SSLError, Fault.TLS),
+    (UnicodeError, Fault.UNRESOLVED),  # no name that DNS could know
+    (TimeoutError, Fault.CONNECT_TIMEOUT),
+    (ConnectionRefusedError, Fault.REFUSED),
+    (Exception, Fault.UNREACHABLE),
+)
+
+# What any httpx transport raises. Its names alone are coarser than a TransportFault: they do not
+# tell a refused connection from an unknown host. A type that is not listed may have reached the
+# server.
 _BY_TYPE: tuple[tuple[type[httpx.TransportError], Fault], ...] = (
     (httpx.ConnectTimeout, Fault.CONNECT_TIMEOUT),
     (httpx.PoolTimeout, Fault.CONNECT_TIMEOUT),
@@ -29,6 +44,17 @@ _BY_TYPE: tuple[tuple[type[httpx.TransportError], Fault], ...] = (
     (httpx.UnsupportedProtocol, Fault.UNREACHABLE),
     (httpx.NetworkError, Fault.DISCONNECTED),
 )
+
+
+def connecting_fault(error: Exception) -> TransportFault:
+    """The fault behind an exception of asyncio's from before a connection stood."""
+    fault = next(fault for kind, fault in _CONNECTING if isinstance(error, kind))
+    message = ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        message = error.verify_message
+    elif isinstance(error, OSError):
+        message = error.strerror or ""
+    return TransportFault(fault, message)
 
 
 def fault_of(error: httpx.TransportError) -> Fault:

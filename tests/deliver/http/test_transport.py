@@ -13,7 +13,8 @@ import pytest
 
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault
-from backfill.deliver.http.transport import MOST_BODY, Transport
+from backfill.deliver.http.replies import MOST_BODY
+from backfill.deliver.http.transport import Transport
 from tests.deliver.servers import SELF_SIGNED, Exchange, response, serving
 
 pytestmark = pytest.mark.anyio

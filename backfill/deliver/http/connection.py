@@ -1,0 +1,161 @@
+"""One connection: a request is written, its reply is parsed, and nothing else is taken for one.
+
+The only module that knows httptools, whose parser is llhttp, Node.js' own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import httptools
+import httpx
+
+from backfill.core.model import Fault
+from backfill.deliver.http.errors import TransportFault
+from backfill.deliver.http.replies import MOST_BODY
+
+__all__ = ["Connection"]
+
+_MOST_HEAD = 64 * 1024  # bytes of a reply before its body, interim replies with it
+_MOST_IN_ALL = 16 * MOST_BODY  # bytes of a reply, with the sizes of its chunks and its trailers
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one connection, and the callbacks of its parser.
+
+    `idle_since` is for whoever keeps it: seconds of any clock.
+    """
+
+    def __init__(self) -> None:
+        self._sound = False  # until it stands
+        self.idle_since = 0.0
+        self._transport: asyncio.Transport
+        self._loop: asyncio.AbstractEventLoop
+        self._parser = httptools.HttpResponseParser(self)
+        self._reply: asyncio.Future[httpx.Response] | None = None
+        self._status = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether it may be used again: no more once its end was seen, bytes came that no request
+        asked for, or an exchange ended in any other way than whole.
+        """
+        return self._sound and not self._transport.is_closing()
+
+    async def exchange(self, data: bytes, timeout: float) -> httpx.Response:
+        """Send a request, and return its reply within `timeout` seconds, the body in memory.
+
+        A body that breaks off, is too long or does not end leaves a status of 300 and above
+        standing, because the status alone decides then; below that it is a fault, because the
+        body would have decided. A body that is too long is cut in either case. Raises
+        TransportFault; after that and after a cancellation the connection is closed.
+        """
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+        self._head = self._received = 0
+        self._status = 0  # until the head of the reply was read
+        reply: asyncio.Future[httpx.Response] = self._loop.create_future()
+        self._reply = reply
+        deadline = self._loop.call_later(timeout, self._break_off, Fault.TIMEOUT)
+        try:
+            self._transport.write(data)
+            return await reply
+        finally:
+            deadline.cancel()
+            self._reply = None
+            if not self.sound or reply.cancelled() or self._transport.get_write_buffer_size():
+                self.close()
+
+    def close(self) -> None:
+        """Close it at once; what was not sent yet is dropped."""
+        self._sound = False
+        self._transport.abort()
+
+    # --- what asyncio calls ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._loop = asyncio.get_running_loop()
+        self._sound = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._reply is None or self._reply.done():
+            self.close()  # unasked, such as a 408 for idling
+            return
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._break_off(Fault.BROKEN_REPLY)
+            return
+        if self._received > (_MOST_IN_ALL if self._status else _MOST_HEAD):
+            self._break_off(Fault.BROKEN_REPLY)
+
+    def eof_received(self) -> None:
+        self._sound = False
+        # A body without a length ends with its connection (RFC 9112, 6.3).
+        if self._status and not any(
+            name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self._headers
+        ):
+            self._finish()
+        self._lost()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._lost()
+
+    # --- what the parser calls -------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._reply is None or self._reply.done():
+            self._sound = False  # one more reply than requests
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._status:
+            return  # a trailer
+        self._headers.append((name, value))
+        self._head += len(name) + len(value)
+        if self._head > _MOST_HEAD:
+            self._break_off(Fault.BROKEN_REPLY)
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        if len(self._body) >= MOST_BODY:
+            self._sound = False
+            self._finish()
+
+    def on_message_complete(self) -> None:
+        if 100 <= self._status < 200:  # interim, such as 103 Early Hints
+            self._status = 0
+            self._headers = []
+            return
+        if not self._parser.should_keep_alive():
+            self._sound = False
+        self._finish()
+
+    # --- ends ------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(
+                httpx.Response(
+                    self._status,
+                    headers=self._headers,
+                    stream=httpx.ByteStream(self._body[:MOST_BODY]),
+                )
+            )
+
+    def _lost(self) -> None:
+        self._break_off(Fault.BROKEN_REPLY if self._status else Fault.DISCONNECTED)
+
+    def _break_off(self, fault: Fault) -> None:
+        self._sound = False
+        if self._reply is None or self._reply.done():
+            return
+        if self._status >= 300:
+            self._finish()
+        else:
+            self._reply.set_exception(TransportFault(fault))
