@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backfill.core.model import Batch, Outcome, Settlement, State, Tick
 from backfill.ledger import Ledger
+from backfill.ledger.statements import RECOUNT
 
 LANES = 64
 _STRIDE = 1_500  # records of a lane
@@ -75,10 +76,11 @@ def fill(directory: Path, records: int) -> None:
     for first in range(0, records, _SPAN):
         bucket, at = first // _BUCKET, first % _BUCKET
         last = at + _SPAN - 1
-        spans.append((bucket, at, last, "delivered", 201, "", None, 1.0))
-        spans.append((bucket, last, last + 1, "failed", 400, reason, None, 1.0))
+        spans.append((bucket, at, last, "delivered", 201, "", None, 1.0, "reply"))
+        spans.append((bucket, last, last + 1, "failed", 400, reason, None, 1.0, "reply"))
     with sqlite3.connect(path) as connection:
-        connection.executemany("INSERT INTO span VALUES (?,?,?,?,?,?,?,?)", spans)
+        connection.executemany("INSERT INTO span VALUES (?,?,?,?,?,?,?,?,?)", spans)
+        connection.execute(RECOUNT)
     connection.close()
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 __all__ = [
     "Batch",
     "Books",
+    "Cause",
     "Fault",
     "Flow",
     "Lane",
@@ -203,6 +204,14 @@ class Verdict:
 # --- what is written down ------------------------------------------------------------------
 
 
+class Cause(StrEnum):
+    """What brought records to rest. A program goes by it; a reason is for people to read."""
+
+    REPLY = "reply"  # what the destination answered, or that it did not
+    LOST = "lost"  # the program ended before the reply was written down
+    BY_HAND = "by_hand"  # a person said so
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Records of a batch that came to rest: DELIVERED, FAILED or UNKNOWN, with the reason."""
@@ -212,6 +221,7 @@ class Outcome:
     reason: str = ""
     http_status: int | None = None
     request_id: str | None = None
+    cause: Cause = Cause.REPLY
 
 
 @dataclass(frozen=True, slots=True)

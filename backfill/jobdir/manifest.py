@@ -5,6 +5,7 @@ It is written last, in one step, so a directory without one holds no job.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,8 @@ __all__ = [
     "Example",
     "Facts",
     "Manifest",
+    "Seal",
+    "fingerprint",
 ]
 
 FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
@@ -42,6 +45,35 @@ class Bucket(_Part):
     file: str
     rows: int
     lanes: tuple[int, ...]
+
+
+class Seal(_Part):
+    """What a file of the job's own was when it was planned.
+
+    `size` and `mtime_ns` tell cheaply that nobody touched it; `sha256` of its bytes tells whether
+    it is the same.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Seal:
+        """The seal of a file as it is now. Reads all of it; raises OSError."""
+        found = path.stat()
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(size=found.st_size, mtime_ns=found.st_mtime_ns, sha256=digest)
+
+    def untouched(self, path: Path) -> bool:
+        """Whether the file looks as it did, by its size and time alone. Raises OSError."""
+        found = path.stat()
+        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    def holds(self, path: Path) -> bool:
+        """Whether the file is the same, byte for byte. Raises OSError."""
+        return Seal.of(path).sha256 == self.sha256
 
 
 class Example(_Part):
@@ -114,6 +146,7 @@ class Manifest(_Part):
     reasons: Mapping[str, int] = {}  # `field|rule` -> records that broke it
     dropped: Mapping[str, int] = {}  # `field|rule` -> optional values left out by drop_invalid
     buckets: tuple[Bucket, ...] = ()
+    seals: Mapping[str, Seal] = {}  # by the file's path in the directory; none in older jobs
     facts: Facts = Facts()
 
     @property
@@ -146,11 +179,19 @@ class Manifest(_Part):
                 yield Lane(index, number, start, start + length)
                 start += length
 
+    @property
+    def content(self) -> bytes:
+        """The bytes of the manifest's file."""
+        return self.model_dump_json(indent=1).encode()
+
     def write(self, directory: Path) -> None:
-        """Write the manifest durably and in one step."""
+        """Write the manifest durably and in one step.
+
+        The job's ledger remembers the file's `fingerprint`, and is refused beside any other.
+        """
         path = directory / MANIFEST
         draft = path.with_suffix(".draft")
-        draft.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        draft.write_bytes(self.content)
         draft.chmod(0o600)
         sync(draft)
         draft.replace(path)
@@ -185,3 +226,12 @@ class Manifest(_Part):
     @staticmethod
     def exists(directory: Path) -> bool:
         return (directory / MANIFEST).exists()
+
+
+def fingerprint(source: Manifest | Path) -> str:
+    """What identifies a manifest: that of a directory's file, or of one that is to be written.
+
+    Raises OSError.
+    """
+    content = source.content if isinstance(source, Manifest) else (source / MANIFEST).read_bytes()
+    return hashlib.sha256(content).hexdigest()

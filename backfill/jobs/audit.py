@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 from backfill.core.errors import JobError
-from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.ledger import Ledger
 
-__all__ = ["audit"]
+__all__ = ["BOUND_TO", "audit"]
+
+BOUND_TO = "manifest"
+"""The fact in a ledger that names the manifest it belongs to, by its fingerprint."""
 
 
 def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
     Raises JobError that names the first thing that does not agree. Costs the reading of the
-    files' footers.
+    files' footers, and of a whole file where its size or time is not what it was: a copied job's
+    are read each time. A run reads each bucket before it sends any of it, whatever its time says.
     """
+    bound = ledger.get_meta(BOUND_TO)
+    if bound is not None and bound != fingerprint(directory):
+        _fail(directory, "the ledger belongs to another manifest.json, or that was changed")
     found: dict[str, tuple[int | None, int]] = {
         "rejected.parquet": (_rows(directory / "rejected.parquet"), manifest.rejected),
         "duplicates.parquet": (_rows(directory / "duplicates.parquet"), manifest.duplicate),
@@ -33,6 +41,13 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
             _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
         if rows != expected:
             _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
+    for name, seal in manifest.seals.items():
+        try:
+            same = seal.untouched(directory / name) or seal.holds(directory / name)
+        except OSError as error:
+            _fail(directory, f"{name} cannot be read: {error.strerror or error}")
+        if not same:
+            _fail(directory, f"{name} is not what was planned: its content was changed")
     ready = sum(bucket.rows for bucket in manifest.buckets)
     if manifest.ready != ready:
         _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
@@ -54,7 +69,7 @@ def _rows(path: Path) -> int | None:
         return None
 
 
-def _fail(directory: Path, message: str) -> None:
+def _fail(directory: Path, message: str) -> NoReturn:
     raise JobError(
         f"THE BOOKS DO NOT BALANCE: {message}",
         where=str(directory),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,13 +28,16 @@ from backfill.core.model import Progress
 from backfill.deliver import REACHED
 from backfill.destinations import destination
 from backfill.jobdir.lock import refuse_links, unwritable
-from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.manifest import Manifest, Seal, fingerprint
 from backfill.jobdir.own_files import DRAFT, clear, discard_draft, make_private, refuse_users_files
+from backfill.jobs.audit import BOUND_TO
 from backfill.jobs.interrupts import interrupts_first
 from backfill.jobs.looking import look
 from backfill.ledger import Ledger
 
 __all__ = ["difference", "make_directory", "plan_into", "refuse_change"]
+
+_HASHED_AT_ONCE = 2
 
 
 def plan_into(
@@ -184,9 +188,11 @@ def _drafted(
             "facts": manifest.facts.model_copy(update={"warnings": warnings}),
             "config_path": _remembered(config.path, directory) if config.path else None,
             "delivery": config.delivery.model_dump(mode="json"),
+            "seals": _seals(draft),
         }
     )
-    Ledger.open(draft / LEDGER, create=True).close()
+    with Ledger.open(draft / LEDGER, create=True) as ledger:
+        ledger.set_meta(BOUND_TO, fingerprint(manifest))
     manifest.write(draft)
     make_private(draft)
     for path in (*draft.rglob("*"), draft):
@@ -229,6 +235,17 @@ def _remembered(config: Path, directory: Path) -> str:
     """A configuration's path from its job's directory where the two can only be moved together."""
     path, job = config.absolute(), directory.absolute()
     return os.path.relpath(path, job) if job.is_relative_to(path.parent) else str(path)
+
+
+def _seals(draft: Path) -> dict[str, Seal]:
+    """What each file is, so that a run can tell that it sends what was planned."""
+    paths = [path for path in sorted(draft.rglob("*")) if path.is_file()]
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        seals = pool.map(Seal.of, paths)
+        return {
+            path.relative_to(draft).as_posix(): seal
+            for path, seal in zip(paths, seals, strict=True)
+        }
 
 
 def make_directory(directory: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import LedgerError
+from backfill.ledger import statements as sql
+from backfill.ledger.mark import Mark
 from backfill.ledger.opening import connect, connect_to_look, copy_aside
 from backfill.ledger.sqlite_errors import plain_words
 
@@ -27,47 +29,61 @@ class LedgerFile:
         self.path = path
         self.turn = threading.RLock()
         self.writable = writable
-        self._closed = False
+        self._let_go = contextlib.ExitStack()
         self._connection: sqlite3.Connection
-        self._after: Callable[[], None] = lambda: None
-        with plain_words(path):
+        self._mark: Mark | None = None
+        with plain_words(path), contextlib.ExitStack() as opened:
+            place = path
             if copied:
-                copy, self._after = copy_aside(path)
-                try:
-                    self._connection = connect(copy, named=path)
-                except BaseException:
-                    self._after()
-                    raise
-            elif writable:
-                self._connection = connect(path)
+                place, remove = copy_aside(path)
+                opened.callback(remove)
+            if writable:
+                self._connection, self._mark = connect(place, named=path)
+                opened.callback(self._mark.close)
             else:
-                self._connection, self._after = connect_to_look(path)
+                self._connection, remove = connect_to_look(path)
+                opened.callback(remove)
+            opened.callback(self._connection.close)
+            self._let_go = opened.pop_all()
 
     def close(self) -> None:
         """Let the file go. May be called twice."""
         with self.turn:
-            if not self._closed:
-                self._closed = True
-                try:
-                    self._connection.close()
-                finally:
-                    self._after()
+            self._let_go.close()
 
     def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a question."""
         with self.turn, plain_words(self.path):
             return self._connection.execute(statement, values).fetchall()
 
+    def read_together(self, *statements: str) -> list[list[Any]]:
+        """All rows of several questions, at one moment, whoever else writes meanwhile."""
+        with self.turn, plain_words(self.path):
+            whole = self._connection.in_transaction  # for one who only looks, of one moment
+            if not whole:
+                self._connection.execute("BEGIN")
+            try:
+                return [self._connection.execute(each).fetchall() for each in statements]
+            finally:
+                if not whole:
+                    self._connection.execute("ROLLBACK")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it is on the disk when this ends, or nothing of it when it raises."""
-        if not self.writable:
+        """All of it is on the disk when this ends, and counted in the mark.
+
+        When it raises, nothing of it is there, but for a mark that cannot be written: then it may
+        be there all the same.
+        """
+        if not self.writable or self._mark is None:
             raise LedgerError("the ledger was opened to look at it only", where=str(self.path))
         with self.turn, plain_words(self.path):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
+                commits = self._connection.execute(sql.COMMITTED).fetchone()[0]
                 self._connection.execute("COMMIT")
+                self._mark.write(commits)
             except BaseException as error:
                 # SQLite has already rolled back after some errors, a full disk among them.
                 if self._connection.in_transaction:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from backfill.core.errors import LedgerError
 from backfill.core.model import (
     Batch,
+    Cause,
     Outcome,
     Range,
     RequestCounts,
@@ -25,19 +26,29 @@ from backfill.core.model import (
 )
 from backfill.ledger import statements as sql
 from backfill.ledger.file import LedgerFile
-from backfill.ledger.opening import make
+from backfill.ledger.opening import make, refuse_missing
+from backfill.ledger.recovery import recount, settle_lost, whole
 from backfill.ledger.spans import CommitPlan, ContradictionError, Key, Span, plan_commit
-from backfill.ledger.sqlite_errors import plain_words
+from backfill.ledger.sqlite_errors import DAMAGED, plain_words
 from backfill.ledger.writing import add_tick, write_change
 
 __all__ = ["Ledger"]
 
-_LOST = "the program ended before the reply was written down"
 _BY_HAND = "settled by hand"
 _QUIET, _ASKED = "quiet_until", "quiet_asked_at"
 _PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
 _MOST_TAILS = 16_384  # lanes whose last span is kept in memory
-_COLUMNS = ("bucket", "start", "stop", "state", "http_status", "reason", "request_id", "at")
+_COLUMNS = (
+    "bucket",
+    "start",
+    "stop",
+    "state",
+    "http_status",
+    "reason",
+    "request_id",
+    "cause",
+    "at",
+)
 
 
 class Ledger:
@@ -75,13 +86,7 @@ class Ledger:
                         "the job's directory from a copy before anything is sent again.",
                     )
                 make(path)
-        ledger = cls(LedgerFile(path, writable=True), clock)
-        try:
-            ledger._recover()
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
+        return cls._recovered(LedgerFile(path, writable=True), clock)
 
     @classmethod
     def open_readonly(cls, path: Path) -> Ledger:
@@ -89,8 +94,8 @@ class Ledger:
 
         It changes nothing. What is in flight counts as pending.
         """
-        _refuse_missing(path)
-        return cls(LedgerFile(path, writable=False))
+        refuse_missing(path)
+        return cls(whole(LedgerFile(path, writable=False)))
 
     @classmethod
     def open_copy(cls, path: Path) -> Ledger:
@@ -99,14 +104,23 @@ class Ledger:
         It changes nothing in the ledger's directory. What is in flight counts as unknown: nobody
         is left to hear of it.
         """
-        _refuse_missing(path)
-        ledger = cls(LedgerFile(path, copied=True, writable=True))
+        refuse_missing(path)
+        file = LedgerFile(path, copied=True, writable=True)
+        ledger = cls._recovered(file)
+        file.writable = False
+        return ledger
+
+    @classmethod
+    def _recovered(cls, file: LedgerFile, clock: Callable[[], float] = time.time) -> Ledger:
+        """The ledger in a file, once that was seen to be whole and what was lost is settled."""
+        ledger = cls(whole(file), clock)
         try:
-            ledger._recover()
+            ledger.recovered = settle_lost(file, clock)
+            if (until := ledger.quiet_until()) < float(ledger.get_meta(_QUIET) or 0):
+                ledger.set_quiet_until(until)  # or it would stay ahead of a clock that was set back
         except BaseException:
             ledger.close()
             raise
-        ledger._file.writable = False
         return ledger
 
     def close(self) -> None:
@@ -169,8 +183,8 @@ class Ledger:
         if known is not None:
             return known
         for start, stop, *words in self._file.read(sql.SPAN_BEFORE, (bucket, position)):
-            state, status, reason, request_id = words
-            return Span(start, stop, (state, status, reason, request_id), stored=stop)
+            state, status, reason, request_id, cause = words
+            return Span(start, stop, (state, status, reason, request_id, cause), stored=stop)
         return None
 
     # --- what is known -----------------------------------------------------------------------
@@ -221,9 +235,11 @@ class Ledger:
 
         `when` is in seconds since the epoch, and that of a span's last request.
         """
-        for bucket, start, stop, found, status, reason, request_id, at in self._spans(state):
+        for bucket, start, stop, found, *words, at in self._spans(state):
+            status, reason, request_id, cause = words
             ranges = ((start, stop),)
-            yield bucket, Outcome(ranges, State(found), reason, status, request_id), at
+            outcome = Outcome(ranges, State(found), reason, status, request_id, Cause(cause))
+            yield bucket, outcome, at
 
     def outcome_columns(self, state: State | None = None) -> dict[str, list[Any]]:
         """The same as columns of equal length, for a frame.
@@ -258,8 +274,9 @@ class Ledger:
         Returns how many.
         """
         with self._file.transaction() as connection:
-            count: int = connection.execute(sql.COUNT_LOST, (_LOST,)).fetchone()[0]
-            connection.execute(sql.FORGET_LOST, (_LOST,))
+            count: int = connection.execute(sql.COUNT_LOST).fetchone()[0]
+            connection.execute(sql.FORGET_LOST)
+            recount(connection)
         self._tails.clear()
         return count
 
@@ -287,6 +304,7 @@ class Ledger:
             else:
                 words = f"{_BY_HAND} as {to.value}"
                 execute(sql.REWRITE, (to.value, self._clock(), words, state.value))
+            recount(connection)
         self._tails.clear()
         return count
 
@@ -315,23 +333,12 @@ class Ledger:
 
     def get_meta(self, key: str) -> str | None:
         """A small fact, or None where it was never remembered."""
-        rows = self._file.read(sql.RECALL, (key,))
-        return rows[0][0] if rows else None
-
-    # --- when it is opened -------------------------------------------------------------------
-
-    def _recover(self) -> None:
-        found = self.in_flight()
-        if found:
-            with self._file.transaction() as connection:
-                connection.execute(sql.RECOVER, (_LOST, self._clock()))
-                connection.execute(sql.DELETE_ALL_INTENTS)
-        self.recovered = found
-        if (until := self.quiet_until()) < float(self.get_meta(_QUIET) or 0):
-            self.set_quiet_until(until)  # or it would stay ahead of a clock that was set back
-
-
-def _refuse_missing(path: Path) -> None:
-    with plain_words(path):
-        if not path.exists():
-            raise LedgerError("the ledger is missing", where=str(path))
+        for value, sound in self._file.read(sql.RECALL, (key,)):
+            if not sound:
+                raise LedgerError(
+                    f"the ledger is damaged: what it remembers as {key!r} was changed",
+                    where=str(self.path),
+                    hint=DAMAGED,
+                )
+            return str(value)
+        return None

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import sqlite3
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from backfill.core.atomic_files import sync
 from backfill.core.errors import LedgerError
+from backfill.ledger import schema
 from backfill.ledger import statements as sql
-from backfill.ledger.sqlite_errors import DAMAGED
+from backfill.ledger.mark import SUFFIX as MARK
+from backfill.ledger.mark import Mark, refuse_loss
+from backfill.ledger.sqlite_errors import DAMAGED, plain_words
 
-__all__ = ["connect", "connect_to_look", "copy_aside", "make"]
+__all__ = ["connect", "connect_to_look", "copy_aside", "make", "refuse_missing"]
 
 _PATIENCE = 5.0  # seconds to wait for another process before it is called a fault
 
@@ -27,48 +32,66 @@ def make(path: Path) -> None:
     a complete ledger: an empty file is damage, never a beginning.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    identity = secrets.token_hex(16)
     try:
         # SQLite gives -wal and -shm the mode of the file they belong to.
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        connection = _connect(f"{draft.absolute().as_uri()}?mode=rw")
+        connection = _connect(f"{draft.absolute().as_uri()}?mode=rw", identity)
         try:
             # The log is for later: a full disk would be noticed only as the log is emptied into
             # the file, while it is closed, where SQLite says nothing of it.
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(f"BEGIN;{sql.SCHEMA}COMMIT;")
+            connection.executescript(f"BEGIN;{schema.SCHEMA}COMMIT;")
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
         sync(draft)
-        draft.rename(path)
+        try:
+            Mark.make(path, identity)
+            draft.rename(path)
+        except BaseException:
+            Mark.remove(path)
+            raise
         sync(path.parent)
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
-def connect(path: Path, *, named: Path | None = None) -> sqlite3.Connection:
+def refuse_missing(path: Path) -> None:
+    """Raise LedgerError where there is no ledger."""
+    with plain_words(path):
+        if not path.exists():
+            raise LedgerError("the ledger is missing", where=str(path))
+
+
+def connect(path: Path, *, named: Path | None = None) -> tuple[sqlite3.Connection, Mark]:
     """Open a ledger to work with it: every commit is on the disk before it returns.
 
-    `named` is what messages call it where `path` is a copy.
+    Whether it is whole is looked at first, by a connection that changes nothing, so one that
+    is refused is left as it was found. `named` is what messages call it where `path` is a copy.
     """
-    connection = _connect(f"{path.absolute().as_uri()}?mode=rw")
+    named = named or path
+    _checked(path, named).close()
+    identity = secrets.token_hex(16)
+    connection = _connect(f"{path.absolute().as_uri()}?mode=rw", identity)
     try:
-        _recognise(connection, named or path)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stays in the drive
-        _migrate(connection, named or path)
+        if _version(connection) < schema.MARKED:
+            Mark.make(path, identity)  # first, because afterwards a ledger without one is refused
+        _migrate(connection, named)
+        return connection, Mark(path, connection.execute(sql.KNOWN).fetchone()[0])
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
 def connect_to_look(path: Path) -> tuple[sqlite3.Connection, Callable[[], None]]:
     """Open a ledger to read it as it is now, beside a process that works with it.
 
-    Returns the connection and what must be called after it is closed.
+    Returns the connection and what must be called after it is closed. One of an older version is
+    brought up to date in memory.
 
     A reader of a write-ahead log needs its -shm file, and must be able to make it. Where that
     is impossible, the file and its log are copied and the copy is read: opening the file as
@@ -101,10 +124,13 @@ def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
     def remove() -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
-    log, copy = path.with_name(f"{path.name}-wal"), aside / path.name
+    log, mark = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}{MARK}")
+    copy = aside / path.name
     try:
         while True:
             before = _marks(path), _marks(log)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(mark, aside / mark.name)
             shutil.copyfile(path, copy)
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(log, aside / log.name)
@@ -134,29 +160,59 @@ def _marks(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _read_only(path: Path, *, named: Path | None = None) -> sqlite3.Connection:
+def _checked(path: Path, named: Path) -> sqlite3.Connection:
+    """Open a ledger to read it, if this version understands it and it has lost nothing.
+
+    All that is read from it is of one moment.
+    """
+    # The mark comes before that moment: a process at work takes the ledger further meanwhile.
+    try:
+        marked: tuple[str, int] | LedgerError = Mark.read(path, named)
+    except LedgerError as error:
+        marked = error
     connection = _connect(f"{path.absolute().as_uri()}?mode=ro")
     try:
-        connection.execute("BEGIN")  # all that is read, from here on, is of one moment
-        _recognise(connection, named or path)
-        if _version(connection) != sql.VERSION:
-            raise LedgerError(
-                "the ledger is of an older version, and looking at it changes nothing",
-                where=str(named or path),
-                hint="`backfill run` brings it up to date.",
-            )
+        connection.execute("BEGIN")
+        _recognise(connection, named)
+        if _version(connection) >= schema.MARKED:
+            if isinstance(marked, LedgerError):
+                raise marked
+            known = connection.execute(sql.KNOWN).fetchone() or ("", 0)
+            refuse_loss(known, marked, named)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _read_only(path: Path, *, named: Path | None = None) -> sqlite3.Connection:
+    connection = _checked(path, named or path)
+    if _version(connection) == schema.VERSION:
+        return connection
+    with contextlib.closing(connection):
+        copy = _connect("file::memory:")
+        connection.backup(copy)
+    try:
+        _migrate(copy, named or path)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _connect(uri: str, identity: str = "") -> sqlite3.Connection:
     # Transactions are begun by hand, and the ledger sees to it that only one thread at a time
     # uses the connection, so the driver need not tie it to the thread that opened it.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
     )
+    connection.create_function("new_identity", 0, lambda: identity)
+    connection.create_function("digest", 1, _digest, deterministic=True)
+    return connection
+
+
+def _digest(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -167,7 +223,7 @@ def _version(connection: sqlite3.Connection) -> int:
 def _recognise(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse what is no ledger, or one that this version does not understand."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if application != sql.APPLICATION:
+    if application != schema.APPLICATION:
         empty = path.stat().st_size == 0
         raise LedgerError(
             "the ledger is damaged: the file is empty" if empty else "the file is no ledger",
@@ -175,23 +231,28 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> None:
             hint=DAMAGED,
         )
     version = _version(connection)
-    oldest = min(sql.MIGRATIONS, default=sql.VERSION)
-    if not oldest <= version <= sql.VERSION:
-        age = "newer" if version > sql.VERSION else "older"
+    oldest = min(schema.MIGRATIONS, default=schema.VERSION)
+    if not oldest <= version <= schema.VERSION:
+        age = "newer" if version > schema.VERSION else "older"
         raise LedgerError(
             f"the ledger has version {version}, and this backfill understands "
-            f"{oldest} to {sql.VERSION}",
+            f"{oldest} to {schema.VERSION}",
             where=str(path),
             hint=f"Use the {age} backfill that made it.",
+        )
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode != "wal":
+        raise LedgerError(
+            f"the ledger is damaged: its log is in mode {mode!r}", where=str(path), hint=DAMAGED
         )
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring an older ledger up to date, each step in full or not at all."""
-    while (version := _version(connection)) < sql.VERSION:
+    while (version := _version(connection)) < schema.VERSION:
         try:
             connection.executescript(
-                f"BEGIN IMMEDIATE;{sql.MIGRATIONS[version]};"
+                f"BEGIN IMMEDIATE;{schema.MIGRATIONS[version]};"
                 f"PRAGMA user_version = {version + 1};COMMIT;"
             )
         except sqlite3.Error as error:

@@ -12,8 +12,8 @@ __all__ = ["CommitPlan", "ContradictionError", "Key", "Span", "Words", "plan_com
 Key = tuple[int, int]
 """A lane: (bucket, number)."""
 
-Words = tuple[str, int | None, str, str | None]
-"""What is said of a record that came to rest: state, HTTP status, reason, request id."""
+Words = tuple[str, int | None, str, str | None, str]
+"""What is said of a record that came to rest: state, HTTP status, reason, request id, cause."""
 
 _AT_REST = frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN})
 
@@ -116,7 +116,13 @@ def _words(outcome: Outcome) -> Words:
     if outcome.state not in _AT_REST:
         raise ContradictionError(f"no record comes to rest as {outcome.state.value!r}")
     # `.value`, because SQLite's driver binds plain text several times faster than an enum.
-    return (outcome.state.value, outcome.http_status, outcome.reason, outcome.request_id)
+    return (
+        outcome.state.value,
+        outcome.http_status,
+        outcome.reason,
+        outcome.request_id,
+        outcome.cause.value,
+    )
 
 
 def _check_ranges(ranges: tuple[Range, ...], batch: Batch) -> None:

@@ -9,11 +9,17 @@ from pathlib import Path
 
 from backfill.core.errors import LedgerError
 
-__all__ = ["DAMAGED", "plain_words"]
+__all__ = ["DAMAGED", "LOST", "plain_words"]
 
 DAMAGED = (
     "Nothing was lost at the destination. Restore the job's directory from a copy; without one, "
     "a new job cannot know what this one has delivered."
+)
+
+LOST = (
+    "Nothing was sent. A file of the ledger was removed, changed or put back from an earlier time:"
+    " ledger.sqlite, -wal and -mark belong together. Put them back as they were, or restore the"
+    " job's directory from a copy that was made after its last run."
 )
 
 _WORDS: dict[int, tuple[str, str]] = {

@@ -1,19 +1,16 @@
-"""All SQL of the ledger: its schema, and each statement with a name and a purpose.
-
-A record without a `span` is pending. A span says that the positions `start` up to, not
-including, `stop` of a bucket came to rest in one state for one reason; spans of a bucket never
-overlap. A `flight` is an intent: its records are about to be sent, or were, and nothing is
-known about them yet.
+"""The ledger's statements, each with a name and a purpose; its tables stand in `schema.py`.
 
 Parameters are plain question marks: Python 3.12 takes numbered ones for named ones, and warns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from backfill.ledger.totals import FLIGHT_WEIGHT, SPAN_WEIGHT
 
 __all__ = [
-    "APPLICATION",
+    "ADD_TOTAL",
+    "CLEAR_TOTALS",
+    "COMMITTED",
     "COUNTS",
     "COUNT_IN_STATE",
     "COUNT_LOST",
@@ -22,80 +19,28 @@ __all__ = [
     "EXTEND",
     "FORGET",
     "FORGET_LOST",
+    "FOUND",
     "INSERT_INTENT",
     "IN_FLIGHT",
+    "KNOWN",
     "LATENCIES",
     "LATENCY",
-    "MIGRATIONS",
+    "NOTED",
     "OBSTACLE",
     "OUTCOMES",
     "OUTCOMES_IN_STATE",
     "RECALL",
+    "RECOUNT",
     "RECOVER",
     "REMEMBER",
     "REQUESTS",
     "REWRITE",
-    "SCHEMA",
     "SETTLE",
     "SETTLED",
     "SPAN_BEFORE",
     "TICK",
     "TICKS",
-    "VERSION",
 ]
-
-APPLICATION = 0x6266696C  # "bfil": tells our file from any other SQLite file
-VERSION = 1
-
-SCHEMA = f"""
-CREATE TABLE span (
-    bucket      INTEGER NOT NULL,
-    start       INTEGER NOT NULL CHECK (start >= 0),
-    stop        INTEGER NOT NULL CHECK (stop > start),
-    state       TEXT    NOT NULL CHECK (state IN ('delivered', 'failed', 'unknown')),
-    http_status INTEGER,
-    reason      TEXT    NOT NULL,
-    request_id  TEXT,
-    at          REAL    NOT NULL,
-    PRIMARY KEY (bucket, start)
-) WITHOUT ROWID;
-
-CREATE TABLE flight (
-    bucket INTEGER NOT NULL,
-    start  INTEGER NOT NULL CHECK (start >= 0),
-    stop   INTEGER NOT NULL CHECK (stop > start),
-    lane   INTEGER NOT NULL,
-    PRIMARY KEY (bucket, start)
-) WITHOUT ROWID;
-
-CREATE TABLE tick (
-    at        INTEGER PRIMARY KEY,
-    sent      INTEGER NOT NULL,
-    throttled INTEGER NOT NULL,
-    retried   INTEGER NOT NULL,
-    delivered INTEGER NOT NULL,
-    failed    INTEGER NOT NULL,
-    unknown   INTEGER NOT NULL
-);
-
-CREATE TABLE latency (
-    at      INTEGER NOT NULL,
-    slot    INTEGER NOT NULL,
-    replies INTEGER NOT NULL,
-    PRIMARY KEY (at, slot)
-) WITHOUT ROWID;
-
-CREATE TABLE fact (
-    name  TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) WITHOUT ROWID;
-
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION};
-"""
-
-MIGRATIONS: Mapping[int, str] = {}
-"""For an older version that is still understood: the script that makes it one version newer."""
 
 # --- in the course of a run ------------------------------------------------------------------
 
@@ -127,8 +72,8 @@ DELETE_INTENT = "DELETE FROM flight WHERE bucket = ? AND start = ? AND stop = ? 
 """Take one range of an intent back, because its request has ended."""
 
 SETTLE = """
-INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 """Records came to rest, and the ones before them did not do so in the same way."""
 
@@ -136,7 +81,7 @@ EXTEND = "UPDATE span SET stop = ?, at = ? WHERE bucket = ? AND start = ? AND st
 """Records came to rest in the same way as the ones before them."""
 
 SPAN_BEFORE = """
-SELECT start, stop, state, http_status, reason, request_id FROM span
+SELECT start, stop, state, http_status, reason, request_id, cause FROM span
 WHERE bucket = ? AND start < ? ORDER BY start DESC LIMIT 1
 """
 """The span that an outcome may extend."""
@@ -160,14 +105,59 @@ ON CONFLICT (at, slot) DO UPDATE SET replies = replies + excluded.replies
 """
 """Add up the replies of one duration in a slice of time."""
 
+ADD_TOTAL = """
+INSERT INTO total (bucket, spans, delivered, failed, unknown, in_flight, weight)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (bucket) DO UPDATE SET
+    spans     = spans     + excluded.spans,
+    delivered = delivered + excluded.delivered,
+    failed    = failed    + excluded.failed,
+    unknown   = unknown   + excluded.unknown,
+    in_flight = in_flight + excluded.in_flight,
+    weight    = weight    + excluded.weight
+"""
+"""Note beside the spans what they have come to add up to."""
+
+COMMITTED = "UPDATE life SET commits = commits + 1 RETURNING commits"
+"""Count a transaction; the number goes into the mark."""
+
 # --- when a ledger is opened -----------------------------------------------------------------
+
+KNOWN = "SELECT identity, commits FROM life"
+"""What the ledger says of itself, to be compared with its mark."""
+
+FOUND = f"""
+SELECT bucket, sum(spans), sum(delivered), sum(failed), sum(unknown), sum(in_flight), sum(weight)
+FROM (
+    SELECT bucket, count(*) AS spans,
+           sum(CASE state WHEN 'delivered' THEN stop - start ELSE 0 END) AS delivered,
+           sum(CASE state WHEN 'failed'    THEN stop - start ELSE 0 END) AS failed,
+           sum(CASE state WHEN 'unknown'   THEN stop - start ELSE 0 END) AS unknown,
+           0 AS in_flight, sum({SPAN_WEIGHT}) AS weight
+    FROM span GROUP BY bucket
+    UNION ALL
+    SELECT bucket, 0, 0, 0, 0, sum(stop - start), sum({FLIGHT_WEIGHT}) FROM flight GROUP BY bucket
+) GROUP BY bucket
+"""  # noqa: S608 - numbers and words of our own
+"""What the spans and intents of each bucket add up to."""
+
+NOTED = "SELECT bucket, spans, delivered, failed, unknown, in_flight, weight FROM total"
+"""What they should add up to."""
+
+CLEAR_TOTALS = "DELETE FROM total"
+"""Before they are added up anew, because a decision changed many spans at once."""
+
+RECOUNT = f"""
+INSERT INTO total (bucket, spans, delivered, failed, unknown, in_flight, weight) {FOUND}
+"""
+"""Add up anew what a decision changed; the spans were compared when the ledger was opened."""
 
 IN_FLIGHT = "SELECT coalesce(sum(stop - start), 0) FROM flight"
 """How many records are in an intent."""
 
 RECOVER = """
-INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, at)
-SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, ? FROM flight
+INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
+SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, 'lost', ? FROM flight
 """
 """Nobody is left to hear the replies to these intents."""
 
@@ -183,13 +173,13 @@ COUNTS = "SELECT state, sum(stop - start) FROM span GROUP BY state"
 """How many records are in each state."""
 
 OUTCOMES = """
-SELECT bucket, start, stop, state, http_status, reason, request_id, at FROM span
+SELECT bucket, start, stop, state, http_status, reason, request_id, cause, at FROM span
 WHERE (bucket, start) > (?, ?) ORDER BY bucket, start LIMIT ?
 """
 """A page of all spans, after a given one."""
 
 OUTCOMES_IN_STATE = """
-SELECT bucket, start, stop, state, http_status, reason, request_id, at FROM span
+SELECT bucket, start, stop, state, http_status, reason, request_id, cause, at FROM span
 WHERE (bucket, start) > (?, ?) AND state = ? ORDER BY bucket, start LIMIT ?
 """
 """A page of the spans in one state, after a given one."""
@@ -213,16 +203,16 @@ COUNT_IN_STATE = "SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 
 FORGET = "DELETE FROM span WHERE state = ?"
 """Make all records of one state pending again."""
 
-COUNT_LOST = (
-    "SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 'unknown' AND reason = ?"
-)
+COUNT_LOST = """
+SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 'unknown' AND cause = 'lost'
+"""
 """How many records were in flight when a program ended."""
 
-FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND reason = ?"
+FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND cause = 'lost'"
 """Make those pending again, as the guarantee to deliver at least once asks for."""
 
 REWRITE = """
-UPDATE span SET state = ?, at = ?,
+UPDATE span SET state = ?, at = ?, cause = 'by_hand',
                 reason = ? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END
 WHERE state = ?
 """
@@ -231,10 +221,11 @@ WHERE state = ?
 # --- small facts -----------------------------------------------------------------------------
 
 REMEMBER = """
-INSERT INTO fact (name, value) VALUES (?, ?)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value
+INSERT INTO fact (name, value, digest) SELECT name, value, digest(name || '=' || value)
+FROM (SELECT ? AS name, ? AS value) WHERE true
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, digest = excluded.digest
 """
 """Keep a small fact, instead of what it was before."""
 
-RECALL = "SELECT value FROM fact WHERE name = ?"
-"""A small fact."""
+RECALL = "SELECT value, digest IS digest(name || '=' || value) FROM fact WHERE name = ?"
+"""A small fact, and whether it is as it was written."""

@@ -11,6 +11,7 @@ import sqlite3
 from backfill.core.model import Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.spans import CommitPlan, ContradictionError
+from backfill.ledger.totals import changes
 
 __all__ = ["add_tick", "write_change"]
 
@@ -39,6 +40,7 @@ def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) 
     new_intents = change.new_intents
     if new_intents and execute(sql.INSERT_INTENT, new_intents).rowcount != len(new_intents):
         raise ContradictionError(_obstacle(connection, change))
+    execute(sql.ADD_TOTAL, changes(change))
 
 
 def _obstacle(connection: sqlite3.Connection, change: CommitPlan) -> str:

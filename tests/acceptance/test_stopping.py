@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backfill.ledger import statements as sql
+from backfill.ledger import schema
 from backfill.sandbox import Sandbox, running_sandbox
 from tests.acceptance.program import Ended, backfill, start
 from tests.acceptance.sources import pristo_job
@@ -229,7 +229,7 @@ def test_a_job_of_another_format_is_refused_in_words(tmp_path):
         assert "the version that planned it" in told.err
 
 
-@pytest.mark.parametrize(("version", "age"), [(sql.VERSION + 1, "newer"), (0, "older")])
+@pytest.mark.parametrize(("version", "age"), [(schema.VERSION + 1, "newer"), (0, "older")])
 def test_a_ledger_of_another_version_is_refused_in_words(tmp_path, version, age):
     config = pristo_job(tmp_path, 5)
     backfill("plan", config, cwd=tmp_path, expect=[0])

@@ -152,7 +152,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _fall_over(self) -> None:
         home = self._next_home()
-        for suffix in ("", "-wal"):
+        for suffix in ("", "-wal", "-mark"):
             there = self.path.with_name(self.path.name + suffix)
             if there.exists():
                 shutil.copyfile(there, home.with_name(there.name))

@@ -332,7 +332,7 @@ class TestContradictions:
     def test_a_position_that_was_settled_twice_in_the_file_is_found(
         self, ledger: Ledger, path: Path
     ) -> None:
-        insert = "INSERT INTO span VALUES (0, ?, ?, 'failed', NULL, '', NULL, 0)"
+        insert = "INSERT INTO span VALUES (0, ?, ?, 'failed', NULL, '', NULL, 0, 'reply')"
         ledger._file._connection.executemany(insert, [(20, 30), (28, 29)])
         with pytest.raises(LedgerError, match="position 28 of bucket 0 is settled twice") as error:
             ledger.settled(0)
@@ -343,7 +343,8 @@ def test_files_are_for_their_owner_only_under_a_loose_umask(path: Path, loose_um
     with Ledger.open(path, create=True) as ledger:
         ledger.commit([], [batch(0, 1)])
         files = sorted(each.name for each in path.parent.iterdir())
-        assert files == ["ledger.sqlite", "ledger.sqlite-shm", "ledger.sqlite-wal"]
+        companions = [f"ledger.sqlite-{suffix}" for suffix in ("mark", "shm", "wal")]
+        assert files == ["ledger.sqlite", *companions]
         for each in path.parent.iterdir():
             assert stat.S_IMODE(each.stat().st_mode) == 0o600
 

@@ -13,9 +13,12 @@ import polars as pl
 
 from backfill.core.errors import JobError
 from backfill.core.model import Batch, Range
-from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.manifest import Manifest, Seal
 
 __all__ = ["Ready", "Rows", "read_bucket"]
+
+
+_RESTORE = "Restore the file from a copy of the job's directory."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,17 @@ class Rows:
 
 
 class Ready:
-    """The files under `ready/`, read a portion at a time and never as a whole."""
+    """The files under `ready/`, a portion of each in memory at a time.
+
+    Before the first portion of a file all its bytes are compared with the plan's hash, and again
+    should its size or time change: positions in the ledger mean the records of that very file.
+    That costs a second for each gigabyte, file by file, so a job of any size begins at once.
+    """
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
         self._files = [directory / "ready" / bucket.file for bucket in manifest.buckets]
+        self._seals = [manifest.seals.get(f"ready/{each.file}") for each in manifest.buckets]
+        self._verified: dict[int, Seal] = {}
         # Decoding is all CPU: more threads would only hold more of it in memory.
         self._turn = anyio.CapacityLimiter(1)
 
@@ -58,6 +68,7 @@ class Ready:
 
     def _read(self, bucket: int, ranges: Sequence[Range]) -> Rows:
         path = self._files[bucket]
+        self._verify(bucket, path)
         first, last = ranges[0][0], ranges[-1][1]
         try:
             frame = (
@@ -80,6 +91,24 @@ class Ready:
             tuple(ranges), tuple(offsets), frame["record"].to_list(), frame["body"].to_list()
         )
 
+    def _verify(self, bucket: int, path: Path) -> None:
+        planned, known = self._seals[bucket], self._verified.get(bucket)
+        if planned is None:
+            return  # planned by a version that kept no hashes
+        try:
+            if known is not None and known.untouched(path):
+                return
+            found = Seal.of(path)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if found.sha256 != planned.sha256:
+            raise JobError(
+                "the ready records are not those of the plan: the file was changed",
+                where=str(path),
+                hint=f"Nothing was sent of it as it is now. {_RESTORE}",
+            )
+        self._verified[bucket] = found
+
 
 def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFrame:
     """The `key` and the `body` of every record of a bucket, by position.
@@ -94,8 +123,5 @@ def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFram
 
 
 def _unreadable(path: Path, error: BaseException) -> JobError:
-    return JobError(
-        f"the ready records cannot be read: {error}",
-        where=str(path),
-        hint="Restore the job's directory from a copy, or plan a new job.",
-    )
+    reason = getattr(error, "strerror", None) or error
+    return JobError(f"the ready records cannot be read: {reason}", where=str(path), hint=_RESTORE)
