@@ -104,6 +104,7 @@ def test_a_plan_that_was_killed_anywhere_does_not_stand_in_the_way_of_the_next(t
     assert {path.name for path in job.iterdir()} == {
         "manifest.json",
         "ledger.sqlite",
+        "ledger.sqlite-mark",
         "ready",
         "excluded.parquet",
         "rejected.parquet",

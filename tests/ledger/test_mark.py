@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from backfill.errors import LedgerError
+from backfill.core.errors import LedgerError
+from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger import Ledger
 from backfill.ledger.mark import Mark
-from backfill.model import Batch, Outcome, Settlement, State
 
 
 def batch(start: int) -> Batch:
@@ -50,7 +50,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def assert_refused(path: Path, words: str) -> None:
     before = contents(path)
-    for use in (Ledger.look, Ledger.open, Ledger.open):
+    for use in (Ledger.open_readonly, Ledger.open, Ledger.open):
         with pytest.raises(LedgerError, match=f"THE BOOKS DO NOT BALANCE: {words}") as caught:
             use(path)
         assert "belong together" in (caught.value.hint or "")
@@ -58,7 +58,7 @@ def assert_refused(path: Path, words: str) -> None:
 
 
 def test_what_a_killed_process_left_is_whole(killed: Path) -> None:
-    with Ledger.look(killed) as look:
+    with Ledger.open_readonly(killed) as look:
         assert look.in_flight() == 10
     with Ledger.open(killed) as ledger:
         assert ledger.recovered == 10
@@ -151,7 +151,7 @@ def test_nobody_hears_of_a_commit_that_the_mark_does_not_count(tmp_path: Path) -
             before = Mark.read(path)[1]
             step(ledger, start)
             assert Mark.read(path)[1] == before + 2
-        ledger.remember("a", "b")
+        ledger.set_meta("a", "b")
         assert Mark.read(path)[1] == 11
 
 
@@ -164,7 +164,7 @@ def test_the_mark_is_durable_from_the_first_commit_then_once_a_second_and_at_the
     sync = os.fsync
 
     def noting(handle: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", noting)
@@ -173,7 +173,7 @@ def test_the_mark_is_durable_from_the_first_commit_then_once_a_second_and_at_the
     assert synced == []
     for seconds, times in [(0, 1), (0.5, 1), (1.1, 2), (1.5, 2), (2.2, 3), (2.3, 3)]:
         now[0] = 100 + seconds
-        step(ledger, int(seconds * 100))
+        step(ledger, int(seconds * 1000))
         assert synced == [str(beside(path, "-mark"))] * times
     ledger.close()
     assert len(synced) == 4

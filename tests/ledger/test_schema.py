@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from backfill.core.errors import LedgerError
+from backfill.core.model import Batch, Cause, Outcome, Settlement, State
 from backfill.ledger import Ledger, schema
-from backfill.model import Batch, Cause, Outcome, Settlement, State
 
 # As it was, word for word.
 FIRST = """
@@ -43,7 +44,7 @@ INSERT INTO span VALUES (1, 0, 4, 'failed', 400,
 INSERT INTO flight VALUES (1, 4, 9, 0);
 INSERT INTO tick VALUES (990, 4, 0, 0, 10, 0, 5);
 INSERT INTO fact VALUES ('learned_rate', '12.5');
-PRAGMA application_id = 1650879852;
+PRAGMA application_id = 1650878828;
 PRAGMA user_version = 1;
 """
 
@@ -68,7 +69,7 @@ def test_it_is_brought_up_to_date(path: Path) -> None:
             ((0, 4), Cause.BY_HAND),
             ((4, 9), Cause.LOST),
         ]
-        assert ledger.recall("learned_rate") == "12.5"
+        assert ledger.get_meta("learned_rate") == "12.5"
         assert ledger.requests().sent == 4
         assert ledger.resend_lost() == 7
         again = Batch(0, 0, ((10, 12),))
@@ -80,7 +81,7 @@ def test_it_is_brought_up_to_date(path: Path) -> None:
 
 def test_looking_at_it_changes_nothing(path: Path) -> None:
     before = path.read_bytes()
-    with Ledger.look(path) as look:
+    with Ledger.open_readonly(path) as look:
         assert look.in_flight() == 5
         assert look.counts() == {State.DELIVERED: 10, State.FAILED: 4, State.UNKNOWN: 5}
     assert path.read_bytes() == before
@@ -91,11 +92,12 @@ def test_a_crash_between_the_mark_and_the_new_tables_does_no_harm(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = {1: schema.MIGRATIONS[1] + "; CREATE NONSENSE"}
-    with monkeypatch.context() as broken, pytest.raises(Exception, match="as it was"):
+    with monkeypatch.context() as broken:
         broken.setattr(schema, "MIGRATIONS", steps)
-        Ledger.open(path)
+        with pytest.raises(LedgerError, match="as it was"):
+            Ledger.open(path)
     assert path.with_name("ledger.sqlite-mark").exists()
-    Ledger.look(path).close()
+    Ledger.open_readonly(path).close()
     with Ledger.open(path) as ledger:
         assert ledger.recovered == 5
     with Ledger.open(path) as ledger:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from backfill.errors import LedgerError
+from backfill.core.errors import LedgerError
+from backfill.core.model import Batch, Cause, Outcome, Settlement, State
 from backfill.ledger import Ledger
 from backfill.ledger.statements import FOUND
 from backfill.ledger.totals import first_difference
-from backfill.model import Batch, Cause, Outcome, Settlement, State
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("sound")
     path, copy = home / "ledger.sqlite", home / "copy.sqlite"
     with Ledger.open(path, create=True) as ledger:
-        ledger.commit([], [Batch(2, 5, ((100, 103),))])
+        ledger.commit([], [Batch(2, 5, ((5000, 5003),))])
     with Ledger.open(path) as ledger:
         sent = [Batch(bucket, 0, ((0, 1000),)) for bucket in (0, 2)]
         ledger.commit([], sent)
@@ -49,7 +49,7 @@ def path(sound: Path, tmp_path: Path) -> Path:
 def refused(path: Path) -> str:
     """What opening and looking say; whatever the tampering, both must refuse."""
     with pytest.raises(LedgerError, match="THE BOOKS DO NOT BALANCE") as looked:
-        Ledger.look(path)
+        Ledger.open_readonly(path)
     with pytest.raises(LedgerError) as opened:
         Ledger.open(path)
     assert str(opened.value) == str(looked.value)
@@ -60,7 +60,7 @@ def test_nothing_is_wrong_with_it_before(path: Path) -> None:
     with Ledger.open(path) as ledger:
         assert ledger.recovered == 114
         assert {each.cause for _, each, _ in ledger.outcomes()} == {Cause.REPLY, Cause.LOST}
-    Ledger.look(path).close()
+    Ledger.open_readonly(path).close()
 
 
 COLUMNS = {"span": ("bucket", "start", "stop"), "flight": ("bucket", "start", "stop")}
@@ -72,15 +72,14 @@ COLUMNS = {"span": ("bucket", "start", "stop"), "flight": ("bucket", "start", "s
 )
 def test_every_flipped_bit_of_a_range_shows(path: Path, table: str, column: str) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
-        keys = raw.execute(f"SELECT bucket, start FROM {table}").fetchall()
+        change = f"UPDATE {table} SET {column}"  # noqa: S608
+        keys = raw.execute(f"SELECT bucket, start FROM {table}").fetchall()  # noqa: S608
         for key in keys:
             for bit in range(24):
                 raw.execute("BEGIN")
                 flip = f"(({column} | {1 << bit}) - ({column} & {1 << bit}))"
                 try:
-                    raw.execute(
-                        f"UPDATE {table} SET {column} = {flip} WHERE (bucket, start) = (?, ?)", key
-                    )
+                    raw.execute(f"{change} = {flip} WHERE (bucket, start) = (?, ?)", key)
                 except sqlite3.IntegrityError:  # what no ledger could hold
                     raw.execute("ROLLBACK")
                     continue
@@ -113,14 +112,14 @@ def test_what_was_changed_is_named(path: Path, tampering: str, words: str) -> No
 
 def test_a_small_fact_that_was_changed_is_not_believed(path: Path) -> None:
     with Ledger.open(path) as ledger:
-        ledger.remember("learned_rate", "12.5")
+        ledger.set_meta("learned_rate", "12.5")
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as raw:
         raw.execute("UPDATE fact SET value = '92.5' WHERE name = 'learned_rate'")
     with (
         Ledger.open(path) as ledger,
         pytest.raises(LedgerError, match="what it remembers as 'learned_rate' was changed"),
     ):
-        ledger.recall("learned_rate")
+        ledger.get_meta("learned_rate")
 
 
 def test_decisions_by_hand_keep_both_entries(path: Path) -> None:
