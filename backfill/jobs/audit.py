@@ -41,13 +41,7 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
             _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
         if rows != expected:
             _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
-    for name, seal in manifest.seals.items():
-        try:
-            same = seal.untouched(directory / name) or seal.holds(directory / name)
-        except OSError as error:
-            _fail(directory, f"{name} cannot be read: {error.strerror or error}")
-        if not same:
-            _fail(directory, f"{name} is not what was planned: its content was changed")
+    _refuse_changed_files(directory, manifest)
     ready = sum(bucket.rows for bucket in manifest.buckets)
     if manifest.ready != ready:
         _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
@@ -57,6 +51,16 @@ def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
         ranges = ledger.settled(number)
         if ranges and (ranges[0][0] < 0 or ranges[-1][1] > bucket.rows):
             _fail(directory, f"the ledger speaks of rows that {bucket.file} does not have")
+
+
+def _refuse_changed_files(directory: Path, manifest: Manifest) -> None:
+    for name, seal in manifest.seals.items():
+        try:
+            same = seal.untouched(directory / name) or seal.holds(directory / name)
+        except OSError as error:
+            _fail(directory, f"{name} cannot be read: {error.strerror or error}")
+        if not same:
+            _fail(directory, f"{name} is not what was planned: its content was changed")
 
 
 def _rows(path: Path) -> int | None:
