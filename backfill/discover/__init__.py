@@ -19,7 +19,8 @@ from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
 from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
-from backfill.discover.writing import Sampled, write_config
+from backfill.discover.source_sections import Sampled
+from backfill.discover.writing import write_config
 from backfill.sources.locations import is_remote
 
 __all__ = ["Draft", "default_output", "draft_config", "save_config"]

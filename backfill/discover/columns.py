@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,8 @@ from backfill.checks.text import as_text
 from backfill.config import Rules
 from backfill.destinations import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
+from backfill.discover.exports import Export, recognise
+from backfill.discover.spellings import closeness
 
 __all__ = ["ColumnProfile", "Side", "profile_columns"]
 
@@ -42,7 +44,8 @@ class ColumnProfile:
     without a zone, `epoch` and `national` how many are digits such as those of an epoch or of a
     phone number without its country. `common` holds the most frequent values as text, most
     frequent first; `values` all distinct ones, without the white space around them.
-    `written` is how most of them are written where they are times in no known form.
+    `written` is how most of them are written where they are times in no known form. `export` is
+    that of the known tool whose columns these are.
     """
 
     side: Side
@@ -59,6 +62,14 @@ class ColumnProfile:
     common: tuple[tuple[str, int], ...]
     written: Written | None
     values: pl.Series = attribute(repr=False, compare=False)
+    export: Export | None = None
+
+    def named(self, field: str, spellings: tuple[str, ...]) -> float:
+        """How well the name fits a field: above 1 where the export of a known tool says so, else
+        by its likeness to the spellings.
+        """
+        rank = self.export.rank(field, self.name) if self.export else None
+        return closeness(self.name, spellings) if rank is None else 1.5 - 0.05 * rank
 
     def share(self, kind: Kind) -> float:
         return self.shares.get(kind, 0.0)
@@ -95,7 +106,8 @@ def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[
     found: dict[str, ColumnProfile] = {}
     for alike in _batches(columns):
         found |= _look_alike(alike, side, now)
-    return tuple(found[each.name] for each in columns)
+    export = recognise(found, side)
+    return tuple(replace(found[each.name], export=export) for each in columns)
 
 
 def _batches(columns: list[pl.Series]) -> Iterator[list[pl.Series]]:

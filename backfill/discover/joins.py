@@ -9,7 +9,7 @@ import polars as pl
 
 from backfill.destinations import Kind
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.spellings import JOIN_KEYS, closeness
+from backfill.discover.spellings import JOIN_KEYS
 
 __all__ = ["Join", "find_join"]
 
@@ -65,7 +65,7 @@ def _ids(profile: ColumnProfile) -> pl.Series:
 
 def _score(join: Join) -> float:
     event, contact = join.events, join.contacts
-    named = closeness(event.name, JOIN_KEYS), closeness(contact.name, JOIN_KEYS)
+    named = event.named("contact.id", JOIN_KEYS), contact.named("contact.id", JOIN_KEYS)
     overlap = join.found / len(event.values)
     same = event.name.lower() == contact.name.lower() and event.name.lower() != "id"
     if overlap < 0.5 and not (all(named) or (same and join.found)):

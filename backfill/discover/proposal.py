@@ -107,7 +107,8 @@ class _Matching:
                 found[each.name] = Match(each, identity)
                 self.identity = identity
                 self._take(identity)
-        self._take(self.join.contacts if self.join else None)
+        if self.join is not None and not _says_more(self.join.contacts):
+            self._take(self.join.contacts)
         found |= self._best(each for each in wanted if each not in identities)
         for each in wanted:
             if each.name not in found and each.required and each.default is None:
@@ -147,13 +148,13 @@ class _Matching:
 
         def score(each: ColumnProfile) -> float:
             share = each.share(Kind.TIME)
-            named = closeness(each.name, TIMES)
+            named = each.named("time", TIMES)
             if share < _LIKELY or (not named and (share < _SURE or each.epoch > 0)):
                 return 0.0
             return share + 2 * named
 
         def score_written(each: ColumnProfile) -> float:
-            named = closeness(each.name, TIMES)
+            named = each.named("time", TIMES)
             if each.written is None or each.timed < (_LIKELY if named else _SURE):
                 return 0.0
             return each.timed + 2 * named + (0.1 if each.written.clocked else 0)
@@ -168,7 +169,7 @@ class _Matching:
 
         def score(each: ColumnProfile) -> float:
             share = each.share(Kind.UUID)
-            named = closeness(each.name, spellings)
+            named = each.named(wanted.name, spellings)
             joins = self.join is not None and each is self.join.events
             if share < _LIKELY or not (named or joins):
                 return 0.0
@@ -186,7 +187,7 @@ class _Matching:
             other = _highest(
                 self.events,
                 lambda each: (
-                    0.0 if _of_event(each) or _no_id(each) else closeness(each.name, spellings)
+                    0.0 if _of_event(each) or _no_id(each) else each.named(wanted.name, spellings)
                 ),
             )
         # What is named like an id without being a UUID can become one by name.
@@ -218,7 +219,7 @@ class _Matching:
         of_person = wanted.name.startswith(("contact.", "target."))
         if column.side == "contacts" and not of_person:
             return 0.0
-        named = closeness(column.name, spellings_of(wanted))
+        named = column.named(wanted.name, spellings_of(wanted))
         share = _fits(wanted, column)
         if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
             return 0.0
@@ -240,7 +241,7 @@ class _Matching:
             return Match(wanted, None)
         own = _highest(
             [each for each in self.events if 0 < each.distinct <= _TABLE and each != self.time],
-            lambda each: closeness(each.name, spellings_of(wanted)),
+            lambda each: each.named(wanted.name, spellings_of(wanted)),
         )
         labels = [
             each.column
@@ -262,11 +263,16 @@ def _of_event(column: ColumnProfile) -> bool:
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
 
 
+def _says_more(column: ColumnProfile) -> bool:
+    """Whether a key is a field's value as well: an email address or a phone number."""
+    return max(column.share(Kind.EMAIL), column.share(Kind.PHONE)) >= _LIKELY
+
+
 def _no_id(column: ColumnProfile) -> bool:
     """Whether a column's values or its name say that it holds a phone, an email or a time."""
     named = max(closeness(column.name, each) for each in (PHONES, EMAILS, TIMES))
     kinds = (Kind.PHONE, Kind.EMAIL, Kind.TIME)
-    return named > closeness(column.name, JOIN_KEYS) or (
+    return named > column.named("contact.id", JOIN_KEYS) or (
         max(column.share(kind) for kind in kinds) >= _LIKELY and column.epoch < _LIKELY
     )
 
@@ -295,7 +301,7 @@ def _fits(wanted: Field, column: ColumnProfile) -> float:
 
 def resembles(wanted: Field, column: ColumnProfile) -> bool:
     """Whether a column comes near enough to a field to be named as a possible answer."""
-    if closeness(column.name, spellings_of(wanted)):
+    if column.named(wanted.name, spellings_of(wanted)):
         return True
     if wanted.kind in (Kind.PHONE, Kind.TARGET):
         return column.share(Kind.PHONE) > 0.1 or column.national > _LIKELY

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["quoted"]
+import textwrap
+
+__all__ = ["Line", "aligned", "quoted", "wrapped"]
 
 _SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
@@ -22,3 +24,31 @@ def _escaped(char: str) -> str:
     if char.isprintable():
         return char
     return f"\\u{ord(char):04X}" if ord(char) < 0x10000 else f"\\U{ord(char):08X}"
+
+
+Line = tuple[str, str, str]
+"""A key, its value and a comment."""
+
+
+def aligned(lines: list[Line], *, hidden: bool = False) -> list[str]:
+    """Lines with their signs and comments below each other; hidden ones as comments."""
+    keys = max((len(key) for key, _, _ in lines), default=0)
+    values = max((len(value) for _, value, comment in lines if comment), default=0)
+    return [
+        ("# " if hidden else "")
+        + f"{key:<{keys}} = {value:<{values if comment else 0}}"
+        + (f"  # {comment}" if comment else "")
+        for key, value, comment in lines
+    ]
+
+
+def wrapped(text: str) -> list[str]:
+    """Text as lines of a comment."""
+    return textwrap.wrap(
+        text,
+        width=98,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

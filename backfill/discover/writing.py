@@ -3,80 +3,40 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from backfill.config.placeholders import MARK
 from backfill.destinations import Field, Kind
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.dates import Written
-from backfill.discover.phrases import percent, reason, summary, time_format
+from backfill.discover.phrases import percent, reason, summary
 from backfill.discover.proposal import Match, Proposal, resembles
-from backfill.discover.samples import Sample
-from backfill.discover.spellings import TIMES, closeness
-from backfill.discover.toml_text import quoted
+from backfill.discover.source_sections import (
+    Sampled,
+    contacts_section,
+    events_section,
+    own_name,
+)
+from backfill.discover.toml_text import Line, aligned, quoted, wrapped
 
-__all__ = ["Sampled", "write_config"]
+__all__ = ["write_config"]
 
-_NOTICED = 0.1  # the share of times or phones without a zone or country that is worth a question
+_NOTICED = 0.1  # the share of phones without a country that is worth a question
 _SOME = 0.01  # the share that is worth a word
 _LONGEST = 50  # characters of a custom value; more is an option
-
-
-_LIKELY_ENCODINGS = (
-    'Likely answers: "windows-1252" (Western Europe), "windows-1250" (Central Europe),'
-    ' "windows-1251" (Cyrillic), "windows-1253" (Greek), "windows-1254" (Turkish), "windows-1255"'
-    ' (Hebrew), "windows-1256" (Arabic), "shift_jis" (Japanese).'
-)
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """One side of the source: its files as the configuration names them, and their sample."""
-
-    files: str
-    sample: Sample
 
 
 def write_config(proposal: Proposal, events: Sampled, contacts: Sampled | None = None) -> str:
     """Write a proposal as TOML. Every open question is the value `"?"`."""
     blocks = [
         _head(proposal, events, contacts),
-        _events(proposal, events, contacts),
-        *([_contacts(proposal, contacts)] if contacts else []),
+        events_section(proposal, events, contacts),
+        *([contacts_section(proposal, contacts)] if contacts else []),
         _fields(proposal),
         *(_table(each) for each in proposal.matches if each.table),
         _rules(proposal),
         _rest(proposal),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
-
-
-Line = tuple[str, str, str]  # key, value, comment
-
-
-def _aligned(lines: list[Line], *, hidden: bool = False) -> list[str]:
-    """Lines with their signs and comments below each other; hidden ones as comments."""
-    keys = max((len(key) for key, _, _ in lines), default=0)
-    values = max((len(value) for _, value, comment in lines if comment), default=0)
-    return [
-        ("# " if hidden else "")
-        + f"{key:<{keys}} = {value:<{values if comment else 0}}"
-        + (f"  # {comment}" if comment else "")
-        for key, value, comment in lines
-    ]
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width=98,
-        initial_indent="# ",
-        subsequent_indent="# ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def _head(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
@@ -93,129 +53,11 @@ def _head(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list
             )
         )
     return [
-        *_wrapped(f"Written by `backfill init` after a look at {quoted(looked)[1:-1]}."),
+        *wrapped(f"Written by `backfill init` after a look at {quoted(looked)[1:-1]}."),
         f"# Each {quoted(MARK)} is a question: put the answer in its place, then `backfill plan`.",
         "",
-        *_aligned(lines),
+        *aligned(lines),
     ]
-
-
-def _files(side: Sampled) -> list[Line]:
-    lines: list[Line] = [("files", quoted(side.files), "")]
-    if side.sample.separator is not None:
-        lines.append(("separator", quoted(side.sample.separator), "as in the header"))
-    encoding = side.sample.encoding
-    if encoding is not None and encoding.asked:
-        lines.append(("encoding", quoted(MARK), str(encoding)))
-    elif encoding is not None and not encoding.undecodable:
-        by_mark = "by the byte order mark" if encoding.reading == "utf-16" else ""
-        lines.append(("encoding", quoted(encoding.reading), by_mark))
-    if side.sample.hive:
-        lines.append(("hive", "true", "directories named key=value are columns"))
-    return lines
-
-
-def _remarks(side: Sampled) -> list[str]:
-    """What else there is to say of a side's files."""
-    notes: list[str] = []
-    encoding = side.sample.encoding
-    if encoding is not None and encoding.asked:
-        notes += _wrapped(_LIKELY_ENCODINGS)
-        notes += _wrapped(
-            f"What is not ASCII{' in the names of columns' if encoding.header else ''} stands"
-            f' below as "{encoding.reading}" reads it; look at it once more with your answer.'
-        )
-    elif encoding is not None and encoding.undecodable:
-        notes += _wrapped(f"{encoding}: such rows are rejected. Is the encoding another one?")
-        notes.append('# encoding = "windows-1252"')
-    if side.sample.unreadable is not None:
-        file, row, text = side.sample.unreadable
-        many = side.sample.malformed
-        are = "sampled row cannot" if many == 1 else "sampled rows cannot"
-        notes += _wrapped(
-            f"{many:,} {are} be read, and will be rejected: {file} row {row:,} is {quoted(text)}"
-        )
-    if side.sample.partial:
-        names = ", ".join(quoted(each) for each in side.sample.partial)
-        notes += _wrapped(f"Not mapped, since some of the files lack it: {names}")
-    return notes
-
-
-def _events(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
-    lines = _files(events)
-    notes: list[str] = []
-    join, time = proposal.join, proposal.time
-    if join is not None:
-        place = "contacts" if contacts and contacts.sample.complete else "sampled contacts"
-        common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the {place}"
-        if not join.found:
-            common = f"by its name: {common}"
-        lines.append(("contact_key", _own(join.events), common))
-    elif proposal.joined:
-        lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
-    if time is not None:
-        wrong = max(0, 1 - time.timed)
-        unread = f"; {percent(wrong)} cannot be read" if wrong > 0 else ""
-        lines.append(("time", _own(time), time_format(time) + unread))
-        if time.written is not None:
-            lines.append(("time_format", *_written_form(time, time.written)))
-            notes = _undecided(time.written)
-        if time.written is not None or time.unzoned >= _NOTICED:
-            lines.append(
-                ("timezone", quoted(MARK), 'the zone of these times, such as "Asia/Jerusalem"')
-            )
-        elif time.unzoned > 0:
-            notes = ['# timezone = "UTC"  # for times without a zone; else such rows are rejected']
-    elif proposal.destination.time_field:
-        lines.append(("time", quoted(MARK), "the column that says when it happened"))
-        notes = ["# No column holds times in a known form: RFC 3339, a date, or an epoch number."]
-        named = [quoted(each.name) for each in proposal.events if closeness(each.name, TIMES)]
-        if named:
-            words = "is named like one, but written in another form, which time_format can say."
-            notes += _wrapped(f"{', '.join(named)} {words}")
-    else:
-        notes = ['# time = "…"  # the column that says when it happened, for the order']
-    return ["[events]", *_aligned(lines), *_remarks(events), *notes]
-
-
-def _written_form(time: ColumnProfile, written: Written) -> tuple[str, str]:
-    """The value of `time_format` and its comment."""
-    if written.other:
-        return quoted(MARK), "which number is the day, and which the month"
-    looks = f"{percent(written.share)} of {time.filled:,} sampled values are written so"
-    return _formats(written.formats), looks
-
-
-def _formats(formats: tuple[str, ...]) -> str:
-    texts = ", ".join(quoted(each) for each in formats)
-    return texts if len(formats) == 1 else f"[{texts}]"
-
-
-def _undecided(written: Written) -> list[str]:
-    """The two answers where a sample does not tell day and month apart."""
-    if not written.other:
-        return []
-    why = (
-        "some sampled values fit only the one and some only the other"
-        if written.torn
-        else "no sampled value has a number above 12 where it would tell"
-    )
-    answers = f"time_format = {_formats(written.formats)} or {_formats(written.other)}"
-    return _wrapped(f"{answers}: {why}.")
-
-
-def _contacts(proposal: Proposal, contacts: Sampled) -> list[str]:
-    join = proposal.join
-    lines = _files(contacts)
-    if join is None:
-        lines.append(("key", quoted(MARK), "the column whose values the events name"))
-    else:
-        lines.append(("key", _own(join.contacts), ""))
-    again = join.repeated if join else 0
-    rows = f"{again:,} rows of the sample" if again != 1 else "1 row of the sample"
-    several = f"{rows} have the id of another one; the last counts"
-    lines.append(("keep", quoted("last"), several if again else "of several rows of one contact"))
-    return ["[contacts]", *_aligned(lines), *_remarks(contacts)]
 
 
 def _fields(proposal: Proposal) -> list[str]:
@@ -231,8 +73,8 @@ def _fields(proposal: Proposal) -> list[str]:
         notes = ["", "# Not sent yet. Delete the # where the destination is to know it."]
     elif idle:
         names = ", ".join(_column(proposal, each) for each in idle)
-        notes = ["", *_wrapped(f"Columns that nothing uses: {names}")]
-    return ["[fields]", *_aligned(lines), *notes, *_aligned(custom, hidden=True)]
+        notes = ["", *wrapped(f"Columns that nothing uses: {names}")]
+    return ["[fields]", *aligned(lines), *notes, *aligned(custom, hidden=True)]
 
 
 def _source(proposal: Proposal, match: Match) -> tuple[str, str]:
@@ -293,7 +135,7 @@ def _table(match: Match) -> list[str]:
         f"column = {quoted(f'{column.side}.{column.name}')}",
         "",
         f"[fields.{name}.values]",
-        *_aligned(lines),
+        *aligned(lines),
     ]
 
 
@@ -348,12 +190,6 @@ def _rest(proposal: Proposal) -> list[str]:
     ]
 
 
-def _own(column: ColumnProfile) -> str:
-    """A column of one side, where only that side's can stand."""
-    plain = re.fullmatch(r"\w+", column.name)
-    return quoted(column.name if plain else f"{column.side}.{column.name}")
-
-
 def _column(proposal: Proposal, column: ColumnProfile) -> str:
     """A column as [fields] names it: with its side, unless there is one side and a plain name."""
-    return quoted(f"{column.side}.{column.name}") if proposal.joined else _own(column)
+    return quoted(f"{column.side}.{column.name}") if proposal.joined else own_name(column)

@@ -18,7 +18,8 @@ from backfill.config.placeholders import open_questions
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
-from backfill.discover.writing import Sampled, write_config
+from backfill.discover.source_sections import Sampled
+from backfill.discover.writing import write_config
 from tests.discover.frames import EMAILS, PHONES, contacts, events, proposed
 
 HOSTILE = [

@@ -1,0 +1,178 @@
+"""The sections [events] and [contacts] of a drafted configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backfill.config.placeholders import MARK
+from backfill.discover.columns import ColumnProfile
+from backfill.discover.dates import Written
+from backfill.discover.phrases import percent, time_format
+from backfill.discover.proposal import Proposal
+from backfill.discover.samples import Sample
+from backfill.discover.spellings import TIMES
+from backfill.discover.toml_text import Line, aligned, quoted, wrapped
+
+__all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
+
+_NOTICED = 0.1  # the share of times without a zone that is worth a question
+
+_LIKELY_ENCODINGS = (
+    'Likely answers: "windows-1252" (Western Europe), "windows-1250" (Central Europe),'
+    ' "windows-1251" (Cyrillic), "windows-1253" (Greek), "windows-1254" (Turkish), "windows-1255"'
+    ' (Hebrew), "windows-1256" (Arabic), "shift_jis" (Japanese).'
+)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One side of the source: its files as the configuration names them, and their sample."""
+
+    files: str
+    sample: Sample
+
+
+def _files(side: Sampled) -> list[Line]:
+    lines: list[Line] = [("files", quoted(side.files), "")]
+    if side.sample.separator is not None:
+        lines.append(("separator", quoted(side.sample.separator), "as in the header"))
+    encoding = side.sample.encoding
+    if encoding is not None and encoding.asked:
+        lines.append(("encoding", quoted(MARK), str(encoding)))
+    elif encoding is not None and not encoding.undecodable:
+        by_mark = "by the byte order mark" if encoding.reading == "utf-16" else ""
+        lines.append(("encoding", quoted(encoding.reading), by_mark))
+    if side.sample.hive:
+        lines.append(("hive", "true", "directories named key=value are columns"))
+    return lines
+
+
+def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
+    """What else there is to say of a side's files."""
+    notes: list[str] = []
+    export = next((each.export for each in columns), None)
+    if export is not None:
+        notes.append(f"# The columns are those of an export of {export.tool}.")
+    encoding = side.sample.encoding
+    if encoding is not None and encoding.asked:
+        notes += wrapped(_LIKELY_ENCODINGS)
+        notes += wrapped(
+            f"What is not ASCII{' in the names of columns' if encoding.header else ''} stands"
+            f' below as "{encoding.reading}" reads it; look at it once more with your answer.'
+        )
+    elif encoding is not None and encoding.undecodable:
+        notes += wrapped(f"{encoding}: such rows are rejected. Is the encoding another one?")
+        notes.append('# encoding = "windows-1252"')
+    if side.sample.unreadable is not None:
+        file, row, text = side.sample.unreadable
+        many = side.sample.malformed
+        are = "sampled row cannot" if many == 1 else "sampled rows cannot"
+        notes += wrapped(
+            f"{many:,} {are} be read, and will be rejected: {file} row {row:,} is {quoted(text)}"
+        )
+    if side.sample.partial:
+        names = ", ".join(quoted(each) for each in side.sample.partial)
+        notes += wrapped(f"Not mapped, since some of the files lack it: {names}")
+    return notes
+
+
+def events_section(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
+    lines = _files(events)
+    join = proposal.join
+    if join is not None:
+        place = "contacts" if contacts and contacts.sample.complete else "sampled contacts"
+        common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the {place}"
+        if not join.found:
+            common = f"by its name: {common}"
+        lines.append(("contact_key", own_name(join.events), common))
+    elif proposal.joined:
+        lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
+    more, notes = _time(proposal)
+    return ["[events]", *aligned([*lines, *more]), *_remarks(events, proposal.events), *notes]
+
+
+def _time(proposal: Proposal) -> tuple[list[Line], list[str]]:
+    """When it happened: lines, and remarks below the section."""
+    time = proposal.time
+    if time is None:
+        return _no_time(proposal)
+    wrong = max(0, 1 - time.timed)
+    unread = f"; {percent(wrong)} cannot be read" if wrong > 0 else ""
+    notes: list[str] = []
+    lines: list[Line] = [("time", own_name(time), time_format(time) + unread)]
+    if time.written is not None:
+        lines.append(("time_format", *_written_form(time, time.written)))
+        notes = _undecided(time.written)
+    if time.written is not None or time.unzoned >= _NOTICED:
+        lines.append(("timezone", *_zone(time)))
+    elif time.unzoned > 0:
+        notes = ['# timezone = "UTC"  # for times without a zone; else such rows are rejected']
+    return lines, notes
+
+
+def _no_time(proposal: Proposal) -> tuple[list[Line], list[str]]:
+    if not proposal.destination.time_field:
+        return [], ['# time = "…"  # the column that says when it happened, for the order']
+    notes = ["# No column holds times in a known form: RFC 3339, a date, or an epoch number."]
+    named = [quoted(each.name) for each in proposal.events if each.named("time", TIMES)]
+    if named:
+        words = "is named like one, but written in another form, which time_format can say."
+        notes += wrapped(f"{', '.join(named)} {words}")
+    return [("time", quoted(MARK), "the column that says when it happened")], notes
+
+
+def _zone(time: ColumnProfile) -> tuple[str, str]:
+    """The zone of times without one, where the name or the tool that wrote them says it."""
+    if re.search(r"(?i)(^|[^a-z])(utc|gmt)([^a-z]|$)", time.name):
+        return quoted("UTC"), "as the column's name says"
+    if time.export is not None and time.export.utc:
+        return quoted("UTC"), f"as {time.export.tool} writes such times"
+    return quoted(MARK), 'the zone of these times, such as "Asia/Jerusalem"'
+
+
+def _written_form(time: ColumnProfile, written: Written) -> tuple[str, str]:
+    """The value of `time_format` and its comment."""
+    if written.other:
+        return quoted(MARK), "which number is the day, and which the month"
+    looks = f"{percent(written.share)} of {time.filled:,} sampled values are written so"
+    return _formats(written.formats), looks
+
+
+def _formats(formats: tuple[str, ...]) -> str:
+    texts = ", ".join(quoted(each) for each in formats)
+    return texts if len(formats) == 1 else f"[{texts}]"
+
+
+def _undecided(written: Written) -> list[str]:
+    """The two answers where a sample does not tell day and month apart."""
+    if not written.other:
+        return []
+    why = (
+        "some sampled values fit only the one and some only the other"
+        if written.torn
+        else "no sampled value has a number above 12 where it would tell"
+    )
+    answers = f"time_format = {_formats(written.formats)} or {_formats(written.other)}"
+    return wrapped(f"{answers}: {why}.")
+
+
+def contacts_section(proposal: Proposal, contacts: Sampled) -> list[str]:
+    join = proposal.join
+    lines = _files(contacts)
+    if join is None:
+        lines.append(("key", quoted(MARK), "the column whose values the events name"))
+    else:
+        lines.append(("key", own_name(join.contacts), ""))
+    again = join.repeated if join else 0
+    rows = f"{again:,} rows of the sample" if again != 1 else "1 row of the sample"
+    several = f"{rows} have the id of another one; the last counts"
+    lines.append(("keep", quoted("last"), several if again else "of several rows of one contact"))
+    return ["[contacts]", *aligned(lines), *_remarks(contacts, proposal.contacts)]
+
+
+def own_name(column: ColumnProfile) -> str:
+    """A column of one side, where only that side's can stand."""
+    plain = re.fullmatch(r"\w+", column.name)
+    return quoted(column.name if plain else f"{column.side}.{column.name}")

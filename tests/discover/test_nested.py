@@ -1,0 +1,48 @@
+"""Nested columns of a sample as columns of single values."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from backfill.discover.nested import flattened
+
+
+def test_objects_become_columns_in_their_place():
+    frame = pl.DataFrame(
+        {"id": [1, 2], "a": [{"b": {"c": 1, "d": "x"}, "e": True}, None], "z": ["u", "v"]}
+    )
+    flat = flattened(frame)
+    assert flat.columns == ["id", "a.b.c", "a.b.d", "a.e", "z"]
+    assert flat.rows() == [(1, 1, "x", True, "u"), (2, None, None, None, "v")]
+
+
+def test_objects_in_text_are_read():
+    frame = pl.DataFrame({"data": ['{"user": {"mail": "a@example.com"}}', None, ' {"n": 2}']})
+    flat = flattened(frame)
+    assert flat.to_dict(as_series=False) == {
+        "data.user.mail": ["a@example.com", None, None],
+        "data.n": [None, None, 2],
+    }
+
+
+def test_what_no_way_of_names_leads_to_stays_as_it_is():
+    frame = pl.DataFrame(
+        {
+            "list": [[{"sku": "a"}]],
+            "odd": [{"a.b": 1, "c[0]": 2}],
+            "half": ["{no json"],
+            "text": ["hello"],
+            "empty": pl.Series([None], dtype=pl.String),
+        }
+    )
+    assert flattened(frame).equals(frame)
+
+
+def test_a_column_that_is_there_already_is_not_covered():
+    frame = pl.DataFrame({"a": [{"b": 1}], "a.b": [2]})
+    assert flattened(frame)["a.b"].to_list() == [2]
+
+
+def test_very_many_fields_stay_together():
+    frame = pl.DataFrame({"a": [{f"k{n}": n for n in range(1000)}]})
+    assert flattened(frame).columns == ["a"]
