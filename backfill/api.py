@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
@@ -20,7 +20,9 @@ from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
 from backfill.jobs.frames import holds_frames, is_frame
 from backfill.progress.progress import DeliveryBar, PlanBar
-from backfill.rehearsal import Rehearsal, rehearse
+
+if TYPE_CHECKING:
+    from backfill.rehearsal import Rehearsal
 
 __all__ = ["Job", "open_job", "plan"]
 
@@ -67,6 +69,8 @@ class Job(jobs_job.Job):
         to send, `faults` are "KIND=SHARE" as `backfill sandbox` takes them; with `keep` the
         rehearsal's directory stays. Raises what planning and running raise.
         """
+        from backfill.rehearsal import rehearse  # noqa: PLC0415 - brings a server along
+
         if self.config is None:
             raise self.broken or ConfigError(
                 "this job's configuration is gone, and a rehearsal plans it anew",

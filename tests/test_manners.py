@@ -80,7 +80,15 @@ print(changed, [each.name for each in threading.enumerate() if each.name.startsw
 
 
 def test_the_public_names_are_the_agreed_ones():
-    assert backfill.__all__ == ["BackfillError", "Job", "Status", "__version__", "open_job", "plan"]
+    assert backfill.__all__ == [
+        "BackfillError",
+        "Job",
+        "Status",
+        "__version__",
+        "explain",
+        "open_job",
+        "plan",
+    ]
     assert backfill.__all__ == sorted(backfill.__all__)
     for name in backfill.__all__:
         assert getattr(backfill, name) is not None

@@ -16,7 +16,7 @@ __all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule's name without the field, its meaning, and what helps where it is broken.
+    """A rule's name without the field, its meaning, what helps, and why it exists.
 
     `kinds` are the kinds of field that it applies to; a rule without kinds belongs to certain
     fields only, which the destination says.
@@ -26,6 +26,7 @@ class Rule:
     meaning: str
     remedy: str
     kinds: frozenset[Kind] = frozenset()
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,42 +48,50 @@ RULES: tuple[Rule, ...] = (
         "malformed",
         "The row cannot be read: a broken quote, too many cells, bytes in another encoding.",
         "Mend the file; its raw text is in the rejected rows.",
+        why="Guessing where a cell ends would send somebody's data under another's name.",
     ),
     Rule(
         "required",
         "The field must be there, and an empty text (for codes, ids and labels also one of white"
         " space alone) counts as missing.",
         "Fill the column, or map the field to another one.",
+        why="The API refuses a record without it, and an empty text is no value.",
     ),
     Rule(
         "unmapped",
         "The value is in no row of the field's `values` table.",
         "Add a row, or say with `otherwise` what becomes of other values.",
         _ALL,
+        why="A value that you did not foresee is not passed on in its own spelling.",
     ),
     Rule(
         "nested",
         "The value is a list, a struct or a map, and the API takes a single text.",
         "Take one part of it with `sql`.",
         _WORDS,
+        why="The APIs take texts; a text made of a whole object would mean nothing to them.",
     ),
     Rule(
         "type",
         "The value is of a type that has no one text form: bytes, a duration, an object.",
         "Convert it with `sql`.",
         _WORDS,
+        why="Any text chosen for it would be an invention.",
     ),
     Rule(
         "finite",
         "The number is infinite or not a number.",
         "Leave the cell empty where there is no value.",
         _WORDS,
+        why="JSON has no such number, and its name as a text is no value.",
     ),
     Rule(
         "uuid",
         "The id is no UUID of 36 characters, such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.",
         "With `contact_id = { namespace = … }` other ids become UUIDs by name (version 5).",
         frozenset({Kind.UUID}),
+        why="Pristo knows a contact by a UUID; another id would be refused, or make another"
+        " contact.",
     ),
     Rule(
         "float",
@@ -92,12 +101,14 @@ RULES: tuple[Rule, ...] = (
         "Export the column as text. Where the whole numbers are exact,"
         ' `{ sql = "CAST(phone AS BIGINT)" }` reads them.',
         _PHONES | {Kind.UUID},
+        why="Its digits are no longer certain: a cell may have been rounded, or have lost a zero.",
     ),
     Rule(
         "several",
         "More than one number stands in the cell.",
         "Choose one with `sql`, or leave one in the file.",
         _PHONES,
+        why="Which of them is meant stands nowhere.",
     ),
     Rule(
         "extension",
@@ -105,6 +116,7 @@ RULES: tuple[Rule, ...] = (
         " the end.",
         "Leave the extension out where the number itself is the contact's; no program can know.",
         _PHONES,
+        why="Appended to the number, its digits would make the number of somebody else.",
     ),
     Rule(
         "e164",
@@ -112,6 +124,8 @@ RULES: tuple[Rule, ...] = (
         "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
         " in brackets and letters are never taken away.",
         _PHONES,
+        why="The APIs take E.164 alone, and a number that is nearly right belongs to somebody"
+        " else.",
     ),
     Rule(
         "rewritten",
@@ -119,18 +133,21 @@ RULES: tuple[Rule, ...] = (
         " the country's calling code.",
         "Write the number as it is dialled from abroad.",
         _PHONES,
+        why="What is sent is what came in; a number with other digits may be another person's.",
     ),
     Rule(
         "possible",
         "No such calling code, or no number of this length under it, says libphonenumber.",
         "Look for missing or doubled digits.",
         _PHONES,
+        why="No such number can be dialled.",
     ),
     Rule(
         "valid",
         "The number lies in no range that is in use, says libphonenumber.",
         'Numbering plans change; `phone = "possible"` asks for the length only.',
         _PHONES,
+        why="You asked for numbers that libphonenumber knows to be in use.",
     ),
     Rule(
         "email",
@@ -138,30 +155,36 @@ RULES: tuple[Rule, ...] = (
         "Only the address may stand there, no name beside it. A domain beyond ASCII is written"
         " in its `xn--` form.",
         frozenset({Kind.EMAIL, Kind.TARGET}),
+        why="The API refuses it, or writes to nobody.",
     ),
     Rule(
         "language",
         "Not a two-letter code of ISO 639-1.",
         "Write `en` for `en-US`, `eng` or English; `he` for the withdrawn `iw`.",
         frozenset({Kind.LANGUAGE}),
+        why="The schema names ISO 639-1; other codes are refused or understood as another"
+        " language.",
     ),
     Rule(
         "choice",
         "Not one of the words that the API knows, letter by letter.",
         "Translate your own words with a `values` table.",
         frozenset({Kind.CHOICE}),
+        why="The API compares letter by letter and refuses anything else.",
     ),
     Rule(
         "allowed",
         "The event type is not in the configuration's `event_types`.",
         "Add it there once it is defined in Pristo.",
         frozenset({Kind.EVENT_TYPE}),
+        why="A type that Pristo does not know is refused, and it cannot be asked which it knows.",
     ),
     Rule(
         "max_length",
         "The text has more characters than the API takes; it is never cut.",
         "Shorten it with `sql`. For custom fields, `custom_value_max = 255` follows the schema"
         " where the prose says 50.",
+        why="A text that was cut would say something else than your data.",
     ),
     Rule(
         "format",
@@ -170,67 +193,79 @@ RULES: tuple[Rule, ...] = (
         " nanoseconds from 1973 on. `time_format` in [events] names another form, for example"
         ' "%d.%m.%Y %H:%M".',
         _TIMES,
+        why="A time that has to be guessed puts events into another order.",
     ),
     Rule(
         "timezone",
         "The time has no zone, and the configuration names none.",
         'Set `timezone` in [events], for example "Asia/Jerusalem".',
         _ALL,
+        why="Without a zone it may be any of some twenty-six hours.",
     ),
     Rule(
         "nonexistent",
         "Clocks were put forward over this local time, so it never was.",
         "Export times in UTC or with their offset.",
         _ALL,
+        why="Any hour chosen instead would be invented.",
     ),
     Rule(
         "range",
         "The time lies outside the years 1 to 9999.",
         "Such times stand for a missing one as a rule; leave the cell empty.",
         _ALL,
+        why="RFC 3339 has four digits for the year.",
     ),
     Rule(
         "future",
         "The time is later than the moment of planning.",
         "Check `timezone`, and the unit of epochs.",
         _TIMES,
+        why="A history has happened; a later time is a wrong zone or a wrong unit as a rule.",
     ),
     Rule(
         "reachable",
         "The contact has neither a phone nor an email address; its first report needs one.",
         "Map `contact.phone` or `contact.email`.",
+        why="Pristo makes a contact from the first report of it, and needs a way to reach it.",
     ),
     Rule(
         "phone_only",
         "The target is an email address, and the API supports phone numbers only for now.",
         "`allow_email_targets = true` sends them all the same.",
+        why="The API document says so, although its schema names the word.",
     ),
     Rule(
         "agrees",
         "The target's value is not what its type says: an email address for a phone number, or"
         " the reverse.",
         "Map the type from the same source as the value.",
+        why="The API would keep an address under the kind of another.",
     ),
     Rule(
         "where",
         "The row is excluded: the condition under [events] is not true for it, or has no value.",
         "Nothing is wrong. Change `where` to have it sent.",
+        why="You chose what goes.",
     ),
     Rule(
         "since",
         "The row is excluded: its time is earlier than `since` under [events].",
         "Nothing is wrong. Change `since` to have it sent.",
+        why="You chose what goes.",
     ),
     Rule(
         "until",
         "The row is excluded: its time is not earlier than `until` under [events].",
         "Nothing is wrong. Change `until` to have it sent.",
+        why="You chose what goes.",
     ),
     Rule(
         "otherwise",
         "The row is excluded: the value is in no row of the field's table, whose `otherwise` is"
         ' "exclude".',
         "Nothing is wrong. Add a row to the table to have it sent.",
+        why="You chose what goes.",
     ),
 )
 """Every rule, in the order in which a reader meets them."""

@@ -15,6 +15,7 @@ from contextlib import suppress
 import click
 
 from backfill.cli.demo import demo
+from backfill.cli.explain import explain
 from backfill.cli.failures import Guarded, print_error, wants_colour
 from backfill.cli.init import init
 from backfill.cli.logs import show_warnings, with_logging
@@ -72,7 +73,7 @@ def _group(context: click.Context) -> None:
 
 
 for _command in (
-    init, plan, rehearse, run, status, records, retry, resolve, report, sandbox, demo
+    init, plan, rehearse, run, status, explain, records, retry, resolve, report, sandbox, demo
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))

@@ -28,6 +28,8 @@ def test_the_commands_are_the_agreed_ones():
                 "report",
                 "sandbox",
                 "demo",
+                "explain",
+                "rehearse",
             ]
         )
         == COMMANDS

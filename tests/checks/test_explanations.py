@@ -1,0 +1,41 @@
+"""Every rule and every state is explained, and a wrong name gets the nearest right one."""
+
+from __future__ import annotations
+
+import pytest
+
+import backfill
+from backfill.checks.rules import RULES, rules_of
+from backfill.core.errors import ConfigError
+from backfill.core.model import State
+from backfill.destinations import DESTINATIONS
+
+NAMES = [each.name for known in DESTINATIONS.values() for each in rules_of(known)]
+
+
+@pytest.mark.parametrize("name", [*State, *(rule.name for rule in RULES), *dict.fromkeys(NAMES)])
+def test_whatever_a_plan_or_a_status_names_is_explained(name):
+    found = backfill.explain(name)
+    assert found.name == name
+    assert all(len(part) > 10 for part in (found.meaning, found.why, found.helps))
+    assert str(found).startswith(name)
+
+
+def test_a_rule_alone_tells_its_fields_and_a_field_of_a_family_is_known():
+    assert "contact.id|uuid" in backfill.explain("uuid").applies
+    assert backfill.explain("customFields.channel|max_length").applies == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("contact.id|uid", "contact.id|uuid"),
+        ("unknwon", "unknown"),
+        ("reachabel", "reachable"),
+        ("contact.id|email", "contact.email|email"),
+    ],
+)
+def test_a_wrong_name_gets_the_nearest(name, nearest):
+    with pytest.raises(ConfigError) as raised:
+        backfill.explain(name)
+    assert nearest in str(raised.value.hint)
