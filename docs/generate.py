@@ -16,6 +16,7 @@ from pathlib import Path
 
 from backfill.destinations import DESTINATIONS
 from docs.config_tables import config_table, fields_table
+from docs.layering_table import contracts_table, layers_table
 from docs.program_tables import commands, exit_codes, faults, rules_of_destination, rules_table
 from docs.verdict_table import verdict_table
 
@@ -26,7 +27,9 @@ PAGES = Path(__file__).parent
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "exit codes": exit_codes,
+    "contracts": contracts_table,
     "faults": faults,
+    "layers": layers_table,
     "rules": rules_table,
     "verdicts": verdict_table,
     **{
