@@ -56,7 +56,8 @@ _ROWS: tuple[tuple[str, _Answers, _Answers], ...] = (
         (words, faults, faults)
         for words, faults in (
             (
-                "never reached: connection refused, no such host, TLS, timeout while connecting",
+                "never reached: connection refused, no such host, TLS, timeout while connecting,"
+                " no tunnel through a proxy",
                 tuple(fault for fault in Fault if not fault.reached),
             ),
             (

@@ -151,7 +151,7 @@ class Reply:
 class Fault(StrEnum):
     """Why no response came back.
 
-    The first five happen before a byte of the request can have been processed, so the server
+    The first six happen before a byte of the request can have been processed, so the server
     did nothing. After the others the server may have acted.
     """
 
@@ -160,6 +160,7 @@ class Fault(StrEnum):
     TLS = "TLS handshake failed"
     CONNECT_TIMEOUT = "timed out while connecting"
     UNREACHABLE = "network unreachable"
+    PROXY = "the proxy opened no tunnel"
     TIMEOUT = "timed out waiting for the reply"
     DISCONNECTED = "disconnected before the reply"
     BROKEN_REPLY = "the reply broke off or was not HTTP"

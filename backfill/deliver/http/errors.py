@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 
@@ -9,7 +10,7 @@ import httpx
 
 from backfill.core.model import Fault
 
-__all__ = ["TransportFault", "connecting_fault", "fault_of"]
+__all__ = ["TransportFault", "connecting_fault", "fault_of", "unsent_fault"]
 
 
 class TransportFault(httpx.TransportError):
@@ -42,6 +43,7 @@ _BY_TYPE: tuple[tuple[type[httpx.TransportError], Fault], ...] = (
     (httpx.TimeoutException, Fault.TIMEOUT),
     (httpx.ConnectError, Fault.REFUSED),
     (httpx.UnsupportedProtocol, Fault.UNREACHABLE),
+    (httpx.ProxyError, Fault.PROXY),
     (httpx.NetworkError, Fault.DISCONNECTED),
 )
 
@@ -55,6 +57,24 @@ def connecting_fault(error: Exception) -> TransportFault:
     elif isinstance(error, OSError):
         message = error.strerror or ""
     return TransportFault(fault, message)
+
+
+def unsent_fault(error: httpx.TransportError) -> TransportFault:
+    """The fault behind an exception of httpx's from before a tunnel stood and a request was sent.
+
+    What a proxy says for itself is not quoted, but for its status.
+    """
+    if isinstance(error, httpx.TimeoutException):
+        return TransportFault(Fault.CONNECT_TIMEOUT)
+    if isinstance(error, httpx.ProxyError):
+        status = re.match("[1-5][0-9]{2}", str(error))
+        return TransportFault(Fault.PROXY, f"it answered {status[0]}" if status else "")
+    first: OSError | None = None  # where it began: anyio words several attempts as one
+    cause: BaseException | None = error
+    while cause is not None:
+        first = cause if isinstance(cause, OSError) else first
+        cause = cause.__cause__ or cause.__context__
+    return connecting_fault(first) if first is not None else TransportFault(Fault.PROXY)
 
 
 def fault_of(error: httpx.TransportError) -> Fault:

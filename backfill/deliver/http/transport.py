@@ -21,13 +21,15 @@ from aiohappyeyeballs import start_connection
 from backfill.deliver.http.connection import Connection
 from backfill.deliver.http.errors import connecting_fault
 
-__all__ = ["IDLE_SECONDS", "Transport"]
+__all__ = ["IDLE_SECONDS", "LONGEST_CONNECT", "Transport"]
 
 IDLE_SECONDS = 1.0
 """How long an idle connection may still be used. Servers close theirs after 2 seconds or more,
 and a request that meets such a closing is lost without a word."""
 
-_LONGEST_CONNECT = 10.0  # seconds
+LONGEST_CONNECT = 10.0
+"""Seconds for which a connection is waited for, however long the timeout of a request is."""
+
 _NEXT_ADDRESS = 0.25  # seconds after which another address of a name is tried as well (RFC 8305)
 
 
@@ -119,7 +121,7 @@ class Transport(httpx.AsyncBaseTransport):
     async def _connect(self, url: httpx.URL) -> Connection:
         """Open a connection, or raise the TransportFault that says why there is none."""
         try:
-            async with asyncio.timeout(min(self._timeout, _LONGEST_CONNECT)):
+            async with asyncio.timeout(min(self._timeout, LONGEST_CONNECT)):
                 return await self._open(url)
         except (OSError, UnicodeError, RuntimeError) as error:
             fault = connecting_fault(error)

@@ -29,7 +29,7 @@ from backfill.core.model import (
     Verdict,
 )
 from backfill.core.urls import check_base_url
-from backfill.deliver.http.transport import Transport
+from backfill.deliver.http.proxies import transport_for
 from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Health, Pacer
 from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.error_budget import ErrorsBudget
@@ -127,7 +127,7 @@ async def deliver(
     )
     if (stop := pacer.begin()) is not None:
         return stop
-    carrier = transport or Transport(timeout=settings.timeout)
+    carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
     sender = Sender(
         carrier,
         destination,
