@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from backfill.cli.options import job_argument
+from backfill.cli.options import job_argument, quiet
 from backfill.core.model import State
 
 __all__ = ["records"]
@@ -21,7 +21,8 @@ __all__ = ["records"]
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), help="A .csv, .parquet or .ndjson file."
 )
-def records(job: str, state: str | None, output: str | None) -> None:
+@quiet
+def records(job: str, state: str | None, output: str | None, quiet: bool) -> None:
     """Write one row per record, in the source's order.
 
     Each has `_file`, `_row`, `_state`, `_reason`, `_http_status`, `_request_id` and the
@@ -29,6 +30,9 @@ def records(job: str, state: str | None, output: str | None) -> None:
     `failed`, once mended, can be fed back in as they are.
     """
     from backfill.jobs.opening import open_job  # noqa: PLC0415 - not for `--help`
+    from backfill.progress.progress import PlanBar  # noqa: PLC0415
 
     found = open_job(job)
-    found.write_records(sys.stdout.buffer if output is None else output, state)
+    target = sys.stdout.buffer if output is None else output
+    with PlanBar(quiet=quiet, lines=True) as bar:
+        found.write_records(target, state, progress=bar)

@@ -9,35 +9,40 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from backfill.checks.text import as_text
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.model import Progress
 from backfill.sources.canonical_text import day_written, json_ready, json_written
 
 __all__ = ["write_records"]
 
-_SORTED_AT_ONCE = 2_000_000  # rows that are put in order in one piece of memory
+_SORTED_AT_ONCE = 100_000  # rows that are put in order in one piece of memory
+_HELD = 1_000_000  # rows that wait for their piece of the file, all together
 _ORDER = ("__file", "_row")
 _OURS = ("_row", "_http_status")
 
 
 def write_records(
-    frame: pl.LazyFrame,
+    parts: Sequence[pl.LazyFrame],
     target: Path | BinaryIO,
     rows: int,
     directory: Path,
     *,
     timezone: str | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write records in the source's order, in the format that the file's ending names.
 
+    `parts` have the same columns, at least one is there, and together they have so many `rows`.
     A stream gets CSV. Memory is bounded: many rows are first parted by their place in the
     source, in a folder under `directory`. Times without a zone are those of `timezone`. A file
     appears whole or not at all. Raises ConfigError for an ending other than csv, parquet,
@@ -55,10 +60,11 @@ def write_records(
         raise ConfigError("its directory does not exist", where=str(target))
     with _writing(target):
         if kind != "parquet":
-            frame = _written_out(frame, timezone, flat=kind == "csv")
+            parts = [_written_out(part, timezone, flat=kind == "csv") for part in parts]
         beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
         with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
-            ordered = _ordered(frame, rows, Path(place)).drop("__file")
+            pieces = _in_order(parts, rows, Path(place), progress or _silent)
+            ordered = _streamed(parts[0].collect_schema(), pieces).drop("__file")
             if not isinstance(target, Path):
                 ordered.sink_csv(target)
                 return
@@ -69,6 +75,10 @@ def write_records(
                     ordered.sink_parquet(draft)
                 else:
                     ordered.sink_ndjson(draft)
+
+
+def _silent(phase: str, done: int, total: int | None) -> None:
+    del phase, done, total
 
 
 @contextmanager
@@ -85,18 +95,62 @@ def _writing(target: Path | BinaryIO) -> Iterator[None]:
         raise BackfillError(f"cannot be written: {reason}", where=where) from error
 
 
-def _ordered(frame: pl.LazyFrame, rows: int, place: Path) -> pl.LazyFrame:
+def _in_order(
+    parts: Sequence[pl.LazyFrame], rows: int, place: Path, tell: Progress
+) -> Iterator[pl.DataFrame]:
+    """The rows of all parts in the source's order, some at a time."""
     if rows <= _SORTED_AT_ONCE:
-        return frame.sort(_ORDER)
-    piece = pl.col("_row") // _SORTED_AT_ONCE
+        yield pl.concat(parts).sort(_ORDER).collect()
+        return
     parted = place / "parted"
-    frame.sink_parquet(
-        pl.PartitionBy(parted, key={"f": pl.col("__file"), "p": piece}, include_key=False),
+    # A row group is held in memory until it is full, one for each piece.
+    held = _HELD // (rows // _SORTED_AT_ONCE + 1)
+    batches = _told((each for part in parts for each in _batches(part)), "gathering", rows, tell)
+    _streamed(parts[0].collect_schema(), batches).sink_parquet(
+        pl.PartitionBy(
+            parted,
+            key={"f": pl.col("__file"), "p": pl.col("_row") // _SORTED_AT_ONCE},
+            include_key=True,
+            approximate_bytes_per_file=None,
+        ),
         mkdir=True,
         compression="lz4",
+        statistics=False,
+        row_group_size=max(2_000, min(50_000, held)),
+        maintain_order=False,
     )
     folders = sorted(parted.glob("f=*/p=*"), key=_numbers)
-    return pl.concat([pl.scan_parquet(folder / "*.parquet").sort(_ORDER) for folder in folders])
+    pieces = (pl.read_parquet(each, hive_partitioning=False).sort(_ORDER) for each in folders)
+    yield from _told(pieces, "writing", rows, tell)
+
+
+def _batches(part: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    yield from part.collect_batches(engine="streaming", maintain_order=False)
+
+
+def _told(
+    frames: Iterator[pl.DataFrame], phase: str, rows: int, tell: Progress
+) -> Iterator[pl.DataFrame]:
+    """The same frames, and word of how many rows they were so far."""
+    done = 0
+    tell(phase, done, rows)
+    for each in frames:
+        yield each
+        done += each.height
+        tell(phase, done, rows)
+
+
+def _streamed(schema: pl.Schema, frames: Iterator[pl.DataFrame]) -> pl.LazyFrame:
+    """Frames as one that is read once, from its first row to its last."""
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        assert (predicate, n_rows) == (None, None)  # noqa: S101 - no query above asks for less
+        for each in frames:
+            yield each.select(columns if columns is not None else list(schema))
+
+    return register_io_source(read, schema=schema)
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
-from backfill.core.model import Secret, State, Stop
+from backfill.core.model import Progress, Secret, State, Stop
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.destinations import Destination, destination
 from backfill.jobdir.errors import reading
@@ -95,11 +95,18 @@ class Job:
 
     def records(self, state: str | State | None = None) -> pl.DataFrame:
         """One row for each record, in the source's order, with its state and the reason."""
-        with self._records(state) as (frame, _):
-            return _presentable(frame.sort("__file", "_row").drop("__file").collect())
+        import polars as pl  # noqa: PLC0415
+
+        with self._records(state) as (parts, _):
+            rows = pl.concat(parts).sort("__file", "_row").drop("__file")
+            return _presentable(rows.collect())
 
     def write_records(
-        self, target: str | Path | BinaryIO, state: str | State | None = None
+        self,
+        target: str | Path | BinaryIO,
+        state: str | State | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> None:
         """Write `records` to a CSV, Parquet or NDJSON file, or as CSV to a stream.
 
@@ -112,9 +119,9 @@ class Job:
         file = Path(target) if isinstance(target, str) else target
         if isinstance(file, Path):
             refuse_own_files(file, self.directory, self.manifest, self.config)
-        with self._records(state) as (frame, rows):
+        with self._records(state) as (parts, rows):
             zone = self.manifest.shape["events"].get("timezone")
-            write_records(frame, file, rows, self.directory, timezone=zone)
+            write_records(parts, file, rows, self.directory, timezone=zone, progress=progress)
 
     @property
     def rejected(self) -> pl.DataFrame:
@@ -296,18 +303,18 @@ class Job:
         )
 
     @contextmanager
-    def _records(self, state: str | State | None) -> Iterator[tuple[pl.LazyFrame, int]]:
-        """The records of a state, and how many they are."""
-        from backfill.jobs.records import frame_of_records, state_named  # noqa: PLC0415 - Polars
+    def _records(self, state: str | State | None) -> Iterator[tuple[list[pl.LazyFrame], int]]:
+        """The records of a state in parts, and how many they are."""
+        from backfill.jobs.records import parts_of_records, state_named  # noqa: PLC0415 - Polars
 
         wanted = None if state is None else state_named(state)
         with reading(self.directory):
             with self._look() as (ledger, running):
                 books = self._status(ledger, running=running).books
-                frame = frame_of_records(self.directory, self.manifest, ledger, wanted)
+                parts = parts_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
-                frame = frame.drop("_raw")
-            yield frame, books.input if wanted is None else books.count(wanted)
+                parts = [part.drop("_raw") for part in parts]
+            yield parts, books.input if wanted is None else books.count(wanted)
 
     def _frame(self, name: str) -> pl.DataFrame:
         import polars as pl  # noqa: PLC0415

@@ -22,7 +22,7 @@ from backfill.ledger import Ledger
 __all__ = [
     "FRONT",
     "delivered_records",
-    "frame_of_records",
+    "parts_of_records",
     "sample_bodies",
     "spans_of",
     "state_named",
@@ -53,16 +53,15 @@ def state_named(name: str) -> State:
         raise ConfigError(f"there is no state {name!r}", hint=did_you_mean(name, known)) from None
 
 
-def frame_of_records(
+def parts_of_records(
     directory: Path, manifest: Manifest, ledger: Ledger, state: State | None = None
-) -> pl.LazyFrame:
-    """Every record of the job, or those of one state, in no promised order.
+) -> list[pl.LazyFrame]:
+    """Every record of the job, or those of one state, in parts and in no promised order.
 
-    Columns: those of FRONT, the source's own, `_raw` (the text of a row that could not be
-    read), and `__file`, the number of the file, to order by.
+    Each has the columns of FRONT, the source's own, `_raw` (the text of a row that could not be
+    read), and `__file`, the number of the file, to order by. At least one part is there.
     """
-    parts = list(_parts(directory, manifest, ledger, state))
-    return pl.concat(parts, how="vertical") if parts else _empty(directory, manifest)
+    return list(_parts(directory, manifest, ledger, state)) or [_empty(directory, manifest)]
 
 
 def spans_of(ledger: Ledger) -> pl.DataFrame:

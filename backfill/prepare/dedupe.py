@@ -39,9 +39,16 @@ def marks(
     """
     if earlier is None or record is None:
         return _repeated(rows, keep)
-    keyed = rows.lazy().with_columns(record.alias("record"))
+    keyed = rows.lazy().with_columns(record.alias("record")).collect()
+    # Ours are in memory already; of the others, however many, only those that are ours, too.
+    delivered = (
+        earlier.join(keyed.lazy().select("record"), on="record", how="semi")
+        .unique("record", keep="any")
+        .collect(engine="streaming")
+    )
     found = (
-        keyed.join(earlier.unique("record", keep="any"), on="record", how="inner")
+        keyed.lazy()
+        .join(delivered.lazy(), on="record", how="inner")
         .select("__file", "__row", pl.lit(None, pl.UInt32).alias("__kept"), *list(MARKS)[3:])
         .collect()
         .cast(dict(MARKS))  # type: ignore[arg-type]  # a schema is a mapping of types

@@ -98,9 +98,9 @@ def many(rows: int) -> pl.LazyFrame:
 
 def test_many_records_are_parted_and_come_in_the_same_order(tmp_path, monkeypatch):
     frame = many(3_000).with_columns(was=pl.col("__file"))
-    write_records(frame, tmp_path / "at-once.csv", 3_000, tmp_path)
+    write_records([frame], tmp_path / "at-once.csv", 3_000, tmp_path)
     monkeypatch.setattr(export, "_SORTED_AT_ONCE", 100)
-    write_records(frame, tmp_path / "parted.csv", 3_000, tmp_path)
+    write_records([frame], tmp_path / "parted.csv", 3_000, tmp_path)
     whole = (tmp_path / "at-once.csv").read_text()
     assert whole == (tmp_path / "parted.csv").read_text()
     read = pl.read_csv(tmp_path / "parted.csv")
@@ -108,10 +108,27 @@ def test_many_records_are_parted_and_come_in_the_same_order(tmp_path, monkeypatc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["at-once.csv", "parted.csv"]
 
 
+def test_it_is_told_how_far_the_writing_of_many_records_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_SORTED_AT_ONCE", 100)
+    told: list[tuple[str, int, int | None]] = []
+    write_records(
+        [many(3_000), many(1_000)],
+        tmp_path / "r.csv",
+        4_000,
+        tmp_path,
+        progress=lambda *now: told.append(now),
+    )
+    for phase in ("gathering", "writing"):
+        steps = [done for label, done, total in told if label == phase and total == 4_000]
+        assert steps == sorted(steps)
+        assert (steps[0], steps[-1]) == (0, 4_000)
+        assert len(steps) > 2
+
+
 @pytest.mark.parametrize("name", ["records", "records.xlsx", "nowhere/records.csv"])
 def test_a_name_that_is_no_good_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="records"):
-        write_records(many(3), tmp_path / name, 3, tmp_path)
+        write_records([many(3)], tmp_path / name, 3, tmp_path)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -135,5 +152,5 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 def test_a_moment_is_written_in_utc(tmp_path):
     frame = many(3).with_columns(at=pl.lit(datetime(2024, 7, 1, 9, tzinfo=UTC)))
-    write_records(frame, tmp_path / "r.csv", 3, tmp_path)
+    write_records([frame], tmp_path / "r.csv", 3, tmp_path)
     assert "2024-07-01T09:00:00Z" in (tmp_path / "r.csv").read_text()

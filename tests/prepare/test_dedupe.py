@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Literal
 
 import polars as pl
@@ -67,3 +69,42 @@ def test_what_an_earlier_job_delivered_is_left_out_in_every_copy() -> None:
         (0, 3, None, "march.csv", 70, "march.job"),
         (0, 5, 0, None, 4, None),
     ]
+
+
+_HUGE = """
+import resource, sys
+import polars as pl
+from backfill.prepare.dedupe import marks
+from backfill.prepare.identity import IDENTITY
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+ours = pl.DataFrame(
+    {"__file": [0, 0], "__row": [1, 2], IDENTITY: ["7" * 40, "other"]},
+    schema={"__file": pl.UInt32, "__row": pl.UInt64, IDENTITY: pl.String},
+)
+earlier = pl.scan_parquet(sys.argv[1]).with_columns(_kept_job=pl.lit("a.job"))
+small = marks(ours, "first", record=pl.col(IDENTITY), earlier=earlier.head(1_000))
+before = peak()
+found = marks(ours, "first", record=pl.col(IDENTITY), earlier=earlier)
+assert found.select("__row", "_kept_row").rows() == [(1, 7)], found
+print(peak() - before)
+"""
+
+
+def test_of_a_huge_job_only_what_is_ours_too_is_held(tmp_path):
+    pl.select(number=pl.int_range(1_500_000)).select(
+        record=pl.when(pl.col("number") == 7)
+        .then(pl.lit("7" * 40))
+        .otherwise(pl.format("{}-of-a-record-key-of-some-length", "number")),
+        _kept_file=pl.lit("events.csv"),
+        _kept_row=pl.col("number").cast(pl.UInt64),
+    ).write_parquet(tmp_path / "huge.parquet", row_group_size=50_000)
+    ended = subprocess.run(
+        [sys.executable, "-c", _HUGE, tmp_path / "huge.parquet"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert int(ended.stdout) < 150  # MB; all of them, held at once, take 350
