@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 
 __all__ = ["main"]
 
@@ -12,7 +12,7 @@ def main() -> None:
     try:
         from backfill.cli import main as command_line  # noqa: PLC0415 - it takes its time
     except KeyboardInterrupt:
-        sys.exit(130)
+        os._exit(130)  # `sys.exit` may leave by the signal instead, see `backfill.cli.main`
     command_line()
 
 

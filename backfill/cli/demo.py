@@ -44,6 +44,7 @@ def demo(directory: Path) -> None:
     from backfill.cli.text import print_status, program  # noqa: PLC0415
     from backfill.core.errors import BackfillError  # noqa: PLC0415
     from backfill.core.model import Secret  # noqa: PLC0415
+    from backfill.jobdir.overwrite_guard import free_name  # noqa: PLC0415
     from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 
@@ -81,7 +82,7 @@ def demo(directory: Path) -> None:
     click.secho("\nThree jobs, and every row of them in exactly one state.", bold=True)
     click.echo(f"The files, the configurations and the jobs lie in {directory}/. Look around:")
     for command in (
-        f"{called} records {place}/pristo.job --state rejected -o rejected.csv",
+        f"{called} records {place}/pristo.job --state rejected -o {free_name('rejected.csv')}",
         *commands,
         f"{called} report {place}/pristo.job",
     ):

@@ -20,6 +20,7 @@ from backfill.core.errors import ConfigError
 
 __all__ = ["JsonLines", "is_verbose", "show_warnings", "with_logging"]
 
+_FIRST = b'{"time": "'  # how a line of the log begins
 _VERBOSE = "backfill.verbose"
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -107,6 +108,9 @@ def _be_verbose(context: click.Context, flag: object) -> None:
 
 
 def _log_to_file(context: click.Context, name: str) -> None:
+    from backfill.jobdir.overwrite_guard import refuse_other_content  # noqa: PLC0415 - not for help
+
+    refuse_other_content(Path(name), _FIRST)
     try:
         # For its owner alone: it tells what was sent where, though not what was in it.
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))

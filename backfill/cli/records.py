@@ -21,8 +21,9 @@ __all__ = ["records"]
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(), help="A .csv, .parquet or .ndjson file."
 )
+@click.option("--force", is_flag=True, help="Write over FILE where it exists.")
 @quiet
-def records(job: str, state: str | None, output: str | None, quiet: bool) -> None:
+def records(job: str, state: str | None, output: str | None, force: bool, quiet: bool) -> None:
     """Write one row per record, in the source's order.
 
     Each has `_file`, `_row`, `_state`, `_reason`, `_http_status`, `_request_id` and the
@@ -35,4 +36,4 @@ def records(job: str, state: str | None, output: str | None, quiet: bool) -> Non
     found = open_job(job)
     target = sys.stdout.buffer if output is None else output
     with PlanBar(quiet=quiet, lines=True) as bar:
-        found.write_records(target, state, progress=bar)
+        found.write_records(target, state, force=force, progress=bar)

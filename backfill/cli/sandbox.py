@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 __all__ = ["sandbox"]
@@ -40,6 +42,7 @@ def sandbox(
     The address is the first line on standard output; GET /_sandbox/stats tells what was seen.
     Any credential that is not empty will do. Ctrl-C ends it.
     """
+    from backfill.jobdir.overwrite_guard import refuse_other_content  # noqa: PLC0415
     from backfill.sandbox import KINDS, serve  # noqa: PLC0415 - not for `--help`
 
     if "help" in faults:
@@ -48,5 +51,7 @@ def sandbox(
         return
     if more_faults and not faults:
         raise click.UsageError(f"{more_faults[0]!r} needs --fault before it")
+    if log is not None:
+        refuse_other_content(Path(log), b'{"at":')
     every = (*faults, *more_faults)
     serve(click.echo, port=port, rate_limit=rate_limit, faults=every, seed=seed, log=log)

@@ -15,6 +15,7 @@ import click
 
 from backfill.core.model import State, Stop, StopKind
 from backfill.core.terminal import cells, duration, pad, printable
+from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.status import Phase, Status
 
 __all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
@@ -98,7 +99,8 @@ def _print_stop(stop: Stop, status: Status, program: str) -> None:
         click.secho(line, fg="yellow")
     if stop.kind is StopKind.ERRORS and status.books.failed:
         job = shlex.quote(status.job)
-        click.echo(f"\nLook at them first: {program} records {job} --state failed -o failed.csv")
+        file = free_name("failed.csv")
+        click.echo(f"\nLook at them first: {program} records {job} --state failed -o {file}")
 
 
 def wrapped(parts: Iterable[str], *, indent: str, separator: str = " ") -> list[str]:

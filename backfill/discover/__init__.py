@@ -21,6 +21,7 @@ from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
 from backfill.discover.source_sections import Sampled
 from backfill.discover.writing import write_config
+from backfill.jobdir.overwrite_guard import refuse_job_place
 from backfill.sources.locations import is_remote
 
 __all__ = ["Draft", "default_output", "draft_config", "save_config"]
@@ -109,6 +110,7 @@ def default_output(events: str) -> Path:
 
 def save_config(draft: Draft, target: Path) -> None:
     """Write a draft to a new file. Raises ConfigError where there is one already."""
+    refuse_job_place(target)
     try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(draft.text)

@@ -1,4 +1,4 @@
-"""Which files may not be written over: those without which a job could not go on."""
+"""Which files no option may write to: sources, configurations, and whatever a job keeps."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
-from backfill.core.job_files import LEDGER, OWN_NAMES
+from backfill.core.job_files import LEDGER
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.own_files import is_report
 
-__all__ = ["refuse_own_files"]
+__all__ = [
+    "free_name",
+    "refuse_existing",
+    "refuse_job_place",
+    "refuse_other_content",
+    "refuse_own_files",
+]
+
+_PLACE = "is a place where a job keeps what it knows, and no other file belongs there"
 
 
 def refuse_own_files(
@@ -18,8 +27,9 @@ def refuse_own_files(
 ) -> None:
     """Raise ConfigError where `target` is a file that the job in `directory` lives on.
 
-    These are its sources, its configuration, and what a job keeps in its directory, be it this
-    job or another one. Files are told by where they really lie, whatever leads there.
+    These are its sources, its configuration, and all in a job's directory, be it this job or
+    another one; only this one's reports may lie in it. Files are told by where they really lie,
+    whatever leads there.
     """
     base = manifest.source_directory(directory) if config is None else config.directory
     named = (manifest.config_file(directory), config.path if config is not None else None)
@@ -31,27 +41,70 @@ def refuse_own_files(
     elif any(_same(target, path) for path in configurations):
         what = "is the configuration of the job"
     elif _in_a_job(target, directory):
-        what = "is a place where a job keeps what it knows"
+        raise _refused(target, _PLACE)
     if what is not None:
+        raise _refused(target, f"{what}, and writing there would destroy it")
+
+
+def refuse_job_place(target: Path) -> None:
+    """Raise ConfigError where `target` lies, or would lie, in a directory of any job."""
+    if _in_a_job(target):
+        raise _refused(target, _PLACE)
+
+
+def refuse_other_content(target: Path, begins: bytes) -> None:
+    """Raise ConfigError where `target` is not for a log of ours.
+
+    It may not be there yet, be empty, or begin as such a log does; a device or a pipe takes
+    anything. No job's directory takes one. A file is known by its content, so no other name for a
+    source or a configuration leads to it.
+    """
+    refuse_job_place(target)
+    try:
+        if not target.is_file():
+            return
+        with target.open("rb") as file:
+            found = file.read(len(begins))
+    except OSError:  # nor can it be written to, which is said there
+        return
+    if found and found != begins:
+        raise _refused(target, "holds something else, and is not written to")
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise ConfigError where there is a file already, for those who did not say --force."""
+    if target.is_file() or target.is_symlink():
         raise ConfigError(
-            f"{what}, and writing there would destroy it",
+            "exists already, and is not written over",
             where=str(target),
-            hint="Nothing was written. Name another file.",
+            hint="Name another file, or say --force.",
         )
 
 
-def _in_a_job(target: Path, directory: Path) -> bool:
-    """Whether a file lies, or would lie, where a job keeps its own."""
-    own = Path(os.path.realpath(directory))
+def free_name(name: str) -> str:
+    """A name for a new file in the working directory: `failed.csv`, or else `failed-2.csv`."""
+    path, number = Path(name), 1
+    while path.exists() or path.is_symlink():
+        number += 1
+        path = Path(name).with_stem(f"{Path(name).stem}-{number}")
+    return str(path)
+
+
+def _refused(target: Path, what: str) -> ConfigError:
+    return ConfigError(what, where=str(target), hint="Nothing was written. Name another file.")
+
+
+def _in_a_job(target: Path, own: Path | None = None) -> bool:
+    """Whether a file lies, or would lie, in a job's directory. A report of `own` may lie there."""
     # A link is replaced and not followed, so its own place counts as well as where it leads.
-    places = Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))
-    for place in places:
-        for above in place.parents:
-            if above == own or (above / LEDGER).is_file():
-                first = place.relative_to(above).parts[0].casefold()
-                if first in OWN_NAMES or first.lstrip(".").startswith(LEDGER):
-                    return True
-    return False
+    places = {Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))}
+    home = Path(os.path.realpath(own)) if own is not None else None
+    return any(
+        (above == home or (above / LEDGER).is_file())
+        and not (place.parent == home and is_report(place.name))
+        for place in places
+        for above in place.parents
+    )
 
 
 def _same(one: Path, other: Path) -> bool:

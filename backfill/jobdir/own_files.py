@@ -13,7 +13,15 @@ from backfill.core.errors import JobError
 from backfill.core.job_files import LEDGER, MANIFEST
 from backfill.jobdir.manifest import Manifest
 
-__all__ = ["DRAFT", "clear", "discard_draft", "is_frame_file", "make_private", "refuse_users_files"]
+__all__ = [
+    "DRAFT",
+    "clear",
+    "discard_draft",
+    "is_frame_file",
+    "is_report",
+    "make_private",
+    "refuse_users_files",
+]
 
 DRAFT = ".preparing"
 """Where a plan is made, until all of it is there."""
@@ -22,9 +30,9 @@ _LOCK = ".lock"
 _LEDGER = re.escape(LEDGER)
 _PLANNED = re.compile(
     rf"manifest\.(json|draft)|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
-    rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?|report\.html|report-(books|outcomes|requests|latency|rate)"
-    r"\.(png|svg)"
+    rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?"
 )
+_REPORT = re.compile(r"report(\.html|-(books|outcomes|requests|latency|replies|times)\.(png|svg))")
 _READY = re.compile(r"\d{3,}\.parquet")
 _FRAME = re.compile(r"(events|contacts)-[0-9a-f]{12}\.parquet")
 _KEPT = re.compile(rf"{_FRAME.pattern}|(events|contacts)\.draft")
@@ -48,6 +56,11 @@ def refuse_users_files(directory: Path) -> None:
             where=str(directory),
             hint="Nothing in it was changed. Name an empty or new directory with --job.",
         )
+
+
+def is_report(name: str) -> bool:
+    """Whether a file in a job's directory is called as a report that nobody named otherwise."""
+    return _REPORT.fullmatch(name) is not None
 
 
 def is_frame_file(name: str) -> bool:
@@ -79,15 +92,19 @@ def make_private(directory: Path) -> None:
 
 
 def _own_files(directory: Path) -> list[Path]:
-    found = [path for path in directory.iterdir() if _PLANNED.fullmatch(path.name)]
+    found = [path for path in directory.iterdir() if _is_made(path.name)]
     ready = directory / "ready"
     if ready.is_dir():
         found += [path for path in ready.iterdir() if _READY.fullmatch(path.name)]
     return [path for path in found if not path.is_dir()]
 
 
+def _is_made(name: str) -> bool:
+    return _PLANNED.fullmatch(name) is not None or is_report(name)
+
+
 def _is_own(path: Path) -> bool:
-    if path.name in (_LOCK, DRAFT) or _PLANNED.fullmatch(path.name):
+    if path.name in (_LOCK, DRAFT) or _is_made(path.name):
         return True
     if path.name.startswith((".draft-", ".records-")):  # of a command that was killed
         return True

@@ -20,7 +20,7 @@ from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.overwrite_guard import refuse_own_files
+from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
 from backfill.jobs.audit import audit
 from backfill.jobs.credentials import credential_for
 from backfill.jobs.looking import look
@@ -106,19 +106,22 @@ class Job:
         target: str | Path | BinaryIO,
         state: str | State | None = None,
         *,
+        force: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """Write `records` to a CSV, Parquet or NDJSON file, or as CSV to a stream.
 
         Memory is bounded, whatever the number of records. Raises ConfigError for a name that is
-        no good or a file that the job lives on, and BackfillError where the file cannot be
-        written to its end.
+        no good, a file that the job lives on, or without `force` one that exists, and
+        BackfillError where the file cannot be written to its end.
         """
         from backfill.jobs.export import write_records  # noqa: PLC0415 - Polars only when needed
 
         file = Path(target) if isinstance(target, str) else target
         if isinstance(file, Path):
             refuse_own_files(file, self.directory, self.manifest, self.config)
+            if not force:
+                refuse_existing(file)
         with self._records(state) as (parts, rows):
             zone = self.manifest.shape["events"].get("timezone")
             write_records(parts, file, rows, self.directory, timezone=zone, progress=progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 from backfill.core.errors import JobError
 from backfill.core.model import Books, State, Stop, StopKind, Tick
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.audit import audit
 from backfill.jobs.status import Phase, Status, stop_as_text, stop_from_text
 from backfill.ledger import Ledger
@@ -195,5 +196,5 @@ def _next(
         return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
     for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
         if books.count(state):
-            return f"backfill records {job} --state {state} -o {state}.csv"
+            return f"backfill records {job} --state {state} -o {free_name(f'{state}.csv')}"
     return None

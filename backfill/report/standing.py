@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from backfill.core.model import State
+from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.status import Phase, Status
 from backfill.report.gather import Figures
 from backfill.report.html_summary import balance, books_bar, books_table
@@ -84,7 +85,7 @@ def _steps(status: Status, job: str) -> Iterator[Html]:
 
 
 def _records(job: str, state: State) -> str:
-    return f"backfill records {job} --state {state} -o {state}.csv"
+    return f"backfill records {job} --state {state} -o {free_name(f'{state}.csv')}"
 
 
 def _step(message: str, *ways: tuple[str, str]) -> Html:

@@ -9,7 +9,13 @@ import pytest
 
 from backfill.api import Job, open_job, plan
 from backfill.core.errors import ConfigError
-from backfill.jobdir.overwrite_guard import refuse_own_files
+from backfill.jobdir.overwrite_guard import (
+    free_name,
+    refuse_job_place,
+    refuse_other_content,
+    refuse_own_files,
+)
+from tests.acceptance.program import backfill
 from tests.acceptance.sources import pristo_job, watch_job
 
 
@@ -29,7 +35,7 @@ def refuse(job: Job, target: Path) -> str:
         job.report(target, "html")
     if target.suffix in (".csv", ".parquet"):
         with pytest.raises(ConfigError) as records:
-            job.write_records(target)
+            job.write_records(target, force=True)
         assert str(records.value) == str(report.value)
     assert (target.read_bytes() if target.is_file() else None) == before
     assert (report.value.exit_code, report.value.where) == (2, str(target))
@@ -103,11 +109,77 @@ def test_another_jobs_files_are_as_safe(job: Job, tmp_path: Path) -> None:
 def test_any_other_file_is_written_as_ever(job: Job, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
     (place / "old.csv").write_text("old")
-    job.write_records(place / "old.csv")
+    with pytest.raises(ConfigError, match="exists already"):
+        job.write_records(place / "old.csv")
+    job.write_records(place / "old.csv", force=True)
     assert "old" not in (place / "old.csv").read_text("utf-8").split("\n")[0]
     # These names mean something in a job's directory alone.
     job.write_records(place / "rejected.parquet", "rejected")
-    job.write_records(place / "rejected.parquet", "rejected")
+    job.write_records(place / "rejected.parquet", "rejected", force=True)
     assert job.report() == (job.directory / "report.html",)
     assert job.report() == (job.directory / "report.html",)
-    job.write_records(job.directory / "mine.csv")
+
+
+def test_a_job_takes_no_file_of_anybody_else(job: Job) -> None:
+    for name in ("mine.csv", "report-data.parquet", "ready/report.html", "sub/x.csv"):
+        with pytest.raises(ConfigError, match="where a job keeps"):
+            refuse_own_files(job.directory / name, job.directory, job.manifest, job.config)
+    with pytest.raises(ConfigError, match="where a job keeps"):
+        refuse_job_place(job.directory / "report.html")
+
+
+LOG = b'{"time": "'
+
+
+def test_a_log_is_written_only_where_there_is_none_of_something_else(
+    job: Job, tmp_path: Path
+) -> None:
+    place, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    os.link(place / "contacts.csv", elsewhere / "hard.log")
+    (elsewhere / "link.log").symlink_to(place / "events.parquet")
+    others = [place / name for name in ("contacts.csv", "events.parquet", "pristo.toml")]
+    for path in (*others, elsewhere / "hard.log", elsewhere / "link.log"):
+        before = path.read_bytes()
+        with pytest.raises(ConfigError, match="holds something else"):
+            refuse_other_content(path, LOG)
+        assert path.read_bytes() == before
+    for name in ("run.log", "manifest.json"):
+        with pytest.raises(ConfigError, match="where a job keeps"):
+            refuse_other_content(job.directory / name, LOG)
+    (elsewhere / "empty.log").touch()
+    (elsewhere / "old.log").write_text('{"time": "2025-01-01T00:00:00.000+00:00"}\n')
+    for name in ("empty.log", "old.log", "new.log"):
+        refuse_other_content(elsewhere / name, LOG)
+    refuse_other_content(Path(os.devnull), LOG)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "pristo.toml", "--base-url", "http://127.0.0.1:9", "--log-file", "contacts.csv"],
+        ["status", "pristo.job", "--log-file", "pristo.job/manifest.json"],
+        ["plan", "pristo.toml", "--log-file", "pristo.toml"],
+        ["sandbox", "--log", "contacts.csv"],
+        ["records", "pristo.job", "--force", "-o", "contacts.csv"],
+        ["records", "pristo.job", "-o", "pristo.job/ledger.csv"],
+        ["records", "pristo.job", "-o", "mine.csv"],
+        ["report", "pristo.job", "-o", "pristo.job/ready/x.html"],
+        ["init", "contacts.csv", "--destination", "pristo-events", "-o", "pristo.job/new.toml"],
+        ["init", "contacts.csv", "--destination", "pristo-events", "-o", "pristo.toml"],
+    ],
+    ids=" ".join,
+)
+def test_no_option_writes_where_it_must_not(job: Job, tmp_path: Path, command: list[str]) -> None:
+    place = tmp_path / "project"
+    (place / "mine.csv").write_text("edited by hand")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    backfill(*command, cwd=place, expect=[2])
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_a_name_that_is_suggested_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert free_name("failed.csv") == "failed.csv"
+    (tmp_path / "failed.csv").touch()
+    (tmp_path / "failed-2.csv").symlink_to(tmp_path / "nowhere")
+    assert free_name("failed.csv") == "failed-3.csv"
