@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from pydantic import ValidationError
 
 from backfill.config.placeholders import MARK, Question, open_questions
@@ -17,11 +18,13 @@ from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
+from backfill.discover.nested import flattened
 from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
 from backfill.discover.source_sections import Sampled
 from backfill.discover.writing import write_config
 from backfill.jobdir.overwrite_guard import refuse_job_place
+from backfill.prepare.mapping.hours import LOOKED_AT, hour_beside
 from backfill.sources.locations import is_remote
 
 __all__ = ["Draft", "default_output", "draft_config", "save_config"]
@@ -62,12 +65,15 @@ def draft_config(
     contacts_sample = (
         read_sample(_files(contacts, separator, encoding), here, "contacts") if contacts else None
     )
+    rows = flattened(events_sample.common)
+    others = flattened(contacts_sample.common) if contacts_sample else None
     proposal = propose(
         wanted,
-        profile_columns(events_sample.common, "events", now=now),
-        profile_columns(contacts_sample.common, "contacts", now=now) if contacts_sample else None,
+        profile_columns(rows, "events", now=now),
+        profile_columns(others, "contacts", now=now) if others is not None else None,
         whole=events_sample.complete and contacts_sample is not None and contacts_sample.complete,
     )
+    proposal = _with_hours(proposal, rows, now)
     events_side = Sampled(_relative(events, directory), events_sample)
     contacts_side = (
         Sampled(_relative(contacts, directory), contacts_sample)
@@ -77,6 +83,19 @@ def draft_config(
     text = write_config(proposal, events_side, contacts_side)
     questions = open_questions(tomllib.loads(text))
     return Draft(text, proposal, events_side, contacts_side, questions)
+
+
+def _with_hours(proposal: Proposal, rows: pl.DataFrame, now: datetime) -> Proposal:
+    """The proposal with the hour of dates that stands in a column of its own."""
+    time = proposal.time
+    found = hour_beside(rows.head(LOOKED_AT), time.name) if time is not None else None
+    if time is None or found is None:
+        return proposal
+    hours, sql = found
+    both = rows.select(pl.sql_expr(sql).alias(f"{time.name} and {hours}"))
+    (profile,) = profile_columns(both, "events", now=now)
+    unused = (each for each in proposal.unused if (each.side, each.name) != ("events", hours))
+    return replace(proposal, time=replace(profile, sql=sql), unused=tuple(unused))
 
 
 def _files(name: str, separator: str | None, encoding: str | None) -> Files:

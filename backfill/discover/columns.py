@@ -45,7 +45,8 @@ class ColumnProfile:
     phone number without its country. `common` holds the most frequent values as text, most
     frequent first; `values` all distinct ones, without the white space around them.
     `written` is how most of them are written where they are times in no known form. `export` is
-    that of the known tool whose columns these are.
+    that of the known tool whose columns these are, `sql` what gives the values where they stand in
+    several columns.
     """
 
     side: Side
@@ -63,6 +64,7 @@ class ColumnProfile:
     written: Written | None
     values: pl.Series = attribute(repr=False, compare=False)
     export: Export | None = None
+    sql: str | None = None
 
     def named(self, field: str, spellings: tuple[str, ...]) -> float:
         """How well the name fits a field: above 1 where the export of a known tool says so, else

@@ -174,5 +174,9 @@ def contacts_section(proposal: Proposal, contacts: Sampled) -> list[str]:
 
 def own_name(column: ColumnProfile) -> str:
     """A column of one side, where only that side's can stand."""
+    if column.sql is not None:
+        literal = column.sql.isprintable() and "'''" not in column.sql and column.sql[-1] != "'"
+        sql = f"'''{column.sql}'''" if literal else quoted(column.sql)
+        return f"{{ sql = {sql} }}"
     plain = re.fullmatch(r"\w+", column.name)
     return quoted(column.name if plain else f"{column.side}.{column.name}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tomllib
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from backfill.config import load_config
@@ -130,3 +132,46 @@ def test_another_separator_is_found_and_written(here, separator):
     expected = tomllib.loads(plain_text.replace("plain.csv", "other.csv"))
     assert found == expected
     assert "separator" not in plain_text
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        (["day,hour", "2024-03-01,9", "2024-03-01,10"], "2024-03-01T09:00:00Z"),
+        (["date,time", "2024-03-01,09:15", "2024-03-01,10:15"], "2024-03-01T09:15:00Z"),
+        (["Datum,Uhrzeit", "31.03.2024,9:15:07", "31.03.2024,10:15:07"], "2024-03-31T09:15:07Z"),
+    ],
+)
+def test_a_date_and_an_hour_in_two_columns_are_one_time(here, rows, first):
+    head, *values = rows
+    lines = [f"phone,event,{head}", *(f"+12025550143,login,{each}" for each in values)]
+    (here / "e.csv").write_text("\n".join(lines))
+    draft = drafted("watch-events", "e.csv")
+    assert "time = { sql = " in re.sub(" +", " ", draft.text)
+    answer(Path("out.toml"), timezone="UTC", login="high")
+    manifest = plan_job(load_config("out.toml"), Path("out.job")).manifest
+    assert (manifest.ready, manifest.duplicate, manifest.facts.first_time) == (2, 0, first)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_values_inside_of_objects_are_found_and_planned(here, as_text):
+    user = {"id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "email": "noa@example.com"}
+    rows = [
+        {"event": "signup", "data": {"user": user, "happened_at": f"2024-03-0{day}T10:00:00Z"}}
+        for day in (1, 2)
+    ]
+    if as_text:
+        texts = [{**row, "data": json.dumps(row["data"])} for row in rows]
+        pl.DataFrame(texts).write_csv("e.csv")
+    else:
+        Path("e.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    draft = drafted("pristo-events", "e.csv" if as_text else "e.ndjson")
+    assert [each.place for each in draft.questions] == ["population"]
+    answer(Path("out.toml"), population=POPULATION)
+    manifest = plan_job(load_config("out.toml"), Path("out.job")).manifest
+    assert manifest.ready == 2
+    assert json.loads(manifest.facts.samples[0]) == {
+        "contact": user,
+        "type": "signup",
+        "occurredAt": "2024-03-01T10:00:00Z",
+    }

@@ -15,9 +15,11 @@ from backfill.config import Events, Sql
 from backfill.sources.scan import Source
 from backfill.sources.timestamps import in_calendar
 
-__all__ = ["hours_left_out"]
+__all__ = ["LOOKED_AT", "hour_beside", "hours_left_out"]
 
-_LOOKED_AT = 2_000  # rows
+LOOKED_AT = 2_000
+"""Rows that tell enough."""
+
 _DATE = r"^\s*[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}\s*$"
 _MIDNIGHT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00(:00([.]0+)?)?Z?$"
 _CLOCK = r"(?i)^\s*[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(\s*[ap]m)?\s*$"
@@ -33,19 +35,11 @@ def hours_left_out(events: Events, source: Source) -> str | None:
     time = events.time
     if time is None or isinstance(time, Sql) or time not in source.columns:
         return None
-    day = _day(time, source)
-    if day is None:
+    names = [name for name, dtype in source.schema.items() if name == time or _may(dtype)]
+    found = hour_beside(source.scan().select(names).head(LOOKED_AT).collect(), time)
+    if found is None:
         return None
-    texts = [pl.col(name).cast(pl.String) for name, dtype in source.schema.items() if _may(dtype)]
-    rows = source.scan().select(texts).head(_LOOKED_AT).collect()
-    others = [name for name in rows.columns if name != time]
-    hours = next((name for name in others if _all(rows[name], _CLOCK)), None) or next(
-        (name for name in others if re.search(_NAMED, name) and _all(rows[name], _HOUR)), None
-    )
-    if hours is None:
-        return None
-    clock = _as_clock(hours, rows[hours], text=source.schema[hours] == pl.String)
-    sql = f"{day} || ' ' || {clock}"
+    hours, sql = found
     form = " (and the hour in `time_format`, such as %H:%M)" if events.time_format else ""
     return (
         f"every time in {time!r} is a date without an hour, and {hours!r} holds hours: are they"
@@ -54,12 +48,30 @@ def hours_left_out(events: Events, source: Source) -> str | None:
     )
 
 
-def _day(time: str, source: Source) -> str | None:
+def hour_beside(rows: pl.DataFrame, time: str) -> tuple[str, str] | None:
+    """The column that holds the hours of dates in the column `time`, and SQL that gives both.
+
+    None where some time has an hour, and where no other column holds hours.
+    """
+    day = _day(rows[time])
+    if day is None:
+        return None
+    others = [each for each in rows if each.name != time and _may(each.dtype)]
+    texts = {each.name: each.cast(pl.String) for each in others}
+    hours = next((name for name in texts if _all(texts[name], _CLOCK)), None) or next(
+        (name for name in texts if re.search(_NAMED, name) and _all(texts[name], _HOUR)), None
+    )
+    if hours is None:
+        return None
+    clock = _as_clock(hours, texts[hours], text=rows.schema[hours] == pl.String)
+    return hours, f"{day} || ' ' || {clock}"
+
+
+def _day(column: pl.Series) -> str | None:
     """SQL that gives the date of a time that never has an hour; None where one has."""
-    dtype = source.schema[time]
+    time, dtype, values = column.name, column.dtype, column.drop_nulls()
     if dtype == pl.Date:
         return f'"{time}"'
-    values = source.scan().select(pl.col(time)).head(_LOOKED_AT).collect()[time].drop_nulls()
     if isinstance(dtype, pl.Datetime):
         known = in_calendar(pl.col(time), dtype)
         values = values.to_frame().filter(known)[time]
