@@ -23,10 +23,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anyio
 import httpx
 
 from backfill.core.model import Secret
@@ -91,7 +95,9 @@ def shared_httpx(url: str, requests: int) -> dict[str, Any]:
     return {**taken, "requests": requests, "records": requests}
 
 
-def backfill(url: str, directory: str, limit: int | None) -> dict[str, Any]:
+def backfill(
+    url: str, directory: str, limit: int | None, *, uvloop: bool = False
+) -> dict[str, Any]:
     """A run as the job makes it, from opening the manifest to its end."""
     first: list[float] = []
 
@@ -125,7 +131,7 @@ def backfill(url: str, directory: str, limit: int | None) -> dict[str, Any]:
                 await transport.aclose()
                 assert stop is None or limit, stop
 
-            asyncio.run(go())
+            anyio.run(go, backend_options={"use_uvloop": uvloop})
         records = sum(ledger.counts().values()) - sum(before.values())
         requests = ledger.requests().sent
     return {
@@ -158,6 +164,7 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "bare": bare_aiohttp,
     "httpx": shared_httpx,
     "backfill": backfill,
+    "backfill-uvloop": partial(backfill, uvloop=True),
 }
 
 
@@ -178,15 +185,18 @@ def speeds(core: int, url: str, room: Path, rounds: int) -> None:
         "Pristo": make_job(room / "pristo.job", "pristo-events", 40_000),
         "Watch": make_job(room / "watch.job", "watch-events", 1_000_000),
     }
+    loops = [("backfill", "")]
+    if find_spec("uvloop") is not None:
+        loops.append(("backfill-uvloop", ", uvloop"))
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(rounds):
         found.setdefault("bare aiohttp loop", []).append(measure(core, "bare", url, 40_000))
-        for name in jobs:
+        for name, (loop, called) in product(jobs, loops):
             directory = room / f"{name.lower()}.job"
             for old in directory.glob("ledger.sqlite*"):
                 old.unlink()
-            found.setdefault(f"backfill, {name}", []).append(
-                measure(core, "backfill", url, str(directory), None)
+            found.setdefault(f"backfill, {name}{called}", []).append(
+                measure(core, loop, url, str(directory), None)
             )
         found.setdefault("one shared httpx.AsyncClient", []).append(
             measure(core, "httpx", url, 3_000)
@@ -204,10 +214,13 @@ def speeds(core: int, url: str, room: Path, rounds: int) -> None:
     print("| ratio | in records/s | in records per CPU second | wanted |")
     print("|---|---|---|---|")
     for one, other, wanted in (
-        ("backfill, Pristo", "bare aiohttp loop", "0.5"),
+        ("backfill, Pristo", "bare aiohttp loop", "1.3"),
+        ("backfill, Pristo, uvloop", "bare aiohttp loop", "1.8"),
         ("backfill, Pristo", "one shared httpx.AsyncClient", "12"),
-        ("backfill, Watch", "backfill, Pristo", "20"),
+        ("backfill, Watch", "bare aiohttp loop", "40"),
     ):
+        if one not in rate:
+            continue
         ratios = f"{rate[one] / rate[other]:.2f} | {cost[other] / cost[one]:.2f}"
         print(f"| {one} to {other} | {ratios} | {wanted} |")
 

@@ -172,6 +172,15 @@ async def test_each_request_in_flight_has_a_tunnel_and_the_last_used_goes_first(
 
 
 @pytest.mark.anyio
+async def test_a_companys_own_authority_is_trusted_where_the_environment_names_it(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
+    async with serving(answer_ok, tls=True) as server, proxying(Proxy()) as proxy:
+        transport = ProxiedTransport(httpx.Proxy(proxy.url), timeout=5)
+        assert await ask(transport, server) == (200, b"{}")
+        await transport.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_tunnel_that_was_idle_too_long_is_not_used_again():
     async with (
         serving(answer_ok, tls=True) as server,

@@ -90,6 +90,15 @@ async def test_a_trusted_certificate():
     assert reply.status_code == 200
 
 
+async def test_a_companys_own_authority_is_trusted_where_the_environment_names_it(monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
+    async with serving(answer_ok, tls=True) as server:
+        transport = Transport(timeout=5)
+        reply = await transport.handle_async_request(request(f"https://localhost:{server.port}/"))
+        await transport.aclose()
+    assert reply.status_code == 200
+
+
 async def test_a_server_that_speaks_no_tls():
     async def greeting(writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")

@@ -285,6 +285,22 @@ def test_what_did_nothing_is_sent_again_and_nothing_overtakes_it(job, run_virtua
     assert counts.throttled == (8 if throttled else 0)
 
 
+@pytest.mark.parametrize("waits", [("4", "0"), ("0", "4"), ("0, 4",), ("4", "soon", "1")])
+def test_of_several_waits_the_longest_counts(job, run_virtually, waits):
+    headers = [(b"Retry-After", each.encode()) for each in waits]
+
+    def behave(store, request):
+        if len(store.requests) == 1:
+            return httpx.Response(429, headers=headers)
+        store.store(request)
+        return accepted(request)
+
+    each = job(lanes=[[3]])
+    store = Store(behave)
+    assert run_virtually(each, store) is None
+    assert store.requests[1].at - store.requests[0].at >= 4.0
+
+
 # --- stops ---------------------------------------------------------------------------------
 
 
