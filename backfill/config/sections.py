@@ -156,5 +156,7 @@ class Contacts(Files):
     """The column whose values stand in the events' `contact_key`, or `{ sql = … }`. White space
     around them does not count, nor does the case of a UUID; all else is compared letter by
     letter."""
-    keep: Literal["first", "last"] = "last"
-    """Which of several rows of one contact counts."""
+    keep: Literal["first", "last", "fill"] = "last"
+    """Which of several rows of one contact counts: the first or the last, or with `"fill"` the last
+    value of each column that is not empty. Files may then add columns to each other: all of them
+    have the key, and each may lack what another one has."""

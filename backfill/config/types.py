@@ -93,6 +93,10 @@ class Rules(Section):
     """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none."""
     contact: Literal["full", "identifiers"] = "full"
     """What of a contact is sent: all that is mapped, or only its id, phone and email address."""
+    reachable: Literal["required", "known"] = "required"
+    """Whether each record needs a phone or an email address of its contact (Pristo demands one the
+    first time that it hears of a contact), or `"known"`: contacts that Pristo has already may go by
+    their id alone."""
     allow_email_targets: bool = False
     """Send email addresses to Watch, which supports phone numbers only for now."""
 

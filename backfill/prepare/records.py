@@ -161,16 +161,11 @@ class RecordMaker:
     def _people(self, contacts: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
         """Each contact once: its key, what later steps read of it, and its encoded part."""
         keyed = contacts.with_columns(key.alias(_JOIN)).filter(pl.col(_JOIN).is_not_null())
-        one = (
-            pl.col(_JOIN).is_first_distinct()
-            if self._binding.keep_contact == "first"
-            else pl.col(_JOIN).is_last_distinct()
-        )
         side = self._mapping.contacts
         broken = reasons(rule for rule in side.rules if rule.rejects)
         names = [each.name for each in self._binding.inputs_for("contacts")]
         return (
-            side.apply(keyed.sort("__file", "__row").filter(one), [_JOIN])
+            side.apply(self._one_each(keyed.sort("__file", "__row")), [_JOIN])
             .with_columns(
                 pl.lit(value=True).alias(_MET),
                 pl.when(broken != "").then(broken).alias(_BROKEN),
@@ -188,6 +183,18 @@ class RecordMaker:
                 *(expr.meta.output_name() for expr in self._identity.fragments),
             )
         )
+
+    def _one_each(self, keyed: pl.LazyFrame) -> pl.LazyFrame:
+        """One row for each contact, of rows in the source's order."""
+        match self._binding.keep_contact:
+            case "first":
+                return keyed.filter(pl.col(_JOIN).is_first_distinct())
+            case "last":
+                return keyed.filter(pl.col(_JOIN).is_last_distinct())
+        own = self._binding.contacts_columns()
+        types = keyed.collect_schema()
+        values = [pl.col(name).filter(_said(name, types[name])).last() for name in own]
+        return keyed.group_by(_JOIN).agg(values)
 
     def _read_after_join(self) -> set[str]:
         """Fields of which later steps read the canonical value."""
@@ -294,3 +301,9 @@ def _needed(destination: Destination) -> set[str]:
             set(check.fields) if isinstance(check, AnyOf) else {check.type_field, check.value_field}
         )
     return names
+
+
+def _said(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Whether a column says something: an empty text does not."""
+    value = pl.col(name)
+    return value.is_not_null() & (value != "") if dtype == pl.String else value.is_not_null()

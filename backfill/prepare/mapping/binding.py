@@ -47,7 +47,7 @@ class Binding:
     time: Input | None
     contact_key: Key | None
     contacts_key: Key | None
-    keep_contact: Literal["first", "last"]
+    keep_contact: Literal["first", "last", "fill"]
     identity: tuple[str, ...]
     keep: Literal["first", "last"]
     unused: tuple[str, ...]
@@ -83,7 +83,8 @@ def bind(
     sides: dict[Side, Source] = {"events": events}
     if contacts is not None:
         sides["contacts"] = contacts
-    columns = Columns(sides)
+    filled = config.contacts is not None and config.contacts.keep == "fill"
+    columns = Columns(sides, filled=frozenset({"contacts"} if filled else ()))
     binder = _Binder(config, destination, columns, now, [])
     contact_key = binder.key("events", config.events.contact_key, "[events] contact_key")
     contacts_key = None
@@ -206,9 +207,9 @@ class _Binder:
     def key(self, side: Side, spec: str | Sql | None, where: str) -> Key | None:
         """What joins a side with the other one."""
         if isinstance(spec, Sql):
-            key = Key(*self._parsed(spec, where))
+            key = Key(*self._parsed(spec, where, in_each_file=True))
         elif spec is not None:
-            _, raw, dtype = self.columns.value(Column(spec, side), where)
+            _, raw, dtype = self.columns.value(Column(spec, side), where, in_each_file=True)
             key = Key(raw, dtype)
         else:
             return None
@@ -227,8 +228,10 @@ class _Binder:
             condition = self._parsed(Sql(text), "[events] where")
         return selection_of(self.config.events, condition)
 
-    def _parsed(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
-        raw, dtype = self.columns.expression(spec, where)
+    def _parsed(
+        self, spec: Sql, where: str, *, in_each_file: bool = False
+    ) -> tuple[pl.Expr, pl.DataType]:
+        raw, dtype = self.columns.expression(spec, where, in_each_file=in_each_file)
         self.expressions.append(Expression(spec.text, raw, spec.side, where))
         return raw, dtype
 

@@ -20,16 +20,25 @@ from backfill.sources.scan import FileColumns, Source
 
 __all__ = ["Columns"]
 
+_BY_FILLING = 'With keep = "fill" under [contacts], files add columns to each other by the key.'
+
 
 @dataclass(frozen=True)
 class Columns:
-    """The sources' columns by side; only the events must be there."""
+    """The sources' columns by side; only the events must be there.
+
+    Files of the sides in `filled` add columns to each other, so one of them is enough.
+    """
 
     sides: Mapping[Side, Source]
+    filled: frozenset[Side] = frozenset()
 
-    def require(self, side: Side, column: str, where: str) -> None:
+    def require(self, side: Side, column: str, where: str, *, in_each_file: bool = False) -> None:
         """Raise SourceError, with the nearest column, where a file of a side lacks a column."""
-        lacking = self.sides[side].lacking(column)
+        source = self.sides[side]
+        if side in self.filled and not in_each_file and column in source.columns:
+            return
+        lacking = source.lacking(column)
         if lacking:
             first, *more = lacking
             name = first.location.name
@@ -37,25 +46,31 @@ class Columns:
             raise SourceError(
                 f"there is no column {column!r} in {files}",
                 where=where,
-                hint=_hint(column, first, side),
+                hint=_BY_FILLING
+                if side == "contacts" and column in source.columns and not in_each_file
+                else _hint(column, first, side),
             )
 
-    def value(self, column: Column, where: str) -> tuple[Side, pl.Expr, pl.DataType]:
+    def value(
+        self, column: Column, where: str, *, in_each_file: bool = False
+    ) -> tuple[Side, pl.Expr, pl.DataType]:
         """What a column holds, or a way into one (`products[0].sku`): its side, value and type."""
         side = self._resolve(column, where)
         schema = self.sides[side].schema
         root = None if column.name in schema else root_of(column.name, schema)
-        self.require(side, root or column.name, where)
+        self.require(side, root or column.name, where, in_each_file=in_each_file)
         if root is None:
             return side, pl.col(column.name), schema[column.name]
         return side, *path_value(column.name, root, schema, where=where)
 
-    def expression(self, spec: Sql, where: str) -> tuple[pl.Expr, pl.DataType]:
+    def expression(
+        self, spec: Sql, where: str, *, in_each_file: bool = False
+    ) -> tuple[pl.Expr, pl.DataType]:
         """An SQL expression over one side, and its type."""
         schema = self.sides[spec.side].schema
         raw = row_expression(spec.text, schema, where=where)
         for column in raw.meta.root_names():
-            self.require(spec.side, column, where)
+            self.require(spec.side, column, where, in_each_file=in_each_file)
         empty = pl.DataFrame(schema=dict(schema)).lazy()
         return raw, empty.select(raw.alias("value")).collect_schema()["value"]
 

@@ -1,0 +1,156 @@
+"""Contacts as they are: several rows of one, several files about one, and known ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backfill.core.errors import SourceError
+from tests.prepare.prepared import Prepared, prepare_in, prepared
+
+ID = "6f9619ff-8b86-4d01-b42d-00cf4fc96{:03}"
+FIELDS: dict[str, Any] = {
+    "contact.id": "events.id",
+    "contact.email": "contacts.email",
+    "contact.phone": "contacts.phone",
+    "type": {"value": "purchase"},
+}
+
+
+def events(count: int = 2) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"id": [ID.format(n) for n in range(count)], "at": ["2024-03-01T09:15:00Z"] * count}
+    )
+
+
+def joined(directory: Path, contacts: pl.DataFrame, keep: str, **rules: Any) -> Prepared:
+    return prepare_in(
+        directory,
+        "pristo-events",
+        events(),
+        contacts,
+        events={"contact_key": "id", "time": "at"},
+        contacts={"key": "id", "keep": keep},
+        fields=FIELDS,
+        rules=rules,
+    )
+
+
+@pytest.mark.parametrize(
+    ("keep", "email", "phone"),
+    [
+        ("first", "a@example.com", None),
+        ("last", None, "+12025550102"),
+        ("fill", "b@example.com", "+12025550102"),
+    ],
+)
+def test_which_row_of_a_contact_counts(
+    tmp_path: Path, keep: str, email: str | None, phone: str | None
+) -> None:
+    """An empty text is no value, in the last row too."""
+    contacts = pl.DataFrame(
+        {
+            "id": [ID.format(0)] * 3,
+            "email": ["a@example.com", "b@example.com", ""],
+            "phone": [None, "+12025550101", "+12025550102"],
+        }
+    )
+    (body,) = joined(tmp_path, contacts, keep).bodies
+    assert (body["contact"].get("email"), body["contact"].get("phone")) == (email, phone)
+
+
+def in_two_files(directory: Path, keep: str) -> Prepared:
+    (directory / "emails.csv").write_text(f"id,email\n{ID.format(0)},a@example.com\n")
+    (directory / "phones.csv").write_text(
+        f"id,phone\n{ID.format(0)},+12025550101\n{ID.format(1)},+12025550102\n"
+    )
+    return prepare_in(
+        directory,
+        "pristo-events",
+        events(),
+        parts=2,
+        events={"contact_key": "id", "time": "at"},
+        contacts={"files": ["emails.csv", "phones.csv"], "key": "id", "keep": keep},
+        fields=FIELDS,
+    )
+
+
+def test_files_add_columns_to_each_other(tmp_path: Path) -> None:
+    contacts = [body["contact"] for body in in_two_files(tmp_path, "fill").bodies]
+    assert [(each.get("email"), each["phone"]) for each in contacts] == [
+        ("a@example.com", "+12025550101"),
+        (None, "+12025550102"),
+    ]
+
+
+def test_without_filling_each_file_has_all_columns(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match='keep = "fill"'):
+        in_two_files(tmp_path, "last")
+
+
+def test_each_file_has_the_key(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,email\nx,a@example.com\n")
+    (tmp_path / "b.csv").write_text("key,phone\nx,+12025550101\n")
+    with pytest.raises(SourceError, match=r"no column 'id' in b\.csv"):
+        prepare_in(
+            tmp_path,
+            "pristo-events",
+            events(),
+            events={"contact_key": "id", "time": "at"},
+            contacts={"files": ["a.csv", "b.csv"], "key": "id", "keep": "fill"},
+            fields=FIELDS,
+        )
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from([None, "", "a@example.com", "b@example.com"]),
+            st.sampled_from([None, "", "+12025550101", "+12025550102"]),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_filling_is_what_a_loop_over_the_rows_would_do(
+    rows: list[tuple[int, str | None, str | None]],
+) -> None:
+    known: dict[int, dict[str, str]] = {0: {}, 1: {}}
+    for who, email, phone in rows:
+        known[who] |= {name: text for name, text in (("email", email), ("phone", phone)) if text}
+    contacts = pl.DataFrame(
+        {
+            "id": [ID.format(who) for who, _, _ in rows],
+            "email": [email for _, email, _ in rows],
+            "phone": [phone for _, _, phone in rows],
+        },
+        schema_overrides={"email": pl.String, "phone": pl.String},
+    )
+    with prepared(
+        "pristo-events",
+        events(),
+        contacts,
+        events={"contact_key": "id", "time": "at"},
+        contacts={"key": "id", "keep": "fill"},
+        fields=FIELDS,
+        rules={"reachable": "known"},
+    ) as job:
+        found = [body["contact"] for body in job.bodies]
+    assert found == [{"id": ID.format(who), **known[who]} for who in (0, 1)]
+
+
+def test_known_contacts_go_by_their_id(tmp_path: Path) -> None:
+    contacts = pl.DataFrame({"id": [ID.format(0)], "email": [""], "phone": ["+12025550101"]})
+    strict = joined(tmp_path, contacts, "last")
+    assert strict.reasons == {2: "contact|reachable"}
+    (tmp_path / "known").mkdir()
+    known = joined(tmp_path / "known", contacts, "last", reachable="known")
+    assert known.reasons == {}
+    assert known.bodies[1]["contact"] == {"id": ID.format(1)}
