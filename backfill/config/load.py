@@ -25,6 +25,7 @@ _CREDENTIAL_KEY = re.compile(
     re.IGNORECASE,
 )
 _CREDENTIAL_ENV = ("PRELUDE_API_TOKEN", "PRISTO_API_KEY")
+_HALF = re.compile("[\ud800-\udfff]")
 _TELLING = 8  # characters: a shorter credential may be a part of any word
 _OF_DATA = ("fields", "rules", "dedupe")  # where short words of the user's data stand
 
@@ -59,6 +60,7 @@ def config_from_mapping(
 ) -> Config:
     """Check a configuration given as nested mappings, as TOML would hold it."""
     where = str(path) if path else "configuration"
+    _refuse_half_characters(content, where)
     _refuse_credentials(content, where)
     _refuse_questions(content, where)
     try:
@@ -66,6 +68,19 @@ def config_from_mapping(
     except ValidationError as error:
         lines = [explained(each, Config) for each in error.errors()]
         raise ConfigError("\n  ".join(["invalid configuration:", *lines]), where=where) from None
+
+
+def _refuse_half_characters(content: Mapping[str, Any], where: str) -> None:
+    """Half of a surrogate pair is no character, and no text can be written with it."""
+    for names, value in _leaves(content):
+        for text in (*names, value):
+            if isinstance(text, str) and _HALF.search(text):
+                place = ".".join(_HALF.sub("\N{REPLACEMENT CHARACTER}", name) for name in names)
+                raise ConfigError(
+                    f"{place} holds half a character (a lone surrogate), which nothing can be"
+                    " written with",
+                    where=where,
+                )
 
 
 def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:

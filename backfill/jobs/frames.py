@@ -64,7 +64,7 @@ def _store(frame: pl.LazyFrame, folder: Path, name: str) -> str:
     """Under a name that says its content, so that a job's source is never written over."""
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f"{name}.draft"
-    frame.sink_parquet(draft)
+    _write(frame, draft, name)
     for known in folder.glob(f"{name}-*.parquet"):
         if _same(known, draft):
             draft.unlink()
@@ -107,13 +107,81 @@ def _lazy(source: Any, name: str) -> pl.LazyFrame:
         return source
     if isinstance(source, pl.DataFrame):
         return source.lazy()
-    try:
-        if hasattr(source, "__arrow_c_stream__"):
-            return pl.DataFrame(source).lazy()
-        return pl.from_dataframe(source).lazy()
-    except (TypeError, ValueError, ImportError, pl.exceptions.PolarsError) as error:
+    wide = _wide_decimals(source)
+    if wide is not None:
         raise ConfigError(
-            f"a {type(source).__name__} cannot be read as a frame: {error}",
+            f"the column {wide!r} holds decimals of more than 38 digits",
             where=name,
-            hint="Bring a Polars frame, a pandas frame (with pyarrow) or an Arrow table.",
+            hint="Write it as text, or with fewer digits.",
+        )
+    try:
+        return _converted(source).lazy()
+    except (Exception, pl.exceptions.PanicException) as error:  # of whatever made the frame
+        column = _failing_column(source)
+        what = f"the column {column!r}" if column is not None else f"a {type(source).__name__}"
+        raise ConfigError(
+            f"{what} cannot be read as a frame's: {_first_line(error)}",
+            where=name,
+            hint="Bring a Polars frame, a pandas frame (with pyarrow) or an Arrow table, and write"
+            " a column of a kind of its own as text.",
         ) from error
+
+
+def _converted(source: Any) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415 - only for those who bring frames
+
+    if hasattr(source, "__arrow_c_stream__"):
+        return pl.DataFrame(source)
+    return pl.from_dataframe(source)
+
+
+def _wide_decimals(source: Any) -> str | None:
+    """The column of an Arrow table for whose decimals Polars has no type: it would panic."""
+    fields = getattr(source, "schema", ())
+    wide = (f.name for f in fields if str(getattr(f, "type", "")).startswith("decimal256"))
+    return next(wide, None)
+
+
+def _failing_column(source: Any) -> str | None:
+    """The first column that cannot be read alone, of a table that can be taken apart."""
+    import polars as pl  # noqa: PLC0415 - only for those who bring frames
+
+    names = getattr(source, "column_names", None)
+    for name in names if names is not None else getattr(source, "columns", ()):
+        try:
+            part = source.select([name]) if hasattr(source, "column_names") else source[[name]]
+        except Exception:  # noqa: BLE001 - it cannot be taken apart so
+            return None
+        try:
+            _converted(part)
+        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - the one that fails
+            return str(name)
+    return None
+
+
+def _write(frame: pl.LazyFrame, draft: Path, name: str) -> None:
+    """Work a frame out into a file. Raises ConfigError where it has no such values."""
+    import polars as pl  # noqa: PLC0415 - only for those who bring frames
+
+    try:
+        odd = [column for column, dtype in frame.collect_schema().items() if dtype == pl.Object]
+        if not odd:
+            frame.sink_parquet(draft)
+    except (Exception, pl.exceptions.PanicException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of the frame
+        raise ConfigError(
+            f"the frame cannot be worked out: {_first_line(error)}",
+            where=name,
+            hint="Call collect() on it to see where it fails.",
+        ) from error
+    if odd:
+        raise ConfigError(
+            f"the column {odd[0]!r} holds Python objects, which have no text",
+            where=name,
+            hint=f"Write it as text or as numbers, or leave it out: frame.drop({odd[0]!r}).",
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).partition("\n")[0]

@@ -45,6 +45,8 @@ _INTERNAL: dict[str, pl.DataType] = {
 # Names that stand beside a source's own columns somewhere on their way.
 _TAKEN = frozenset({*_INTERNAL, "__at", "__join", "__part", "__record"})
 
+_JSON = "arrow.json"  # an extension type whose values are texts
+
 Opened = CsvFile | NdjsonFile | ParquetFile
 
 
@@ -100,6 +102,12 @@ class Source:
         """The columns of each file."""
         return tuple(FileColumns.from_file(file) for file in self._files)
 
+    def extension_of(self, column: str) -> str | None:
+        """The extension type of a column, where some file has one that is no text."""
+        files = (each for each in self._files if isinstance(each, ParquetFile))
+        found = (each.extensions.get(column) for each in files)
+        return next((each for each in found if each not in (None, _JSON)), None)
+
     def lacking(self, column: str) -> list[FileColumns]:
         """The files that should have a column and do not.
 
@@ -148,12 +156,15 @@ class Source:
         file = self._files[index]
         if not isinstance(file, ParquetFile):
             return None
-        return tuple(file.schema.items()), tuple(name for name, _ in file.location.partitions)
+        partitions = tuple(name for name, _ in file.location.partitions)
+        return tuple(file.schema.items()), tuple(file.extensions), partitions
 
     def _together(self, indices: Sequence[int]) -> pl.LazyFrame:
         """Parquet files of one schema: a scan for each would cost milliseconds for each."""
         files = [self._files[index] for index in indices]
-        scan = scan_parquet([self._paths[index] for index in indices], [f.rows for f in files])
+        extensions = next(each.extensions for each in files if isinstance(each, ParquetFile))
+        paths = [self._paths[index] for index in indices]
+        scan = scan_parquet(paths, [each.rows for each in files], extensions)
         number = pl.col("__file")
         partitions = {
             name: pl.lit(pl.Series([dict(file.location.partitions)[name] for file in files]))

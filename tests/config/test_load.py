@@ -282,7 +282,7 @@ def test_a_slip_within_a_fields_table_is_not_taken_for_a_name(write, line):
         ("events", 'hive = "on it"', "[events] hive: is true or false, without quotes, not the te"),
         ("events", "time = 2024-01-01", "[events] time: is a column's name in quotes"),
         ("events", "null_values = 0", "[events] null_values: is a text, or a list of texts"),
-        ("contacts", 'keep = "latest"', "is \"first\" or \"last\", not the text 'latest'"),
+        ("contacts", 'keep = "latest"', "\"last\" or \"fill\", not the text 'latest'"),
         ("rules", 'phone_region = "il"', 'phone_region: is two capital letters, such as "IL"'),
         ("rules", "phone_region = 972", "phone_region: is two capital letters"),
         ("rules", 'phone_region = { value = "IL" }', "phone_region: is two capital letters"),

@@ -36,6 +36,13 @@ class Columns:
     def require(self, side: Side, column: str, where: str, *, in_each_file: bool = False) -> None:
         """Raise SourceError, with the nearest column, where a file of a side lacks a column."""
         source = self.sides[side]
+        if (extension := source.extension_of(column)) is not None:
+            raise SourceError(
+                f"the column {column!r} is of the extension type {extension!r}, which has no text"
+                " of its own",
+                where=where,
+                hint="Write it as text in the source, such as frame[column].astype(str) in pandas.",
+            )
         if side in self.filled and not in_each_file and column in source.columns:
             return
         lacking = source.lacking(column)

@@ -26,6 +26,7 @@ __all__ = [
     "unfit",
 ]
 
+_LONGEST = 200  # characters of an expression that cannot be parsed
 _SHOWN = 12  # fields of a column that are listed
 _TREE = re.compile(r": [A-Z][A-Za-z]*\(.*")  # the parser's own, behind its words
 _MISFIT = re.compile("invalid series dtype: expected `(.+)`, got `.+` for series with name `(.+)`")
@@ -46,7 +47,8 @@ def not_to_be_parsed(
             hint="A column whose name is a word of SQL is written in double quotes, and so is that"
             f" of a nested field: {quoted}",
         )
-    words = _TREE.sub("", _first_line(error))
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    words = _TREE.sub("", _first_line(error))[:_LONGEST]
     hint = None
     if "field access" in words:
         words, hint = "this way to a field is not known", _HOW

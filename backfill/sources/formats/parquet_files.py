@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -10,37 +12,49 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import SourceError
+from backfill.sources.formats.parquet_errors import UNREADABLE
 from backfill.sources.locations import Location
+from backfill.sources.schemas import instance
 from backfill.sources.unsupported_formats import LONGEST_START, refuse_begun
 
 __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 
 _FILES_OF_A_SCAN = 32
+_DIGITS = 38  # of the widest decimals
+_LENIENT = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
 
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """One Parquet file: its columns in their own types, and its rows."""
+    """One Parquet file: its columns in their own types, and its rows.
+
+    A column of an extension type has the type in which it is stored; `extensions` has its own.
+    """
 
     location: Location
     schema: dict[str, pl.DataType]
+    extensions: dict[str, str]
     rows: int
     size: int
     sha256: str
 
 
-def scan_parquet(paths: Sequence[str], rows: Sequence[int]) -> pl.LazyFrame:
+def scan_parquet(
+    paths: Sequence[str], rows: Sequence[int], extensions: Iterable[str] = ()
+) -> pl.LazyFrame:
     """Files of one schema, which hold so many rows: `__file`, `__row`, `__raw`, the columns.
 
-    `__file` counts them from 0, `__row` the rows of each from 1.
+    `__file` counts them from 0, `__row` the rows of each from 1. The columns `extensions` are read
+    as they are stored.
     """
+    stored = [pl.col(name).ext.storage() for name in extensions]
     groups = range(0, len(paths), _FILES_OF_A_SCAN)
     return pl.concat(
         [
             _scan(paths[at : at + _FILES_OF_A_SCAN], rows[at : at + _FILES_OF_A_SCAN], at)
             for at in groups
         ]
-    )
+    ).with_columns(stored)
 
 
 def _scan(paths: Sequence[str], rows: Sequence[int], first: int) -> pl.LazyFrame:
@@ -64,10 +78,15 @@ def _scan(paths: Sequence[str], rows: Sequence[int], first: int) -> pl.LazyFrame
 
 
 def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> ParquetFile:
-    """Read the file's footer. Raises SourceError where it is no Parquet file or is cut short."""
+    """Read the file's footer. Raises SourceError where it is no Parquet file or is cut short, and
+    for a column of a type that cannot be read.
+    """
     scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     try:
-        schema = dict(scan.collect_schema())
+        with _any_zone():
+            schema = dict(pl.read_parquet_schema(path))
+        for name, dtype in schema.items():
+            _refuse_unreadable(name, dtype, location.name)
         rows: int = scan.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
         with Path(path).open("rb") as file:
@@ -76,4 +95,49 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
         raise SourceError(
             f"is no Parquet file, or is cut short: {reason}", where=location.name
         ) from error
-    return ParquetFile(location, schema, rows, size, sha256)
+    extensions = {
+        name: dtype for name, dtype in schema.items() if isinstance(dtype, pl.BaseExtension)
+    }
+    schema |= {name: instance(dtype.ext_storage()) for name, dtype in extensions.items()}
+    names = {name: dtype.ext_name() for name, dtype in extensions.items()}
+    return ParquetFile(location, schema, names, rows, size, sha256)
+
+
+@contextmanager
+def _any_zone() -> Iterator[None]:
+    """Have Polars name a time zone that it does not know, where it would panic otherwise."""
+    before = os.environ.get(_LENIENT)
+    os.environ[_LENIENT] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_LENIENT]
+        else:
+            os.environ[_LENIENT] = before
+
+
+def _refuse_unreadable(name: str, dtype: pl.DataType, file: str) -> None:
+    """Raise SourceError, which names the column, for a type that Polars stumbles over later."""
+    if isinstance(dtype, pl.Struct):
+        for each in dtype.fields:
+            _refuse_unreadable(f"{name}.{each.name}", instance(each.dtype), file)
+    elif isinstance(dtype, pl.List | pl.Array):
+        _refuse_unreadable(name, instance(dtype.inner), file)
+    elif isinstance(dtype, pl.Decimal) and (dtype.precision or 0) > _DIGITS:
+        raise SourceError(
+            f"the column {name!r} holds decimals of {dtype.precision} digits, and at most {_DIGITS}"
+            " can be read",
+            where=file,
+            hint="Write it as text, or with fewer digits.",
+        )
+    elif isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        try:
+            pl.Series([0], dtype=pl.Datetime("us")).dt.replace_time_zone(dtype.time_zone)
+        except UNREADABLE:
+            raise SourceError(
+                f"the times of the column {name!r} are in a zone that nobody knows:"
+                f" {dtype.time_zone!r}",
+                where=file,
+                hint='Write them in "UTC", or in a zone of the IANA database.',
+            ) from None

@@ -284,3 +284,16 @@ def test_not_even_a_pipe_is_opened_that_would_never_answer(tmp_path: Path) -> No
         [sys.executable, "-c", TRY, *texts], capture_output=True, text=True, timeout=60, check=True
     )
     assert len(done.stdout.splitlines()) == len(texts)
+
+
+@pytest.mark.parametrize("text", [" || ".join(["a"] * 400), "(" * 3_000 + "a" + ")" * 3_000])
+def test_an_expression_that_is_too_deep_is_refused_in_few_words(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        row_expression(text, SCHEMA, where="[fields] x")
+    assert len(str(caught.value)) < 600
+
+
+def test_a_long_case_is_worked_out() -> None:
+    text = " ".join(f"WHEN a = '{n}' THEN 'x'" for n in range(300))
+    expression = row_expression(f"CASE {text} ELSE a END", SCHEMA, where="[fields] x")
+    assert ROWS.select(x=expression)["x"].to_list() == ["x-y", None, None]

@@ -1,0 +1,121 @@
+"""Each odd value of each type has a text or a reason: in the plan, in the records, and shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd  # type: ignore[import-untyped]
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+import pytest
+
+import backfill
+from backfill.core.errors import ConfigError
+from backfill.jobs.job import Job
+
+FAR = 2**31 - 1
+DAYS = pl.Series([FAR, 0, None], dtype=pl.Int32).cast(pl.Date)
+MOMENTS = pl.Series([2**63 - 1, 0, None], dtype=pl.Int64).cast(pl.Datetime("us"))
+
+
+def planned(directory: Path, frame: Any, **others: Any) -> Job:
+    fields = {
+        "target.value": {"value": "+12025550101"},
+        "label": "v",
+        "confidence": {"value": "high"},
+    }
+    return backfill.plan(
+        destination="watch-events",
+        events=frame,
+        timezone="UTC",
+        fields=fields,
+        job=directory / "odd.job",
+        progress=lambda *_: None,
+        **others,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (DAYS, ["2147483647d", "1970-01-01", None]),
+        (MOMENTS, ["9223372036854775807us", "1970-01-01T00:00:00Z", None]),
+        (
+            MOMENTS.dt.replace_time_zone("UTC"),
+            ["9223372036854775807us", "1970-01-01T00:00:00Z", None],
+        ),
+        (
+            DAYS.to_frame("day").to_struct(),
+            ['{"day":"2147483647d"}', '{"day":"1970-01-01"}', '{"day":null}'],
+        ),
+        (
+            DAYS.to_frame("day").select(pl.concat_list("day")).to_series(),
+            ['["2147483647d"]', '["1970-01-01"]', "[null]"],
+        ),
+        (pl.Series([[b"\xff"], [], None]), ['["/w=="]', "[]", None]),
+        (pl.Series([b"\xff", b"a", None]), ["/w==", "YQ==", None]),
+        (pl.Series([float("nan"), -0.0, None]), ["NaN", "0", None]),
+    ],
+)
+def test_records_are_written_and_shown(
+    tmp_path: Path, values: pl.Series, texts: list[str | None]
+) -> None:
+    job = planned(tmp_path, values.to_frame("v"))
+    books = job.status().books
+    assert books.balanced
+    for ending in ("csv", "ndjson", "parquet"):
+        job.write_records(tmp_path / f"records.{ending}")
+    written = pl.read_csv(tmp_path / "records.csv", infer_schema=False)
+    assert written["v"].to_list() == texts
+    lines = (tmp_path / "records.ndjson").read_text().splitlines()
+    assert [json.loads(line)["_row"] for line in lines] == [1, 2, 3]
+    for frame in (job.records(), job.rejected, job.duplicates, job.excluded):
+        assert repr(frame)
+
+
+class Broken:
+    """A frame that fails while it is read."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise RuntimeError("out of ideas")
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (pd.DataFrame({"v": [1 + 2j]}), "the column 'v' cannot be read"),
+        (pd.DataFrame({"v": [object()]}), "the column 'v' cannot be read"),
+        (pl.DataFrame({"v": pl.Series([object()], dtype=pl.Object)}), "'v' holds Python objects"),
+        (pa.table({"v": pa.array([None], pa.decimal256(50, 2))}), "'v' holds decimals of more"),
+        (pl.LazyFrame({"v": ["x"]}).select("nope"), 'cannot be worked out: .*"nope"'),
+        (pl.LazyFrame({"v": ["x"]}).with_columns(pl.col("v").cast(pl.Int8)), "worked out"),
+        (pl.scan_parquet("/nowhere/x.parquet"), "cannot be worked out"),
+        (Broken(), "out of ideas"),
+    ],
+)
+def test_a_frame_that_cannot_be_read_says_so(
+    tmp_path: Path, frame: Any, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        planned(tmp_path, frame)
+    assert "panicked" not in capfd.readouterr().err
+
+
+def test_a_period_of_pandas_names_its_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"v": pd.period_range("2024-01", periods=2, freq="M")})
+    with pytest.raises(ConfigError, match=r"'v' is of the extension type 'pandas\.period'"):
+        planned(tmp_path, frame)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"where": "v <> '\ud800'"},
+        {"dedupe": {"key": ["label\ud800"]}},
+    ],
+)
+def test_half_a_character_is_refused(tmp_path: Path, setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="half a character"):
+        planned(tmp_path, pl.DataFrame({"v": ["x"]}), **setting)
