@@ -68,7 +68,7 @@ def _rows(path: Path) -> int | None:
     import polars as pl  # noqa: PLC0415 - only when there is something to count
 
     try:
-        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
 

@@ -120,7 +120,10 @@ def _in_order(
         maintain_order=False,
     )
     folders = sorted(parted.glob("f=*/p=*"), key=_numbers)
-    pieces = (pl.read_parquet(each, hive_partitioning=False).sort(_ORDER) for each in folders)
+    pieces = (
+        pl.read_parquet(sorted(each.iterdir()), hive_partitioning=False, glob=False).sort(_ORDER)
+        for each in folders
+    )
     yield from _told(pieces, "writing", rows, tell)
 
 

@@ -84,7 +84,7 @@ def _same(one: Path, other: Path) -> bool:
     """
     import polars as pl  # noqa: PLC0415 - only for those who bring frames
 
-    left, right = pl.scan_parquet(one), pl.scan_parquet(other)
+    left, right = pl.scan_parquet(one, glob=False), pl.scan_parquet(other, glob=False)
     schema = left.collect_schema()
     if list(schema.items()) != list(right.collect_schema().items()):
         return False

@@ -323,7 +323,7 @@ class Job:
         import polars as pl  # noqa: PLC0415
 
         with reading(self.directory):
-            return _presentable(pl.read_parquet(self.directory / name))
+            return _presentable(pl.read_parquet(self.directory / name, glob=False))
 
 
 def _presentable(frame: pl.DataFrame) -> pl.DataFrame:

@@ -79,7 +79,7 @@ def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
         "body": pl.String(),
     }
     parts = [
-        pl.scan_parquet(directory / "ready" / bucket.file)
+        pl.scan_parquet(directory / "ready" / bucket.file, glob=False)
         .select("file", "row", "time", "key", "body")
         .bottom_k(n, by=("file", "row"))
         for bucket in manifest.buckets
@@ -132,7 +132,7 @@ def undelivered(directory: Path) -> int:
 def _delivered_before(directory: Path) -> pl.LazyFrame:
     """What earlier jobs delivered of this job's source."""
     return (
-        pl.scan_parquet(directory / "duplicates.parquet")
+        pl.scan_parquet(directory / "duplicates.parquet", glob=False)
         .filter(pl.col("_kept_job").is_not_null())
         .select(record=pl.col("__record"), file=pl.col("_file"), row=pl.col("_row"))
     )
@@ -155,7 +155,9 @@ def _parts(
     }
     for each, (count, name) in unsent.items():
         if state in (None, each) and count:
-            frame = pl.scan_parquet(directory / name).join(numbers, on="_file", how="left")
+            frame = pl.scan_parquet(directory / name, glob=False).join(
+                numbers, on="_file", how="left"
+            )
             yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
         kept = pl.format("{}:{}", "_kept_file", "_kept_row")
@@ -164,7 +166,7 @@ def _parts(
             .then(pl.format("same record as {}", kept))
             .otherwise(pl.format("delivered by {} as {}", "_kept_job", kept))
         )
-        frame = pl.scan_parquet(directory / "duplicates.parquet")
+        frame = pl.scan_parquet(directory / "duplicates.parquet", glob=False)
         yield _shaped(
             frame.join(numbers, on="_file", how="left").with_columns(
                 _state=pl.lit(State.DUPLICATE.value), _reason=reason
@@ -196,7 +198,7 @@ def _with_state(
     ours = destination(manifest.destination).request_id_of("") is not None
     request_id = pl.coalesce("request_id", "record") if ours else pl.col("request_id")
     return (
-        pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file)
+        pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file, glob=False)
         .with_row_index("position")
         .with_columns(pl.col("position").cast(pl.Int64))
         .set_sorted("position")
@@ -223,10 +225,10 @@ def _file_names(manifest: Manifest) -> pl.Expr:
 def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
     """The source's own columns with their types, as the job's files hold them."""
     found: dict[str, pl.DataType] = dict(
-        pl.scan_parquet(directory / "rejected.parquet").collect_schema()
+        pl.scan_parquet(directory / "rejected.parquet", glob=False).collect_schema()
     )
     if manifest.buckets:
-        ready = pl.scan_parquet(directory / "ready" / manifest.buckets[0].file)
+        ready = pl.scan_parquet(directory / "ready" / manifest.buckets[0].file, glob=False)
         found |= {
             name.removeprefix("source."): dtype
             for name, dtype in ready.collect_schema().items()

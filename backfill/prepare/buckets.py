@@ -143,7 +143,7 @@ def gather(directory: Path, target: Path, schema: pl.Schema) -> int:
     if not files:
         pl.DataFrame(schema=schema).write_parquet(target)
         return 0
-    rows = pl.scan_parquet(files)
+    rows = pl.scan_parquet(files, glob=False)
     total: int = rows.select(pl.len()).collect().item()
     if total <= _SORTABLE:
         rows = rows.sort("__file", "_row")
@@ -151,7 +151,7 @@ def gather(directory: Path, target: Path, schema: pl.Schema) -> int:
     rows.select(flattened(name, found[name]) for name in schema).sink_parquet(
         target, compression="zstd"
     )
-    return int(pl.scan_parquet(target).select(pl.len()).collect().item())
+    return int(pl.scan_parquet(target, glob=False).select(pl.len()).collect().item())
 
 
 _SORTABLE = 1_000_000  # rows

@@ -44,7 +44,7 @@ def examples_of(
         sorted(wanted), schema={"__file": pl.UInt32, "_row": pl.UInt64}, orient="row"
     )
     rows = (
-        pl.scan_parquet(sorted(rejected.glob("*.parquet")))
+        pl.scan_parquet(sorted(rejected.glob("*.parquet")), glob=False)
         .join(chosen.lazy(), on=["__file", "_row"], how="semi")
         .collect()
     )

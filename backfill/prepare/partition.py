@@ -45,7 +45,7 @@ class Parts:
         if self._directory is None:
             return self._whole
         files = sorted((self._directory / f"{_PART}={number}").glob("*.parquet"))
-        return pl.scan_parquet(files, hive_partitioning=False) if files else None
+        return pl.scan_parquet(files, hive_partitioning=False, glob=False) if files else None
 
     def drop(self, number: int) -> None:
         """Give the part's space back."""

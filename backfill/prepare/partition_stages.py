@@ -145,7 +145,7 @@ class Passes:
 
         self._each("preparing", work)
         files = sorted(directory.glob("*.parquet"))
-        return pl.scan_parquet(files) if files else None
+        return pl.scan_parquet(files, glob=False) if files else None
 
     def _find_twins(self, items: pl.LazyFrame) -> Path:
         """Mark duplicates among parts of their own, of identities only."""
@@ -203,7 +203,7 @@ class Passes:
             elif known:
                 place = ["__file", "__row"]
                 same = (
-                    pl.scan_parquet(known)
+                    pl.scan_parquet(known, glob=False)
                     .join(records.lazy().select(place), on=place, how="semi")
                     .collect()
                 )

@@ -135,7 +135,10 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
     """Put the outputs together, hold the books against them, and say what the plan found."""
     excluded, rejected, duplicates = _gathered(passes)
     ready = sum(
-        pl.scan_parquet(passes.into / "ready" / bucket.file).select(pl.len()).collect().item()
+        pl.scan_parquet(passes.into / "ready" / bucket.file, glob=False)
+        .select(pl.len())
+        .collect()
+        .item()
         for bucket in buckets
     )
     _check_books(passes.stats, passes.events.rows, excluded, rejected, duplicates, ready)

@@ -110,6 +110,15 @@ class PlanBar(_Display):
         of = f" of {total:,}" if total else ""
         self._moment = Moment(phase, done, total, f"{done:,}{of} {unit}" if done or of else "…")
 
+    def _now(self) -> Moment | None:
+        """A phase of which nothing is known but its size tells how long it has taken."""
+        moment = self._moment
+        if moment is None or moment.done or not moment.total:
+            return moment
+        size = moment.amount.partition(" of ")[2]
+        taken = duration(time.monotonic() - self._began)
+        return Moment(moment.label, 0, moment.total, f"{size}, for {taken}")
+
 
 class DeliveryBar(_Display):
     """The course of a delivery, from where the job stands. The object itself is the observer.
@@ -158,20 +167,23 @@ class DeliveryBar(_Display):
         settled = self._ready - now.pending
         end = self._ready if self._limit is None else min(self._ready, self._start + self._limit)
         amount = f"{settled:,} of {end:,}"
-        left = self._left(end - settled, now)
+        left, over = self._left(end - settled, now), self._over_in()
         if left is not None:
             amount += f", {duration(left)} left"
+        if over is not None and (left is None or over < left):
+            amount += f", stops in {duration(over)}"
         return Moment(self._label, settled, end, amount, self._details(now))
 
     def _left(self, records: int, now: Snapshot) -> float | None:
-        """Seconds until this run ends, by its pace, its limits, and the quiet to be kept."""
+        """Seconds that so many records need, by the run's pace and the quiet to be kept."""
         left = self._pace.time_for(records)
-        if left is not None:
-            left += max(0.0, now.quiet_until - time.time())
-        if self._duration is not None:
-            over = max(0.0, self._duration - (time.monotonic() - self._began))
-            return over if left is None else min(left, over)
-        return left
+        return None if left is None else left + max(0.0, now.quiet_until - time.time())
+
+    def _over_in(self) -> float | None:
+        """Seconds until the run stops at its `max_duration`, None without one."""
+        if self._duration is None:
+            return None
+        return max(0.0, self._duration - (time.monotonic() - self._began))
 
     def _details(self, now: Snapshot) -> str:
         message = []

@@ -220,7 +220,7 @@ def _cases(
     found: dict[tuple[int, int], tuple[int, int, str]] = {}
     for bucket, positions in buckets.items():
         frame = (
-            pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file)
+            pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file, glob=False)
             .select("file", "row", "record")
             .with_row_index("position")
             .filter(pl.col("position").is_in(sorted(positions)))
@@ -248,7 +248,7 @@ def _times(directory: Path, manifest: Manifest, spans: pl.DataFrame) -> EventTim
     if not paths:
         return EventTimes()
     first, last = (
-        pl.scan_parquet(paths)
+        pl.scan_parquet(paths, glob=False)
         .select(pl.col("time").min().alias("first"), pl.col("time").max().alias("last"))
         .collect()
         .row(0)
@@ -259,7 +259,7 @@ def _times(directory: Path, manifest: Manifest, spans: pl.DataFrame) -> EventTim
     for number, path in enumerate(paths):
         settled = spans.filter(pl.col("bucket") == number).select("start", "stop", "state")
         counted = (
-            pl.scan_parquet(path)
+            pl.scan_parquet(path, glob=False)
             .select("time")
             .with_row_index("position")
             .with_columns(pl.col("position").cast(pl.Int64))

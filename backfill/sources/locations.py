@@ -119,13 +119,19 @@ def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
     elif path.exists():
         yield path
     elif glob.has_magic(text):
-        matches = [Path(each) for each in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
+        matches = [Path(each) for each in glob.glob(_pattern(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
         paths = sorted(each for each in matches if each.is_file() and not _in_job(each))
         if not paths:
             raise SourceError("no file matches", where=text, hint=_nearest(path))
         yield from paths
     else:
         raise SourceError("there is no such file", where=text, hint=_nearest(path))
+
+
+def _pattern(path: Path) -> str:
+    """A path as a glob in which folders that are really called so mean themselves."""
+    known = next((each for each in path.parents if each.exists()), Path())
+    return str(Path(glob.escape(str(known)), path.relative_to(known)))
 
 
 def _expand_address(text: str) -> list[str]:

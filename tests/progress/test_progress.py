@@ -105,3 +105,18 @@ def test_a_terminal_that_went_away_ends_nothing(monkeypatch):
         bar("splitting", 5, 10)
         time.sleep(0.1)
         bar("splitting", 6, 10)
+
+
+def test_a_phase_without_a_count_tells_its_size_and_how_long_it_takes(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("backfill.progress.progress.time.monotonic", lambda: now[0])
+    bar = PlanBar(quiet=True)
+    bar("splitting", 0, 101_000_000)
+    now[0] += 185
+    moment = bar._now()
+    assert moment is not None
+    assert moment.amount == "101,000,000 rows, for 3 min 5 s"
+    bar("splitting", 50_000_000, 101_000_000)
+    moment = bar._now()
+    assert moment is not None
+    assert moment.amount == "50,000,000 of 101,000,000 rows"
