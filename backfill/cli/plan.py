@@ -35,7 +35,8 @@ def plan(config: str, job: str | None, as_json: bool, quiet: bool) -> None:
         planned = plan_job(loaded, job_directory(config, job), progress=bar)
     status = planned.status()
     if as_json:
-        print_json({**status.as_dict(), "plan": planned.manifest.facts.model_dump(mode="json")})
+        facts = planned.manifest.facts.model_dump(mode="json")
+        print_json({**status.as_dict(), "exit_code": 0, "plan": facts})
         return
     print_plan(planned.manifest, planned.destination, planned.settings({}))
     print_status(status, reasons=False)

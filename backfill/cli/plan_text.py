@@ -13,6 +13,7 @@ from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
 from backfill.destinations import Destination
 from backfill.jobdir.manifest import Example, Manifest
+from backfill.jobs.status import place_of
 
 __all__ = ["laid_out", "print_plan"]
 
@@ -22,7 +23,7 @@ _VALUE = 44  # cells that an example's value may take
 
 def print_plan(manifest: Manifest, destination: Destination, settings: Settings) -> None:
     """Sources, work, values from the configuration, broken rules, a body, and notes."""
-    click.secho(f"\nPlan for {destination.title} at {settings.base_url}", bold=True)
+    click.secho(f"\nPlan for {destination.title} at {place_of(settings.base_url)}", bold=True)
     _print_sources(manifest)
     _print_work(manifest, settings)
     _print_selection(manifest)

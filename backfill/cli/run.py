@@ -65,7 +65,9 @@ def run(
 
     with PlanBar(quiet=quiet, lines=True) as bar:
         found = find_or_plan(config, job, progress=bar)
-    settings, credential = found.settings(changes), credential_for(found.destination)
+    settings = found.settings(changes)
+    found.refuse_other_address(settings)
+    credential = credential_for(found.destination)
     if not announce(found, settings, ask=not yes):
         context.exit(StopKind.INTERRUPTED.exit_code)
     with showing_progress(found, settings, quiet=quiet) as (observe, halt):

@@ -70,6 +70,8 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         _print_reasons(status.exclusions, "Excluded by:")
         _print_reasons(status.reasons, "Rejected because of:")
         _print_reasons(status.dropped, "Left out of their records:")
+    if status.place is not None:
+        click.echo(f"  Address: {printable(status.place)}")
     if status.requests.sent:
         requests = status.requests
         rate = f"; {status.rate:,.1f}/s" if status.rate else ""

@@ -1,4 +1,4 @@
-"""Where a credential may be sent: over TLS, or without it to this machine alone."""
+"""Addresses: where a credential may be sent, and which URLs lead to one and the same server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from backfill.core.errors import ConfigError
 
-__all__ = ["check_base_url", "is_here"]
+__all__ = ["address_of", "check_base_url", "is_here", "same_address"]
 
 # Narrower than what a URL may be, so that no two parsers can read different hosts in it.
 _URL = re.compile(
@@ -16,6 +16,7 @@ _URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?:/[A-Za-z0-9._~%/-]*)?"
 )
+_PORTS = {"http": "80", "https": "443"}
 _EXAMPLE = "It looks like https://api.example.com."
 
 
@@ -51,6 +52,23 @@ def is_here(url: str) -> bool:
         return False
     host = match["host"].lower()
     return host == "localhost" or _is_this_machine(_address(host))
+
+
+def address_of(url: str) -> str:
+    """Scheme, host and port of a `base_url` that `check_base_url` lets pass, in one spelling."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise _refusal("the address is not one that backfill understands")
+    scheme, host = match["scheme"].lower(), match["host"].lower().rstrip(".")
+    port = str(int(match["port"])) if match["port"] else _PORTS.get(scheme)
+    return f"{scheme}://{host}" + ("" if port == _PORTS.get(scheme) else f":{port}")
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two base URLs are one address. All addresses of this machine are: the rehearsal."""
+    if is_here(one) or is_here(other):
+        return is_here(one) and is_here(other)
+    return address_of(one) == address_of(other)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backfill.deliver.run.run import REACHED, Settings, deliver
+from backfill.deliver.run.reached import was_sent
+from backfill.deliver.run.run import Settings, deliver
 from backfill.deliver.run.run_metrics import Snapshot
 from backfill.deliver.run.stopping import StopRequest
 
-__all__ = ["REACHED", "Settings", "Snapshot", "StopRequest", "deliver"]
+__all__ = ["Settings", "Snapshot", "StopRequest", "deliver", "was_sent"]

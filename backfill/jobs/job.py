@@ -26,11 +26,13 @@ from backfill.jobs.credentials import credential_for
 from backfill.jobs.looking import look
 from backfill.jobs.planning import refuse_change
 from backfill.jobs.run_history import (
+    bind_address,
     check_current,
-    last_base_url,
     record_decision,
     record_end,
     record_start,
+    refuse_other_address,
+    release_address,
     standing,
 )
 from backfill.jobs.settings import delivery_for, settings_for
@@ -86,12 +88,6 @@ class Job:
         """The job at this moment. What a run that died left in flight counts as unknown."""
         with self._look() as (ledger, running):
             return self._status(ledger, running=running)
-
-    @property
-    def last_base_url(self) -> str | None:
-        """Where the last run sent records to, None before the first."""
-        with self._look() as (ledger, _):
-            return last_base_url(ledger)
 
     def records(self, state: str | State | None = None) -> pl.DataFrame:
         """One row for each record, in the source's order, with its state and the reason."""
@@ -160,6 +156,11 @@ class Job:
         with self._alone("run", unchanged=True):
             pass
 
+    def refuse_other_address(self, settings: Settings) -> None:
+        """Raise ChangedError if the job belongs to another address than a run would send to."""
+        with self._look() as (ledger, _):
+            refuse_other_address(self.directory, ledger, settings.base_url)
+
     # --- running ---------------------------------------------------------------------------
 
     def run(
@@ -207,6 +208,7 @@ class Job:
         changes: Mapping[str, Any],
     ) -> Status:
         settings = self.settings(changes)
+        self.refuse_other_address(settings)
         credential = credential or credential_for(self.destination)
         watching = nullcontext(observe) if observe else self._watching(settings, halt)
         with watching as observer:
@@ -222,6 +224,7 @@ class Job:
     ) -> Status:
         with self._alone("run", unchanged=not self._unchanged) as ledger:
             self._unchanged = False
+            first = bind_address(self.directory, ledger, settings.base_url)
             audit(self.directory, self.manifest, ledger)
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()
@@ -239,6 +242,8 @@ class Job:
                 observe=observe,
             )
             record_end(ledger, time.monotonic() - started, stop)
+            if first:
+                release_address(ledger)
             status = self._status(ledger, running=False, stop=stop)
         log.info(
             "%s: %s",

@@ -25,7 +25,7 @@ from backfill.core.errors import (
 )
 from backfill.core.job_files import LEDGER, MANIFEST
 from backfill.core.model import Progress
-from backfill.deliver import REACHED
+from backfill.deliver import was_sent
 from backfill.destinations import destination
 from backfill.jobdir.lock import refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
@@ -97,7 +97,7 @@ def _changed(directory: Path, manifest: Manifest, changed: str) -> ChangedError:
 def _sent(directory: Path) -> bool:
     """Whether a request of the job ever reached a server, as far as its ledger knows."""
     with look(directory) as (ledger, _):
-        return ledger.get_meta(REACHED) is not None or any(ledger.counts().values())
+        return was_sent(ledger)
 
 
 def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:

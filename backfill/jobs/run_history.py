@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backfill.core.errors import JobError
+from backfill.core.errors import ChangedError, JobError
 from backfill.core.model import Books, State, Stop, StopKind, Tick
+from backfill.core.urls import address_of, is_here, same_address
+from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.audit import audit
@@ -18,11 +20,15 @@ from backfill.jobs.status import Phase, Status, stop_as_text, stop_from_text
 from backfill.ledger import Ledger
 
 __all__ = [
+    "address_of_job",
+    "bind_address",
     "check_current",
     "last_base_url",
     "record_decision",
     "record_end",
     "record_start",
+    "refuse_other_address",
+    "release_address",
     "seconds_at_work",
     "standing",
 ]
@@ -68,10 +74,13 @@ def standing(
         stop = None
     rate, pace = _rates(ledger, running=running)
     quiet = ledger.quiet_until()
+    address = address_of_job(ledger)
     return kind(
         job=str(directory),
         destination=manifest.destination,
         phase=phase,
+        address=address,
+        rehearsal=address is not None and is_here(address),
         books=books,
         exclusions=manifest.exclusions,
         reasons=manifest.reasons,
@@ -93,6 +102,50 @@ def check_current(directory: Path, manifest: Manifest) -> None:
             where=str(directory),
             hint="Take the newer object, or open the job again with backfill.open_job.",
         )
+
+
+def address_of_job(ledger: Ledger) -> str | None:
+    """The address that the job belongs to, None before its first record.
+
+    Jobs of versions that did not keep it belong to the address of their last run.
+    """
+    known = ledger.address()
+    if known is None and was_sent(ledger) and (last := last_base_url(ledger)):
+        return address_of(last)
+    return known
+
+
+def refuse_other_address(directory: Path, ledger: Ledger, base_url: str) -> None:
+    """Raise ChangedError where the job's records belong to another address than this one."""
+    address = address_of_job(ledger)
+    if address is None or same_address(address, base_url):
+        return
+    wanted = address_of(base_url)
+    belongs = f"a rehearsal, sent to {address}" if is_here(address) else f"of {address}"
+    raise ChangedError(
+        f"this job is {belongs}, and what it has sent there {wanted} has never seen",
+        where=str(directory),
+        hint=f"Nothing was sent. For {wanted} plan a job of its own: the same command with"
+        ' `--job NEW.job` (in a notebook: plan(…, job="NEW.job")). This one goes on with'
+        f" `--base-url {address}`.",
+    )
+
+
+def bind_address(directory: Path, ledger: Ledger, base_url: str) -> bool:
+    """Have the job belong to an address from its first intent on. Returns whether it is the first.
+
+    Raises ChangedError where it belongs to another one.
+    """
+    refuse_other_address(directory, ledger, base_url)
+    fresh = address_of_job(ledger) is None
+    ledger.bind_address(address_of(base_url))
+    return fresh
+
+
+def release_address(ledger: Ledger) -> None:
+    """Let a job go to another address after a first run of which no request reached a server."""
+    if not was_sent(ledger):
+        ledger.release_address()
 
 
 def last_base_url(ledger: Ledger) -> str | None:

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from backfill.core.model import Books, RequestCounts, State, Stop, StopKind
+from backfill.core.urls import is_here
 
-__all__ = ["Phase", "Status", "exit_code", "stop_as_text", "stop_from_text"]
+__all__ = ["Phase", "Status", "exit_code", "place_of", "stop_as_text", "stop_from_text"]
 
 
 class Phase(StrEnum):
@@ -28,13 +29,16 @@ class Status:
 
     `rate` is in requests a second, of the last minute while the job is running, else over all
     runs that came to an end; `seconds_left` the time that the pending records need at that pace.
-    Both are None before there is anything to go by. `next` is the command to type now.
+    Both are None before there is anything to go by. `address` is where the records go, None before
+    the first one, and `rehearsal` says that it is this machine. `next` is the command to type now.
     """
 
     job: str
     destination: str
     phase: Phase
     books: Books
+    address: str | None = None
+    rehearsal: bool = False
     exclusions: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -44,6 +48,11 @@ class Status:
     quiet_until: float | None = None
     next: str | None = None
     stop: Stop | None = None
+
+    @property
+    def place(self) -> str | None:
+        """The address in words, None before the first record."""
+        return place_of(self.address) if self.address is not None else None
 
     @property
     def exit_code(self) -> int:
@@ -67,6 +76,9 @@ class Status:
             "job": self.job,
             "destination": self.destination,
             "phase": self.phase.value,
+            "address": self.address,
+            "rehearsal": self.rehearsal,
+            "exit_code": self.exit_code,
             "records": self.books.as_dict(),
             "balanced": self.books.balanced,
             "exclusions": dict(self.exclusions),
@@ -85,6 +97,11 @@ class Status:
             },
             "next": self.next,
         }
+
+
+def place_of(address: str) -> str:
+    """An address in words, which call one of this machine a rehearsal."""
+    return f"{address} (this machine: a rehearsal)" if is_here(address) else address
 
 
 def stop_as_text(stop: Stop | None) -> str:

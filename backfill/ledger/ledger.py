@@ -36,6 +36,7 @@ __all__ = ["Ledger"]
 
 _BY_HAND = "settled by hand"
 _QUIET, _ASKED = "quiet_until", "quiet_asked_at"
+_ADDRESS = "address"
 _PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
 _MOST_TAILS = 16_384  # lanes whose last span is kept in memory
 _COLUMNS = (
@@ -66,6 +67,7 @@ class Ledger:
         self._clock = clock
         self._flights: dict[Key, tuple[Range, ...]] = {}
         self._tails: dict[Key, Span] = {}
+        self._address: str | None = None  # to be written down with the next intent
 
     @classmethod
     def open(
@@ -156,9 +158,13 @@ class Ledger:
                 change = plan_commit(settled, started, flights=self._flights, tail=self._tail)
                 with self._file.transaction() as connection:
                     write_change(connection, change, self._clock())
+                    if started and self._address is not None:
+                        connection.execute(sql.REMEMBER, (_ADDRESS, self._address))
                     if tick is not None:
                         add_tick(connection, tick)
                 self._follow(settled, change)
+                if started:
+                    self._address = None
         except ContradictionError as error:
             raise LedgerError(
                 f"the ledger does not agree: {error}",
@@ -325,6 +331,18 @@ class Ledger:
         with self._file.transaction() as connection:
             connection.execute(sql.REMEMBER, (_QUIET, repr(float(epoch))))
             connection.execute(sql.REMEMBER, (_ASKED, repr(self._clock())))
+
+    def address(self) -> str | None:
+        """Where the records go, or None before the first intent."""
+        return self.get_meta(_ADDRESS) or None
+
+    def bind_address(self, address: str) -> None:
+        """Have the records belong to an address from the next intent on, in its transaction."""
+        self._address = address
+
+    def release_address(self) -> None:
+        """Let the records belong to no address, after a run of which no request arrived."""
+        self.set_meta(_ADDRESS, "")
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep a small fact over restarts, instead of what was kept under its name."""

@@ -55,6 +55,8 @@ def status_html(status: Status) -> str:
 
 
 def _face(status: Status, lines: list[str]) -> str:
+    if status.place is not None:
+        lines.insert(0, f"The records went to {status.place}.")
     if status.requests.sent:
         sent = status.requests
         rate = f"; {amount(status.rate)} a second" if status.rate else ""

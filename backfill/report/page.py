@@ -73,6 +73,7 @@ def _header(figures: Figures) -> Html:
             " ",
             tag("bdi", shown),
         ),
+        tag("p", "Sent to ", tag("bdi", status.place)) if status.place else None,
         _key_figures(figures),
         class_="top",
     )

@@ -149,22 +149,6 @@ def test_another_machine_is_asked_about_once_and_no_means_nothing_sent(tmp_path,
     assert backfill("status", config, "--json", cwd=tmp_path).json["requests"]["sent"] == 0
 
 
-def test_another_host_than_before_is_warned_of_and_asked_about(tmp_path):
-    config = pristo_job(tmp_path, 20)
-    with running_sandbox() as one, running_sandbox() as other:
-        backfill("run", config, "--base-url", one.url, "--limit", "5", cwd=tmp_path, expect=[8])
-        run = ["run", config.name, "--base-url", other.url]
-        with on_a_terminal(*run, cwd=tmp_path) as terminal:
-            seen = terminal.until(lambda text: "Continue? [y/N]" in text)
-            assert "The 5 records that are" in seen.replace("\n", " ")
-            assert "will not be sent to 127.0.0.1" in seen.replace("\n", " ")
-            terminal.type("y\r")
-            assert terminal.end() == 0
-        assert (len(one.accepted), len(other.accepted)) == (5, 15)
-        ended = backfill(*run, cwd=tmp_path, expect=[0])
-        assert "Nothing is pending" in ended.err
-
-
 @pytest.mark.parametrize(
     ("environment", "coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],

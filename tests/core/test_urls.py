@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backfill.core.errors import ConfigError
-from backfill.core.urls import check_base_url, is_here
+from backfill.core.urls import address_of, check_base_url, is_here, same_address
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,28 @@ def test_anything_else_is_refused_in_words(url):
 )
 def test_this_machine_is_told_from_others(url, here):
     assert is_here(url) == here
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://api.example.com", "https://api.example.com"),
+        ("HTTPS://API.Example.COM./v2/", "https://api.example.com"),
+        ("https://api.example.com:443", "https://api.example.com"),
+        ("https://api.example.com:08443/v2", "https://api.example.com:8443"),
+        ("http://127.0.0.1:80/", "http://127.0.0.1"),
+        ("https://[2001:db8::1]:444", "https://[2001:db8::1]:444"),
+    ],
+)
+def test_an_address_is_scheme_host_and_port_in_one_spelling(url, address):
+    assert address_of(url) == address
+    assert same_address(url, address)
+
+
+def test_addresses_of_this_machine_are_one_and_no_other_is_theirs():
+    here = ["http://127.0.0.1:8080", "http://localhost", "https://[::1]:9", "http://127.9.9.9"]
+    assert all(same_address(one, other) for one in here for other in here)
+    assert not any(same_address(one, "https://api.example.com") for one in here)
+    assert not same_address("https://api.example.com", here[0])
+    assert not same_address("https://api.example.com", "https://api.example.com:444")
+    assert not same_address("https://a.example.com", "https://b.example.com")

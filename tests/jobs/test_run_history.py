@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from backfill.core.errors import JobError
-from backfill.core.model import State, Stop, StopKind, Tick
+from backfill.core.errors import ChangedError, JobError, LedgerError
+from backfill.core.model import Batch, Outcome, Settlement, State, Stop, StopKind, Tick
 from backfill.jobs.run_history import (
     _lately,
+    address_of_job,
+    bind_address,
     check_current,
     last_base_url,
     record_end,
     record_start,
+    release_address,
     seconds_at_work,
     standing,
 )
@@ -93,6 +96,53 @@ def test_books_that_do_not_balance_have_no_standing(job, ledger):
     (job.directory / "ready" / "001.parquet").unlink()
     with pytest.raises(JobError, match="THE BOOKS DO NOT BALANCE"):
         stands(job, ledger)
+
+
+# --- one address ------------------------------------------------------------------------------
+
+BATCH = Batch(0, 0, ((0, 1),))
+
+
+def test_an_address_is_kept_from_the_first_intent_on(job, ledger):
+    assert bind_address(job.directory, ledger, f"{URL}/v2")
+    assert address_of_job(ledger) is None
+    ledger.commit([], [BATCH])
+    assert address_of_job(ledger) == URL
+    assert (stands(job, ledger).address, stands(job, ledger).rehearsal) == (URL, False)
+    ledger.close()
+    with Ledger.open(job.directory / "ledger.sqlite") as again:  # as after a crash
+        assert not bind_address(job.directory, again, URL)
+        with pytest.raises(ChangedError, match=r"of https://api.example.com"):
+            bind_address(job.directory, again, "http://127.0.0.1:8080")
+
+
+def test_an_intent_that_is_not_written_binds_to_no_address(job, ledger):
+    bind_address(job.directory, ledger, URL)
+    with pytest.raises(LedgerError):
+        ledger.commit([Settlement(BATCH)], [BATCH])
+    assert address_of_job(ledger) is None
+    ledger.commit([], [BATCH])
+    assert address_of_job(ledger) == URL
+
+
+def test_a_run_that_reached_nobody_leaves_the_address_open(job, ledger):
+    bind_address(job.directory, ledger, URL)
+    ledger.commit([], [BATCH])
+    ledger.commit([Settlement(BATCH)], [])
+    release_address(ledger)
+    assert address_of_job(ledger) is None
+    assert bind_address(job.directory, ledger, "https://other.example.com")
+    ledger.commit([], [BATCH])
+    ledger.commit([Settlement(BATCH, (Outcome(((0, 1),), State.FAILED),))], [])
+    release_address(ledger)
+    assert address_of_job(ledger) == "https://other.example.com"
+
+
+def test_a_job_of_an_older_version_belongs_to_the_address_of_its_last_run(job, ledger):
+    record_start(ledger, f"{URL}/")
+    assert address_of_job(ledger) is None
+    told(job, SOME)
+    assert address_of_job(ledger) == URL
 
 
 # --- why the last run ended -------------------------------------------------------------------

@@ -80,6 +80,9 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "job": "x.job",
         "destination": "pristo-events",
         "phase": "stopped",
+        "address": None,
+        "rehearsal": False,
+        "exit_code": 8,
         "records": {
             "input": 3, "excluded": 0, "rejected": 0, "duplicate": 0, "pending": 2,
             "delivered": 1, "failed": 0, "unknown": 0,

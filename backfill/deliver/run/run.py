@@ -36,6 +36,7 @@ from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
 from backfill.deliver.run.lane_queue import Feed
 from backfill.deliver.run.lanes import LaneCursor, portions
+from backfill.deliver.run.reached import REACHED
 from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.selection import Selection
@@ -46,10 +47,7 @@ from backfill.destinations import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 
-__all__ = ["REACHED", "Settings", "deliver"]
-
-REACHED = "reached"
-"""The fact in a ledger that a request of the job ever reached a server."""
+__all__ = ["Settings", "deliver"]
 
 log = logging.getLogger("backfill.deliver")
 
