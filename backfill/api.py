@@ -18,6 +18,7 @@ from backfill.jobdir.job_paths import job_directory
 from backfill.jobs import job as jobs_job
 from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
+from backfill.jobs.chain.rest import directory_for_rest
 from backfill.jobs.frames import holds_frames, is_frame
 from backfill.progress.progress import DeliveryBar, PlanBar
 
@@ -116,6 +117,7 @@ def plan(
     config: str | Path | None = None,
     *,
     job: str | Path | None = None,
+    rest_of: str | Path | None = None,
     destination: str | None = None,
     population: str | None = None,
     events: Any = None,
@@ -148,6 +150,9 @@ def plan(
     Without a file the job lies in `DESTINATION.job` in the working directory, unless `job`
     names another directory.
 
+    `rest_of` names a job of the same files: the new one has the rows that it has not delivered,
+    told by file and row whatever the mapping, and it is abandoned.
+
     Raises ConfigError (a wrong setting), SourceError (a file or a column), ChangedError (the
     job has sent something already, from another source), BusyError.
     """
@@ -169,6 +174,8 @@ def plan(
                 hint="Change the file, or leave it out and name everything.",
             )
         loaded, directory = load_config(config), job_directory(config, job)
+        if rest_of is not None and job is None:
+            directory = directory_for_rest(Path(config), job_directory(rest_of))
         prepare = partial(opening.plan_job, loaded, directory)
     else:
         if destination is None or events is None or fields is None:
@@ -196,9 +203,9 @@ def plan(
             loaded = config_from_mapping(content, directory=directory)
             prepare = partial(opening.plan_job, loaded, directory)
     if progress is not None:
-        return _with_bar_and_html(prepare(progress=progress))
+        return _with_bar_and_html(prepare(rest_of=rest_of, progress=progress))
     with PlanBar() as bar:
-        return _with_bar_and_html(prepare(progress=bar))
+        return _with_bar_and_html(prepare(rest_of=rest_of, progress=bar))
 
 
 def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:

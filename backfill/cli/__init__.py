@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import click
 
+from backfill.cli.abandon import abandon
 from backfill.cli.demo import demo
 from backfill.cli.explain import explain
 from backfill.cli.failures import Guarded, print_error, wants_colour
@@ -73,7 +74,7 @@ def _group(context: click.Context) -> None:
 
 
 for _command in (
-    init, plan, rehearse, run, status, explain, records, retry, resolve, report, sandbox, demo
+    init, plan, rehearse, run, status, explain, records, retry, resolve, abandon, report, sandbox, demo
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from backfill.cli.text import wrapped
+from backfill.core.terminal import printable
 from backfill.core.urls import is_here
 from backfill.deliver import Settings
 from backfill.jobs.job import Job
@@ -33,8 +34,7 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
         chosen = " and ".join(f"{k} = {' or '.join(v)}" for k, v in settings.only.items())
         sending = f"Sending what has {printable(chosen)} of {_count(amount)}"
     sentence = (
-        f"{sending} to {job.destination.title} at {host}{here}, {pace},"
-        f" {settings.guarantee}."
+        f"{sending} to {job.destination.title} at {host}{here}, {pace}, {settings.guarantee}."
     )
     # One line for a log, and no word broken in two for a person.
     lines = wrapped(sentence.split(), indent="") if sys.stderr.isatty() else [sentence]

@@ -64,7 +64,7 @@ def run(
     from backfill.progress.progress import PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet, lines=True) as bar:
-        found = find_or_plan(config, job, progress=bar)
+        found = find_or_plan(config, job, base_url=changes.get("base_url"), progress=bar)
     settings = found.settings(changes)
     found.refuse_other_address(settings)
     credential = credential_for(found.destination)

@@ -25,6 +25,7 @@ __all__ = [
     "Bucket",
     "Conversion",
     "Conversions",
+    "EarlierJob",
     "Example",
     "Facts",
     "Manifest",
@@ -120,6 +121,23 @@ class Facts(_Part):
     warnings: tuple[str, ...] = ()
 
 
+class EarlierJob(_Part):
+    """An earlier job that a plan was made after, and how it stood then.
+
+    `name` is what it was called, `path` its directory from the job's own on, and `planned` when it
+    was planned itself. With `rest` the job is the rest of it, by the `claim` that its ledger keeps.
+    """
+
+    name: str
+    path: str
+    planned: float
+    address: str | None
+    delivered: int
+    unknown: int
+    rest: bool = False
+    claim: str | None = None
+
+
 class Manifest(_Part):
     """A planned job."""
 
@@ -147,6 +165,8 @@ class Manifest(_Part):
     dropped: Mapping[str, int] = {}  # `field|rule` -> optional values left out by drop_invalid
     buckets: tuple[Bucket, ...] = ()
     seals: Mapping[str, Seal] = {}  # by the file's path in the directory; none in older jobs
+    earlier: tuple[EarlierJob, ...] = ()
+    address: str | None = None  # for which the plan was made
     facts: Facts = Facts()
 
     @property
@@ -159,6 +179,11 @@ class Manifest(_Part):
             duplicate=self.duplicate,
             pending=self.ready,
         )
+
+    @property
+    def rest(self) -> EarlierJob | None:
+        """The job that this one is the rest of, if it is one."""
+        return next((each for each in self.earlier if each.rest), None)
 
     def config_file(self, directory: Path) -> Path | None:
         """The configuration file of this job, which lies in `directory`, where there was one."""

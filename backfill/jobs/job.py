@@ -22,10 +22,12 @@ from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
 from backfill.jobs.audit import audit
+from backfill.jobs.chain.rest import refuse_abandoned, take_rest
+from backfill.jobs.changes import refuse_change
 from backfill.jobs.credentials import credential_for
 from backfill.jobs.looking import look
-from backfill.jobs.planning import refuse_change
 from backfill.jobs.run_history import (
+    abandon,
     bind_address,
     check_current,
     record_decision,
@@ -159,7 +161,8 @@ class Job:
     def refuse_other_address(self, settings: Settings) -> None:
         """Raise ChangedError if the job belongs to another address than a run would send to."""
         with self._look() as (ledger, _):
-            refuse_other_address(self.directory, ledger, settings.base_url)
+            refuse_abandoned(self.directory, ledger)
+            refuse_other_address(self.directory, self.manifest, ledger, settings.base_url)
 
     # --- running ---------------------------------------------------------------------------
 
@@ -224,8 +227,11 @@ class Job:
     ) -> Status:
         with self._alone("run", unchanged=not self._unchanged) as ledger:
             self._unchanged = False
-            first = bind_address(self.directory, ledger, settings.base_url)
+            refuse_abandoned(self.directory, ledger)
+            first = bind_address(self.directory, self.manifest, ledger, settings.base_url)
             audit(self.directory, self.manifest, ledger)
+            if first:
+                take_rest(self.directory, self.manifest)
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()
             record_start(ledger, settings.base_url)
@@ -255,9 +261,16 @@ class Job:
 
     # --- after the run -----------------------------------------------------------------------
 
+    def abandon(self) -> Status:
+        """Send nothing of this job any more. What is pending is left so, and the status says it."""
+        with self._alone("abandon") as ledger:
+            abandon(ledger)
+            return self._status(ledger, running=False)
+
     def retry(self) -> int:
         """Make failed records pending again. Returns how many."""
         with self._alone("retry") as ledger:
+            refuse_abandoned(self.directory, ledger)
             count = ledger.retry()
             record_decision(ledger)
             return count
@@ -272,6 +285,8 @@ class Job:
         if to not in states:
             raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
         with self._alone("resolve") as ledger:
+            if to == "resend":
+                refuse_abandoned(self.directory, ledger)
             count = ledger.resolve(states[to])
             record_decision(ledger)
             return count

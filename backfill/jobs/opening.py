@@ -16,6 +16,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobs.frames import discard_unused_frames, store_frames
 from backfill.jobs.job import Job
 from backfill.jobs.planning import make_directory, plan_into
+from backfill.jobs.settings import address_for
 
 __all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
 
@@ -25,33 +26,56 @@ def plan_job(
     directory: Path,
     *,
     anew: bool = True,
+    base_url: str | None = None,
+    rest_of: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Job:
     """Prepare a job without any network, or open it where it is prepared already.
 
-    Raises ConfigError, SourceError, ChangedError or BusyError.
+    `base_url` is where a run is to send to, other than the configuration's, and `rest_of` a job
+    (its directory or its configuration file): this one then sends the rows that it has not
+    delivered, and it is abandoned. Raises ConfigError, SourceError, ChangedError or BusyError.
     """
-    destination(config.destination)
+    address = address_for(config, destination(config.destination), base_url)
+    rest = _rest(rest_of)
     make_directory(directory)
     with locked(directory, "plan"):
-        manifest = plan_into(directory, config, anew=anew, progress=progress)
+        manifest = plan_into(
+            directory, config, anew=anew, address=address, rest=rest, progress=progress
+        )
     return Job(directory, manifest, config)
 
 
 def plan_frames(
-    content: Mapping[str, Any], directory: Path, *, progress: Progress | None = None
+    content: Mapping[str, Any],
+    directory: Path,
+    *,
+    rest_of: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> Job:
     """Prepare a job of settings whose `files` may be frames, which are kept in its directory.
 
     Raises what `plan_job` does.
     """
+    rest = _rest(rest_of)
     make_directory(directory)
     with locked(directory, "plan"):
         config = config_from_mapping(store_frames(content, directory), directory=directory)
-        destination(config.destination)
-        manifest = plan_into(directory, config, anew=True, progress=progress)
+        address = address_for(config, destination(config.destination))
+        manifest = plan_into(
+            directory, config, anew=True, address=address, rest=rest, progress=progress
+        )
         discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)
+
+
+def _rest(name: str | Path | None) -> Path | None:
+    """The directory of a job whose rest is to be planned. Raises JobError where there is none."""
+    if name is None:
+        return None
+    directory = job_directory(name)
+    Manifest.read(directory)
+    return directory
 
 
 def open_job(name: str | Path) -> Job:
@@ -72,9 +96,15 @@ def open_job(name: str | Path) -> Job:
 
 
 def find_or_plan(
-    name: str | Path, job: str | Path | None = None, *, progress: Progress | None = None
+    name: str | Path,
+    job: str | Path | None = None,
+    *,
+    base_url: str | None = None,
+    progress: Progress | None = None,
 ) -> Job:
     """Open the job of a configuration, planning it if need be, or a job's directory, to run it now.
+
+    `base_url` is where the run is to send to, other than the configuration's.
 
     Raises what `plan_job` does, ChangedError among it, and JobError.
     """
@@ -83,5 +113,6 @@ def find_or_plan(
         found.refuse_change()
     else:
         config = load_config(name)
-        found = plan_job(config, job_directory(name, job), anew=False, progress=progress)
+        directory = job_directory(name, job)
+        found = plan_job(config, directory, anew=False, base_url=base_url, progress=progress)
     return Job(found.directory, found.manifest, found.config, unchanged=True)

@@ -8,17 +8,17 @@ ledger would no longer mean the same records.
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from backfill.config import Config, Files, with_defaults
+from backfill.config import Config
 from backfill.core.atomic_files import os_error_message, sync
 from backfill.core.errors import (
     BackfillError,
-    ChangedError,
     ConfigError,
     JobError,
     LedgerError,
@@ -27,15 +27,19 @@ from backfill.core.job_files import LEDGER, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent
 from backfill.destinations import destination
-from backfill.jobdir.lock import refuse_links, unwritable
+from backfill.jobdir.lock import locked, refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
 from backfill.jobdir.own_files import DRAFT, clear, discard_draft, make_private, refuse_users_files
-from backfill.jobs.audit import BOUND_TO
+from backfill.jobs.audit import BOUND_TO, audit
+from backfill.jobs.chain.previous import Found, changed_earlier, delivered_by, rest_of
+from backfill.jobs.chain.rest import claim_rest, refuse_taken
+from backfill.jobs.changes import difference, job_was_sent, refuse
 from backfill.jobs.interrupts import interrupts_first
 from backfill.jobs.looking import look
+from backfill.jobs.run_history import is_abandoned
 from backfill.ledger import Ledger
 
-__all__ = ["difference", "make_directory", "plan_into", "refuse_change"]
+__all__ = ["make_directory", "plan_into"]
 
 _HASHED_AT_ONCE = 2
 
@@ -45,95 +49,42 @@ def plan_into(
     config: Config,
     *,
     anew: bool,
+    address: str,
+    rest: Path | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Prepare the job, or find it prepared already.
 
     With `anew`, a job of which nothing was sent is prepared again where its source or its
-    configuration changed; without, and wherever something was sent, that is a ChangedError.
-    The caller holds the lock.
+    configuration changed; without, and wherever something was sent, that is a ChangedError. What
+    changed at the earlier jobs that it names is always looked at anew while nothing was sent.
+    `address` is where a run would send to, and `rest` the job whose rest is to be planned. The
+    caller holds the lock.
     """
     if not Manifest.exists(directory):
         _refuse_orphan(directory)
-        return _prepare(directory, config, progress)
+        return _prepare_after(directory, config, address, rest, progress)
     manifest = Manifest.read(directory)
-    changed = difference(directory, manifest, config)
-    if changed is not None:
-        if not anew or _sent(directory):
-            raise _changed(directory, manifest, changed)
-        return _prepare(directory, config, progress)
-    return manifest
-
-
-def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
-    """Raise ChangedError if the source or the configuration is not what was planned."""
-    changed = difference(directory, manifest, config)
-    if changed is not None:
-        raise _changed(directory, manifest, changed)
-
-
-def _changed(directory: Path, manifest: Manifest, changed: str) -> ChangedError:
-    name = manifest.config_file(directory)
-    if not _sent(directory):
-        return ChangedError(
-            f"{changed} since the job was planned",
-            where=str(directory),
-            hint="Nothing was sent yet, so it can be planned anew: "
-            + (f"backfill plan {shlex.quote(str(name))}" if name else "call plan(…) again."),
-        )
-    return ChangedError(
-        f"{changed}, and some of the job was sent already",
-        where=str(directory),
-        hint="Undo the change, or plan what is new as a job of its own: "
-        + (
-            f"backfill plan {shlex.quote(str(name))} --job NEW.job,"
-            f' with delivered_by = ["{directory}"] under [dedupe].'
-            if name
-            else f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).'
-        ),
-    )
-
-
-def _sent(directory: Path) -> bool:
-    """Whether a request of the job ever reached a server, as far as its ledger knows."""
-    with look(directory) as (ledger, _):
-        return was_sent(ledger)
-
-
-def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
-    """What changed since the job in `directory` was planned, in words, or None."""
-    # Reading files is the largest part of the program, and most commands need none of it.
-    from backfill.sources.fingerprints import difference_of  # noqa: PLC0415
-
-    if config is not None and not config.has_shape(manifest.shape):
-        return f"the configuration changed: {_changed_keys(manifest, config)}"
-    base = manifest.source_directory(directory) if config is None else config.directory
-    for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
-        if entries:
-            files = _files_of(directory, manifest, section)
-            if (changed := difference_of(files, entries, base)) is not None:
-                return changed
-    return None
-
-
-def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
-    """What a section of the configuration said of its files. Raises JobError."""
-    try:
-        content = dict(manifest.shape[section])
-        return Files.model_validate(
-            {name: content[name] for name in Files.model_fields if name in content}
-        )
-    except (KeyError, TypeError, ValueError) as error:
+    before = directory / manifest.rest.path if manifest.rest else None
+    if rest is not None and (before is None or before.resolve() != rest.resolve()):
         raise JobError(
-            f"the manifest is damaged: it does not say where the {section} lie",
+            "there is a job here already, and it is not the rest of that one",
             where=str(directory),
-            hint="Restore the job's directory from a copy.",
-        ) from error
+            hint="Name another directory with --job.",
+        )
+    with look(directory) as (ledger, _):
+        fixed = was_sent(ledger) or is_abandoned(ledger)
+    changed = difference(directory, manifest, config)
+    again = anew if changed else changed_earlier(directory, manifest, config, address) is not None
+    if again and not fixed:
+        return _prepare_after(directory, config, address, before, progress)
+    refuse(directory, manifest, config, changed)
+    return manifest
 
 
 def _refuse_orphan(directory: Path) -> None:
     """Never plan over a ledger whose manifest is gone."""
-    if (directory / LEDGER).exists() and _sent(directory):
+    if (directory / LEDGER).exists() and job_was_sent(directory):
         raise JobError(
             "the manifest is gone, but the ledger says that records were sent",
             where=str(directory),
@@ -141,15 +92,59 @@ def _refuse_orphan(directory: Path) -> None:
         )
 
 
-def _prepare(directory: Path, config: Config, progress: Progress | None) -> Manifest:
-    """Prepare beside the old outputs; once all is on the disk, put it in their place."""
+def _prepare_after(
+    directory: Path,
+    config: Config,
+    address: str,
+    rest: Path | None,
+    progress: Progress | None,
+) -> Manifest:
+    """Prepare the job after those that it names; the one that it is the rest of is abandoned."""
+    if rest is None:
+        named = list(delivered_by(config, directory, address))
+        return _prepare(directory, config, address, named, progress)
+    if rest.resolve() == directory.resolve():
+        raise JobError(
+            "a job cannot be the rest of itself",
+            where=str(directory),
+            hint="Name another directory with --job.",
+        )
+    with locked(rest, "plan --rest-of") as lock, closing(Ledger.open(rest / LEDGER)) as ledger:
+        lock.enter_ledger()
+        own = Manifest.read(directory).rest if Manifest.exists(directory) else None
+        refuse_taken(rest, ledger, own=own.claim if own else None)
+        found = rest_of(rest, directory, ledger)
+        audit(rest, found.previous.manifest, ledger)
+        address = found.state.address or found.previous.manifest.address or address
+        named = [found, *delivered_by(config, directory, address, without=rest)]
+        claim = partial(claim_rest, rest, ledger, directory, found.state)
+        return _prepare(directory, config, address, named, progress, claim=claim)
+
+
+def _prepare(
+    directory: Path,
+    config: Config,
+    address: str,
+    named: Sequence[Found],
+    progress: Progress | None,
+    *,
+    claim: Callable[[], None] | None = None,
+) -> Manifest:
+    """Prepare beside the old outputs; once all is on the disk, put it in their place.
+
+    `claim` is called in between: an earlier job is abandoned before this one can send anything.
+    """
     draft = directory / DRAFT
     died = draft.exists()  # whoever began a plan here before did not even get to clear up
     discard_draft(directory)
     try:
         with interrupts_first():
             draft.mkdir(mode=0o700)
-            manifest = _drafted(draft, directory, config, progress, careful=died)
+            manifest = _drafted(
+                draft, directory, config, address, named, progress=progress, careful=died
+            )
+            if claim is not None:
+                claim()
             clear(directory)
             _put_in_place(draft, directory)
     except BaseException as error:
@@ -167,10 +162,16 @@ def _prepare(directory: Path, config: Config, progress: Progress | None) -> Mani
 
 
 def _drafted(
-    draft: Path, directory: Path, config: Config, progress: Progress | None, *, careful: bool
+    draft: Path,
+    directory: Path,
+    config: Config,
+    address: str,
+    named: Sequence[Found],
+    *,
+    progress: Progress | None,
+    careful: bool,
 ) -> Manifest:
     """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
-    from backfill.jobs.records import delivered_records  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
 
     manifest = prepare(
@@ -178,15 +179,18 @@ def _drafted(
         destination(config.destination),
         draft,
         now=datetime.now(UTC),
-        delivered=delivered_records,
+        previous=[each.previous for each in named],
         progress=progress,
         careful=careful,
     )
-    warnings = (*manifest.facts.warnings, *_unfinished(config))
+    notes = (note for each in named for note in each.notes)
+    warnings = (*manifest.facts.warnings, *notes)
     manifest = manifest.model_copy(
         update={
             "facts": manifest.facts.model_copy(update={"warnings": warnings}),
             "config_path": _remembered(config.path, directory) if config.path else None,
+            "earlier": tuple(each.state for each in named),
+            "address": address,
             "delivery": config.delivery.model_dump(mode="json"),
             "seals": _seals(draft),
         }
@@ -214,21 +218,6 @@ def _put_in_place(draft: Path, directory: Path) -> None:
     draft.rmdir()
     sync(directory)
     sync(directory.absolute().parent)
-
-
-def _unfinished(config: Config) -> Iterator[str]:
-    """Notes on earlier jobs that are named and may deliver more after this plan."""
-    from backfill.jobs.records import undelivered  # noqa: PLC0415
-    from backfill.prepare.previous_jobs import job_of  # noqa: PLC0415
-
-    for name in config.dedupe.delivered_by:
-        left = undelivered(job_of(config.directory / name))
-        if left:
-            records = "1 record is" if left == 1 else f"{left:,} records are"
-            yield (
-                f"{records} not delivered by {name} yet; what it delivers from now on is not left"
-                " out here, so finish it first, or run it no more"
-            )
 
 
 def _remembered(config: Path, directory: Path) -> str:
@@ -270,19 +259,3 @@ def make_directory(directory: Path) -> None:
             where=str(directory),
             hint="Name another one with --job.",
         ) from error
-
-
-def _changed_keys(manifest: Manifest, config: Config) -> str:
-    before, now = with_defaults(manifest.shape), config.shape()
-    names = []
-    for section in sorted({*before, *now}):
-        old, new = before.get(section), now.get(section)
-        if old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            names += [
-                f"[{section}] {key}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
-            ]
-        else:
-            names.append(section)
-    return ", ".join(names) or "its format"

@@ -6,7 +6,6 @@ as-of join, so the cost is that of reading the rows once.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +15,15 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
-from backfill.jobs.looking import look
 from backfill.ledger import Ledger
 
 __all__ = [
     "FRONT",
-    "delivered_records",
     "parts_of_records",
     "sample_bodies",
+    "sent_records",
     "spans_of",
     "state_named",
-    "undelivered",
 ]
 
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
@@ -96,46 +93,54 @@ def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
     )
 
 
-def delivered_records(directory: Path) -> pl.LazyFrame:
-    """What a job has delivered: `record` (its key), `file` (a name), `row`.
+def sent_records(directory: Path, manifest: Manifest, ledger: Ledger) -> pl.LazyFrame:
+    """What a job has sent, or left out because an earlier one had: `record`, `number`, `row`, …
 
-    What it left out because an earlier job had delivered it counts, too, so naming the last job of
-    a chain is enough. Raises ConfigError while some of its records are unknown: whether those may
-    be left out is for a person to say.
+    Columns: `record` (its key), `number` and `file` (the index and the name of its file), `row`,
+    `state` ("delivered" or "unknown"), and of what an earlier job has `job`, `kept_file` and
+    `kept_row`.
     """
-    manifest = Manifest.read(directory)
-    with look(directory) as (ledger, _):
-        unknown = ledger.counts()[State.UNKNOWN]
-        if unknown:
-            raise ConfigError(
-                f"{unknown} of its records are unknown: sent, and nobody can say whether they"
-                " arrived",
-                where=f"delivered_by {directory}",
-                hint="Settle them first: backfill resolve"
-                f" {shlex.quote(str(directory))} --delivered (or --resend).",
-            )
-        parts = [
-            _with_state(directory, manifest, bucket, spans)
-            .filter(pl.col("_state") == State.DELIVERED.value)
-            .select("record", file=pl.col("_file"), row=pl.col("_row"))
-            for bucket, spans in _spans(manifest, ledger)
-        ]
-    return pl.concat([*parts, _delivered_before(directory)])
-
-
-def undelivered(directory: Path) -> int:
-    """How many ready records of a job are pending or failed."""
-    with look(directory) as (ledger, _):
-        return Manifest.read(directory).ready - ledger.counts()[State.DELIVERED]
-
-
-def _delivered_before(directory: Path) -> pl.LazyFrame:
-    """What earlier jobs delivered of this job's source."""
-    return (
+    sent = [State.DELIVERED.value, State.UNKNOWN.value]
+    parts = [
+        _with_state(directory, manifest, bucket, spans)
+        .filter(pl.col("_state").is_in(sent))
+        .select(
+            "record",
+            pl.col("__file").alias("number"),
+            pl.col("_file").alias("file"),
+            pl.col("_row").alias("row"),
+            pl.col("_state").alias("state"),
+            pl.lit(None, pl.String).alias("job"),
+            pl.lit(None, pl.String).alias("kept_file"),
+            pl.lit(None, pl.UInt64).alias("kept_row"),
+        )
+        for bucket, spans in _spans(manifest, ledger)
+    ]
+    before = (
         pl.scan_parquet(directory / "duplicates.parquet", glob=False)
+        .with_columns(state_there(directory).alias("state"))
         .filter(pl.col("_kept_job").is_not_null())
-        .select(record=pl.col("__record"), file=pl.col("_file"), row=pl.col("_row"))
+        .join(_numbers(manifest), on="_file", how="left")
+        .select(
+            pl.col("__record").alias("record"),
+            pl.col("__file").alias("number"),
+            pl.col("_file").alias("file"),
+            pl.col("_row").alias("row"),
+            "state",
+            pl.col("_kept_job").alias("job"),
+            pl.col("_kept_file").alias("kept_file"),
+            pl.col("_kept_row").cast(pl.UInt64).alias("kept_row"),
+        )
     )
+    return pl.concat([*parts, before])
+
+
+def state_there(directory: Path) -> pl.Expr:
+    """The state that a duplicate's record has in the earlier job; older jobs knew one alone."""
+    found = pl.scan_parquet(directory / "duplicates.parquet", glob=False).collect_schema()
+    if "_kept_state" in found:
+        return pl.col("_kept_state")
+    return pl.when(pl.col("_kept_job").is_not_null()).then(pl.lit(State.DELIVERED.value))
 
 
 # --- parts ---------------------------------------------------------------------------------
@@ -144,10 +149,7 @@ def _delivered_before(directory: Path) -> pl.LazyFrame:
 def _parts(
     directory: Path, manifest: Manifest, ledger: Ledger, state: State | None
 ) -> Iterator[pl.LazyFrame]:
-    numbers = pl.LazyFrame(
-        {"_file": [entry.name for entry in manifest.events]},
-        schema={"_file": pl.String()},
-    ).with_row_index("__file")
+    numbers = _numbers(manifest)
     own = _own_columns(directory, manifest)
     unsent = {
         State.EXCLUDED: (manifest.excluded, "excluded.parquet"),
@@ -161,10 +163,15 @@ def _parts(
             yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
         kept = pl.format("{}:{}", "_kept_file", "_kept_row")
+        said = (
+            pl.when(state_there(directory) == State.UNKNOWN.value)
+            .then(pl.lit("unknown, and left to"))
+            .otherwise(pl.lit("delivered by"))
+        )
         reason = (
             pl.when(pl.col("_kept_job").is_null())
             .then(pl.format("same record as {}", kept))
-            .otherwise(pl.format("delivered by {} as {}", "_kept_job", kept))
+            .otherwise(pl.format("{} {} as {}", said, "_kept_job", kept))
         )
         frame = pl.scan_parquet(directory / "duplicates.parquet", glob=False)
         yield _shaped(
@@ -213,6 +220,12 @@ def _with_state(
             _row=pl.col("row"),
         )
     )
+
+
+def _numbers(manifest: Manifest) -> pl.LazyFrame:
+    """The index of each file by its name."""
+    names = {"_file": [entry.name for entry in manifest.events]}
+    return pl.LazyFrame(names, schema={"_file": pl.String()}).with_row_index("__file")
 
 
 def _file_names(manifest: Manifest) -> pl.Expr:

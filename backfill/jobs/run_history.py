@@ -16,13 +16,15 @@ from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.audit import audit
-from backfill.jobs.status import Phase, Status, stop_as_text, stop_from_text
+from backfill.jobs.status import Phase, Status, place_of, stop_as_text, stop_from_text
 from backfill.ledger import Ledger
 
 __all__ = [
+    "abandon",
     "address_of_job",
     "bind_address",
     "check_current",
+    "is_abandoned",
     "last_base_url",
     "record_decision",
     "record_end",
@@ -36,7 +38,7 @@ __all__ = [
 # What a job remembers of its runs: how long those took that came to an end, the requests and
 # records of these, how many there were before the last one, its address, and why it stopped.
 _SECONDS, _COUNTED, _BEFORE = "seconds", "counted", "before"
-_BASE_URL, _STOP = "base_url", "stop"
+_BASE_URL, _STOP, _ABANDONED = "base_url", "stop", "abandoned"
 _AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 _LATELY = 60.0  # seconds over which a running job's rate is taken
 
@@ -67,11 +69,12 @@ def standing(
         pending=manifest.ready - sum(settled.values()),
         **{state.value: count for state, count in settled.items()},
     )
-    phase = _phase(books, running=running, sent=requests.sent > 0)
+    phase = _phase(ledger, books, running=running, sent=requests.sent > 0)
     if phase is Phase.STOPPED and stop is None:
         stop = stop_from_text(ledger.get_meta(_STOP))
     if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
         stop = None
+    over = phase is Phase.ABANDONED
     rate, pace = _rates(ledger, running=running)
     quiet = ledger.quiet_until()
     address = address_of_job(ledger)
@@ -87,9 +90,9 @@ def standing(
         dropped=manifest.dropped,
         requests=requests,
         rate=rate,
-        seconds_left=books.pending / pace if pace and books.pending else None,
+        seconds_left=books.pending / pace if pace and books.pending and not over else None,
         quiet_until=quiet if quiet > time.time() else None,
-        next=_next(phase, books, directory, name, _elsewhere(ledger, base_url)),
+        next=_next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url)),
         stop=stop,
     )
 
@@ -115,12 +118,21 @@ def address_of_job(ledger: Ledger) -> str | None:
     return known
 
 
-def refuse_other_address(directory: Path, ledger: Ledger, base_url: str) -> None:
-    """Raise ChangedError where the job's records belong to another address than this one."""
+def refuse_other_address(
+    directory: Path, manifest: Manifest, ledger: Ledger, base_url: str
+) -> None:
+    """Raise ChangedError where the job's records belong to another address than this one.
+
+    Before the first record, the rest of a job goes where that one went, and a plan that leaves out
+    what was delivered to one address is for no other one; a rehearsal of it may go to this machine.
+    """
     address = address_of_job(ledger)
-    if address is None or same_address(address, base_url):
-        return
     wanted = address_of(base_url)
+    if address is None:
+        _refuse_other_plan(directory, manifest, wanted)
+        return
+    if same_address(address, wanted):
+        return
     belongs = f"a rehearsal, sent to {address}" if is_here(address) else f"of {address}"
     raise ChangedError(
         f"this job is {belongs}, and what it has sent there {wanted} has never seen",
@@ -131,12 +143,33 @@ def refuse_other_address(directory: Path, ledger: Ledger, base_url: str) -> None
     )
 
 
-def bind_address(directory: Path, ledger: Ledger, base_url: str) -> bool:
+def _refuse_other_plan(directory: Path, manifest: Manifest, wanted: str) -> None:
+    planned = manifest.address
+    if not manifest.earlier or planned is None or same_address(planned, wanted):
+        return
+    if manifest.rest is not None and manifest.rest.address is not None:
+        raise ChangedError(
+            f"this job is the rest of {manifest.rest.name}, which went to {place_of(planned)},"
+            f" and {wanted} has never seen that",
+            where=str(directory),
+            hint=f"Nothing was sent. Go on with `--base-url {planned}`. For {wanted} plan all of it"
+            " as a job of its own, without --rest-of.",
+        )
+    if not is_here(wanted):
+        raise ChangedError(
+            f"the plan leaves out what earlier jobs delivered to {place_of(planned)}, and"
+            f" {wanted} has never seen that",
+            where=str(directory),
+            hint="Nothing was sent. `backfill run CONFIG` with this --base-url plans it anew.",
+        )
+
+
+def bind_address(directory: Path, manifest: Manifest, ledger: Ledger, base_url: str) -> bool:
     """Have the job belong to an address from its first intent on. Returns whether it is the first.
 
     Raises ChangedError where it belongs to another one.
     """
-    refuse_other_address(directory, ledger, base_url)
+    refuse_other_address(directory, manifest, ledger, base_url)
     fresh = address_of_job(ledger) is None
     ledger.bind_address(address_of(base_url))
     return fresh
@@ -177,6 +210,17 @@ def record_decision(ledger: Ledger) -> None:
     ledger.set_meta(_STOP, "")
 
 
+def abandon(ledger: Ledger) -> None:
+    """Have a job send nothing any more, durably."""
+    if not is_abandoned(ledger):
+        ledger.set_meta(_ABANDONED, repr(time.time()))
+
+
+def is_abandoned(ledger: Ledger) -> bool:
+    """Whether a person said that nothing of the job is sent any more."""
+    return ledger.get_meta(_ABANDONED) is not None
+
+
 def seconds_at_work(ledger: Ledger) -> float | None:
     """How long all runs took; None before the first, and where one did not come to its end."""
     seconds = _seconds(ledger)
@@ -201,9 +245,11 @@ def _done(ledger: Ledger) -> list[int]:
     return [ledger.requests().sent, sum(counts.get(state, 0) for state in _AT_REST)]
 
 
-def _phase(books: Books, *, running: bool, sent: bool) -> Phase:
+def _phase(ledger: Ledger, books: Books, *, running: bool, sent: bool) -> Phase:
     if running:
         return Phase.RUNNING
+    if is_abandoned(ledger):
+        return Phase.ABANDONED
     if books.pending == 0:
         return Phase.COMPLETE
     return Phase.STOPPED if sent else Phase.PLANNED
@@ -233,9 +279,10 @@ def _lately(ticks: Sequence[Tick]) -> tuple[float | None, float | None]:
     return sum(tick.sent for tick in recent) / seconds, records / seconds
 
 
-def _elsewhere(ledger: Ledger, base_url: str) -> str | None:
-    """The address of the last run where it is not the configuration's own."""
-    last = last_base_url(ledger)
+def _elsewhere(manifest: Manifest, ledger: Ledger, base_url: str) -> str | None:
+    """The address of the last run, or of the job that this is the rest of, where the
+    configuration has another one."""
+    last = last_base_url(ledger) or (manifest.rest.address if manifest.rest else None)
     return last if last != base_url else None
 
 
@@ -245,7 +292,9 @@ def _next(
     job = shlex.quote(str(directory))
     if phase is Phase.RUNNING:
         return f"backfill status {job}"
-    if books.pending:
+    if phase is Phase.ABANDONED and not books.unknown:
+        return None
+    if books.pending and phase is not Phase.ABANDONED:
         return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
     for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
         if books.count(state):

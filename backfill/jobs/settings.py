@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from backfill.config import Config, Delivery
 from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.core.urls import check_base_url
+from backfill.core.urls import address_of, check_base_url
 from backfill.deliver import Settings
 from backfill.destinations import Destination
 from backfill.jobdir.manifest import Manifest
 
-__all__ = ["delivery_for", "settings_for"]
+__all__ = ["address_for", "delivery_for", "settings_for"]
 
 
 def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str, Any]) -> Delivery:
@@ -39,6 +39,11 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
         raise ConfigError(in_words(first), where=name) from None
 
 
+def address_for(config: Config, destination: Destination, base_url: str | None = None) -> str:
+    """The address that a run with this `base_url` would send to. Raises ConfigError."""
+    return address_of(_base_url(base_url or config.delivery.base_url or destination.base_url))
+
+
 def settings_for(
     delivery: Delivery,
     destination: Destination,
@@ -48,8 +53,7 @@ def settings_for(
 
     Raises ConfigError for an address that is not https, and for a value that is no text.
     """
-    base_url = (delivery.base_url or destination.base_url).rstrip("/")
-    check_base_url(base_url)
+    base_url = _base_url(delivery.base_url or destination.base_url)
     return Settings(
         base_url=base_url,
         rate=delivery.rate.per_second if delivery.rate else None,
@@ -72,3 +76,8 @@ def _texts(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
     if not values or not all(isinstance(each, str) for each in values):
         raise ConfigError("takes a text or a list of texts", where=f"only[{name!r}]")
     return values
+
+
+def _base_url(url: str) -> str:
+    check_base_url(url)
+    return url.rstrip("/")

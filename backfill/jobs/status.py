@@ -21,6 +21,7 @@ class Phase(StrEnum):
     RUNNING = "running"  # a process works on it now
     STOPPED = "stopped"  # some was sent, some is pending
     COMPLETE = "complete"  # nothing is pending
+    ABANDONED = "abandoned"  # nothing more is sent, whatever is pending
 
 
 @dataclass(frozen=True, slots=True)

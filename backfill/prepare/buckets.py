@@ -73,6 +73,7 @@ class BucketWriter:
                 pl.coalesce(self._name("__kept"), "_kept_file").alias("_kept_file"),
                 "_kept_row",
                 "_kept_job",
+                "_kept_state",
                 # What an earlier job delivered is known to later ones by its record key.
                 pl.when(pl.col("_kept_job").is_not_null()).then(self.record).alias("__record"),
             )

@@ -28,6 +28,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import FieldMapping
 from backfill.prepare.partition import Parts, split
 from backfill.prepare.plan_stats import PartStats, PlanStats, count_conversions
+from backfill.prepare.previous_jobs import LeftOut
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
 
@@ -51,7 +52,7 @@ class Passes:
     mapping: FieldMapping
     events: Source
     contacts: Source | None
-    earlier: pl.LazyFrame | None
+    left_out: LeftOut
     parts: int
     into: Path
     work: Path
@@ -105,7 +106,7 @@ class Passes:
         """Whether the same records meet in one bucket; earlier jobs' records never do."""
         return (
             self.binding.destination.ordering_field in self.binding.identity
-            and self.earlier is None
+            and self.left_out.by_key is None
         )
 
     def _make_and_settle(self, rows: Parts, contacts: Parts | None) -> list[Bucket]:
@@ -117,7 +118,10 @@ class Passes:
                 return 0, None
             items = self._records(number, part, contacts)
             same = marks(
-                items, self.config.dedupe.keep, record=self.identity.record, earlier=self.earlier
+                items,
+                self.config.dedupe.keep,
+                record=self.identity.record,
+                left_out=self.left_out,
             )
             return part.height, self._settle(number, items, part, same)
 
@@ -149,16 +153,16 @@ class Passes:
 
     def _find_twins(self, items: pl.LazyFrame) -> Path:
         """Mark duplicates among parts of their own, of identities only."""
-        directory = self.work / "identities"
+        directory = self.work / "marks"
         directory.mkdir()
         record = self.identity.record.alias("record")
         count = max(1, self.parts // _TWINS)
         needed = items.select("__file", "__row", IDENTITY).with_columns(record)
         found = split(needed, pl.col("record"), self.work / "identities", count)
         earlier = None
-        if self.earlier is not None:
+        if self.left_out.by_key is not None:
             earlier = split(
-                self.earlier.with_columns(
+                self.left_out.by_key.with_columns(
                     pl.lit(0, pl.UInt32).alias("__file"), pl.col("_kept_row").alias("__row")
                 ),
                 pl.col("record"),
@@ -175,7 +179,10 @@ class Passes:
                 part,
                 self.config.dedupe.keep,
                 record=pl.col("record"),
-                earlier=known.drop("__file", "__row") if known is not None else None,
+                left_out=LeftOut(
+                    known.drop("__file", "__row") if known is not None else None,
+                    self.left_out.by_place,
+                ),
             )
             if same.height:
                 same.write_parquet(directory / f"{number:04d}.parquet", compression="lz4")
@@ -199,7 +206,7 @@ class Passes:
             rows = part.select(pl.col(name).alias(name.removeprefix(OWN)) for name in own)
             records = part.drop(own).with_row_index("__at")
             if duplicates is None:
-                same = marks(records, self.config.dedupe.keep)
+                same = marks(records, self.config.dedupe.keep, left_out=self.left_out)
             elif known:
                 place = ["__file", "__row"]
                 same = (

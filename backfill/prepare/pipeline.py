@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed
 from backfill.prepare.partition_stages import Passes
 from backfill.prepare.plan_stats import PartStats, Unreadable, as_counts, facts_of
-from backfill.prepare.previous_jobs import Delivered, delivered_earlier
+from backfill.prepare.previous_jobs import Previous, left_out, refuse_unrecognised
 from backfill.prepare.records import UNDECODABLE
 from backfill.prepare.sql.errors import not_on_every_row
 from backfill.sources.formats.parquet_errors import UNREADABLE
@@ -46,7 +46,7 @@ def prepare(
     into: Path,
     *,
     now: datetime,
-    delivered: Delivered | None = None,
+    previous: Sequence[Previous] = (),
     progress: Progress | None = None,
     parts: int | None = None,
     careful: bool = False,
@@ -54,7 +54,7 @@ def prepare(
     """Prepare a job: write `ready/` and a file each of excluded, rejected and duplicate rows.
 
     All goes into `into`, an existing, empty directory; the manifest is returned, not written.
-    `delivered` reads what an earlier job delivered. `parts` says into how many parts the source
+    `previous` are the earlier jobs that are named. `parts` says into how many parts the source
     is split, which otherwise follows from its size. `careful` has another process try each Parquet
     file first, for when an attempt before this one died. Raises ConfigError (SourceError among
     them) where nothing can be prepared, BackfillError where the books do not balance.
@@ -77,7 +77,7 @@ def prepare(
             mapping=mapping_of(binding, config, now=now),
             events=events,
             contacts=contacts,
-            earlier=delivered_earlier(config, binding, delivered),
+            left_out=left_out(previous, config, binding, events.entries, work),
             parts=parts or _parts_for(events, contacts),
             into=into,
             work=work,
@@ -86,6 +86,7 @@ def prepare(
         sources = [source for source in (events, contacts) if source is not None]
         try:
             manifest = _finished(passes, passes.run(), now)
+            refuse_unrecognised(previous, config, binding, into / "duplicates.parquet")
         except UNREADABLE as error:
             for source in sources:
                 source.refuse_change()

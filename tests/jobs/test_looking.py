@@ -60,7 +60,7 @@ def test_what_a_dead_process_left_in_flight_is_unknown_and_no_look_writes_it_dow
         assert "before the reply was written down" in unknown["_reason"][0]
         assert job.records()["_state"].to_list().count("unknown") == 3
         assert gather(job).status.books == status.books
-        assert job.last_base_url is None
+        assert status.address is None
     assert contents(job.directory) == before
     assert job.resolve("failed") == 3
     assert job.status().books.failed == 3

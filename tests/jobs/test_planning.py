@@ -6,8 +6,8 @@ import pytest
 
 from backfill.config import load_config
 from backfill.core.errors import JobError
+from backfill.jobs.changes import difference
 from backfill.jobs.opening import plan_job
-from backfill.jobs.planning import difference
 from tests.acceptance.sources import pristo_job
 
 

@@ -104,20 +104,20 @@ BATCH = Batch(0, 0, ((0, 1),))
 
 
 def test_an_address_is_kept_from_the_first_intent_on(job, ledger):
-    assert bind_address(job.directory, ledger, f"{URL}/v2")
+    assert bind_address(job.directory, job.manifest, ledger, f"{URL}/v2")
     assert address_of_job(ledger) is None
     ledger.commit([], [BATCH])
     assert address_of_job(ledger) == URL
     assert (stands(job, ledger).address, stands(job, ledger).rehearsal) == (URL, False)
     ledger.close()
     with Ledger.open(job.directory / "ledger.sqlite") as again:  # as after a crash
-        assert not bind_address(job.directory, again, URL)
+        assert not bind_address(job.directory, job.manifest, again, URL)
         with pytest.raises(ChangedError, match=r"of https://api.example.com"):
-            bind_address(job.directory, again, "http://127.0.0.1:8080")
+            bind_address(job.directory, job.manifest, again, "http://127.0.0.1:8080")
 
 
 def test_an_intent_that_is_not_written_binds_to_no_address(job, ledger):
-    bind_address(job.directory, ledger, URL)
+    bind_address(job.directory, job.manifest, ledger, URL)
     with pytest.raises(LedgerError):
         ledger.commit([Settlement(BATCH)], [BATCH])
     assert address_of_job(ledger) is None
@@ -126,12 +126,12 @@ def test_an_intent_that_is_not_written_binds_to_no_address(job, ledger):
 
 
 def test_a_run_that_reached_nobody_leaves_the_address_open(job, ledger):
-    bind_address(job.directory, ledger, URL)
+    bind_address(job.directory, job.manifest, ledger, URL)
     ledger.commit([], [BATCH])
     ledger.commit([Settlement(BATCH)], [])
     release_address(ledger)
     assert address_of_job(ledger) is None
-    assert bind_address(job.directory, ledger, "https://other.example.com")
+    assert bind_address(job.directory, job.manifest, ledger, "https://other.example.com")
     ledger.commit([], [BATCH])
     ledger.commit([Settlement(BATCH, (Outcome(((0, 1),), State.FAILED),))], [])
     release_address(ledger)

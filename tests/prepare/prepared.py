@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from backfill.core.model import Progress
 from backfill.destinations import DESTINATIONS
 from backfill.jobdir.manifest import Manifest
 from backfill.prepare.pipeline import prepare
+from backfill.prepare.previous_jobs import Previous
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
@@ -75,7 +76,7 @@ def prepare_in(
     *,
     parts: int | None = None,
     name: str = "job",
-    delivered: Callable[[Path], pl.LazyFrame] | None = None,
+    previous: Sequence[Previous] = (),
     progress: Progress | None = None,
     **sections: Any,
 ) -> Prepared:
@@ -92,7 +93,7 @@ def prepare_in(
         into,
         now=NOW,
         parts=parts,
-        delivered=delivered,
+        previous=previous,
         progress=progress,
     )
     return Prepared(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.prepare.dedupe import MARKS, marks
 from backfill.prepare.identity import IDENTITY
+from backfill.prepare.previous_jobs import LeftOut
 
 places = st.lists(
     st.tuples(st.integers(0, 2), st.integers(1, 40), st.sampled_from("abcdefgh")),
@@ -59,15 +60,37 @@ def test_what_an_earlier_job_delivered_is_left_out_in_every_copy() -> None:
             "_kept_file": ["march.csv"] * 3,
             "_kept_row": [70, 70, 71],
             "_kept_job": ["march.job"] * 3,
+            "_kept_state": ["delivered"] * 3,
         },
         schema_overrides={"_kept_row": pl.UInt64},
     )
     record = pl.concat_str(pl.lit("key of "), IDENTITY)
-    found = marks(rows, "first", record=record, earlier=earlier).sort("__row")
+    found = marks(rows, "first", record=record, left_out=LeftOut(earlier)).sort("__row")
     assert found.rows() == [
-        (0, 2, None, "march.csv", 70, "march.job"),
-        (0, 3, None, "march.csv", 70, "march.job"),
-        (0, 5, 0, None, 4, None),
+        (0, 2, None, "march.csv", 70, "march.job", "delivered"),
+        (0, 3, None, "march.csv", 70, "march.job", "delivered"),
+        (0, 5, 0, None, 4, None, None),
+    ]
+
+
+def test_what_was_sent_is_left_out_by_its_place_and_so_is_every_copy_of_it() -> None:
+    rows = frame_of([(0, 1, "a"), (0, 2, "b"), (1, 1, "a"), (1, 2, "c"), (1, 3, "c")])
+    places = pl.LazyFrame(
+        {
+            "__file": [1, 7],
+            "__row": [1, 7],
+            "_kept_file": ["old.csv", "old.csv"],
+            "_kept_row": [1, 7],
+            "_kept_job": ["old.job", "old.job"],
+            "_kept_state": ["unknown", "delivered"],
+        },
+        schema_overrides={"__file": pl.UInt32, "__row": pl.UInt64, "_kept_row": pl.UInt64},
+    )
+    found = marks(rows, "first", left_out=LeftOut(by_place=places)).sort("__file", "__row")
+    assert found.rows() == [
+        (0, 1, None, "old.csv", 1, "old.job", "unknown"),
+        (1, 1, None, "old.csv", 1, "old.job", "unknown"),
+        (1, 3, 1, None, 2, None, None),
     ]
 
 
@@ -76,6 +99,7 @@ import resource, sys
 import polars as pl
 from backfill.prepare.dedupe import marks
 from backfill.prepare.identity import IDENTITY
+from backfill.prepare.previous_jobs import LeftOut
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -84,10 +108,12 @@ ours = pl.DataFrame(
     {"__file": [0, 0], "__row": [1, 2], IDENTITY: ["7" * 40, "other"]},
     schema={"__file": pl.UInt32, "__row": pl.UInt64, IDENTITY: pl.String},
 )
-earlier = pl.scan_parquet(sys.argv[1]).with_columns(_kept_job=pl.lit("a.job"))
-small = marks(ours, "first", record=pl.col(IDENTITY), earlier=earlier.head(1_000))
+earlier = pl.scan_parquet(sys.argv[1]).with_columns(
+    _kept_job=pl.lit("a.job"), _kept_state=pl.lit("delivered")
+)
+small = marks(ours, "first", record=pl.col(IDENTITY), left_out=LeftOut(earlier.head(1_000)))
 before = peak()
-found = marks(ours, "first", record=pl.col(IDENTITY), earlier=earlier)
+found = marks(ours, "first", record=pl.col(IDENTITY), left_out=LeftOut(earlier))
 assert found.select("__row", "_kept_row").rows() == [(1, 7)], found
 print(peak() - before)
 """

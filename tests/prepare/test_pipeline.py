@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backfill.core.errors import BackfillError, ConfigError, JobError
+from backfill.core.errors import BackfillError, ChangedError, ConfigError
 from backfill.jobdir.manifest import Example
 from backfill.prepare import pipeline
+from backfill.prepare.previous_jobs import Previous
 from tests.prepare.prepared import Prepared, prepare_in, watch_fields
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -529,18 +531,20 @@ def test_books_that_do_not_balance_end_loudly(
 # --- earlier jobs --------------------------------------------------------------------------
 
 
-def reader(job: Prepared, rows: set[int]) -> Any:
-    """Reads the job as if these of its rows were delivered."""
-
-    def delivered(directory: Path) -> pl.LazyFrame:
-        assert directory.resolve() == job.directory.resolve()
-        return (
-            job.ready.lazy()
-            .filter(pl.col("row").is_in(rows))
-            .select("record", pl.lit("events.parquet").alias("file"), "row")
+def as_previous(job: Prepared, rows: set[int], *, rest: bool = False) -> Previous:
+    """The job as if these of its rows were delivered."""
+    records = (
+        job.ready.lazy()
+        .filter(pl.col("row").is_in(rows))
+        .select(
+            "record",
+            pl.col("file").alias("number"),
+            pl.lit("events.parquet").alias("file"),
+            "row",
+            pl.lit("delivered").alias("state"),
         )
-
-    return delivered
+    )
+    return Previous("old.job", job.manifest, records, rest=rest)
 
 
 @pytest.mark.parametrize("parts", [1, 5])
@@ -560,8 +564,8 @@ def test_what_an_earlier_job_delivered_is_left_out(tmp_path: Path, parts: int) -
         None,
         name="new.job",
         parts=parts,
-        delivered=reader(old, sent),
-        **{**sections, "dedupe": {"delivered_by": ["old.job"]}},
+        previous=[as_previous(old, sent)],
+        **sections,
     )
     assert set(new.ready["row"]) == set(old.ready["row"]) - sent
     before = new.duplicates.filter(pl.col("_kept_job") == "old.job")
@@ -576,33 +580,103 @@ def test_what_an_earlier_job_delivered_is_left_out(tmp_path: Path, parts: int) -
     [
         ({"dedupe": {"key": ["label"]}}, "identity"),
         ({"fields": watch_fields(**{"target.type": {"value": "phone_number"}})}, "identity"),
+        ({"fields": watch_fields(label={"value": "seen"})}, r"\[fields\] label"),
     ],
 )
-def test_an_earlier_job_of_another_kind_is_refused(
+def test_what_was_delivered_under_another_mapping_is_asked_about(
     tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
-    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
+    events = pl.DataFrame({"phone": ["+12025550101", "+12025550102"], "label": ["a", "b"]})
     old = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(), name="old.job")
-    old.manifest.write(old.directory)
-    sections = {"fields": watch_fields(), **changes}
-    sections["dedupe"] = {**changes.get("dedupe", {}), "delivered_by": "old.job"}
-    with pytest.raises(ConfigError, match=words):
+    sections: dict[str, Any] = {"fields": watch_fields(), **changes}
+    with pytest.raises(ConfigError, match=words) as raised:
         prepare_in(
-            tmp_path, "watch-events", None, name="new.job", delivered=reader(old, set()), **sections
-        )
+            tmp_path, "watch-events", None, name="new.job", previous=[as_previous(old, {1})],
+            **sections,
+        )  # fmt: skip
+    assert "delivered 1 records" in str(raised.value)
+    assert "1 of them cannot be recognised" in str(raised.value)
+    assert "--rest-of old.job" in str(raised.value)
+    none = [as_previous(old, set())]
+    new = prepare_in(tmp_path, "watch-events", None, name="none.job", previous=none, **sections)
+    assert new.manifest.ready == 2
 
 
-def test_an_earlier_job_that_is_none_is_named(tmp_path: Path) -> None:
-    events = pl.DataFrame({"phone": ["+12025550101"], "label": ["a"]})
-    with pytest.raises(JobError, match="no job here"):
-        prepare_in(
-            tmp_path,
-            "watch-events",
-            events,
-            fields=watch_fields(),
-            dedupe={"delivered_by": "nowhere.job"},
-            delivered=lambda _: pl.LazyFrame(),
-        )
+def test_another_mapping_by_which_every_record_is_recognised_is_no_obstacle(tmp_path: Path) -> None:
+    events = pl.DataFrame({"phone": ["+12025550101", "+12025550102"], "label": ["a", "b"]})
+    old = prepare_in(tmp_path, "watch-events", events, fields=watch_fields(), name="old.job")
+    new = prepare_in(
+        tmp_path, "watch-events", events.rename({"label": "kind"}), name="new.job",
+        previous=[as_previous(old, {1})], fields=watch_fields(label="kind"),
+    )  # fmt: skip
+    assert (new.manifest.duplicate, new.manifest.ready) == (1, 1)
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+@pytest.mark.parametrize("key", [None, ["label"]])
+def test_the_rest_of_a_job_is_told_by_file_and_row(
+    tmp_path: Path, parts: int, key: list[str] | None
+) -> None:
+    events, people = many(100)
+    sections: dict[str, Any] = {
+        "events": {"contact_key": "user", "time": "at"},
+        "contacts": {"key": "id"},
+        "fields": watch_fields(**{"target.value": "contacts.phone"}),
+    }
+    old = prepare_in(tmp_path, "watch-events", events, people, name="old.job", **sections)
+    sent = set(old.ready["row"].sort()[:20])
+    copies = {row for row, kept in old.kept_of.items() if kept in sent}
+    sections["fields"] = {**sections["fields"], "confidence": {"value": "low"}}
+    if key is None:
+        key = list(old.manifest.identity)  # in which nothing is told apart that was one before
+    new = prepare_in(
+        tmp_path, "watch-events", None, name="new.job", parts=parts,
+        previous=[as_previous(old, sent, rest=True)], dedupe={"key": key}, **sections,
+    )  # fmt: skip
+    before = set(new.duplicates.filter(pl.col("_kept_job") == "old.job")["_row"])
+    assert sent | copies <= before
+    pending = set(new.ready["row"]) if new.manifest.ready else set()
+    assert not pending & (sent | copies)
+    if key != ["label"]:
+        assert before == sent | copies
+        assert pending == set(old.ready["row"]) - sent
+    assert new.manifest.books.balanced
+
+
+@pytest.mark.parametrize("change", ["content", "more", "fewer"])
+def test_the_rest_of_a_job_needs_the_files_that_it_had(tmp_path: Path, change: str) -> None:
+    events = pl.DataFrame({"phone": ["+12025550101", "+12025550102"], "label": ["a", "b"]})
+    files: dict[str, Any] = {"events": {"files": "*.csv"}, "fields": watch_fields()}
+    events.write_csv(tmp_path / "a.csv")
+    events.write_csv(tmp_path / "b.csv")
+    old = prepare_in(tmp_path, "watch-events", None, name="old.job", **files)
+    events.reverse().write_csv(tmp_path / ("b.csv" if change == "content" else "c.csv"))
+    if change == "fewer":
+        (tmp_path / "a.csv").unlink()
+        (tmp_path / "c.csv").unlink()
+    rest = [as_previous(old, {1}, rest=True)]
+    with pytest.raises(ChangedError, match=r"the source is not the one that old\.job"):
+        prepare_in(tmp_path, "watch-events", None, name="new.job", previous=rest, **files)
+
+
+def test_files_of_a_rest_may_have_other_names_and_another_order(tmp_path: Path) -> None:
+    files: dict[str, Any] = {"events": {"files": "*.csv"}, "fields": watch_fields()}
+    for name, phone in (("a", "+12025550101"), ("b", "+12025550102"), ("c", "+12025550101")):
+        pl.DataFrame({"phone": [phone], "label": ["x"]}).write_csv(tmp_path / f"{name}.csv")
+    old = prepare_in(tmp_path, "watch-events", None, name="old.job", **files)
+    sent = old.ready.filter(pl.col("file") == 1)
+    previous = replace(
+        as_previous(old, {1}, rest=True),
+        records=as_previous(old, {1}).records.filter(pl.col("number") == 1),
+    )
+    assert sent.height == 1
+    (tmp_path / "b.csv").rename(tmp_path / "z.csv")
+    new = prepare_in(tmp_path, "watch-events", None, name="new.job", previous=[previous], **files)
+    left = new.duplicates.filter(pl.col("_kept_job") == "old.job")
+    assert left.select("_file", "_row", "_kept_file", "_kept_state").rows() == [
+        ("z.csv", 1, "events.parquet", "delivered")
+    ]
+    assert new.ready["key"].to_list() == ["+12025550101"]
 
 
 @pytest.mark.parametrize("parts", [1, 4])

@@ -18,6 +18,7 @@ from backfill.sources.formats.parquet_errors import decoding, read_through, try_
 from backfill.sources.locations import locate
 from backfill.sources.scan import open_source
 
+ADDRESS = "https://api.example.com"
 ROWS = {
     "id": ["0f3b2a52-6f0e-4f5e-8a8b-0a4a3c1f7e01"] * 60,
     "email": ["noa@example.com"] * 60,
@@ -108,11 +109,11 @@ def test_a_plan_after_one_that_died_lets_another_process_try_the_files(tmp_path,
     pl.DataFrame(ROWS).write_parquet(tmp_path / "events.parquet")
     job = tmp_path / "some.job"
     job.mkdir()
-    assert plan_into(job, config_for(tmp_path), anew=True).ready == 60
+    assert plan_into(job, config_for(tmp_path), anew=True, address=ADDRESS).ready == 60
     again = tmp_path / "again.job"
     (again / ".preparing").mkdir(parents=True)
     with pytest.raises(SourceError, match="ends the process"):
-        plan_into(again, config_for(tmp_path), anew=True)
+        plan_into(again, config_for(tmp_path), anew=True, address=ADDRESS)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".ndjson"])

@@ -1,0 +1,258 @@
+"""Earlier jobs that a plan names: where they lie, what they sent, and whether that has changed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shlex
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backfill.config import Config
+from backfill.core.errors import ConfigError, JobError
+from backfill.core.model import State
+from backfill.core.urls import same_address
+from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobs.looking import look
+from backfill.jobs.run_history import address_of_job
+from backfill.jobs.status import place_of
+from backfill.ledger import Ledger
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from backfill.prepare.previous_jobs import Previous
+
+__all__ = ["Found", "changed_earlier", "delivered_by", "rest_of"]
+
+_WHERE = "[dedupe] delivered_by"
+
+
+@dataclass(frozen=True)
+class Found:
+    """An earlier job: what a plan leaves out for it, how it stands, and what a person should know.
+
+    `state` is kept in the manifest, so that a change of it is seen.
+    """
+
+    previous: Previous
+    state: EarlierJob
+    notes: tuple[str, ...] = ()
+
+
+def delivered_by(
+    config: Config, directory: Path, address: str, *, without: Path | None = None
+) -> Iterator[Found]:
+    """The jobs that `delivered_by` names, as a plan in `directory` for `address` looks at them.
+
+    Only what was delivered to the same address counts. `without` is a job that is looked at in
+    another way already. Raises ConfigError while records of one are unknown, and JobError for a
+    name that is no job.
+    """
+    from backfill.prepare.previous_jobs import Previous  # noqa: PLC0415 - only to plan
+
+    for name, place in _named(config, directory):
+        if without is not None and place.absolute() == without.absolute():
+            continue
+        manifest, state = _look(place, name, directory)
+        with look(place) as (ledger, _):
+            records = _sent(place, manifest, ledger)
+        unknown = max(state.unknown, _count(records.filter(_is(State.UNKNOWN))))
+        if unknown:
+            raise ConfigError(
+                f"{unknown:,} of its records are unknown: sent, and nobody can say whether they"
+                " arrived",
+                where=f"{_WHERE} {name}",
+                hint="Settle them first: backfill resolve"
+                f" {shlex.quote(str(place))} --delivered (or --failed).",
+            )
+        counted, notes = records, list(_unfinished(name, manifest, state))
+        for own, there in ((True, state.address), (False, manifest.address or state.address)):
+            part = _part(records, own=own)
+            if there is None or same_address(there, address) or not (lost := _count(part)):
+                continue
+            what = "1 record" if lost == 1 else f"{lost:,} records"
+            notes.append(
+                f"{what} that {name} delivered to {place_of(there)} do not count: this plan is for"
+                f" {place_of(address)}"
+            )
+            counted = _part(counted, own=not own)
+        yield Found(Previous(name, manifest, counted), state, tuple(notes))
+
+
+def rest_of(place: Path, directory: Path, ledger: Ledger) -> Found:
+    """The job in `place`, of which a plan in `directory` is the rest; its ledger is open."""
+    name = os.path.relpath(place)
+    from backfill.prepare.previous_jobs import Previous  # noqa: PLC0415 - only to plan
+
+    manifest, state = _look(place, name, directory, ledger)
+    records = _sent(place, manifest, ledger)
+    unknown = _count(records.filter(_is(State.UNKNOWN)))
+    notes = []
+    if unknown:
+        what = "1 record is" if unknown == 1 else f"{unknown:,} records are"
+        notes.append(
+            f"{what} unknown in {name} and not part of this rest; ask the destination, and settle"
+            f" them there: backfill resolve {shlex.quote(name)} --delivered or --failed"
+        )
+    state = state.model_copy(update={"rest": True, "claim": uuid.uuid4().hex})
+    return Found(Previous(name, manifest, records, rest=True), state, tuple(notes))
+
+
+def changed_earlier(
+    directory: Path, manifest: Manifest, config: Config | None, address: str | None = None
+) -> str | None:
+    """What changed at the named jobs since this one was planned, in words, or None.
+
+    `address` is where the records are to go, None where that is not the question. A job that is
+    not there any more cannot be asked, and can send nothing.
+    """
+    earlier = [each for each in manifest.earlier if not each.rest]
+    if earlier and address and manifest.address and not same_address(manifest.address, address):
+        return f"the plan counts what was delivered to {manifest.address}, and not to {address}"
+    for each in earlier:
+        place = directory / each.path
+        if Manifest.exists(place):
+            _, now = _look(place, each.name, directory)
+            if (words := _difference(each, now)) is not None:
+                return words
+    if config is not None:
+        known = {_real(directory / each.path) for each in manifest.earlier}
+        for name, place in _named(config, directory, strict=False):
+            if _real(place) not in known and Manifest.exists(place):
+                _, now = _look(place, name, directory)
+                if now.delivered or now.unknown:
+                    return f"{name} has sent {now.delivered + now.unknown:,} records"
+    return None
+
+
+# --- parts ---------------------------------------------------------------------------------
+
+
+def _difference(before: EarlierJob, now: EarlierJob) -> str | None:
+    if now.planned != before.planned:
+        return f"{before.name} was planned anew"
+    if now.delivered != before.delivered:
+        return f"{before.name} has delivered {now.delivered:,} records, not {before.delivered:,}"
+    if now.unknown != before.unknown:
+        return f"{now.unknown:,} records of {before.name} are unknown, not {before.unknown:,}"
+    return None
+
+
+def _look(
+    place: Path, name: str, directory: Path, ledger: Ledger | None = None
+) -> tuple[Manifest, EarlierJob]:
+    """A job and how it stands at this moment. What is in flight is unknown."""
+    manifest = Manifest.read(place)
+    if ledger is None:
+        with look(place) as (opened, _):
+            return manifest, _state(place, name, directory, manifest, opened)
+    return manifest, _state(place, name, directory, manifest, ledger)
+
+
+def _state(
+    place: Path, name: str, directory: Path, manifest: Manifest, ledger: Ledger
+) -> EarlierJob:
+    counts = ledger.counts()
+    return EarlierJob(
+        name=name,
+        path=os.path.relpath(place.absolute(), directory.absolute()),
+        planned=manifest.created,
+        address=address_of_job(ledger),
+        delivered=counts[State.DELIVERED],
+        unknown=counts[State.UNKNOWN] + ledger.in_flight(),
+    )
+
+
+def _sent(place: Path, manifest: Manifest, ledger: Ledger) -> pl.LazyFrame:
+    """What a job has sent or left out. What is unknown in a job that it is the rest of may be
+    settled there by now."""
+    import polars as pl  # noqa: PLC0415
+
+    from backfill.jobs.records import sent_records  # noqa: PLC0415
+
+    records = sent_records(place, manifest, ledger)
+    for each in manifest.earlier:
+        there = place / each.path
+        if not each.rest or not Manifest.exists(there):
+            continue
+        first = Manifest.read(there)
+        if first.created != each.planned:
+            continue
+        with look(there) as (opened, _):
+            now = _sent(there, first, opened).select(kept_file="file", kept_row="row", now="state")
+        open_there = (pl.col("job") == each.name) & _is(State.UNKNOWN)
+        settled = (
+            records.filter(open_there)
+            .join(now, on=["kept_file", "kept_row"], how="inner")
+            .with_columns(state="now")
+            .drop("now")
+        )
+        records = pl.concat([records.filter(~open_there.fill_null(value=False)), settled])
+    return records
+
+
+def _is(state: State) -> pl.Expr:
+    import polars as pl  # noqa: PLC0415
+
+    return pl.col("state") == state.value
+
+
+def _part(records: pl.LazyFrame, *, own: bool) -> pl.LazyFrame:
+    """What a job sent itself, or what it left out because an earlier one had sent it."""
+    import polars as pl  # noqa: PLC0415
+
+    return records.filter(pl.col("job").is_null() if own else pl.col("job").is_not_null())
+
+
+def _count(records: pl.LazyFrame) -> int:
+    import polars as pl  # noqa: PLC0415
+
+    return int(records.select(pl.len()).collect().item())
+
+
+def _unfinished(name: str, manifest: Manifest, state: EarlierJob) -> Iterator[str]:
+    left = manifest.ready - state.delivered
+    if left:
+        records = "1 record is" if left == 1 else f"{left:,} records are"
+        yield (
+            f"{records} not delivered by {name} yet; what it delivers from now on is left out only"
+            " of a plan that is made after it, so finish it first, or abandon it"
+        )
+
+
+def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[tuple[str, Path]]:
+    """Every job that `delivered_by` names, by a name and a place; a glob leaves this job out."""
+    seen = {_real(directory)}
+    for name in config.dedupe.delivered_by:
+        literal = config.directory / name
+        matches = [literal]
+        is_glob = glob.has_magic(name) and not literal.exists()
+        if is_glob:
+            pattern = os.path.join(glob.escape(str(config.directory)), name)  # noqa: PTH118
+            matches = [Path(each) for each in sorted(glob.glob(pattern))]  # noqa: PTH207
+            if not matches and strict:
+                raise JobError(
+                    f"no job matches {name}",
+                    where=_WHERE,
+                    hint="A name that matches nothing would send again what was delivered."
+                    " Correct it, or leave it out.",
+                )
+        for match in matches:
+            place = match.with_suffix(".job") if match.is_file() else match
+            if _real(place) in seen:
+                if not is_glob and strict and _real(place) == _real(directory):
+                    raise JobError(f"{name} is this job itself", where=_WHERE)
+                continue
+            if is_glob and not Manifest.exists(place):
+                continue
+            seen.add(_real(place))
+            shown = os.path.relpath(match, config.directory) if is_glob else name
+            yield shown, place
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)

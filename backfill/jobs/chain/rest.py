@@ -1,0 +1,123 @@
+"""Jobs that are abandoned, and whose the rest of one is.
+
+A job whose rest was planned sends nothing any more, and its ledger says which job has the rest.
+Before that one sends its first record it notes there that it does: from then on nobody else can
+have the same rest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from backfill.core.errors import ChangedError, JobError
+from backfill.core.job_files import LEDGER
+from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.lock import locked
+from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobs.run_history import abandon, is_abandoned
+from backfill.ledger import Ledger
+
+__all__ = [
+    "claim_rest",
+    "directory_for_rest",
+    "refuse_abandoned",
+    "refuse_taken",
+    "take_rest",
+]
+
+_REST = "rest"
+
+
+def refuse_abandoned(directory: Path, ledger: Ledger) -> None:
+    """Raise JobError for a job that was abandoned, with the words that help."""
+    if not is_abandoned(ledger):
+        return
+    rest = _rest(ledger)
+    if rest is not None:
+        place = shlex.quote(os.path.normpath(directory / rest["path"]))
+        hint = f"Its rest is with another job: backfill status {place}"
+    else:
+        job = shlex.quote(str(directory))
+        hint = f"What it has not delivered can go as a job of its own: plan CONFIG --rest-of {job}"
+    raise JobError(
+        "the job was abandoned, so nothing of it is sent any more", where=str(directory), hint=hint
+    )
+
+
+def refuse_taken(directory: Path, ledger: Ledger, *, own: str | None) -> None:
+    """Raise JobError where another job has begun to send the rest of the one in `directory`.
+
+    `own` is the claim of the job that asks, where it has planned this rest before.
+    """
+    rest = _rest(ledger)
+    if rest is None or not rest["sent"] or rest["claim"] == own:
+        return
+    place = shlex.quote(os.path.normpath(directory / rest["path"]))
+    raise JobError(
+        f"{place} has begun to send the rest of this job",
+        where=str(directory),
+        hint=f"What is left by now is the rest of that one: --rest-of {place}",
+    )
+
+
+def claim_rest(directory: Path, ledger: Ledger, own: Path, earlier: EarlierJob) -> None:
+    """Abandon the job in `directory`, and give its rest to the one in `own`, by its claim."""
+    path = os.path.relpath(own.absolute(), directory.absolute())
+    abandon(ledger)
+    ledger.set_meta(_REST, json.dumps({"claim": earlier.claim, "path": path, "sent": False}))
+
+
+def take_rest(directory: Path, manifest: Manifest) -> None:
+    """Before the first record of a rest: note in the earlier job's ledger that it is being sent.
+
+    Raises ChangedError where that rest was given to another job since it was planned.
+    """
+    earlier = manifest.rest
+    if earlier is None:
+        return
+    place = directory / earlier.path
+    with locked(place, "run") as lock, closing(Ledger.open(place / LEDGER)) as ledger:
+        lock.enter_ledger()
+        rest = _rest(ledger)
+        if rest is None or rest["claim"] != earlier.claim:
+            raise ChangedError(
+                f"the rest of {earlier.name} was given to another job since this one was planned",
+                where=str(directory),
+                hint="Nothing was sent. Run that one, or plan the rest anew.",
+            )
+        ledger.set_meta(_REST, json.dumps({**rest, "sent": True}))
+
+
+def directory_for_rest(config: Path, earlier: Path) -> Path:
+    """Where the rest of a job is put unless somebody says so: beside the configuration.
+
+    A rest that was planned before is found again. A configuration that was mended in place has
+    its own name taken by the earlier job.
+    """
+    usual = job_directory(config)
+    if not Manifest.exists(usual) or _is_rest_of(usual, earlier):
+        return usual
+    number = 1
+    while True:
+        ending = "-rest" if number == 1 else f"-rest-{number}"
+        place = usual.with_name(f"{usual.stem}{ending}.job")
+        if not place.exists() or _is_rest_of(place, earlier):
+            return place
+        number += 1
+
+
+def _is_rest_of(directory: Path, earlier: Path) -> bool:
+    if not Manifest.exists(directory):
+        return False
+    found = [each for each in Manifest.read(directory).earlier if each.rest]
+    return any(os.path.realpath(directory / e.path) == os.path.realpath(earlier) for e in found)
+
+
+def _rest(ledger: Ledger) -> dict[str, Any] | None:
+    text = ledger.get_meta(_REST)
+    return json.loads(text) if text else None

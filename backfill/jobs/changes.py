@@ -1,0 +1,120 @@
+"""What is not as it was when a job was planned, and the words that help."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from backfill.config import Config, Files, with_defaults
+from backfill.core.errors import ChangedError, JobError
+from backfill.deliver import was_sent
+from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.manifest import Manifest
+from backfill.jobs.chain.previous import changed_earlier
+from backfill.jobs.looking import look
+
+__all__ = ["difference", "job_was_sent", "refuse", "refuse_change"]
+
+_CONFIGURATION = "the configuration changed"
+
+
+def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
+    """Raise ChangedError if the job is not what was planned.
+
+    That is: its source, its configuration, or what the earlier jobs that it names have sent.
+    """
+    refuse(directory, manifest, config, difference(directory, manifest, config))
+
+
+def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: str | None) -> None:
+    """Raise ChangedError for what `changed`, and for what the earlier jobs have sent meanwhile."""
+    others = None
+    if changed is None and _pending(directory, manifest):
+        others = changed_earlier(directory, manifest, config)
+    if changed is None and others is None:
+        return
+    file = manifest.config_file(directory)
+    name, job = shlex.quote(str(file)), shlex.quote(str(directory))
+    if not job_was_sent(directory):
+        again = f"backfill plan {name}"
+        if file and job_directory(file).absolute() != directory.absolute():
+            again += f" --job {job}"
+        raise ChangedError(
+            f"{changed or others} since the job was planned",
+            where=str(directory),
+            hint="Nothing was sent yet, so it can be planned anew: "
+            + (again if file else "call plan(…) again."),
+        )
+    if others or changed.startswith(_CONFIGURATION):  # type: ignore[union-attr]
+        hint = "The rows that it has not delivered can go as a job of their own: "
+        way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
+    else:
+        hint = "Undo the change, or plan what is new as a job of its own: "
+        way = (
+            f'backfill plan {name} --job NEW.job, with delivered_by = ["{directory}"]'
+            " under [dedupe].",
+            f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).',
+        )
+    raise ChangedError(
+        f"{changed or others}, and some of the job was sent already",
+        where=str(directory),
+        hint=hint + (way[0] if file else way[1]),
+    )
+
+
+def _pending(directory: Path, manifest: Manifest) -> int:
+    with look(directory) as (ledger, _):
+        return manifest.ready - sum(ledger.counts().values())
+
+
+def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
+    """What changed since the job in `directory` was planned, in words, or None."""
+    # Reading files is the largest part of the program, and most commands need none of it.
+    from backfill.sources.fingerprints import difference_of  # noqa: PLC0415
+
+    if config is not None and not config.has_shape(manifest.shape):
+        return f"{_CONFIGURATION}: {_changed_keys(manifest, config)}"
+    base = manifest.source_directory(directory) if config is None else config.directory
+    for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
+        if entries:
+            files = _files_of(directory, manifest, section)
+            if (changed := difference_of(files, entries, base)) is not None:
+                return changed
+    return None
+
+
+def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
+    """What a section of the configuration said of its files. Raises JobError."""
+    try:
+        content = dict(manifest.shape[section])
+        return Files.model_validate(
+            {name: content[name] for name in Files.model_fields if name in content}
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(
+            f"the manifest is damaged: it does not say where the {section} lie",
+            where=str(directory),
+            hint="Restore the job's directory from a copy.",
+        ) from error
+
+
+def job_was_sent(directory: Path) -> bool:
+    """Whether a record of the job in `directory` may be at a server, as far as is known."""
+    with look(directory) as (ledger, _):
+        return was_sent(ledger)
+
+
+def _changed_keys(manifest: Manifest, config: Config) -> str:
+    before, now = with_defaults(manifest.shape), config.shape()
+    names = []
+    for section in sorted({*before, *now}):
+        old, new = before.get(section), now.get(section)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            names += [
+                f"[{section}] {key}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+            ]
+        else:
+            names.append(section)
+    return ", ".join(names) or "its format"

@@ -1,0 +1,285 @@
+"""Jobs that come after others: the rest of one, and what earlier ones delivered."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import backfill as package
+from backfill.core.errors import ChangedError, JobError
+from backfill.core.model import Secret
+from backfill.ledger import Ledger
+from backfill.sandbox import running_sandbox
+from tests.acceptance.program import backfill
+from tests.acceptance.sources import pristo_job
+
+
+def orders(server) -> list[str]:
+    return [each.record["customFields"]["order"] for each in server.accepted]
+
+
+def rename_type(config: Path, old: str = "event", new: str = "mended") -> None:
+    """Change a mapped constant, and with it the identity of every record."""
+    text = config.read_text().replace(f'"type" = "{old}"', f'"type" = {{ value = "{new}" }}')
+    config.write_text(text)
+
+
+def after(config: Path, name: str, *earlier: str) -> Path:
+    later = config.with_name(f"{name}.toml")
+    dedupe = f"[dedupe]\ndelivered_by = {json.dumps(list(earlier))}\n[delivery]"
+    later.write_text(config.read_text().replace("[delivery]", dedupe))
+    return later
+
+
+@pytest.fixture
+def server():
+    with running_sandbox() as server:
+        yield server
+
+
+# --- the rest of a job ------------------------------------------------------------------------
+
+
+def test_after_a_wrong_mapping_the_hint_sends_the_rest_and_nothing_twice(tmp_path, server):
+    config = pristo_job(tmp_path, 60)
+    run = ["--json", "--base-url", server.url]
+    backfill("run", config.name, *run, "--limit", "20", cwd=tmp_path, expect=[8])
+    rename_type(config)
+    refused = backfill("run", config.name, *run, cwd=tmp_path, expect=[10]).json["error"]
+    assert "delivered_by" not in refused["hint"]
+    command = refused["hint"].partition(": ")[2].split()
+    assert command[:2] == ["backfill", "plan"]
+    assert command[-2:] == ["--rest-of", "pristo.job"]
+    planned = backfill(*command[1:], "--json", cwd=tmp_path, expect=[0]).json
+    assert planned["job"].endswith("pristo-rest.job")
+    assert planned["records"]["duplicate"] == 20
+    assert planned["records"]["pending"] == 40
+    assert f"--job {planned['job']}" in planned["next"]
+    assert f"--base-url {server.url}" in planned["next"]
+    first = backfill("status", "pristo.job", "--json", cwd=tmp_path, expect=[0]).json
+    assert (first["phase"], first["records"]["pending"], first["next"]) == ("abandoned", 40, None)
+    backfill("run", "pristo.job", *run, cwd=tmp_path, expect=[2, 10])
+    ended = backfill(*planned["next"].split()[1:], "--json", cwd=tmp_path, expect=[0]).json
+    assert ended["records"]["delivered"] == 40
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(60))
+    types = Counter(each.record["type"] for each in server.accepted)
+    assert types == {"purchase": 20, "mended": 40}
+    reasons = package.open_job(tmp_path / planned["job"]).records("duplicate")["_reason"]
+    assert all(
+        reason.startswith("delivered by pristo.job as events.parquet:") for reason in reasons
+    )
+
+
+def test_the_rest_is_planned_for_one_job_only_once_it_is_being_sent(tmp_path, server):
+    config = pristo_job(tmp_path, 30)
+    run = ["--json", "--base-url", server.url]
+    backfill("run", config, *run, "--limit", "10", cwd=tmp_path, expect=[8])
+    rest = ["plan", config, "--rest-of", "pristo.job", "--json", "--job"]
+    backfill(*rest, "one.job", cwd=tmp_path, expect=[0])
+    backfill(*rest, "two.job", cwd=tmp_path, expect=[0])  # nothing of the first was sent yet
+    refused = backfill("run", config, "--job", "one.job", *run, cwd=tmp_path, expect=[10])
+    assert "given to another job" in refused.err
+    backfill("run", config, "--job", "two.job", *run, "--limit", "5", cwd=tmp_path, expect=[8])
+    refused = backfill(*rest, "three.job", cwd=tmp_path, expect=[2])
+    assert "two.job has begun to send the rest" in refused.err
+    assert "--rest-of two.job" in refused.err
+    rest[3] = "two.job"
+    chained = backfill(*rest, "three.job", cwd=tmp_path, expect=[0]).json
+    assert (chained["records"]["duplicate"], chained["records"]["pending"]) == (15, 15)
+    backfill("run", config, "--job", "three.job", *run, cwd=tmp_path, expect=[0])
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(30))
+
+
+def test_the_rest_of_a_rehearsal_does_not_go_elsewhere(tmp_path, server):
+    config = pristo_job(tmp_path, 12)
+    run = ["--json", "--base-url"]
+    backfill("run", config, *run, server.url, "--limit", "4", cwd=tmp_path, expect=[8])
+    backfill("plan", config, "--rest-of", "pristo.job", cwd=tmp_path, expect=[0])
+    rest = ["run", config, "--job", "pristo-rest.job", *run]
+    refused = backfill(*rest, "https://api.example.com", cwd=tmp_path, expect=[10])
+    assert "rest of pristo.job" in refused.err
+    assert "a rehearsal" in refused.err
+    backfill(*rest, server.url, cwd=tmp_path, expect=[0])
+
+
+def test_what_is_unknown_stays_with_its_job_until_it_is_settled(tmp_path):
+    config = pristo_job(tmp_path, 30)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        run = ["--json", "--base-url", server.url]
+        cut = backfill("run", config, *run, "--limit", "6", cwd=tmp_path, expect=[5, 7, 8]).json
+    unknown = cut["records"]["unknown"]
+    assert unknown
+    rename_type(config)
+    planned = backfill(
+        "plan", config, "--rest-of", "pristo.job", "--json", cwd=tmp_path, expect=[0]
+    ).json
+    assert planned["records"]["duplicate"] == unknown
+    assert any("unknown in pristo.job" in each for each in planned["plan"]["warnings"])
+    rest = package.open_job(tmp_path / "pristo-rest.job")
+    assert set(rest.duplicates["_kept_state"]) == {"unknown"}
+    assert all("unknown, and left to" in each for each in rest.records("duplicate")["_reason"])
+    # A later rest takes up what was settled meanwhile as not delivered.
+    refused = backfill("resolve", "pristo.job", "--resend", cwd=tmp_path, expect=[2])
+    assert "abandoned" in refused.err
+    with running_sandbox() as server:
+        run = ["--json", "--base-url", server.url]
+        to = ["run", config, "--job", "pristo-rest.job", *run]
+        backfill(*to, "--limit", "4", cwd=tmp_path, expect=[8])
+        backfill("resolve", "pristo.job", "--failed", cwd=tmp_path, expect=[0])
+        chain = ["plan", config, "--rest-of", "pristo-rest.job", "--job", "last.job", "--json"]
+        last = backfill(*chain, cwd=tmp_path, expect=[0]).json
+        assert last["records"]["duplicate"] == 4
+        backfill("run", config, "--job", "last.job", *run, cwd=tmp_path, expect=[0])
+        assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(30))
+
+
+def test_a_notebook_abandons_and_plans_the_rest_with_the_same_words(tmp_path, server):
+    config = pristo_job(tmp_path, 10)
+    given = {"credential": Secret("key"), "base_url": server.url}
+    job = package.plan(config)
+    job.run(limit=4, **given)
+    rename_type(config)
+    with pytest.raises(ChangedError, match="configuration changed") as raised:
+        package.open_job(config).run(**given)
+    assert "--rest-of" in str(raised.value)
+    rest = package.plan(config, rest_of=job.directory)
+    assert rest.status()["records"]["pending"] == 6
+    assert job.status()["phase"] == "abandoned"
+    with pytest.raises(JobError, match="abandoned"):
+        job.run(**given)
+    with pytest.raises(JobError, match="abandoned"):
+        job.retry()
+    assert rest.run(**given).exit_code == 0
+    assert rest.abandon()["phase"] == "abandoned"
+
+
+def test_the_rest_of_frames_is_told_as_well(tmp_path, server):
+    frame = pl.DataFrame({"phone": ["+12025550101", "+12025550102"], "kind": ["a", "b"]})
+    fields: dict[str, Any] = {
+        "target.value": "phone",
+        "label": "kind",
+        "confidence": {"value": "low"},
+    }
+    run = {"credential": Secret("key"), "base_url": server.url}
+    plan = partial(package.plan, destination="watch-events", events=frame, fields=fields)
+    job = plan(job=tmp_path / "a.job")
+    job.run(limit=1, **run)
+    fields["confidence"] = {"value": "neutral"}
+    rest = plan(job=tmp_path / "b.job", rest_of=tmp_path / "a.job")
+    assert rest.run(**run).exit_code == 0
+    assert len({each.record["target"]["value"] for each in server.accepted}) == 2
+    assert len(server.accepted) == 2
+
+
+def test_a_rest_that_cannot_be_leaves_the_job_as_it_is(tmp_path, server):
+    config = pristo_job(tmp_path, 10)
+    backfill("run", config, "--base-url", server.url, "--limit", "4", cwd=tmp_path, expect=[8])
+    frame = pl.read_parquet(tmp_path / "events.parquet")
+    frame.head(9).write_parquet(tmp_path / "events.parquet")
+    plan = ["plan", config, "--job", "b.job", "--rest-of"]
+    refused = backfill(*plan, "pristo.job", cwd=tmp_path, expect=[10])
+    assert "events.parquet is not the file that it was" in refused.err
+    backfill(*plan, "nowhere.job", cwd=tmp_path, expect=[2])
+    itself = ["plan", config, "--job", "pristo.job", "--rest-of", "pristo.job"]
+    backfill(*itself, cwd=tmp_path, expect=[2])
+    found = backfill("status", "pristo.job", "--json", cwd=tmp_path).json
+    assert found["phase"] == "stopped"
+
+
+# --- what earlier jobs delivered --------------------------------------------------------------
+
+
+def test_a_plan_is_bound_to_what_the_named_job_has_delivered(tmp_path, server):
+    march = pristo_job(tmp_path, 30)
+    later = after(march, "later", "pristo.job")
+    run = ["--json", "--base-url", server.url]
+    backfill("plan", march, cwd=tmp_path, expect=[0])
+    assert backfill("plan", later, "--json", cwd=tmp_path).json["records"]["duplicate"] == 0
+    backfill("run", march, *run, "--limit", "12", cwd=tmp_path, expect=[8])
+    looked = backfill("run", "later.job", *run, cwd=tmp_path, expect=[10])
+    assert "pristo.job has delivered 12 records, not 0" in looked.err
+    ended = backfill("run", later, *run, "--limit", "3", cwd=tmp_path, expect=[8]).json
+    assert ended["records"]["duplicate"] == 12
+    backfill("run", march, *run, "--limit", "5", cwd=tmp_path, expect=[8])
+    for command in (["run", later, *run], ["plan", later]):
+        refused = backfill(*command, cwd=tmp_path, expect=[10])
+        assert "pristo.job has delivered 17 records, not 12" in refused.err
+        assert "--rest-of" in refused.err
+    backfill("abandon", march, cwd=tmp_path, expect=[0])
+    rest = backfill("plan", later, "--rest-of", later, "--json", cwd=tmp_path, expect=[0]).json
+    backfill(*rest["next"].split()[1:], cwd=tmp_path, expect=[0])
+    counted = Counter(orders(server))
+    assert len(counted) == 30
+    # What pristo.job sent while later.job was bound to an older state may overlap with it alone.
+    assert sum(counted.values()) - 30 <= 3
+
+
+def test_what_went_to_another_address_does_not_count_and_is_said(tmp_path, server):
+    config = pristo_job(tmp_path, 20)
+    run = ["--json", "--base-url", server.url]
+    backfill("run", config, *run, "--limit", "8", cwd=tmp_path, expect=[8])
+    later = after(config, "later", "pristo.job")
+    planned = backfill("plan", later, "--json", cwd=tmp_path, expect=[0]).json
+    assert planned["records"]["duplicate"] == 0
+    note = next(each for each in planned["plan"]["warnings"] if "do not count" in each)
+    assert note.startswith("8 records that pristo.job delivered to http://127.0.0.1")
+    assert "https://api.pristo.io" in note
+    # A run to that address plans for it.
+    ended = backfill("run", later, *run, cwd=tmp_path, expect=[0]).json
+    assert ended["records"]["duplicate"] == 8
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(20))
+
+
+def test_a_plan_for_one_address_is_not_sent_to_another(tmp_path):
+    config = pristo_job(tmp_path, 6)
+    job = package.plan(config)
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        ledger.bind_address("https://one.example.com")
+    later = after(config, "later", "pristo.job")
+    planned = package.plan(later)
+    with pytest.raises(ChangedError, match="never seen"):
+        planned.run(credential=Secret("key"), base_url="https://two.example.com")
+
+
+def test_unknown_records_of_a_named_job_refuse_also_a_plan_that_was_made(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    second = after(config, "second", "pristo.job")
+    third = after(config, "third", "second.job")
+    with running_sandbox() as server:
+        run = ["--json", "--base-url", server.url]
+        backfill("run", config, *run, "--limit", "5", cwd=tmp_path, expect=[8])
+        backfill("run", second, *run, "--limit", "5", cwd=tmp_path, expect=[8])
+        backfill("plan", third, cwd=tmp_path, expect=[0])
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        run = ["--json", "--base-url", server.url]
+        backfill("run", second, *run, "--limit", "2", cwd=tmp_path, expect=[5, 7, 8])
+        for command in (["plan", third], ["run", third, *run]):
+            refused = backfill(*command, cwd=tmp_path, expect=[2])
+            assert "unknown" in refused.err
+            assert "backfill resolve" in refused.err
+
+
+def test_globs_name_jobs_and_one_that_matches_nothing_is_refused(tmp_path, server):
+    run = ["--json", "--base-url", server.url]
+    config = pristo_job(tmp_path, 30)
+    text = config.read_text()
+    frame = pl.read_parquet(tmp_path / "events.parquet")
+    for month, rows in (("2023-01", frame[:10]), ("2023-02", frame[5:20]), ("2023-03", frame)):
+        rows.write_parquet(tmp_path / f"{month}.parquet")
+        later = tmp_path / f"{month}.toml"
+        named = text.replace("events.parquet", f"{month}.parquet")
+        dedupe = '[dedupe]\ndelivered_by = "2023-*.job"\n[delivery]'
+        later.write_text(named.replace("[delivery]", dedupe))
+        backfill("run", later, *run, cwd=tmp_path, expect=[0])
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(30))
+    for name, words in (("2024-*.job", "no job matches"), ("nowhere.job", "no job here")):
+        ended = backfill("plan", after(config, "x", name), cwd=tmp_path, expect=[2])
+        assert words in ended.err
+    again = backfill("run", tmp_path / "2023-01.toml", *run, cwd=tmp_path).json
+    assert again["records"]["pending"] == 0
