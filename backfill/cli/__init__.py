@@ -74,7 +74,8 @@ def _group(context: click.Context) -> None:
 
 
 for _command in (
-    init, plan, rehearse, run, status, explain, records, retry, resolve, abandon, report, sandbox, demo
+    init, plan, rehearse, run, status, explain, records, retry, resolve, abandon, report,
+    sandbox, demo,
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))

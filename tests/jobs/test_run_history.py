@@ -84,7 +84,7 @@ def test_the_books_are_those_of_the_manifest_and_the_ledger(job, ledger):
     assert status.dropped == {"contact.email": 2}
     assert (status.job, status.destination) == (str(job.directory), "pristo-events")
     assert status.books.as_dict() == {
-        "input": 75, "rejected": 5, "duplicate": 5, "pending": 20,
+        "input": 75, "excluded": 0, "rejected": 5, "duplicate": 5, "pending": 20,
         "delivered": 40, "failed": 3, "unknown": 2,
     }  # fmt: skip
     assert status.books.balanced
