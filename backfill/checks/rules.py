@@ -46,7 +46,8 @@ _TIMES = frozenset({Kind.TIME})
 RULES: tuple[Rule, ...] = (
     Rule(
         "malformed",
-        "The row cannot be read: a broken quote, too many cells, bytes in another encoding.",
+        "The row cannot be read: a broken quote, too many cells, bytes in another encoding, more"
+        " than 8 MiB in a CSV.",
         "Mend the file; its raw text is in the rejected rows.",
         why="Guessing where a cell ends would send somebody's data under another's name.",
     ),

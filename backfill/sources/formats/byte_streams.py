@@ -163,6 +163,13 @@ class ByteStream:
         self._spare = whole[size:]
         return whole[:size] if self._spare else whole
 
+    def skip(self, size: int) -> int:
+        """Read `size` bytes and forget them. Returns how many there were."""
+        left = size
+        while left and (read := len(self.read(min(left, _CHUNK)))):
+            left -= read
+        return size - left
+
     def _decode(self, data: bytes) -> str:
         assert self._decoder is not None  # noqa: S101 - the caller looked
         try:

@@ -19,7 +19,7 @@ import polars as pl
 
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.formats.byte_streams import ByteStream, open_stream
-from backfill.sources.formats.csv_grammar import Dialect
+from backfill.sources.formats.csv_grammar import KEPT, Dialect
 from backfill.sources.locations import Location
 
 __all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
@@ -34,11 +34,15 @@ _BLANK = re.compile(rb"(?:\r?\n)+")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A stretch of the file's text, whole rows. `straight` where Polars reads it as it stands."""
+    """A stretch of the file's text, whole rows. `straight` where Polars reads it as it stands.
+
+    One that is `overlong` is a single line, too long to be a row.
+    """
 
     length: int
     rows: int
     straight: bool
+    overlong: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,14 @@ class CsvFile:
         with open_stream(path, self.location, encoding=self.encoding) as stream:
             stream.read(self.header_length)
             for block in self.blocks:
-                text = stream.read(block.length)
-                frame = self._read(text, block.straight)
-                if len(text) != block.length or frame.height != block.rows:
+                text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
+                length = len(text)
+                if block.overlong:
+                    frame = self._malformed(text)
+                    length += stream.skip(block.length - length)
+                else:
+                    frame = self._read(text, block.straight)
+                if length != block.length or frame.height != block.rows:
                     raise SourceError("changed while it was read", where=self.location.name)
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
@@ -101,6 +110,11 @@ class CsvFile:
             .with_columns(__raw=raw.gather(pl.when(malformed).then(number)))
             .with_columns(pl.when(pl.col("__raw").is_null()).then(first))
         )
+
+    def _malformed(self, start: bytes) -> pl.DataFrame:
+        """The row of a line that begins so and is too long."""
+        raw = pl.DataFrame({"__raw": [self.dialect.beginning(start)]})
+        return raw.with_columns(pl.lit(None, pl.String).alias(name) for name in self.columns)
 
     def _parse(self, text: bytes) -> pl.DataFrame:
         frame = pl.read_csv(
@@ -242,6 +256,9 @@ class _Survey:
 
     def blocks(self) -> Iterator[Block]:
         while True:
+            if len(self._text) > self.dialect.reach and self._text.find(b"\n") < 0:
+                yield self._overlong()
+                continue
             found = self._block() if self._text else None
             if found is not None:
                 self._text = self._text[found.length :]
@@ -250,6 +267,18 @@ class _Survey:
                 return
             if not self._ended:
                 self._more()
+
+    def _overlong(self) -> Block:
+        """A line that is too long for a row, which is not held in memory."""
+        length = len(self._text)
+        end = 0
+        while not end and not self._ended:
+            self._text = b""
+            self._more()
+            end = self._text.find(b"\n") + 1
+            length += end or len(self._text)
+        self._text = self._text[end:] if end else b""
+        return Block(length - self._added * (not self._text), 1, straight=False, overlong=True)
 
     def _block(self) -> Block | None:
         """The longest block at the beginning of the text. None where it takes more text."""

@@ -7,8 +7,9 @@ return before it belongs to the line end.
 
 A row is malformed where a quoted cell does not end so (then only its first physical line is,
 and reading goes on at the next line), where it has more cells than the header, where a byte is
-not text, and where it repeats the header. A row with fewer cells lacks the last ones. A blank
-line is no row, except in a file of one column, where it is a row whose cell is missing.
+not text, where it is longer than `reach`, and where it repeats the header. A row with fewer cells
+lacks the last ones. A blank line is no row, except in a file of one column, where it is a row whose
+cell is missing.
 
 Most of a file is read by Polars, which is fast but forgiving: it drops quotes where they are
 out of place. So a pattern first finds how far the text is regular (both read it alike), and the
@@ -28,6 +29,9 @@ __all__ = ["SEPARATORS", "Dialect", "Repaired", "Row"]
 
 SEPARATORS = (b";", b"\t", b"|", b",")
 """What programs write between cells, in the order in which it is looked for."""
+
+KEPT = 1 << 16
+"""How many bytes are kept of a row that is longer than `Dialect.reach`."""
 
 _LF = 0x0A
 _CR = 0x0D
@@ -60,7 +64,8 @@ class Repaired:
 class Dialect:
     """How one file is written: its separator, its header line and the number of its columns.
 
-    `reach` is how many bytes a row may have; a quoted cell that ends later is a broken quote.
+    `reach` is how many bytes a row may have; a longer line is malformed, and a quoted cell that
+    ends later is a broken quote.
     `marked` tells that bytes that are no text were marked before, when the text became UTF-8.
     """
 
@@ -121,7 +126,10 @@ class Dialect:
         Cells too many and bytes that are no text are not looked for: Polars complains of them.
         """
         return (
-            text.find(b'"', 0, end) < 0 and self.straight(text, end) and not self._blank(text, end)
+            end <= self.reach  # else a row may be longer than that
+            and text.find(b'"', 0, end) < 0
+            and self.straight(text, end)
+            and not self._blank(text, end)
         )
 
     def straight(self, text: bytes, end: int) -> bool:
@@ -185,7 +193,9 @@ class Dialect:
             cells.append(text[at:cut])
             at = cut + 1
 
-    def _row(self, text: bytes, start: int, end: int, cells: list[bytes]) -> Row:
+    def _row(self, text: bytes, start: int, end: int, cells: list[bytes]) -> Row | None:
+        if end - start > self.reach:
+            return _first_line(text, start)
         whole = text[start:end]
         if (
             (self.width and len(cells) > self.width)
@@ -228,13 +238,19 @@ class Dialect:
                 break
             if row.cells is None:
                 parts.append(_quote(token + b"%d" % len(malformed)) + b"\n")
-                malformed.append(_line(text[at : row.end]).replace(INVALID, b"").decode())
+                long = row.end - at > self.reach
+                line = _line(text[at : row.end])
+                malformed.append(_readable(line[:KEPT] if long else line))
             elif self.width == 1 or row.cells != (b"",) or text[at : at + 1] == b'"':
                 parts.append(self.separator.join(map(_quote, row.cells)) + b"\n")
             at = row.end
         left = text[at:]
         consumed = length - (len(left) if self.marked else _unmarked_length(left))
         return Repaired(b"".join(parts), consumed, token, tuple(malformed))
+
+    def beginning(self, text: bytes) -> str:
+        """What is kept of a line longer than `reach` that begins with `text`."""
+        return _readable(_line(text if self.marked else mark_invalid(text))[:KEPT])
 
 
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
@@ -244,6 +260,11 @@ _QUOTED_CELL = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"')
 def _first_line(text: bytes, start: int) -> Row | None:
     line_end = text.find(b"\n", start)
     return Row(line_end + 1, None) if line_end >= 0 else None
+
+
+def _readable(marked: bytes) -> str:
+    """A raw text without its marks; where it was cut, perhaps within a letter."""
+    return marked.replace(INVALID, b"").decode(errors="ignore")
 
 
 def _quote(cell: bytes) -> bytes:

@@ -100,6 +100,32 @@ def test_a_quoted_cell_longer_than_a_row_may_be_is_a_broken_quote(tmp_path):
     assert rows == [(None, "1", "x" * 200 + "\n"), (None, "2", "y")]
 
 
+_PIECES = st.sampled_from([b"a", b",", b'"', b"\n", b"\r\n", b"\xff", "ü".encode(), b"x" * 60])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(_PIECES, max_size=25).map(b"".join), SMALL_BLOCKS)
+def test_a_row_that_is_too_long_is_malformed_wherever_the_text_is_cut(directory, body, block):
+    content = b"c,d\n" + body
+    _, whole = read(content, directory, reach=50)
+    assert read(content, directory, reach=50, block=block)[1] == whole
+    assert not any(len(cell.encode()) > 50 for row in whole for cell in row[1:] if cell)
+
+
+def test_of_a_line_that_is_too_long_only_its_beginning_is_kept(tmp_path):
+    content = b"a,b\n1,2\n\xffy" + "ü".encode() * 100_000 + b"\n3,4\n" + b"z" * 5_000
+    for block in (100, 4_000, 1 << 20):
+        file, rows = read(content, tmp_path, reach=1_000, block=block)
+        assert [row[1:] for row in rows] == [("1", "2"), (None, None), ("3", "4"), (None, None)]
+        raw = rows[1][0]
+        assert raw is not None
+        assert raw.startswith("\\xffyüüü")
+        assert raw.endswith("ü")
+        assert 65_530 <= len(raw.encode()) <= 65_536
+        assert rows[3][0] == "z" * 5_000
+        assert file.size == len(content)
+
+
 def test_a_quote_inside_a_bare_cell_is_text(tmp_path):
     _, rows = read(b'a,b\n5" pipe,a"b"c\n1,2\n', tmp_path)
     assert rows == [(None, '5" pipe', 'a"b"c'), (None, "1", "2")]
