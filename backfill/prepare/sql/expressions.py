@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -89,15 +89,19 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
     if _CLOCK.search(outside_quotes(text)):
         raise _refused(text, "reads the clock", where)
     try:
-        tree = json.loads(pl.sql_expr(text).meta.serialize(format="json"))
+        expression = pl.sql_expr(text)
+        tree = json.loads(expression.meta.serialize(format="json"))
     except RecursionError:
         raise _too_deep(text, where) from None
     except (*UNREADABLE, ValueError) as error:
         raise not_to_be_parsed(text, error, schema, where) from None
-    disallowed = _disallowed(tree)
+    try:
+        disallowed = _disallowed(tree)
+    except (KeyError, TypeError, ValueError, IndexError):  # how it is written down was changed
+        disallowed = f"something that Polars {pl.__version__} writes in a way that is not known"
     if disallowed is not None:
         raise _refused(text, f"contains {disallowed}", where)
-    names = _columns(tree)
+    names = list(dict.fromkeys(expression.meta.root_names()))
     if not names:
         raise ConfigError(
             f"{text!r} reads no column",
@@ -106,10 +110,12 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
         )
     paths = {name: _path(text, name, schema, where) for name in names if name not in schema}
     known = {**schema, **{name: dtype for name, (_, dtype) in paths.items()}}
-    strange = strange_field(text, tree, known, where)
+    try:
+        strange = strange_field(text, tree, known, where)
+    except RecursionError:
+        raise _too_deep(text, where) from None
     if strange is not None:
         raise strange
-    expression = pl.sql_expr(text)
     try:  # what a type does not allow is said by the schema or, at the latest, by a frame
         empty = pl.DataFrame(schema=known).lazy().select(value=expression)
         empty.collect_schema()
@@ -169,31 +175,6 @@ def _path(
         raise missing_column(text, name, schema, where)
     value, dtype = path_value(name, root, schema, where=where)
     return (pl.coalesce(*split_mixed(value)), pl.String()) if dtype == MIXED else (value, dtype)
-
-
-def _column(node: Mapping[str, Any]) -> str | None:
-    """The column that a node of the tree is, if it is one."""
-    match node:
-        case {"Column": str(name)}:
-            return name
-    return None
-
-
-def _columns(tree: Any) -> list[str]:
-    """The columns that a tree reads, each once."""
-    return list(dict.fromkeys(name for node in _nodes(tree) if (name := _column(node))))
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a tree, without recursion: some are deep."""
-    left = [tree]
-    while left:
-        node = left.pop()
-        if isinstance(node, dict):
-            yield node
-        left.extend(
-            node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        )
 
 
 def _disallowed(tree: Any) -> str | None:

@@ -286,7 +286,14 @@ def test_not_even_a_pipe_is_opened_that_would_never_answer(tmp_path: Path) -> No
     assert len(done.stdout.splitlines()) == len(texts)
 
 
-@pytest.mark.parametrize("text", [" || ".join(["a"] * 400), "(" * 3_000 + "a" + ")" * 3_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        " || ".join(["a"] * 400),
+        "CASE " + " ".join(f"WHEN a = '{n}' THEN 'x'" for n in range(480)) + " END",
+        "(" * 3_000 + "a" + ")" * 3_000,
+    ],
+)
 def test_an_expression_that_is_too_deep_is_refused_in_few_words(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         row_expression(text, SCHEMA, where="[fields] x")
@@ -297,3 +304,26 @@ def test_a_long_case_is_worked_out() -> None:
     text = " ".join(f"WHEN a = '{n}' THEN 'x'" for n in range(300))
     expression = row_expression(f"CASE {text} ELSE a END", SCHEMA, where="[fields] x")
     assert ROWS.select(x=expression)["x"].to_list() == ["x-y", None, None]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        '{"Cast": {"input": {"Column": "a"}}}',
+        '{"Function": {"input": [], "function": {"One": 1, "Two": 2}}}',
+        '{"Alias": {}}',
+        '{"Column": "a", "Scale": 2}',
+        '"Wildcard"',
+    ],
+)
+def test_what_another_version_writes_in_another_way_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tree: str
+) -> None:
+    """What may stand in an expression is known of the versions that were tried, and of no other."""
+    monkeypatch.setattr(
+        type(pl.col("a").meta),
+        "serialize",
+        lambda _meta, *, format: tree,  # noqa: A006
+    )
+    with pytest.raises(ConfigError, match="contains"):
+        row_expression("a || b", SCHEMA, where="[fields] x")
