@@ -95,6 +95,14 @@ _DELIVERY = (
     click.option("--max-duration", metavar="T", help='Stop after this time: "30m", "2h".'),
     click.option("--max-errors", metavar="X", help='Failed records allowed: "100" or "1%".'),
     click.option("--base-url", metavar="URL", help="Where the destination is."),
+    click.option(
+        "--guarantee",
+        type=click.Choice(["at-most-once", "at-least-once"]),
+        help="What becomes of a request that may or may not have arrived.",
+    ),
+    click.option("--timeout", metavar="T", help='How long a reply may take: "30s".'),
+    click.option("--max-wait", metavar="T", help="Stop where the destination asks for longer."),
+    click.option("--patience", metavar="T", help="How long to try a destination that is down."),
 )
 
 

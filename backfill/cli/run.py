@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,14 @@ def showing_progress(
         yield observe, halt
 
 
+def _at_once() -> str:
+    """What is said of a run that does not wait for its requests."""
+    return (
+        "quit at once: the records of requests in flight are unknown now, and `backfill status`"
+        f" counts them\nresume with: {shlex.join(['backfill', *sys.argv[1:]])}\n"
+    )
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly halt; a second one leaves at once.
@@ -122,6 +132,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
             if number == signal.SIGHUP:
                 return
             # The ledger holds what is in flight, so nothing needs to be put in order first.
+            with suppress(OSError):
+                os.write(2, _at_once().encode())
             os._exit(128 + number)
         received.append(number)
         with suppress(OSError):  # a terminal that hung up takes no words

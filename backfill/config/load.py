@@ -43,7 +43,9 @@ def load_config(path: str | Path) -> Config:
     except IsADirectoryError:
         raise ConfigError("is a directory, not a configuration file", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not TOML: {error}", where=str(path)) from error
+        raise ConfigError(
+            f"is not TOML: {error}", where=str(path), hint=_line_of(error, path)
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"is not TOML: {error}",
@@ -136,3 +138,15 @@ def _leaves(
                 yield from _leaves(each, (*above, str(key)))
             else:
                 yield [*above, str(key)], each
+
+
+def _line_of(error: tomllib.TOMLDecodeError, path: Path) -> str | None:
+    """The line that the parser's words name; of what may be a credential, its name alone."""
+    found = re.search(r"\(at line (\d+)", str(error))
+    lines = path.read_text(encoding="utf-8-sig").split("\n") if found is not None else []
+    if found is None or int(found[1]) > len(lines):
+        return None
+    line = lines[int(found[1]) - 1].strip()
+    name, sign, _ = line.partition("=")
+    secret = re.search(r"token|key|secret|password|auth", name, re.IGNORECASE)
+    return f"Line {found[1]}: {name}{sign} …" if secret else f"Line {found[1]}: {line}"

@@ -32,6 +32,8 @@ def test_a_second_signal_leaves_at_once_also_when_the_run_has_just_ended(later, 
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+    assert "the records of requests in flight are unknown now" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("resume with: backfill")
 
 
 def test_a_run_without_a_signal_leaves_the_handlers_as_they_were():

@@ -363,3 +363,19 @@ def test_a_missing_file_says_what_makes_one(tmp_path):
 def test_settings_survive_the_way_through_json(write):
     delivery = load_config(write(FULL)).delivery
     assert type(delivery).model_validate(delivery.model_dump(mode="json")) == delivery
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("rate = 50/s", "Line 3: rate = 50/s"),
+        ("api_token = sk_invented", "Line 3: api_token = …"),
+    ],
+)
+def test_a_line_that_is_no_toml_is_shown_but_no_credential(tmp_path, line, hint):
+    path = tmp_path / "a.toml"
+    path.write_text(f'destination = "watch-events"\n[delivery]\n{line}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="is not TOML") as error:
+        load_config(path)
+    assert error.value.hint == hint
+    assert "sk_invented" not in str(error.value)
