@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,12 @@ __all__ = ["run", "showing_progress", "stop_on_signals"]
 @delivery_options
 @only_option
 @as_json
+@click.option(
+    "--metrics",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep a Prometheus text file, replaced every few seconds.",
+)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before the first request.")
 @quiet
 @click.pass_context
@@ -49,6 +56,7 @@ def run(
     config: str,
     job: str | None,
     as_json: bool,
+    metrics: Path | None,
     yes: bool,
     quiet: bool,
     **changes: Any,
@@ -72,7 +80,10 @@ def run(
     credential = credential_for(found.destination)
     if not announce(found, settings, ask=not yes):
         context.exit(StopKind.INTERRUPTED.exit_code)
-    with showing_progress(found, settings, quiet=quiet) as (observe, halt):
+    with (
+        showing_progress(found, settings, quiet=quiet) as (show, halt),
+        _keeping_metrics(found, metrics, show) as observe,
+    ):
         status = found.run(observe=observe, halt=halt, credential=credential, **changes)
     leave(context, status.exit_code)
     if as_json:
@@ -82,6 +93,27 @@ def run(
     if status.stop is not None and as_json:
         click.echo(f"stopped: {status.stop.message}", err=True)
     context.exit(status.exit_code)
+
+
+@contextmanager
+def _keeping_metrics(
+    job: Job, path: Path | None, show: Callable[[Snapshot], None]
+) -> Iterator[Callable[[Snapshot], None]]:
+    """Write what is shown to a metrics file as well, where one is asked for."""
+    if path is None:
+        yield show
+        return
+    from backfill.jobdir.overwrite_guard import refuse_own_files  # noqa: PLC0415
+    from backfill.progress.metrics import MetricsFile  # noqa: PLC0415
+
+    refuse_own_files(path, job.directory, job.manifest, job.config)
+    with MetricsFile(path, job.status().books) as metrics:
+
+        def observe(snapshot: Snapshot) -> None:
+            show(snapshot)
+            metrics(snapshot)
+
+        yield observe
 
 
 @contextmanager

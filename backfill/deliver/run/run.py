@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import anyio.to_thread
@@ -41,42 +40,21 @@ from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.selection import Selection
 from backfill.deliver.run.send import Answer, Sender
+from backfill.deliver.run.settings import Settings
 from backfill.deliver.run.stop_messages import refusal
 from backfill.deliver.run.stopping import StopRequest, StopState
 from backfill.destinations import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 
-__all__ = ["Settings", "deliver"]
+__all__ = ["deliver"]
 
 log = logging.getLogger("backfill.deliver")
 
 _PORTION = 1024  # records of a lane that are in memory at a time, about
+_LOG_EVERY = 60.0  # seconds between two lines on how far a run is
 _OBSERVE_EVERY = 0.15  # seconds
 _LEARNED = "learned_rate"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How one run delivers. Rates are in requests a second, times in seconds.
-
-    `rate` None finds the rate. `max_errors_*` count failed records; either may be None. `limit`
-    is the number of records, and `max_duration` the time, after which this run stops.
-    `only` maps fields of the body to values: records that have none of them stay pending.
-    """
-
-    base_url: str
-    rate: float | None = None
-    concurrency: int = 64
-    guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
-    max_errors_count: int | None = None
-    max_errors_fraction: float | None = None
-    timeout: float = 30.0
-    max_wait: float = 600.0
-    patience: float = 30.0
-    limit: int | None = None
-    max_duration: float | None = None
-    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 async def deliver(
@@ -295,7 +273,12 @@ class _Run:
             verdict = replace(verdict, reason=f"{verdict.reason}: {answer.message}")
         self._meter.ended(verdict, answer.seconds, replied=isinstance(answer.reply, Reply))
         if verdict.flow is not Flow.DELIVERED:
-            log.debug("%s: %s %s", verdict.flow.value, verdict.http_status, verdict.reason)
+            log.info(
+                "refused: %s %s",
+                verdict.http_status or "no reply",
+                verdict.reason,
+                extra={"flow": verdict.flow.value, "status": verdict.http_status},
+            )
         self._heed(grant, verdict, answer)
         return verdict
 
@@ -331,8 +314,19 @@ class _Run:
         self.brake.pull(Stop(StopKind.LIMIT, f"the run's {seconds:g} s are over"))
 
     async def _observe(self, observe: Callable[[Snapshot], None]) -> None:
+        told = anyio.current_time()
         while True:
-            observe(self._snapshot())
+            snapshot = self._snapshot()
+            observe(snapshot)
+            if anyio.current_time() - told >= _LOG_EVERY:
+                told = anyio.current_time()
+                log.info(
+                    "%s pending, %s delivered, %.1f requests/s",
+                    f"{snapshot.pending:,}",
+                    f"{snapshot.delivered:,}",
+                    snapshot.rate,
+                    extra={"records": {"pending": snapshot.pending, **self._meter.at_rest()}},
+                )
             await anyio.sleep(_OBSERVE_EVERY)
 
     def _snapshot(self) -> Snapshot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backfill.core.model import Settlement, State, Tick, Verdict
 
@@ -23,7 +23,9 @@ class Snapshot:
 
     `rate` is requests a second over the last seconds; `limit` what the limiter allows, None
     where it has not found it yet; `quiet_until` seconds since the epoch, 0 where nobody asked
-    for quiet; `in_flight` requests that wait for their reply.
+    for quiet; `in_flight` requests that wait for their reply. `outcomes` counts the requests of
+    this run by what became of them, `latency` its replies by duration, as `Tick` does, and
+    `waited` adds those durations up, in seconds.
     """
 
     pending: int
@@ -37,6 +39,9 @@ class Snapshot:
     rate: float
     limit: float | None
     quiet_until: float
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    latency: Mapping[int, int] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 class Meter:
@@ -54,6 +59,9 @@ class Meter:
         self._clock = clock
         self._reported = (0, 0, 0)
         self._latency: Counter[int] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._all_latency: Counter[int] = Counter()
+        self._waited = 0.0
         self._recent: deque[tuple[float, int]] = deque([(clock(), 0)])
 
     @property
@@ -70,9 +78,13 @@ class Meter:
         """Its verdict is there, after so many seconds."""
         self.in_flight -= 1
         self.throttled += verdict.throttled
+        self._outcomes["throttled" if verdict.throttled else verdict.flow.value] += 1
         if replied:
             # Two slots for each doubling, from 1 ms.
-            self._latency[max(0, int(2 * math.log2(max(seconds * 1000, 1))))] += 1
+            slot = max(0, int(2 * math.log2(max(seconds * 1000, 1))))
+            self._latency[slot] += 1
+            self._all_latency[slot] += 1
+            self._waited += seconds
 
     def tick(self, settled: Iterable[Settlement]) -> Tick:
         """What is new since the last tick, together with records that come to rest now."""
@@ -101,6 +113,10 @@ class Meter:
         self.records[State.FAILED] += tick.failed
         self.records[State.UNKNOWN] += tick.unknown
 
+    def at_rest(self) -> dict[str, int]:
+        """Records delivered, failed and unknown, by the state's name."""
+        return {state.value: count for state, count in self.records.items()}
+
     def snapshot(self, *, limit: float | None, quiet_until: float) -> Snapshot:
         now = self._clock()
         self._recent.append((now, self.sent))
@@ -119,6 +135,9 @@ class Meter:
             rate=(self.sent - sent) / (now - then) if now > then else 0.0,
             limit=limit,
             quiet_until=quiet_until,
+            outcomes=dict(self._outcomes),
+            latency=dict(self._all_latency),
+            waited=self._waited,
         )
 
 

@@ -1,0 +1,140 @@
+"""A run's figures as a Prometheus text file, for the node exporter's textfile collector."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from backfill.core.errors import BackfillError
+from backfill.core.model import Books, State
+from backfill.deliver import Snapshot
+from backfill.progress.progress import Pace
+
+__all__ = ["MetricsFile"]
+
+log = logging.getLogger("backfill.metrics")
+
+_EVERY = 5.0  # seconds between two writings
+_SLOTS = 40  # of the latency's histogram, two for each doubling: up to 1,000 s
+
+
+class MetricsFile(Collector):
+    """Writes the figures of a run to a file while it is entered, replacing it whole each time.
+
+    The object itself is the observer of the run; a thread of its own writes, so that a slow disk
+    holds nothing up. A file that cannot be written is an error at the beginning, and a warning
+    later: the delivery matters more.
+    """
+
+    def __init__(
+        self, path: Path, books: Books, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`books` are those before the run."""
+        self._path = path
+        self._books = books
+        self._clock = clock
+        self._snapshot: Snapshot | None = None
+        self._pace = Pace()
+        self._running = True
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="backfill-metrics", daemon=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self._write()
+        except OSError as error:
+            raise BackfillError(
+                f"the metrics cannot be written: {error.strerror or error}",
+                where=str(self._path),
+                hint="Name a file in a directory that exists and can be written to.",
+            ) from error
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._running = False
+        self._try()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        settled = snapshot.delivered + snapshot.failed + snapshot.unknown
+        idle = not snapshot.in_flight and not snapshot.rate
+        self._pace.add(self._clock(), settled, idle=idle)
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics at this moment; called by the registry."""
+        snapshot = self._snapshot
+        records = GaugeMetricFamily(
+            "backfill_records", "Records by state, over all runs of the job.", labels=["state"]
+        )
+        for state in State:
+            count = getattr(snapshot, state.value, None)
+            records.add_metric([state.value], self._books.count(state) if count is None else count)
+        yield records
+        yield GaugeMetricFamily("backfill_running", "1 while a run goes on.", self._running)
+        if snapshot is None:
+            return
+        requests = CounterMetricFamily(
+            "backfill_requests", "Requests of this run by what became of them.", labels=["outcome"]
+        )
+        for outcome, count in sorted(snapshot.outcomes.items()):
+            requests.add_metric([outcome], count)
+        yield requests
+        for name, meaning, value in (
+            ("requests_in_flight", "Requests that wait for their reply.", snapshot.in_flight),
+            ("request_rate", "Requests a second over the last seconds.", snapshot.rate),
+            ("request_rate_limit", "Requests a second that the limiter allows.", snapshot.limit),
+            ("quiet_until_seconds", "End of a quiet period; 0 for none.", snapshot.quiet_until),
+            ("seconds_left", "At the pace of the last minute.", self._seconds_left(snapshot)),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(f"backfill_{name}", meaning, value)
+        yield self._latency(snapshot)
+
+    def _seconds_left(self, snapshot: Snapshot) -> float | None:
+        return self._pace.time_for(snapshot.pending) if snapshot.pending else 0.0
+
+    def _latency(self, snapshot: Snapshot) -> Metric:
+        total, buckets = 0, []
+        for slot in range(_SLOTS):
+            total += snapshot.latency.get(slot, 0)
+            buckets.append((f"{2 ** ((slot + 1) / 2) / 1000:.6g}", total))
+        total = sum(snapshot.latency.values())
+        return HistogramMetricFamily(
+            "backfill_reply_seconds",
+            "Time until a reply, of this run.",
+            buckets=[*buckets, ("+Inf", total)],
+            sum_value=snapshot.waited,
+        )
+
+    def _keep(self) -> None:
+        while not self._over.wait(_EVERY):
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            log.warning("the metrics cannot be written: %s: %s", self._path, error.strerror)
+
+    def _write(self) -> None:
+        write_to_textfile(str(self._path), self._registry)

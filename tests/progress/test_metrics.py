@@ -1,0 +1,105 @@
+"""The metrics file: what Prometheus reads of a run, whole at every moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from backfill.core.errors import BackfillError
+from backfill.core.model import Books
+from backfill.deliver import Snapshot
+from backfill.progress.metrics import MetricsFile
+from backfill.sandbox import running_sandbox
+from tests.acceptance.program import backfill
+from tests.acceptance.sources import pristo_job
+
+BOOKS = Books(input=100, excluded=4, rejected=5, duplicate=1, pending=90)
+NOW = Snapshot(
+    pending=50, delivered=38, failed=1, unknown=1, sent=45, throttled=3, retried=4, in_flight=2,
+    rate=9.5, limit=10.0, quiet_until=0.0, outcomes={"delivered": 38, "throttled": 3},
+    latency={0: 1, 3: 4, 99: 1}, waited=2.5,
+)  # fmt: skip
+
+
+def read(path: Path) -> dict[tuple[str, str], float]:
+    """Values by name and the one label that there may be."""
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(path.read_text("utf-8"))
+        for sample in family.samples
+    }
+
+
+def test_every_state_and_the_course_of_the_run_are_told(tmp_path):
+    path = tmp_path / "backfill.prom"
+    times = iter(range(100))
+    with MetricsFile(path, BOOKS, clock=lambda: float(next(times))) as metrics:
+        before = read(path)
+        assert before["backfill_records", "pending"] == 90
+        assert before["backfill_running", ""] == 1
+        for settled in range(38):
+            metrics(
+                Snapshot(
+                    pending=90 - settled,
+                    delivered=settled,
+                    failed=0,
+                    unknown=0,
+                    sent=settled,
+                    throttled=0,
+                    retried=0,
+                    in_flight=1,
+                    rate=1.0,
+                    limit=None,
+                    quiet_until=0.0,
+                )
+            )
+        metrics(NOW)
+    found = read(path)
+    states = {name: value for (kind, name), value in found.items() if kind == "backfill_records"}
+    assert states == {
+        "excluded": 4,
+        "rejected": 5,
+        "duplicate": 1,
+        "pending": 50,
+        "delivered": 38,
+        "failed": 1,
+        "unknown": 1,
+    }
+    assert sum(states.values()) == BOOKS.input
+    assert found["backfill_requests_total", "throttled"] == 3
+    assert found["backfill_request_rate_limit", ""] == 10
+    assert found["backfill_seconds_left", ""] == pytest.approx(50, rel=0.2)
+    assert found["backfill_running", ""] == 0
+    assert found["backfill_reply_seconds_count", ""] == 6
+    assert found["backfill_reply_seconds_sum", ""] == 2.5
+    assert found["backfill_reply_seconds_bucket", "0.004"] == 5
+    assert found["backfill_reply_seconds_bucket", "+Inf"] == 6
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_run(tmp_path):
+    with pytest.raises(BackfillError, match="metrics cannot be written"):
+        MetricsFile(tmp_path / "nowhere" / "x.prom", BOOKS).__enter__()
+
+
+def test_a_disk_that_fails_later_is_only_warned_of(tmp_path, caplog):
+    path = tmp_path / "there" / "x.prom"
+    path.parent.mkdir()
+    with MetricsFile(path, BOOKS):
+        path.unlink()
+        path.parent.rmdir()
+    assert "metrics cannot be written" in caplog.text
+
+
+def test_a_run_keeps_the_file_and_never_a_file_of_its_own(tmp_path):
+    config = pristo_job(tmp_path, 40)
+    with running_sandbox(faults=["429:0.01=10%"]) as server:
+        to = ("--base-url", server.url)
+        own = backfill("run", config, *to, "--metrics", "events.parquet", cwd=tmp_path, expect=[2])
+        assert "is a source of the job" in own.err
+        backfill("run", config, *to, "--metrics", "job.prom", cwd=tmp_path, expect=[0])
+    found = read(tmp_path / "job.prom")
+    assert found["backfill_records", "delivered"] == 40
+    assert found["backfill_requests_total", "delivered"] == 40
+    assert [path.name for path in tmp_path.glob("job.prom*")] == ["job.prom"]
