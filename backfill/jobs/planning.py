@@ -7,6 +7,7 @@ ledger would no longer mean the same records.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,9 @@ def _prepare(
         raise BackfillError(
             f"the job cannot be written: {reason}",
             where=str(directory),
-            hint="Check the free space and the permissions; nothing was sent.",
+            hint="Allow more open files: ulimit -n 1024"
+            if os.strerror(errno.EMFILE) in reason
+            else "Check the free space and the permissions; nothing was sent.",
         ) from error
     return manifest
 

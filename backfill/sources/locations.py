@@ -149,14 +149,15 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
 
     What lies in a job's directory is no source.
     """
-    seen = {os.path.realpath(directory)}
+    top = Path(os.path.realpath(directory))
+    seen = {str(top), *map(str, top.parents)}
     for root, folders, names in os.walk(directory, followlinks=True):
         folders[:] = [
             each
             for each in folders
             if not each.startswith((".", "_")) and not Path(root, each, LEDGER).exists()
         ]
-        # A link to a directory above would lead round in circles.
+        # A link to a directory above would lead round in circles, and to what is beside this one.
         real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
         folders[:] = [each for each, path in zip(folders, real, strict=True) if path not in seen]
         seen.update(real)

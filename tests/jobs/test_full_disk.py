@@ -101,3 +101,16 @@ def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
         plan_with_ever_more_room(place / "a.job", configs, partial(little_room, place), rooms)
     finally:
         subprocess.run([shutil.which("umount") or "umount", "-l", str(place)], check=True)
+
+
+def test_too_few_open_files_are_called_so(tmp_path: Path, configs: tuple[Config, Config]) -> None:
+    open_now = len(list(Path("/dev/fd").iterdir()))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 3, before[1]))
+    try:
+        with pytest.raises(BackfillError) as error:
+            plan_job(configs[0], tmp_path / "a.job")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "Too many open files" in str(error.value)
+    assert "ulimit -n" in str(error.value)

@@ -162,3 +162,10 @@ def test_a_file_address_is_a_path(tmp_path):
     touch(tmp_path, "a b.csv")
     (found,) = locate(Files(files=f"file://{tmp_path}/a%20b.csv"), tmp_path)
     assert (found.name, found.remote) == ("a b.csv", False)
+
+
+def test_a_link_to_the_parent_leads_to_nothing_beside_the_directory(tmp_path):
+    touch(tmp_path, "data/in.csv", "beside.csv")
+    for name, to in (("up", ".."), ("self", "."), ("root", "/")):
+        (tmp_path / "data" / name).symlink_to(to)
+    assert names(locate(Files(files="data"), tmp_path)) == ["data/in.csv"]
