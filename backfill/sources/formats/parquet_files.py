@@ -90,7 +90,20 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
         rows: int = scan.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
         with Path(path).open("rb") as file:
-            refuse_begun(location.name, file.read(LONGEST_START))
+            start = file.read(LONGEST_START)
+        refuse_begun(location.name, start)
+        if start.startswith(b"PARE"):
+            raise SourceError(
+                "is encrypted, and no keys are taken here",
+                where=location.name,
+                hint="Write it without encryption.",
+            ) from None
+        if isinstance(error, pl.exceptions.DuplicateError):
+            raise SourceError(
+                f"has two columns of one name: {error}",
+                where=location.name,
+                hint="Rename one of them.",
+            ) from None
         reason = str(error).strip().split("\n")[0]
         raise SourceError(
             f"is no Parquet file, or is cut short: {reason}", where=location.name
