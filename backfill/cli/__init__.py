@@ -20,6 +20,7 @@ from backfill.cli.explain import explain
 from backfill.cli.failures import Guarded, print_error, wants_colour
 from backfill.cli.init import init
 from backfill.cli.logs import show_warnings, with_logging
+from backfill.cli.pace import pace
 from backfill.cli.plan import plan
 from backfill.cli.records import records
 from backfill.cli.rehearse import rehearse
@@ -74,7 +75,7 @@ def _group(context: click.Context) -> None:
 
 
 for _command in (
-    init, plan, rehearse, run, status, explain, records, retry, resolve, abandon, report,
+    init, plan, rehearse, run, pace, status, explain, records, retry, resolve, abandon, report,
     sandbox, demo,
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group

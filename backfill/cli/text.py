@@ -72,6 +72,19 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         _print_reasons(status.dropped, "Left out of their records:")
     if status.place is not None:
         click.echo(f"  Address: {printable(status.place)}")
+    _print_course(status)
+    if status.stop is not None:
+        _print_stop(status.stop, status, program)
+    if status.next is not None:
+        command = f"{program}{status.next.removeprefix('backfill')}"
+        click.echo(f"\nNext: {click.style(command, bold=True)}")
+        if books.unknown and not books.pending:
+            job = shlex.quote(status.job)
+            click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
+
+
+def _print_course(status: Status) -> None:
+    """Requests so far, the time left, and what holds a run back."""
     if status.requests.sent:
         requests = status.requests
         rate = f"; {status.rate:,.1f}/s" if status.rate else ""
@@ -84,14 +97,8 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
     if status.quiet_until is not None:
         left = duration(status.quiet_until - time.time())
         click.secho(f"  The destination asked for quiet: {left} to go.", fg="yellow")
-    if status.stop is not None:
-        _print_stop(status.stop, status, program)
-    if status.next is not None:
-        command = f"{program}{status.next.removeprefix('backfill')}"
-        click.echo(f"\nNext: {click.style(command, bold=True)}")
-        if books.unknown and not books.pending:
-            job = shlex.quote(status.job)
-            click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
+    if status.paused and status.books.pending:
+        click.secho("  Paused: nothing is sent until it is told to go on.", fg="yellow")
 
 
 def _print_stop(stop: Stop, status: Status, program: str) -> None:

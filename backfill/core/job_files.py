@@ -6,15 +6,18 @@ must never write into one.
 
 from __future__ import annotations
 
-__all__ = ["LEDGER", "MANIFEST", "OWN_NAMES"]
+__all__ = ["LEDGER", "MANIFEST", "OWN_NAMES", "PACE"]
 
 MANIFEST = "manifest.json"
 
 LEDGER = "ledger.sqlite"
 """The ledger's name in a job's directory, which no other directory has."""
 
+PACE = "pace.json"
+"""How fast the job is to go, where `backfill pace` said so."""
+
 OWN_NAMES = frozenset(
-    {MANIFEST, "manifest.draft", "ready", "sources"}
+    {MANIFEST, PACE, "manifest.draft", "ready", "sources"}
     | {"excluded.parquet", "rejected.parquet", "duplicates.parquet"}
     | {".lock", ".preparing"}
 )

@@ -29,7 +29,7 @@ DRAFT = ".preparing"
 _LOCK = ".lock"
 _LEDGER = re.escape(LEDGER)
 _PLANNED = re.compile(
-    rf"manifest\.(json|draft)|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
+    rf"manifest\.(json|draft)|pace\.json|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
     rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?"
 )
 _REPORT = re.compile(r"report(\.html|-(books|outcomes|requests|latency|replies|times)\.(png|svg))")

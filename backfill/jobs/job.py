@@ -21,6 +21,7 @@ from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
+from backfill.jobdir.pace_file import PaceSetting, as_written, read_pace, write_pace
 from backfill.jobs.audit import audit
 from backfill.jobs.chain.rest import refuse_abandoned, take_rest
 from backfill.jobs.changes import refuse_change
@@ -149,7 +150,13 @@ class Job:
             return sample_bodies(self.directory, self.manifest, n)
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:
-        """The settings that a run with these changes would have. Raises ConfigError."""
+        """The settings that a run with these changes would have. Raises ConfigError.
+
+        What `pace` said holds for all runs, but for what a run is told itself.
+        """
+        said = read_pace(self.directory)
+        given = {name: value for name, value in changes.items() if value is not None}
+        changes = {"rate": said.rate, "concurrency": said.concurrency} | given
         delivery = delivery_for(self.config, self.manifest, changes)
         return settings_for(delivery, self.destination, changes.get("only"))
 
@@ -246,6 +253,7 @@ class Job:
                 settings=settings,
                 halt=halt,
                 observe=observe,
+                pace=partial(read_pace, self.directory),
             )
             record_end(ledger, time.monotonic() - started, stop)
             if first:
@@ -258,6 +266,31 @@ class Job:
             extra={"records": status.books.as_dict(), "requests": status.requests.as_dict()},
         )
         return status
+
+    def pace(
+        self,
+        *,
+        rate: str | float | None = None,
+        concurrency: int | None = None,
+        paused: bool | None = None,
+    ) -> PaceSetting:
+        """Change how fast the run that goes on sends, within a second, and those after it.
+
+        `rate` is as in the configuration ("50/s", "auto"); `paused` holds everything back, or
+        lets it go on. Without arguments nothing changes. Returns what holds now. Raises
+        ConfigError for a value that is none, and BackfillError where it cannot be written.
+        """
+        said = {"rate": rate, "concurrency": concurrency}
+        delivery_for(self.config, self.manifest, said)
+        known = read_pace(self.directory)
+        changed = PaceSetting(
+            rate=known.rate if rate is None else as_written(rate),
+            concurrency=known.concurrency if concurrency is None else concurrency,
+            paused=known.paused if paused is None else paused,
+        )
+        if changed != known:
+            write_pace(self.directory, changed)
+        return changed
 
     # --- after the run -----------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from backfill.core.urls import address_of, is_here, same_address
 from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import free_name
+from backfill.jobdir.pace_file import read_pace
 from backfill.jobs.audit import audit
 from backfill.jobs.status import Phase, Status, place_of, stop_as_text, stop_from_text
 from backfill.ledger import Ledger
@@ -77,6 +78,7 @@ def standing(
     over = phase is Phase.ABANDONED
     rate, pace = _rates(ledger, running=running)
     quiet = ledger.quiet_until()
+    paused = read_pace(directory).paused
     address = address_of_job(ledger)
     return kind(
         job=str(directory),
@@ -92,7 +94,12 @@ def standing(
         rate=rate,
         seconds_left=books.pending / pace if pace and books.pending and not over else None,
         quiet_until=quiet if quiet > time.time() else None,
-        next=_next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url)),
+        paused=paused,
+        next=(
+            f"backfill pace {shlex.quote(str(directory))} --go-on"
+            if paused and books.pending and not over
+            else _next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url))
+        ),
         stop=stop,
     )
 

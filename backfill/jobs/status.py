@@ -47,6 +47,7 @@ class Status:
     rate: float | None = None
     seconds_left: float | None = None
     quiet_until: float | None = None
+    paused: bool = False
     next: str | None = None
     stop: Stop | None = None
 
@@ -89,6 +90,7 @@ class Status:
             "rate": self.rate,
             "seconds_left": self.seconds_left,
             "quiet_until": self.quiet_until,
+            "paused": self.paused,
             "stop": None
             if stop is None
             else {

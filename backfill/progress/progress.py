@@ -157,7 +157,7 @@ class DeliveryBar(_Display):
         if quiet and now.quiet_until > self._quiet_until:
             log.info("quiet for %.0f s was asked for", now.quiet_until - time.time())
         self._quiet_until = now.quiet_until
-        self._pace.add(time.monotonic(), settled, idle=quiet)
+        self._pace.add(time.monotonic(), settled, idle=quiet or now.paused)
         self._latest = now
 
     def _now(self) -> Moment | None:
@@ -189,6 +189,8 @@ class DeliveryBar(_Display):
         message = []
         if self._halt is not None and self._halt.kind is not None:
             message.append(f"finishing {now.in_flight:,} in flight")
+        if now.paused:
+            message.append("paused")
         wait = now.quiet_until - time.time()
         if wait > 0:
             message.append(f"quiet for {duration(wait)}")

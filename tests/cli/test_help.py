@@ -29,6 +29,7 @@ def test_the_commands_are_the_agreed_ones():
                 "sandbox",
                 "demo",
                 "explain",
+                "pace",
                 "rehearse",
             ]
         )

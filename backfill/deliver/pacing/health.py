@@ -35,6 +35,11 @@ class Health:
         self._slowed: float | None = None  # when the present throttling began
         self._excused = 0.0  # seconds of them that the destination asked us to wait
 
+    def allow(self, concurrency: int) -> None:
+        """Let so many requests be out at once at most, from now on."""
+        self._concurrency = concurrency
+        self.concurrency_limit = min(self.concurrency_limit, concurrency)
+
     @property
     def troubled(self) -> bool:
         """Whether the answers of late give no reason to go on at full speed."""

@@ -90,11 +90,8 @@ class Pacer:
         self._auto = AutoRate(now, learned=learned) if rate is None else None
         self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = (
-            RateLimiter(now)
-            if rate is not None
-            else RateLimiter(now, burst=0.02, least=1.9, spacing=0.9)
-        )
+        self._limiter = _limiter_for(rate, now)
+        self.paused = False
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
         self._probing = False  # after a guessed wait one request finds out if it was enough
@@ -140,7 +137,7 @@ class Pacer:
 
     def try_acquire(self) -> Grant | None:
         """The permission to send a request now, or None. Passes by those who wait in line."""
-        if self.stopped or self.out >= self._concurrency_limit():
+        if self.stopped or self.paused or self.out >= self._concurrency_limit():
             return None
         now = self._clock()
         rate = self._fixed if self._auto is None else self._auto.rate(now)
@@ -152,7 +149,7 @@ class Pacer:
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
-        if self.out >= self._concurrency_limit():
+        if self.paused or self.out >= self._concurrency_limit():
             return math.inf
         return self._limiter.wait(self._clock(), self.rate)
 
@@ -219,6 +216,27 @@ class Pacer:
         if self._limiter.quiet(self._clock() + seconds):
             self.generation += 1
             self.quiet_until = max(self.quiet_until, self._wall() + seconds)
+
+    def change(self, rate: float | None, concurrency: int) -> None:
+        """Go on at another rate, None to find it, and with so many requests out at most."""
+        now = self._clock()
+        if rate is None and self._auto is None:
+            self._auto = AutoRate(now, learned=self._fixed)
+            self._hints = HintedRate()
+        elif rate is not None:
+            self._auto = None
+        before, self._limiter = self._limiter, _limiter_for(rate, now)
+        self._fixed = rate if rate is not None else math.inf
+        self._limiter.quiet(now + before.wait(now, math.inf))
+        self._health.allow(concurrency)
+        self._look_again()
+
+    def pause(self, *, paused: bool) -> None:
+        """Grant nothing until told to go on, and call back what was granted and not sent."""
+        if paused and not self.paused:
+            self.generation += 1
+        self.paused = paused
+        self._look_again()
 
     async def rest(self, seconds: float) -> None:
         """Let one lane wait so long, while the others go on; no longer than the run does."""
@@ -287,8 +305,15 @@ class Pacer:
 
     def _asked_wait(self, verdict: Verdict) -> float | None:
         """Seconds that the answer asks to wait, however it says so; None where it does not."""
-        wait = verdict.retry_after
-        if wait is None and verdict.wait_until is not None:
-            wait = verdict.wait_until - self._wall()
+        wait = verdict.retry_after or 0.0
+        if verdict.wait_until is not None:
+            wait = max(wait, verdict.wait_until - self._wall())
         # "Wait no time at all" beside a refusal says nothing; neither does a date gone by.
-        return wait if wait is not None and wait > 0 else None
+        return wait if wait > 0 else None
+
+
+def _limiter_for(rate: float | None, now: float) -> RateLimiter:
+    """A rate that is being found is spaced evenly, for limiters that allow no burst."""
+    if rate is not None:
+        return RateLimiter(now)
+    return RateLimiter(now, burst=0.02, least=1.9, spacing=0.9)

@@ -7,11 +7,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import httpx
+from anyio.abc import TaskGroup
 
 from backfill.core.errors import BackfillError
 from backfill.core.model import (
@@ -35,6 +36,7 @@ from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
 from backfill.deliver.run.lane_queue import Feed
 from backfill.deliver.run.lanes import LaneCursor, portions
+from backfill.deliver.run.pace_follower import follow_pace
 from backfill.deliver.run.reached import REACHED
 from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
@@ -45,6 +47,7 @@ from backfill.deliver.run.stop_messages import refusal
 from backfill.deliver.run.stopping import StopRequest, StopState
 from backfill.destinations import Destination
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
 
 __all__ = ["deliver"]
@@ -67,6 +70,7 @@ async def deliver(
     settings: Settings,
     halt: StopRequest,
     observe: Callable[[Snapshot], None] | None = None,
+    pace: Callable[[], PaceSetting] | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     rng: random.Random | None = None,
     wall: Callable[[], float] = time.time,
@@ -74,8 +78,9 @@ async def deliver(
     """Send what is pending, in order within each lane, and record what became of it.
 
     Returns None when nothing is pending any more, else why the run stopped. `observe` is called
-    in the event loop a few times a second, and at the end. `transport` stays open when it is
-    given; `wall` gives seconds since the epoch.
+    in the event loop a few times a second, and at the end. `pace` says how fast to go, and is
+    asked in a thread a few times a second; what it says first is in the settings already.
+    `transport` stays open when it is given; `wall` gives seconds since the epoch.
 
     Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
     ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
@@ -125,7 +130,7 @@ async def deliver(
     )
     try:
         with halt.attached(run.halt):
-            await run.go(observe)
+            await run.go(observe, pace)
     finally:
         if transport is None:
             await carrier.aclose()
@@ -176,14 +181,24 @@ class _Run:
         self._committer = Committer(
             ledger, meter, committed=self._committed, broken=self.brake.fail
         )
+        self._workers = 0  # that were started
+        self._walking: TaskGroup | None = None
         self._allowance = settings.limit
         self._at_least_once = settings.guarantee == "at-least-once"
         self._quiet_until = pacer.quiet_until
         self._reached = ledger.get_meta(REACHED) is not None
 
-    async def go(self, observe: Callable[[Snapshot], None] | None) -> None:
+    async def go(
+        self,
+        observe: Callable[[Snapshot], None] | None,
+        pace: Callable[[], PaceSetting] | None = None,
+    ) -> None:
         """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
         async with anyio.create_task_group() as around:
+            if pace is not None:
+                around.start_soon(
+                    partial(follow_pace, pace, self._settings, self._pacer, widen=self._widen)
+                )
             if observe is not None:
                 around.start_soon(self._observe, observe)
             if self._settings.max_duration is not None:
@@ -191,8 +206,9 @@ class _Run:
             async with anyio.create_task_group() as writing:
                 writing.start_soon(self._committer.run)
                 async with anyio.create_task_group() as lanes:
-                    for _ in range(min(self._settings.concurrency, self._lanes)):
-                        lanes.start_soon(self._work)
+                    self._walking = lanes
+                    self._widen(self._settings.concurrency)
+                self._walking = None
                 self._committer.close()
             around.cancel_scope.cancel()
         if observe is not None:
@@ -214,6 +230,12 @@ class _Run:
         self.brake.pull(Stop(kind, f"{message}; what was in flight is finished and recorded"))
 
     # --- lanes -----------------------------------------------------------------------------
+
+    def _widen(self, concurrency: int) -> None:
+        """Have as many lanes walked side by side as requests may be out at once."""
+        while self._walking and self._workers < min(concurrency, self._lanes):
+            self._workers += 1
+            self._walking.start_soon(self._work)
 
     async def _work(self) -> None:
         """Walk one lane after another."""
@@ -331,4 +353,6 @@ class _Run:
 
     def _snapshot(self) -> Snapshot:
         rate = self._pacer.rate
-        return self._meter.snapshot(limit=rate, quiet_until=self._quiet_until)
+        return self._meter.snapshot(
+            limit=rate, quiet_until=self._quiet_until, paused=self._pacer.paused
+        )

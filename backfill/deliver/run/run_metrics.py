@@ -42,6 +42,7 @@ class Snapshot:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     latency: Mapping[int, int] = field(default_factory=dict)
     waited: float = 0.0
+    paused: bool = False
 
 
 class Meter:
@@ -117,7 +118,9 @@ class Meter:
         """Records delivered, failed and unknown, by the state's name."""
         return {state.value: count for state, count in self.records.items()}
 
-    def snapshot(self, *, limit: float | None, quiet_until: float) -> Snapshot:
+    def snapshot(
+        self, *, limit: float | None, quiet_until: float, paused: bool = False
+    ) -> Snapshot:
         now = self._clock()
         self._recent.append((now, self.sent))
         while len(self._recent) > 2 and now - self._recent[1][0] >= _RECENT:
@@ -138,6 +141,7 @@ class Meter:
             outcomes=dict(self._outcomes),
             latency=dict(self._all_latency),
             waited=self._waited,
+            paused=paused,
         )
 
 

@@ -1,0 +1,55 @@
+"""`backfill pace`."""
+
+from __future__ import annotations
+
+import click
+
+from backfill.cli.options import as_json, job_argument
+
+__all__ = ["pace"]
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill pace pristo.job --rate 20/s\n"
+    "  backfill pace pristo.job --pause",
+    short_help="Change a run that goes on: rate, concurrency, a pause.",
+)
+@job_argument
+@click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".')
+@click.option("--concurrency", metavar="N", type=int, help="Requests in flight at most.")
+@click.option("--pause", is_flag=True, help="Send nothing until told to go on.")
+@click.option("--go-on", is_flag=True, help="Go on after a pause.")
+@as_json
+def pace(
+    *,
+    job: str,
+    rate: str | None,
+    concurrency: int | None,
+    pause: bool,
+    go_on: bool,
+    as_json: bool,
+) -> None:
+    """Change how fast a job is sent: the run that goes on, within a second, and those after it.
+
+    What is in flight is finished. A run that is told its own --rate or --concurrency begins with
+    that. Without an option it says what holds.
+    """
+    from backfill.cli.text import print_json  # noqa: PLC0415 - not for `--help`
+    from backfill.jobs.opening import open_job  # noqa: PLC0415
+
+    if pause and go_on:
+        raise click.UsageError("specify at most one of --pause, --go-on")
+    found = open_job(job)
+    said = found.pace(
+        rate=rate, concurrency=concurrency, paused=True if pause else False if go_on else None
+    )
+    if as_json:
+        content = {"rate": said.rate, "concurrency": said.concurrency, "paused": said.paused}
+        print_json({"job": str(found.directory), **content})
+        return
+    settings = found.settings({})
+    shown = f"{settings.rate:g} requests/s" if settings.rate else "the rate is found"
+    click.echo(
+        f"{found.directory}: {shown}, at most {settings.concurrency} in flight"
+        + (", paused" if said.paused else "")
+    )

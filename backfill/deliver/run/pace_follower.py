@@ -1,0 +1,51 @@
+"""Does what is said beside a run that goes on: another rate, another concurrency, a pause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+
+from backfill.core.errors import BackfillError
+from backfill.deliver.pacing.pacer import Pacer
+from backfill.deliver.run.settings import Settings
+from backfill.jobdir.pace_file import PaceSetting
+
+__all__ = ["follow_pace"]
+
+log = logging.getLogger("backfill.deliver")
+
+_EVERY = 0.3  # seconds between two looks
+
+
+async def follow_pace(
+    pace: Callable[[], PaceSetting],
+    settings: Settings,
+    pacer: Pacer,
+    *,
+    widen: Callable[[int], None],
+) -> None:
+    """Ask `pace` in a thread a few times a second, and change the pacer when it says otherwise.
+
+    What it says first holds already, but for a pause. `widen` is told how many requests may be
+    out at once. Runs until it is cancelled.
+    """
+    known = await anyio.to_thread.run_sync(pace)
+    pacer.pause(paused=known.paused)
+    while True:
+        await anyio.sleep(_EVERY)
+        try:
+            said = await anyio.to_thread.run_sync(pace)
+        except BackfillError as error:
+            log.warning("%s", error)
+            continue
+        if said == known:
+            continue
+        known = said
+        concurrency = said.concurrency or settings.concurrency
+        pacer.change(said.per_second if said.rate else settings.rate, concurrency)
+        pacer.pause(paused=said.paused)
+        widen(concurrency)
+        log.info("pace: %s", said)

@@ -1,0 +1,78 @@
+"""`backfill pace`: a run that goes on is changed within a second, and so are those after it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import backfill as library
+from backfill.sandbox import running_sandbox
+from tests.acceptance.program import backfill, start
+from tests.acceptance.sources import pristo_job
+
+
+def until(condition, seconds=20.0):
+    """Wait until a condition holds; it is what the test waits for, and bounded."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that in time"
+        time.sleep(0.02)
+
+
+def test_a_run_is_paused_and_goes_on_at_another_rate(tmp_path):
+    config = pristo_job(tmp_path, 4000)
+    job = tmp_path / "pristo.job"
+    with running_sandbox() as server:
+        to = ("--base-url", server.url)
+        process = start("run", config, *to, "--rate", "50/s", "--json", cwd=tmp_path)
+        until(lambda: len(server.accepted) >= 5)
+        backfill("pace", job, "--pause", cwd=tmp_path, expect=[0])
+        paused = backfill("status", job, "--json", cwd=tmp_path).json
+        assert (paused["paused"], paused["phase"]) == (True, "running")
+        assert paused["next"] == f"backfill pace {job} --go-on"
+        before = len(server.accepted)
+        time.sleep(1.0)  # at 50/s it would be 50 more
+        assert len(server.accepted) - before <= 3
+        said = backfill(
+            "pace", job, "--go-on", "--rate", "2000/s", "--concurrency", 16, "--json", cwd=tmp_path
+        )
+        assert said.json["rate"] == "2000/s"
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert len(server.accepted) == 4000
+        stats = server.stats["destinations"]["pristo-events"]
+        assert (stats["overlaps"], stats["disorder"]) == (0, 0)
+
+
+def test_what_was_said_holds_for_later_runs_until_one_is_told_otherwise(tmp_path):
+    job = library.plan(pristo_job(tmp_path, 20))
+    job.pace(rate=7, concurrency=3)
+    again = library.open_job(job.directory)
+    assert (again.settings({}).rate, again.settings({}).concurrency) == (7.0, 3)
+    assert again.settings({"rate": "9/s"}).rate == 9.0
+    assert again.pace().per_second == 7.0
+    assert job.pace(rate="auto").per_second is None
+    assert again.settings({}).rate is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rate", "fast"], "50/s"),
+        (["--concurrency", "0"], "concurrency"),
+        (["--pause", "--go-on"], "at most one of"),
+    ],
+)
+def test_what_is_no_pace_is_refused(tmp_path, words, told):
+    backfill("plan", pristo_job(tmp_path, 5), cwd=tmp_path, expect=[0])
+    done = backfill("pace", "pristo.job", *words, cwd=tmp_path, expect=[2])
+    assert told in done.err
+    assert not (tmp_path / "pristo.job" / "pace.json").exists()
+
+
+def test_a_damaged_pace_is_named(tmp_path):
+    backfill("plan", pristo_job(tmp_path, 5), cwd=tmp_path, expect=[0])
+    (tmp_path / "pristo.job" / "pace.json").write_text("{")
+    done = backfill("status", "pristo.job", cwd=tmp_path, expect=[1, 2])
+    assert "pace.json" in done.err
