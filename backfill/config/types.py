@@ -111,7 +111,8 @@ class Dedupe(Section):
     keep: Literal["first", "last"] = "first"
     """Which of them is sent."""
     delivered_by: Texts = ()
-    """Directories of earlier jobs; what they delivered counts as a duplicate."""
+    """Directories of earlier jobs, globs too; what they delivered to the same address counts as a
+    duplicate."""
 
     @field_validator("key")
     @classmethod

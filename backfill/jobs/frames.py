@@ -14,7 +14,7 @@ from backfill.jobdir.own_files import is_frame_file
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["discard_unused_frames", "holds_frames", "is_frame", "store_frames"]
+__all__ = ["as_lazy", "discard_unused_frames", "holds_frames", "is_frame", "store_frames"]
 
 _FOLDER = "sources"
 
@@ -44,7 +44,7 @@ def store_frames(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         section = content.get(name)
         if not isinstance(section, Mapping) or not is_frame(section.get("files")):
             continue
-        file = _store(_lazy(section["files"], name), directory / _FOLDER, name)
+        file = _store(as_lazy(section["files"], name), directory / _FOLDER, name)
         stored[name] = {**section, "files": f"{_FOLDER}/{file}"}
     return stored
 
@@ -100,7 +100,7 @@ def _same(one: Path, other: Path) -> bool:
         return False  # of a type that cannot be compared: better planned once too often
 
 
-def _lazy(source: Any, name: str) -> pl.LazyFrame:
+def as_lazy(source: Any, name: str) -> pl.LazyFrame:
     import polars as pl  # noqa: PLC0415 - only for those who bring frames
 
     if isinstance(source, pl.LazyFrame):

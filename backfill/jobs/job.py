@@ -25,13 +25,13 @@ from backfill.jobdir.pace_file import PaceSetting, as_written, read_pace, write_
 from backfill.jobs.audit import audit
 from backfill.jobs.chain.rest import refuse_abandoned, take_rest
 from backfill.jobs.changes import refuse_change
+from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
 from backfill.jobs.credentials import credential_for
 from backfill.jobs.looking import look
 from backfill.jobs.run_history import (
     abandon,
     bind_address,
     check_current,
-    record_decision,
     record_end,
     record_start,
     refuse_other_address,
@@ -300,29 +300,40 @@ class Job:
             abandon(ledger)
             return self._status(ledger, running=False)
 
-    def retry(self) -> int:
-        """Make failed records pending again. Returns how many."""
+    def retry(
+        self, *, source: Any = None, status: int | None = None, reason: str | None = None
+    ) -> Settled:
+        """Make failed records pending again: all, or a choice. Returns how many.
+
+        `source` is a file or a frame of rows that `records` gave out, `status` an HTTP status, and
+        `reason` a part of the destination's words. `ignored` of what is returned counts the rows
+        of the source that stay as they are, since they have not failed.
+        """
+        choice = Choice(source, status, reason)
         with self._alone("retry") as ledger:
             refuse_abandoned(self.directory, ledger)
-            count = ledger.retry()
-            record_decision(ledger)
-            return count
+            return settle(self.directory, self.manifest, ledger, State.PENDING, choice)
 
-    def resolve(self, to: Literal["resend", "delivered", "failed"]) -> int:
-        """Settle unknown records: send them again, or say what became of them."""
-        states = {
-            "resend": State.PENDING,
-            "delivered": State.DELIVERED,
-            "failed": State.FAILED,
-        }
-        if to not in states:
+    def resolve(
+        self,
+        to: Literal["resend", "delivered", "failed"],
+        *,
+        source: Any = None,
+        status: int | None = None,
+        reason: str | None = None,
+    ) -> Settled:
+        """Settle unknown records, all or a choice as in `retry`: send them again, or say their end.
+
+        Returns how many, as `retry` does.
+        """
+        if to not in RESOLUTIONS:
             raise ConfigError(f'to is "resend", "delivered" or "failed", not {to!r}')
+        choice = Choice(source, status, reason)
         with self._alone("resolve") as ledger:
             if to == "resend":
                 refuse_abandoned(self.directory, ledger)
-            count = ledger.resolve(states[to])
-            record_decision(ledger)
-            return count
+            state = RESOLUTIONS[to]
+            return settle(self.directory, self.manifest, ledger, state, choice, of=State.UNKNOWN)
 
     # --- parts -----------------------------------------------------------------------------
 

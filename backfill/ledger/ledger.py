@@ -25,6 +25,7 @@ from backfill.core.model import (
     Tick,
 )
 from backfill.ledger import statements as sql
+from backfill.ledger.decisions import Chosen, decide
 from backfill.ledger.file import LedgerFile
 from backfill.ledger.opening import make, refuse_missing
 from backfill.ledger.recovery import recount, settle_lost, whole
@@ -34,7 +35,6 @@ from backfill.ledger.writing import add_tick, write_change
 
 __all__ = ["Ledger"]
 
-_BY_HAND = "settled by hand"
 _QUIET, _ASKED = "quiet_until", "quiet_asked_at"
 _ADDRESS = "address"
 _PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
@@ -269,9 +269,12 @@ class Ledger:
 
     # --- decisions by hand -------------------------------------------------------------------
 
-    def retry(self) -> int:
-        """Make all failed records pending again. Returns how many."""
-        return self._decide(State.FAILED, State.PENDING)
+    def retry(self, chosen: Chosen | None = None) -> int:
+        """Make failed records pending again, all or those at `chosen` positions.
+
+        Returns how many.
+        """
+        return self._decide(State.FAILED, State.PENDING, chosen)
 
     def resend_lost(self) -> int:
         """Make those unknown records pending again that were in flight when a program ended.
@@ -286,30 +289,25 @@ class Ledger:
         self._tails.clear()
         return count
 
-    def resolve(self, to: State) -> int:
-        """Settle all unknown records: PENDING to send them again, DELIVERED or FAILED.
+    def resolve(self, to: State, chosen: Chosen | None = None) -> int:
+        """Settle unknown records: PENDING to send them again, DELIVERED or FAILED.
 
-        Returns how many. What was known about them stays in the reason.
+        All of them, or those at `chosen` positions. Returns how many. What was known about them
+        stays in the reason.
         """
         if to not in (State.PENDING, State.DELIVERED, State.FAILED):
             raise ValueError(f"an unknown record cannot be settled as {to.value}")
-        return self._decide(State.UNKNOWN, to)
+        return self._decide(State.UNKNOWN, to, chosen)
 
-    def _decide(self, state: State, to: State) -> int:
+    def _decide(self, state: State, to: State, chosen: Chosen | None) -> int:
         with self._file.transaction() as connection:
-            execute = connection.execute
-            if execute(sql.IN_FLIGHT).fetchone()[0]:
+            if connection.execute(sql.IN_FLIGHT).fetchone()[0]:
                 raise LedgerError(
                     "requests are in flight",
                     where=str(self.path),
                     hint="Stop the run first; then settle records by hand.",
                 )
-            count: int = execute(sql.COUNT_IN_STATE, (state.value,)).fetchone()[0]
-            if to is State.PENDING:
-                execute(sql.FORGET, (state.value,))
-            else:
-                words = f"{_BY_HAND} as {to.value}"
-                execute(sql.REWRITE, (to.value, self._clock(), words, state.value))
+            count = decide(connection, state, to, self._clock(), chosen)
             recount(connection)
         self._tails.clear()
         return count

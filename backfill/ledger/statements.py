@@ -19,6 +19,7 @@ __all__ = [
     "EXTEND",
     "FORGET",
     "FORGET_LOST",
+    "FORGET_SPAN",
     "FOUND",
     "INSERT_INTENT",
     "IN_FLIGHT",
@@ -37,6 +38,7 @@ __all__ = [
     "REWRITE",
     "SETTLE",
     "SETTLED",
+    "SPANS_IN_STATE",
     "SPAN_BEFORE",
     "TICK",
     "TICKS",
@@ -210,6 +212,15 @@ SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 'unknown' AND caus
 
 FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND cause = 'lost'"
 """Make those pending again, as the guarantee to deliver at least once asks for."""
+
+SPANS_IN_STATE = """
+SELECT start, stop, http_status, reason, request_id, cause, at FROM span
+WHERE bucket = ? AND state = ? ORDER BY start
+"""
+"""The ranges of a bucket that a decision about some positions may concern."""
+
+FORGET_SPAN = "DELETE FROM span WHERE bucket = ? AND start = ? AND stop = ?"
+"""Make room for the pieces of a range that a decision concerns in part."""
 
 REWRITE = """
 UPDATE span SET state = ?, at = ?, cause = 'by_hand',

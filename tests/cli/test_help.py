@@ -18,6 +18,7 @@ def test_the_commands_are_the_agreed_ones():
     assert (
         sorted(
             [
+                "abandon",
                 "init",
                 "plan",
                 "run",

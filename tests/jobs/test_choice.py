@@ -1,0 +1,107 @@
+"""Retrying and resolving all records of a state, or those that a person chose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import backfill as package
+from backfill.core.errors import ConfigError
+from backfill.core.model import Batch, Outcome, Settlement, State
+from backfill.ledger import Ledger
+from tests.acceptance.sources import pristo_job
+
+FAILED, UNKNOWN = State.FAILED, State.UNKNOWN
+
+
+@pytest.fixture
+def job(tmp_path: Path):
+    """Twelve records: 4 failed with 422, 3 with 400, 3 are unknown, 2 are pending."""
+    job = package.plan(pristo_job(tmp_path, 12))
+    lanes = [lane for lane in job.manifest.lanes() if lane.stop > lane.start]
+    answers: list[tuple[int, State, str, int | None]] = [
+        (4, FAILED, "bad phone", 422),
+        (3, FAILED, "Too Odd", 400),
+        (2, UNKNOWN, "answered 500", 500),
+        (1, UNKNOWN, "timed out", None),
+    ]
+    words = [(state, text, code) for count, state, text, code in answers for _ in range(count)]
+    places = [(lane, at) for lane in lanes for at in range(lane.start, lane.stop)]
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        for (lane, at), (state, reason, status) in zip(places, words, strict=False):
+            batch = Batch(lane.bucket, lane.number, ((at, at + 1),))
+            ledger.commit([], [batch])
+            outcome = Outcome(batch.ranges, state, reason, status)
+            ledger.commit([Settlement(batch, (outcome,))], [])
+    return job
+
+
+def counts(job) -> tuple[int, int, int, int]:
+    books = job.status().books
+    assert books.balanced
+    return books.pending, books.delivered, books.failed, books.unknown
+
+
+def test_all_of_a_state_are_settled_where_nothing_is_chosen(job):
+    assert counts(job) == (2, 0, 7, 3)
+    assert job.retry() == 7
+    assert job.resolve("delivered") == 3
+    assert counts(job) == (9, 3, 0, 0)
+
+
+def test_a_status_or_a_part_of_the_reason_chooses(job):
+    assert job.retry(status=422) == 4
+    assert job.retry(status=404) == 0
+    assert counts(job) == (6, 0, 3, 3)
+    assert job.retry(reason="too odd") == 3
+    assert job.resolve("delivered", reason="500") == 2
+    assert job.resolve("failed", reason="timed") == 1
+    assert counts(job) == (9, 2, 1, 0)
+    reason = job.records("failed")["_reason"][0]
+    assert "timed out" in reason
+    assert "by hand" in reason
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "ndjson"])
+def test_rows_of_a_file_are_chosen_and_the_others_counted(job, tmp_path, ending):
+    file = tmp_path / f"rows.{ending}"
+    job.write_records(file)
+    settled = job.retry(source=file)
+    assert (settled, settled.ignored) == (7, 5)
+    settled = job.resolve("resend", source=str(file))
+    assert (settled, settled.ignored) == (3, 9)
+    assert counts(job) == (12, 0, 0, 0)
+
+
+def test_rows_of_a_frame_are_chosen_wherever_they_stand(job):
+    some = job.records("failed").gather([0, 3, 5])
+    settled = job.retry(source=pl.concat([some, some]))
+    assert (settled, settled.ignored) == (3, 0)
+    left = set(job.records("failed")["_row"])
+    assert left.isdisjoint(some["_row"])
+    assert counts(job) == (5, 0, 4, 3)
+    unknown = job.records("unknown").to_pandas().head(1)
+    assert job.resolve("delivered", source=unknown) == 1
+    assert job.records("delivered")["_row"].to_list() == unknown["_row"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"status": 422, "reason": "x"}, "exactly one of"),
+        ({"reason": ""}, "empty"),
+        ({"source": "nowhere.csv"}, "no such file"),
+        ({"source": 7}, "a file or a frame"),
+        ({"source": pl.DataFrame({"id": [1]})}, "no column _file"),
+        ({"source": pl.DataFrame({"_file": ["event.parquet"], "_row": [1]})}, "no file of this"),
+        ({"source": pl.DataFrame({"_file": ["events.parquet"], "_row": ["x"]})}, "cannot be read"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused_in_words_and_changes_nothing(job, choice, words):
+    with pytest.raises(ConfigError, match=words):
+        job.retry(**choice)
+    with pytest.raises(ConfigError, match=words):
+        job.resolve("delivered", **choice)
+    assert counts(job) == (2, 0, 7, 3)
