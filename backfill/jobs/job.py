@@ -14,7 +14,7 @@ from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
 from backfill.core.model import Progress, Secret, State, Stop
-from backfill.deliver import Settings, Snapshot, StopRequest, deliver
+from backfill.deliver import Settings, Snapshot, StopRequest, deliver, state_directory
 from backfill.destinations import Destination, destination
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
@@ -254,6 +254,7 @@ class Job:
                 halt=halt,
                 observe=observe,
                 pace=partial(read_pace, self.directory),
+                state=state_directory(),
             )
             record_end(ledger, time.monotonic() - started, stop)
             if first:

@@ -30,7 +30,7 @@ only several on end make the search begin anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 
 from backfill.deliver.pacing.cycle import Cycle
@@ -169,6 +169,17 @@ class AutoRate:
         begin = self._cycle.points[0][0]
         ends = (begin + span + _LATE - now for span in _SPANS)
         return min((end for end in ends if _LATE < end < guess), default=guess)
+
+    def others(
+        self, now: float, *, sent: int, accepted: int, refused: Iterable[tuple[float, float]]
+    ) -> None:
+        """What others did who share the limit; `refused` are moments and rates, fresh ones only."""
+        for _ in range(sent):
+            self.sent(now)
+        for at, rate in refused:
+            self.refused(at, self._cycle.number_at(at), rate, fresh=True)
+        if accepted and self._shut is not None and not refused:
+            self._open(now, self._shut)
 
     def hint(self, now: float, rate: float) -> None:
         """The server says that it allows so many requests a second.

@@ -42,6 +42,10 @@ class Cycle:
         while len(self.points) > 1 and self.points[-1][1] > serial:
             self.points.pop()
 
+    def number_at(self, at: float) -> int:
+        """How many requests had left before a moment, about."""
+        return self.points[max(0, bisect_left(self.points, (at, 0)) - 1)][1] + 1
+
     def burst_at(self, rate: float) -> float:
         """The burst that this refusal tells of if `rate` is the limit."""
         return max((self.last - before) - rate * (self.end - at) for at, before in self.points)

@@ -31,34 +31,16 @@ import anyio
 
 from backfill.core.model import Flow, Stop, Verdict
 from backfill.deliver.pacing.auto_rate import AutoRate
+from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
+from backfill.deliver.pacing.shared_budget import Budget
 
 __all__ = ["Grant", "Pacer"]
 
 _UNAVAILABLE = 503
-
-
-class Grant:
-    """The permission to send one request, as long as no quiet period begins before it is used."""
-
-    __slots__ = ("_pacer", "at", "generation", "given_back", "number", "rate")
-
-    def __init__(
-        self, pacer: Pacer, generation: int, *, at: float, rate: float, number: int
-    ) -> None:
-        self._pacer = pacer
-        self.generation = generation
-        self.at = at  # when it was given
-        self.rate = rate  # requests a second then
-        self.number = number  # how many were given, with this one
-        self.given_back = False
-
-    def still_valid(self) -> bool:
-        """Whether the request may go out now. Ask after the intent is written down."""
-        return self.generation == self._pacer.generation and not self._pacer.stopped
 
 
 class Pacer:
@@ -78,6 +60,7 @@ class Pacer:
         clock: Callable[[], float] = anyio.current_time,
         wall: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        shared: Budget | None = None,
     ) -> None:
         now = clock()
         self.generation = 0  # of quiet periods
@@ -88,6 +71,11 @@ class Pacer:
         self._clock = clock
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
+        self._shared = shared
+        self._led = True  # whether the rate was this run's to find, when it was looked last
+        self._not_before = now  # when the last quiet period ended or ends
+        self._open_since = now  # when the one before it had ended
+        self._turn = now  # when the next turn in the shared budget may come
         self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
         self._limiter = _limiter_for(rate, now)
@@ -103,7 +91,16 @@ class Pacer:
     @property
     def rate(self) -> float:
         """Requests a second, as they are paced now."""
-        return self._fixed if self._auto is None else self._auto.rate(self._clock())
+        if self._auto is None:
+            return self._fixed
+        led = self._shared is not None and self._shared.others and not self._shared.leads
+        found = self._shared.rate if led and self._shared else None
+        return found or self._auto.rate(self._clock())
+
+    @property
+    def others(self) -> int:
+        """How many other runs on this machine share the limit."""
+        return self._shared.others if self._shared is not None else 0
 
     @property
     def learned(self) -> float | None:
@@ -140,18 +137,26 @@ class Pacer:
         if self.stopped or self.paused or self.out >= self._concurrency_limit():
             return None
         now = self._clock()
-        rate = self._fixed if self._auto is None else self._auto.rate(now)
-        if not self._limiter.take(now, rate):
+        rate = self.rate
+        if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
             return None
         self.out += 1
         number = 0 if self._auto is None else self._auto.sent(now)
-        return Grant(self, self.generation, at=now, rate=rate, number=number)
+        return Grant(self._holds, self.generation, at=now, rate=rate, number=number)
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
         if self.paused or self.out >= self._concurrency_limit():
             return math.inf
-        return self._limiter.wait(self._clock(), self.rate)
+        now = self._clock()
+        if self.others:
+            return max(0.0, self._turn - now, self._not_before - now)
+        return self._limiter.wait(now, self.rate)
+
+    def _holds(self, generation: int) -> bool:
+        """Whether what was granted in a generation of quiet periods may still be used."""
+        self._hear_quiet()
+        return generation == self.generation and not self.stopped
 
     def withdraw(self, grant: Grant) -> None:
         """The request was not sent after all."""
@@ -173,6 +178,8 @@ class Pacer:
                     if self._probing:
                         self._probing = False
                         self._limiter.quiet(now)  # nothing is stored up while one is out alone
+                if self._shared is not None:
+                    self._shared.accepted()
                 if self._auto is not None:
                     self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
                 return None
@@ -213,9 +220,24 @@ class Pacer:
 
     def quiet(self, seconds: float) -> None:
         """Grant nothing for so long from now, and call back what was granted and not sent."""
-        if self._limiter.quiet(self._clock() + seconds):
+        now = self._clock()
+        if self._limiter.quiet(now + seconds):
             self.generation += 1
             self.quiet_until = max(self.quiet_until, self._wall() + seconds)
+            if now >= self._not_before:
+                self._open_since = self._not_before
+            self._not_before = now + seconds
+            if self._shared is not None:
+                self._shared.quiet(self.quiet_until)
+
+    def _hear_quiet(self) -> None:
+        """Join a quiet period that another run was asked for."""
+        if self.others and self._shared is not None:
+            seconds = self._shared.quiet_until() - self._wall()
+            if seconds > self._not_before - self._clock() + 0.001:
+                self.quiet(seconds)
+                if self._auto is not None:
+                    self._auto.paused(self._not_before, asked=True)
 
     def change(self, rate: float | None, concurrency: int) -> None:
         """Go on at another rate, None to find it, and with so many requests out at most."""
@@ -227,6 +249,8 @@ class Pacer:
             self._auto = None
         before, self._limiter = self._limiter, _limiter_for(rate, now)
         self._fixed = rate if rate is not None else math.inf
+        if self._shared is not None:
+            self._shared.find(find=rate is None)
         self._limiter.quiet(now + before.wait(now, math.inf))
         self._health.allow(concurrency)
         self._look_again()
@@ -250,6 +274,32 @@ class Pacer:
         for turn in self._queue:
             turn.set()
         self._look_again()
+
+    def _alone(self, now: float, rate: float) -> bool:
+        """Whether no other run shares the limit; takes note of what they did."""
+        if self._shared is None:
+            return True
+        self._shared.look(now, rate)
+        self._hear_quiet()
+        news, leads = self._shared.news(), self._shared.leads or not self._shared.others
+        if self._auto is not None:
+            if leads and not self._led:  # the one that found the rate is gone
+                self._auto = AutoRate(now, learned=self._shared.rate)
+            elif leads:
+                # While it is quiet, those that left before it began are news; later they are not.
+                since = self._open_since if now < self._not_before else self._not_before
+                fresh = [each for each in news.refused if each[0] >= since]
+                self._auto.others(now, sent=news.sent, accepted=news.accepted, refused=fresh)
+        self._led = leads
+        return not self._shared.others
+
+    def _draw(self, now: float, rate: float) -> bool:
+        """Take a turn in the budget that other runs draw on, too."""
+        if self._shared is None or now < self._not_before:
+            return False
+        wait = self._shared.draw(now, rate)
+        self._turn = now + wait
+        return wait == 0
 
     def _concurrency_limit(self) -> int:
         return 1 if self._probing else self._health.concurrency_limit
@@ -286,6 +336,8 @@ class Pacer:
 
     def _slow_down(self, grant: Grant) -> None:
         """Answers to requests from before the last quiet period say nothing new of the rate."""
+        if self._shared is not None and not self._led:
+            self._shared.refused(grant.at, grant.rate)
         if self._auto is not None:
             self._auto.refused(
                 grant.at, grant.number, grant.rate, fresh=grant.generation == self.generation

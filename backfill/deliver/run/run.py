@@ -31,6 +31,7 @@ from backfill.core.model import (
 from backfill.core.urls import check_base_url
 from backfill.deliver.http.proxies import transport_for
 from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Health, Pacer
+from backfill.deliver.pacing.shared_budget import SharedBudget
 from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
@@ -74,13 +75,16 @@ async def deliver(
     transport: httpx.AsyncBaseTransport | None = None,
     rng: random.Random | None = None,
     wall: Callable[[], float] = time.time,
+    state: Path | None = None,
 ) -> Stop | None:
     """Send what is pending, in order within each lane, and record what became of it.
 
     Returns None when nothing is pending any more, else why the run stopped. `observe` is called
     in the event loop a few times a second, and at the end. `pace` says how fast to go, and is
     asked in a thread a few times a second; what it says first is in the settings already.
-    `transport` stays open when it is given; `wall` gives seconds since the epoch.
+    `transport` stays open when it is given; `wall` gives seconds since the epoch. Runs with the
+    same `state` directory that send to one address with one credential share the rate and each
+    quiet period.
 
     Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
     ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
@@ -94,6 +98,8 @@ async def deliver(
     learned = ledger.get_meta(_LEARNED)
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
+    finds, clock = settings.rate is None, anyio.current_time
+    shared = SharedBudget.open(state, settings.base_url, credential, clock=clock, finds=finds)
     pacer = Pacer(
         settings.rate,
         health=Health(
@@ -105,6 +111,7 @@ async def deliver(
         quiet_until=ledger.quiet_until(),
         wall=wall,
         rng=rng,
+        shared=shared,
     )
     if (stop := pacer.begin()) is not None:
         return stop
@@ -132,6 +139,8 @@ async def deliver(
         with halt.attached(run.halt):
             await run.go(observe, pace)
     finally:
+        if shared is not None:
+            shared.close()
         if transport is None:
             await carrier.aclose()
     if run.brake.error is not None:
@@ -337,6 +346,7 @@ class _Run:
 
     async def _observe(self, observe: Callable[[Snapshot], None]) -> None:
         told = anyio.current_time()
+        others = 0
         while True:
             snapshot = self._snapshot()
             observe(snapshot)
@@ -349,6 +359,9 @@ class _Run:
                     snapshot.rate,
                     extra={"records": {"pending": snapshot.pending, **self._meter.at_rest()}},
                 )
+            if self._pacer.others != others:
+                others = self._pacer.others
+                log.info("%s other runs on this machine share this rate", others or "no")
             await anyio.sleep(_OBSERVE_EVERY)
 
     def _snapshot(self) -> Snapshot:

@@ -6,12 +6,14 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backfill.core.model import Flow, Verdict
+from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
-from backfill.deliver.pacing.pacer import Grant, Pacer
+from backfill.deliver.pacing.pacer import Pacer
+from backfill.deliver.pacing.shared_budget import Budget
 from tests.deliver.pacing.limiters import Limiter
 
 __all__ = ["Outcome", "simulate"]
@@ -40,7 +42,7 @@ class Outcome:
         return refused / max(1, refused + sum(at >= since for at in self.accepted))
 
 
-def simulate(
+def simulate(  # noqa: PLR0915 - one loop over three kinds of events
     limiter: Limiter,
     *,
     requests: float = math.inf,
@@ -53,41 +55,55 @@ def simulate(
     seed: int = 0,
     trace: bool = False,
     headers: Callable[[Limiter, float], dict[str, str]] | None = None,
+    shared: Callable[[], Sequence[Budget | None]] = lambda: [None],
+    rate: float | None = None,
+    dies: float = math.inf,
 ) -> Outcome:
     """Send until so many are accepted, or so many seconds have passed.
 
     Half of the latency, which varies by `jitter`, lies before the server counts; timers are up
-    to a millisecond late. With `says_when` a refusal has a Retry-After, in whole seconds.
+    to a millisecond late. With `says_when` a refusal has a Retry-After, in whole seconds. There is
+    a run for each of the `shared` budgets, the first of which `dies` at a moment.
     """
     rng = random.Random(seed)
     now = 0.0
-    health = Health(concurrency=concurrency, patience=30.0, max_wait=600.0)
-    pacer = Pacer(
-        None, health=health, learned=learned, rng=rng, clock=lambda: now, wall=lambda: now
-    )
+    pacers = [
+        Pacer(
+            rate,
+            health=Health(concurrency=concurrency, patience=30.0, max_wait=600.0),
+            learned=learned,
+            rng=rng,
+            clock=lambda: now,
+            wall=lambda: now,
+            shared=budget,
+        )
+        for budget in shared()
+    ]
+    looks = [0.0 for _ in pacers]
     ticket = itertools.count()
-    arriving: list[tuple[float, int, Grant, float]] = []
-    answers: list[tuple[float, int, Grant, Verdict, dict[str, str]]] = []
+    arriving: list[tuple[float, int, int, Grant, float]] = []
+    answers: list[tuple[float, int, int, Grant, Verdict, dict[str, str]]] = []
     found = Outcome()
     shut_until = 0.0
-    look = 0.0
     while now < seconds and len(found.accepted) < requests:
         if trace and (not found.rates or now > found.rates[-1][0] + 0.25):
-            found.rates.append((now, pacer.rate))
-        moments = [look]
+            found.rates.append((now, pacers[0].rate))
+        if now >= dies:
+            looks[0] = math.inf
+        moments = [min(looks)]
         moments += [queue[0][0] for queue in (arriving, answers) if queue]
         now = max(now, min(moments))
         if answers and answers[0][0] <= now:
-            _, _, grant, verdict, said = heapq.heappop(answers)
+            _, _, who, grant, verdict, said = heapq.heappop(answers)
             (found.accepted if verdict is _TAKEN else found.refused).append(now)
             if verdict.retry_after is not None:
                 shut_until = max(shut_until, now + verdict.retry_after)
-            pacer.on_verdict(grant, verdict)
+            pacers[who].on_verdict(grant, verdict)
             if said:
-                pacer.listen(said)
-            look = now
+                pacers[who].listen(said)
+            looks[who] = now
         elif arriving and arriving[0][0] <= now:
-            _, _, grant, back = heapq.heappop(arriving)
+            _, _, who, grant, back = heapq.heappop(arriving)
             wait = limiter.take(now)
             words = headers(limiter, now) if headers else {}
             if wait:
@@ -95,21 +111,22 @@ def simulate(
                 verdict = Verdict(
                     Flow.AGAIN, "slow down", http_status=429, retry_after=after, throttled=True
                 )
-                heapq.heappush(answers, (now + back / 8, next(ticket), grant, verdict, words))
+                heapq.heappush(answers, (now + back / 8, next(ticket), who, grant, verdict, words))
             else:
                 done = now + limiter.work(now, back)
-                heapq.heappush(answers, (done, next(ticket), grant, _TAKEN, words))
+                heapq.heappush(answers, (done, next(ticket), who, grant, _TAKEN, words))
         else:
-            granted = pacer.try_acquire()
+            who = looks.index(min(looks))
+            granted = pacers[who].try_acquire()
             if granted is not None:
                 found.early += now < shut_until
                 half = latency / 2
                 there = half / 4 * rng.uniform(1 - jitter, 1 + jitter) + rng.expovariate(5000)
                 back = (latency - half / 4) * rng.uniform(1 - jitter, 1 + jitter)
-                heapq.heappush(arriving, (now + there, next(ticket), granted, back))
-                look = now
+                heapq.heappush(arriving, (now + there, next(ticket), who, granted, back))
+                looks[who] = now
             else:
                 # The rate changes as time goes by, so no look ahead is longer than this.
-                look = now + min(pacer.until_next(), 0.25) + rng.uniform(0.0, 0.001)
-    found.learned = pacer.learned
+                looks[who] = now + min(pacers[who].until_next(), 0.25) + rng.uniform(0.0, 0.001)
+    found.learned = pacers[0].learned
     return found

@@ -14,8 +14,9 @@ import trio
 import trio.testing
 
 from backfill.core.model import Flow, Stop, StopKind, Verdict
+from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
-from backfill.deliver.pacing.pacer import Grant, Pacer
+from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
 

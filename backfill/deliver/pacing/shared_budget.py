@@ -1,0 +1,315 @@
+"""One budget for all runs on this machine that send to one address with one credential.
+
+A limit belongs to a credential, not to a process. So runs that share one take turns through a
+small file in the user's state directory: each draws the next free slot of a few requests, evenly
+after the one before, under a lock that is held for a fraction of a millisecond. Slots that nobody
+uses expire. The lock belongs to the process, and goes with it.
+
+The run that came first finds the rate for all of them; the others tell it what they sent and what
+was refused, and take its rate over. One that is not heard of for some seconds is forgotten, and the
+next one leads, beginning with the rate that was found. A quiet period is one for all.
+
+Nothing depends on the file: where it cannot be written or locked, a run goes on by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from backfill.core.model import Secret
+
+__all__ = ["Budget", "News", "SharedBudget", "state_directory"]
+
+_SLOT = 0.025  # seconds of requests that are drawn at once
+_LOOK = 0.25  # seconds between two looks of a run that is alone
+_GONE = 2.0  # seconds after which a run that was not heard of is forgotten
+_RETRY = 0.002  # seconds until a lock that another one holds is tried again
+_STUCK = 0.25  # seconds of trying after which a run goes on by itself
+_FAR = 5.0  # seconds; a slot that far ahead is from before the machine was started
+_LENGTH = 4096  # bytes of the file, filled up with spaces
+_LOG = 32  # refusals that are remembered for the one that leads
+_ROUNDS = 20_000  # of the key derivation that hides the credential
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the other runs did since the last look: requests, and when refused ones had left."""
+
+    sent: int = 0
+    accepted: int = 0
+    refused: tuple[tuple[float, float], ...] = ()  # moment and rate
+
+
+class Budget(Protocol):
+    """Where permissions to send come from when others draw on the same limit.
+
+    Moments are of the pacer's clock, which is the same for all, where nothing else is said.
+    """
+
+    @property
+    def leads(self) -> bool:
+        """Whether this run is the one that finds the rate."""
+
+    @property
+    def others(self) -> int:
+        """How many other runs draw on it."""
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second, as the one that leads has found it."""
+
+    def find(self, *, find: bool) -> None:
+        """Whether this run has a rate to find from now on."""
+
+    def look(self, now: float, rate: float) -> None:
+        """See now and then who else is there. Call it as often as convenient."""
+
+    def quiet_until(self) -> float:
+        """Until when nobody sends, in seconds since the epoch. Cheap enough for each request."""
+
+    def draw(self, now: float, rate: float) -> float:
+        """Take a permission: 0, or the seconds until one may be there. `rate` is a second."""
+
+    def accepted(self) -> None:
+        """A request was accepted."""
+
+    def refused(self, sent_at: float, rate: float) -> None:
+        """A request that left then, at this rate for all, was told to slow down."""
+
+    def quiet(self, until: float) -> None:
+        """Nobody sends before `until`, in seconds since the epoch."""
+
+    def news(self) -> News:
+        """What the others did since this was asked last."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+def state_directory() -> Path:
+    """Where this user's programs keep what is neither configuration nor data."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local", "backfill")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "backfill"
+    given = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(given) if Path(given).is_absolute() else Path.home() / ".local" / "state"
+    return base / "backfill"
+
+
+class SharedBudget:
+    """The file of one address and credential. `open` finds it.
+
+    Requests and what became of them are told with the next draw. A quiet period is told at once:
+    its end is the time stamp of a file, which is read without a lock.
+    """
+
+    def __init__(self, path: Path, *, now: float, finds: bool = True) -> None:
+        self.leads = self._finds = finds
+        self.others = 0
+        self.rate: float | None = None
+        self._path = path
+        self._quiet = path.with_suffix(".quiet")
+        self._own_refused = 0  # told in the exchange at hand
+        self._looked = now
+        self._lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600)
+        self._me = secrets.token_hex(8)
+        self._came = now
+        self._sent = self._accepted = 0  # since they were told
+        self._refused: list[tuple[float, float]] = []
+        self._seen: tuple[int, int, int] | None = None  # of all runs, when looked last
+        self._news: list[News] = []
+        self._left = 0  # requests of the present slot
+        self._next = now  # when the next of them may go
+        self._tried: float | None = None  # since when the lock is not to be had
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path | None,
+        base_url: str,
+        credential: Secret,
+        *,
+        clock: Callable[[], float],
+        finds: bool = True,
+    ) -> SharedBudget | None:
+        """The budget of an address and a credential; None where no directory is of use.
+
+        A run whose rate is set has none to find, and leaves that to others.
+
+        The file's name is derived from both by a slow one-way function with a random salt of this
+        machine, so it gives the credential to nobody.
+        """
+        if directory is None:
+            return None
+        try:
+            folder = directory / "rates"
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            salt = _salt(folder / "salt")
+            key = hashlib.pbkdf2_hmac("sha256", credential.reveal().encode(), salt, _ROUNDS)
+            url = urlsplit(base_url.lower())
+            address = f"{url.scheme}://{url.netloc}"
+            name = hmac.new(key, address.encode(), "sha256").hexdigest()[:32]
+            return cls(folder / f"{name}.json", now=clock(), finds=finds)
+        except (OSError, Timeout, NotImplementedError):
+            return None
+
+    def draw(self, now: float, rate: float) -> float:
+        """Take a permission: 0, or the seconds until one may be there."""
+        if self._left and now > self._next + _SLOT:
+            self._left = 0  # it expired
+        if not self._left and now >= self._next:
+            if self._exchange(now, rate, draw=True):
+                self._tried = None
+            elif self._tried is None or now - self._tried < _STUCK:
+                self._tried = now if self._tried is None else self._tried
+                return _RETRY
+            else:
+                self._left, self._next = max(1, int(_SLOT * rate)), now
+        if now < self._next:
+            return self._next - now
+        self._left -= 1
+        self._sent += 1
+        self._next += 1 / rate
+        return 0.0
+
+    def accepted(self) -> None:
+        self._accepted += 1
+
+    def refused(self, sent_at: float, rate: float) -> None:
+        self._refused.append((sent_at, rate))
+
+    def find(self, *, find: bool) -> None:
+        self._finds = find
+
+    def look(self, now: float, rate: float) -> None:
+        if now - self._looked >= _LOOK:
+            self._looked = now
+            self._exchange(now, rate, draw=False)
+
+    def quiet(self, until: float) -> None:
+        self._left = 0
+        with contextlib.suppress(OSError):
+            # Of two that are told at the same moment the later one may be lost; the server will
+            # tell it again.
+            if until > self.quiet_until():
+                self._quiet.touch(mode=0o600)
+                os.utime(self._quiet, (until, until))
+
+    def quiet_until(self) -> float:
+        try:
+            return self._quiet.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def news(self) -> News:
+        found, self._news = self._news, []
+        return News(
+            sum(each.sent for each in found),
+            sum(each.accepted for each in found),
+            tuple(one for each in found for one in each.refused),
+        )
+
+    def close(self) -> None:
+        self._exchange(self._next, self.rate or 1.0, draw=False, leave=True)
+
+    def _exchange(self, now: float, rate: float, *, draw: bool, leave: bool = False) -> bool:
+        """Tell and hear what is new, and draw a slot. False where the file is not to be had."""
+        try:
+            with self._lock.acquire(timeout=0):
+                state = _read(self._path)
+                self._tell(state)
+                self._hear(state, now, leave=leave)
+                if self.leads:
+                    state["rate"] = rate
+                self.rate = state["rate"]
+                if draw:
+                    self._slot(state, now, rate)
+                self._write(state)
+            return True
+        except (OSError, Timeout):
+            return False
+
+    def _write(self, state: dict[str, Any]) -> None:
+        # In place and of one length: a file that is cut off first is written out by some file
+        # systems when it is closed, which takes milliseconds.
+        text = json.dumps(state).encode("ascii").ljust(_LENGTH)
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            file.write(text)
+
+    def _tell(self, state: dict[str, Any]) -> None:
+        state["sent"] += self._sent
+        state["accepted"] += self._accepted
+        state["refused"] += len(self._refused)
+        state["log"] = [*state["log"], *self._refused][-_LOG:]
+        if self._seen is not None:  # one's own are no news
+            sent, accepted, refused = self._seen
+            self._seen = (sent + self._sent, accepted + self._accepted, refused)
+        mine, self._sent, self._accepted = len(self._refused), 0, 0
+        self._refused = []
+        self._own_refused = mine
+
+    def _hear(self, state: dict[str, Any], now: float, *, leave: bool) -> None:
+        members: dict[str, list[float]] = {
+            name: times
+            for name, times in state["members"].items()
+            if abs(now - times[1]) < _GONE and name != self._me
+        }
+        self.others = len(members)
+        if not leave:
+            members[self._me] = [self._came, now, self._finds]
+            finders = [(times[0], name) for name, times in members.items() if times[2]]
+            self.leads = bool(finders) and min(finders)[1] == self._me
+        state["members"] = members
+        if self._seen is not None:
+            sent, accepted, refused = self._seen
+            fresh = state["refused"] - refused - self._own_refused
+            log = state["log"][: len(state["log"]) - self._own_refused]
+            news = tuple((at, rate) for at, rate in log[-fresh:]) if fresh > 0 else ()
+            self._news.append(News(state["sent"] - sent, state["accepted"] - accepted, news))
+        self._seen = (state["sent"], state["accepted"], state["refused"])
+
+    def _slot(self, state: dict[str, Any], now: float, rate: float) -> None:
+        count = max(1, int(_SLOT * rate))
+        due = state["due"] if state["due"] < now + _FAR else now
+        self._next = max(due, now)
+        # What one comes late may be caught up with, as far as a slot.
+        state["due"] = max(due, now - _SLOT) + count / rate
+        self._left = count
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The state as it stands; an empty one where there is none, or none that makes sense."""
+    empty: dict[str, Any] = {
+        "members": {}, "due": 0.0, "rate": None,
+        "sent": 0, "accepted": 0, "refused": 0, "log": [],
+    }  # fmt: skip
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="ascii"))
+        if isinstance(found, dict) and found.keys() == empty.keys():
+            return found
+    return empty
+
+
+def _salt(path: Path) -> bytes:
+    """Random bytes of this machine, made once."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return path.read_bytes()

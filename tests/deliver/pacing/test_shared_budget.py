@@ -1,0 +1,135 @@
+"""Runs that share a limit share a budget and a quiet period, and none waits for one that died."""
+
+from __future__ import annotations
+
+import stat
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from backfill.core.model import Secret
+from backfill.deliver.pacing.shared_budget import SharedBudget, state_directory
+from tests.deliver.pacing.limiters import Bucket
+from tests.deliver.pacing.simulation import simulate
+
+KEY = Secret("example-credential")
+HERE = "https://api.example.com"
+
+
+def opened(
+    directory: Path, base_url: str = HERE, credential: Secret = KEY, now: float = 0.0
+) -> SharedBudget:
+    found = SharedBudget.open(directory, base_url, credential, clock=lambda: now)
+    assert found is not None
+    return found
+
+
+def found(directory: Path, *, finds: bool) -> SharedBudget:
+    budget = SharedBudget.open(directory, HERE, KEY, clock=lambda: 0.0, finds=finds)
+    assert budget is not None
+    return budget
+
+
+def test_a_run_whose_rate_is_set_tells_nobody_how_fast_to_go(tmp_path: Path) -> None:
+    fixed, auto = found(tmp_path, finds=False), found(tmp_path, finds=True)
+    fixed.draw(0.0, 1e5)
+    auto.draw(1.0, 20.0)
+    assert auto.leads
+    assert not fixed.leads
+    assert auto.rate == 20.0
+
+
+def four(directory: Path) -> list[SharedBudget]:
+    return [opened(directory, now=place / 1000) for place in range(4)]
+
+
+def test_four_runs_at_a_set_rate_keep_to_it_together(tmp_path: Path) -> None:
+    found = simulate(Bucket(1e9, 1e9), seconds=30.0, rate=100.0, shared=lambda: four(tmp_path))
+    sent = [at for at in found.accepted if at > 1.0]
+    assert len(sent) / (30.0 - 1.0) == pytest.approx(100.0, rel=0.01)
+
+
+def test_four_runs_find_one_limit_together(tmp_path: Path) -> None:
+    found = simulate(
+        Bucket(150.0, 15.0), requests=6_000, says_when=True, shared=lambda: four(tmp_path)
+    )
+    assert found.share(150.0) >= 0.8
+    assert found.share(150.0, 20.0) >= 0.9
+    assert found.refusals() <= 0.005
+    assert not found.early
+
+
+def test_the_others_go_on_when_the_one_that_leads_has_died(tmp_path: Path) -> None:
+    found = simulate(Bucket(150.0, 15.0), seconds=60.0, dies=30.0, shared=lambda: four(tmp_path))
+    after = [at for at in found.accepted if at > 35.0]
+    assert len(after) >= 0.9 * 150.0 * 25.0
+    assert max(late - early for early, late in pairwise(after)) < 2.0
+
+
+def test_a_quiet_period_is_one_for_all(tmp_path: Path) -> None:
+    first, second = opened(tmp_path), opened(tmp_path)
+    assert second.quiet_until() == 0.0
+    first.quiet(1_000.0)
+    first.quiet(900.0)
+    assert second.quiet_until() == 1_000.0
+
+
+def test_slots_do_not_overlap_and_expire(tmp_path: Path) -> None:
+    first, second = opened(tmp_path), opened(tmp_path)
+    assert first.draw(0.0, 100.0) == 0.0
+    assert second.draw(0.0, 100.0) == pytest.approx(0.02)
+    assert second.draw(0.02, 100.0) == 0.0
+    assert first.draw(50.0, 100.0) == 0.0  # what was not used meanwhile is gone
+    assert first.draw(50.0, 100.0) == pytest.approx(0.01)
+
+
+def test_other_addresses_and_credentials_have_budgets_of_their_own(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    assert first.draw(0.0, 1.0) == 0.0
+    assert opened(tmp_path, base_url="https://api.example.org").draw(0.0, 1.0) == 0.0
+    assert opened(tmp_path, credential=Secret("other")).draw(0.0, 1.0) == 0.0
+    assert opened(tmp_path).draw(0.0, 1.0) == 1.0
+
+
+def test_nobody_else_reads_it_and_it_holds_no_credential(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    budget = opened(directory)
+    budget.draw(0.0, 10.0)
+    budget.quiet(5.0)
+    for path in [directory, *directory.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+        assert KEY.reveal() not in path.name
+        if path.is_file():
+            assert KEY.reveal().encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("garbage", ["", "[]", "{", '{"members": 3}', '{"due": "x"}', "\0" * 50])
+def test_a_damaged_file_is_begun_anew(tmp_path: Path, garbage: str) -> None:
+    opened(tmp_path).draw(0.0, 10.0)
+    (path,) = (tmp_path / "rates").glob("*.json")
+    path.write_text(garbage)
+    assert opened(tmp_path).draw(0.0, 10.0) == 0.0
+
+
+def test_a_directory_that_cannot_be_made_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = SharedBudget.open(tmp_path / "file", HERE, KEY, clock=lambda: 0.0)
+    assert found is None
+
+
+def test_one_that_holds_the_lock_for_ever_holds_up_nobody(tmp_path: Path) -> None:
+    stuck, other = opened(tmp_path), opened(tmp_path)
+    with stuck._lock.acquire():
+        now = 0.0
+        while (wait := other.draw(now, 10.0)) and now < 5.0:
+            now += wait
+    assert 0.0 < now < 1.0
+
+
+def test_the_state_directory_follows_the_environment(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_directory() == tmp_path / "backfill"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert state_directory() == Path.home() / ".local" / "state" / "backfill"
