@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "Attempt",
     "Batch",
     "Books",
     "Cause",
@@ -226,11 +227,24 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that left some of its records pending: what the server said, if it did."""
+
+    reason: str
+    http_status: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """The end of one request. Records of the batch in no outcome are pending again."""
+    """The end of one request. Records of the batch in no outcome are pending again.
+
+    `attempt` is kept for the story of those; None where the request never left.
+    """
 
     batch: Batch
     outcomes: tuple[Outcome, ...] = ()
+    attempt: Attempt | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

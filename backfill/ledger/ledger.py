@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from backfill.core.errors import LedgerError
 from backfill.core.model import (
+    Attempt,
     Batch,
     Cause,
     Outcome,
@@ -266,6 +267,16 @@ class Ledger:
             if len(page) < _PAGE:
                 return
             last = page[-1][:2]
+
+    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:
+        """The requests that left this record pending, in order: when each ended, how many records
+        of one range it held, and what was said.
+        """
+        rows = self._file.read(sql.ATTEMPTS, (bucket, position, position))
+        return [
+            (at, records, Attempt(reason, status, request_id))
+            for at, records, status, reason, request_id in rows
+        ]
 
     # --- decisions by hand -------------------------------------------------------------------
 

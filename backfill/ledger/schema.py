@@ -4,7 +4,8 @@ A record without a `span` is pending. A span says that the positions `start` up 
 including, `stop` of a bucket came to rest in one state, for one cause and reason; spans of a
 bucket never overlap. A `flight` is an intent: its records are about to be sent, or were, and
 nothing is known about them yet. `total` holds what the spans and intents of a bucket add up to,
-and `life` the number of transactions, both changed by each of them.
+and `life` the number of transactions, both changed by each of them. An `attempt` is a request that
+left its records pending; it tells a record's story and decides nothing.
 
 Two functions of our own are known to every connection: `new_identity()`, the random name of this
 ledger that its mark bears, too, and `digest(text)`, by which a damaged fact is noticed.
@@ -39,6 +40,20 @@ CREATE TABLE life (
     identity TEXT    NOT NULL,
     commits  INTEGER NOT NULL
 );
+"""
+_ATTEMPTS = """
+CREATE TABLE attempt (
+    number      INTEGER PRIMARY KEY,
+    bucket      INTEGER NOT NULL,
+    start       INTEGER NOT NULL,
+    stop        INTEGER NOT NULL,
+    http_status INTEGER,
+    reason      TEXT    NOT NULL,
+    request_id  TEXT,
+    at          REAL    NOT NULL
+);
+
+CREATE INDEX attempt_by_position ON attempt (bucket, start);
 """
 _CAUSE = "TEXT NOT NULL DEFAULT 'reply' CHECK (cause IN ('reply', 'lost', 'by_hand'))"
 
@@ -87,6 +102,7 @@ CREATE TABLE fact (
     digest INTEGER
 ) WITHOUT ROWID;
 
+{_ATTEMPTS}
 {_TOTALS}
 INSERT INTO life (identity, commits) VALUES (new_identity(), 0);
 
@@ -104,6 +120,7 @@ UPDATE span SET cause = 'by_hand' WHERE reason LIKE 'settled by hand as %';
 ALTER TABLE fact ADD COLUMN digest INTEGER;
 UPDATE fact SET digest = digest(name || '=' || value);
 
+{_ATTEMPTS}
 {_TOTALS}
 {RECOUNT};
 INSERT INTO life (identity, commits) VALUES (new_identity(), 0);

@@ -41,6 +41,7 @@ class CommitPlan:
     tails: dict[Key, Span] = field(default_factory=dict)
     flights: dict[Key, tuple[Range, ...]] = field(default_factory=dict)
     new_intents: list[tuple[int, int, int, int]] = field(default_factory=list)
+    attempts: list[tuple[int, int, int, int | None, str, str | None]] = field(default_factory=list)
 
 
 def plan_commit(
@@ -66,6 +67,9 @@ def plan_commit(
         settled_intents.add(key)
         for start, stop in batch.ranges:
             result.settled_intents.append((batch.bucket, start, stop, batch.lane))
+        if (attempt := settlement.attempt) is not None:
+            said = (attempt.http_status, attempt.reason, attempt.request_id)
+            result.attempts += [(batch.bucket, *each, *said) for each in batch.ranges]
         for start, stop, words in _rested(settlement):
             last = result.tails.get(key) or tail(batch.bucket, batch.lane, start)
             if last is not None and last.stop == start and last.words == words:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from backfill.ledger.totals import FLIGHT_WEIGHT, SPAN_WEIGHT
 
 __all__ = [
+    "ADD_ATTEMPT",
     "ADD_TOTAL",
+    "ATTEMPTS",
     "CLEAR_TOTALS",
     "COMMITTED",
     "COUNTS",
@@ -81,6 +83,18 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 EXTEND = "UPDATE span SET stop = ?, at = ? WHERE bucket = ? AND start = ? AND stop = ?"
 """Records came to rest in the same way as the ones before them."""
+
+ADD_ATTEMPT = """
+INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+"""A request left records pending; kept for their story."""
+
+ATTEMPTS = """
+SELECT at, stop - start, http_status, reason, request_id FROM attempt
+WHERE bucket = ? AND start <= ? AND stop > ? ORDER BY number
+"""
+"""The requests that a position was in and that left it pending, in order."""
 
 SPAN_BEFORE = """
 SELECT start, stop, state, http_status, reason, request_id, cause FROM span

@@ -40,6 +40,8 @@ def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) 
     new_intents = change.new_intents
     if new_intents and execute(sql.INSERT_INTENT, new_intents).rowcount != len(new_intents):
         raise ContradictionError(_obstacle(connection, change))
+    if change.attempts:
+        execute(sql.ADD_ATTEMPT, [(*each, at) for each in change.attempts])
     execute(sql.ADD_TOTAL, changes(change))
 
 

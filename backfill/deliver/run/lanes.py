@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from backfill.core.model import Batch, Flow, Lane, Outcome, Range, Settlement, State, Verdict
+from backfill.core.model import (
+    Attempt,
+    Batch,
+    Flow,
+    Lane,
+    Outcome,
+    Range,
+    Settlement,
+    State,
+    Verdict,
+)
 from backfill.deliver.run.batch_size import BatchSize
 
 __all__ = ["LaneCursor", "pending_ranges", "portions"]
@@ -105,6 +115,14 @@ class LaneCursor:
 
     def settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
         """Decide what the verdict does to the batch, and line up what must be sent again."""
+        settlement = self._settle(batch, verdict, at_least_once=at_least_once)
+        rested = sum(stop - start for each in settlement.outcomes for start, stop in each.ranges)
+        if rested == len(batch):
+            return settlement
+        attempt = Attempt(verdict.reason, verdict.http_status, verdict.request_id)
+        return replace(settlement, attempt=attempt)
+
+    def _settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
         self._learn(batch, verdict)
         match verdict.flow:
             case Flow.DELIVERED:
