@@ -33,7 +33,7 @@ def test_a_planned_job_is_on_the_disk_before_its_manifest_names_it(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     lines = trace.read_text().splitlines()
-    named = next(number for number, line in enumerate(lines) if "manifest.json" in line)
+    named = next(number for number, line in enumerate(lines) if "watch.job/manifest.json" in line)
     synced = {
         Path(found[1]).name
         for line in lines[:named]
