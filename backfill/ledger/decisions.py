@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from backfill.core.model import Cause, Range, State
 from backfill.ledger import statements as sql
 
-__all__ = ["Chosen", "decide"]
+__all__ = ["Choice", "Chosen", "by_hand", "choose", "decide"]
 
 Chosen = Mapping[int, Sequence[Range]]
 """Positions by bucket: ascending, disjoint ranges."""
-
-_BY_HAND = "settled by hand"
 
 
 def decide(
@@ -25,33 +25,63 @@ def decide(
     `chosen` all records of `state` are moved, else those of them at these positions. `at` is now,
     in seconds since the epoch.
     """
-    words = f"{_BY_HAND} as {to.value}"
     execute = connection.execute
     if chosen is None:
         count: int = execute(sql.COUNT_IN_STATE, (state.value,)).fetchone()[0]
         if to is State.PENDING:
             execute(sql.FORGET, (state.value,))
         else:
-            execute(sql.REWRITE, (to.value, at, words, state.value))
+            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))
         return count
     count = 0
     for bucket, ranges in chosen.items():
         spans = execute(sql.SPANS_IN_STATE, (bucket, state.value)).fetchall()
-        for (start, stop, status, reason, request_id, cause, when), pieces in _cut(spans, ranges):
-            if not any(inside for _, _, inside in pieces):
-                continue
-            execute(sql.FORGET_SPAN, (bucket, start, stop))
-            before = f"{words} (before: {reason})" if reason else words
-            for low, high, inside in pieces:
-                if not inside:
-                    row = (state.value, status, reason, request_id, cause, when)
-                else:
-                    count += high - low
-                    if to is State.PENDING:
-                        continue
-                    row = (to.value, status, before, request_id, Cause.BY_HAND.value, at)
-                execute(sql.SETTLE, (bucket, low, high, *row))
+        change = choose(bucket, spans, ranges, state=state, to=to, at=at)
+        connection.executemany(sql.FORGET_SPAN, change.forgotten)
+        connection.executemany(sql.SETTLE, change.fresh)
+        count += change.records
     return count
+
+
+def by_hand(to: State) -> str:
+    """What is said of a record that a person settled."""
+    return f"settled by hand as {to.value}"
+
+
+@dataclass(slots=True)
+class Choice:
+    """What a decision about chosen positions of a bucket changes, and for how many records."""
+
+    forgotten: list[tuple[int, int, int]] = field(default_factory=list)
+    fresh: list[tuple[Any, ...]] = field(default_factory=list)
+    records: int = 0
+
+
+def choose(
+    bucket: int,
+    spans: Sequence[tuple[int, int, int | None, str, str | None, str, float]],
+    ranges: Sequence[Range],
+    *,
+    state: State,
+    to: State,
+    at: float,
+) -> Choice:
+    """Cut the spans of one state where `ranges` begin and end; no SQL here."""
+    change = Choice()
+    for (start, stop, status, reason, request_id, cause, when), pieces in _cut(spans, ranges):
+        if not any(inside for _, _, inside in pieces):
+            continue
+        change.forgotten.append((bucket, start, stop))
+        before = f"{by_hand(to)} (before: {reason})" if reason else by_hand(to)
+        for low, high, inside in pieces:
+            row: tuple[Any, ...] = (state.value, status, reason, request_id, cause, when)
+            if inside:
+                change.records += high - low
+                if to is State.PENDING:
+                    continue
+                row = (to.value, status, before, request_id, Cause.BY_HAND.value, at)
+            change.fresh.append((bucket, low, high, *row))
+    return change
 
 
 def _cut(

@@ -153,7 +153,7 @@ FROM (
     FROM span GROUP BY bucket
     UNION ALL
     SELECT bucket, 0, 0, 0, 0, sum(stop - start), sum({FLIGHT_WEIGHT}) FROM flight GROUP BY bucket
-) GROUP BY bucket
+) AS entries GROUP BY bucket
 """  # noqa: S608 - numbers and words of our own
 """What the spans and intents of each bucket add up to."""
 
@@ -168,7 +168,7 @@ INSERT INTO total (bucket, spans, delivered, failed, unknown, in_flight, weight)
 """
 """Add up anew what a decision changed; the spans were compared when the ledger was opened."""
 
-IN_FLIGHT = "SELECT coalesce(sum(stop - start), 0) FROM flight"
+IN_FLIGHT = "SELECT CAST(coalesce(sum(stop - start), 0) AS BIGINT) FROM flight"
 """How many records are in an intent."""
 
 RECOVER = """
@@ -185,7 +185,7 @@ DELETE_ALL_INTENTS = "DELETE FROM flight"
 SETTLED = "SELECT start, stop FROM span WHERE bucket = ? ORDER BY start"
 """Where in a bucket nothing is left to do."""
 
-COUNTS = "SELECT state, sum(stop - start) FROM span GROUP BY state"
+COUNTS = "SELECT state, CAST(sum(stop - start) AS BIGINT) FROM span GROUP BY state"
 """How many records are in each state."""
 
 OUTCOMES = """
@@ -201,7 +201,8 @@ WHERE (bucket, start) > (?, ?) AND state = ? ORDER BY bucket, start LIMIT ?
 """A page of the spans in one state, after a given one."""
 
 REQUESTS = """
-SELECT coalesce(sum(sent), 0), coalesce(sum(throttled), 0), coalesce(sum(retried), 0) FROM tick
+SELECT CAST(coalesce(sum(sent), 0) AS BIGINT), CAST(coalesce(sum(throttled), 0) AS BIGINT),
+       CAST(coalesce(sum(retried), 0) AS BIGINT) FROM tick
 """
 """The requests of all runs."""
 

@@ -1,26 +1,23 @@
-"""What the ledger keeps, adds up, recovers and refuses, over real SQLite files."""
+"""What a ledger keeps, adds up, recovers and refuses, in SQLite and in PostgreSQL."""
 
 from __future__ import annotations
 
 import itertools
-import stat
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, Outcome, RequestCounts, Settlement, State, Tick
 from backfill.ledger import Ledger
+from backfill.ledger.postgres import PostgresLedger
+from backfill.ledger.protocol import AnyLedger
+from tests.ledger.places import Place
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
-
-
-@pytest.fixture
-def ledger(path: Path):
-    with Ledger.open(path, create=True, clock=itertools.count(1000).__next__) as ledger:
+def ledger(place: Place) -> Iterator[AnyLedger]:
+    with place.open(create=True, clock=itertools.count(1000).__next__) as ledger:
         yield ledger
 
 
@@ -32,12 +29,12 @@ def settle(sent: Batch, state: State = State.DELIVERED, reason: str = "", **more
     return Settlement(sent, (Outcome(sent.ranges, state, reason, **more),))
 
 
-def spans(ledger: Ledger) -> list[tuple[int, int, str]]:
+def spans(ledger: AnyLedger) -> list[tuple[int, int, str]]:
     columns = ledger.outcome_columns()
     return list(zip(columns["start"], columns["stop"], columns["state"], strict=True))
 
 
-def test_equal_neighbours_of_a_lane_become_one_span(ledger: Ledger) -> None:
+def test_equal_neighbours_of_a_lane_become_one_span(ledger: AnyLedger) -> None:
     before: list[Settlement] = []
     for start in range(0, 50, 10):
         sent = batch(start, start + 10)
@@ -49,7 +46,7 @@ def test_equal_neighbours_of_a_lane_become_one_span(ledger: Ledger) -> None:
     assert ledger.outcome_columns()["at"] == [1005]
 
 
-def test_neighbours_that_differ_in_their_words_stay_apart(ledger: Ledger) -> None:
+def test_neighbours_that_differ_in_their_words_stay_apart(ledger: AnyLedger) -> None:
     first, second = batch(0, 5), batch(5, 9)
     ledger.commit([], [first])
     ledger.commit([settle(first, request_id="a")], [second])
@@ -58,18 +55,18 @@ def test_neighbours_that_differ_in_their_words_stay_apart(ledger: Ledger) -> Non
     assert ledger.settled(0) == [(0, 9)], "what is left to do does not depend on the words"
 
 
-def test_a_lane_goes_on_with_its_span_after_reopening(ledger: Ledger, path: Path) -> None:
+def test_a_lane_goes_on_with_its_span_after_reopening(ledger: AnyLedger, place: Place) -> None:
     first, second = batch(0, 5), batch(5, 9)
     ledger.commit([], [first])
     ledger.commit([settle(first)], [])
     ledger.close()
-    with Ledger.open(path) as again:
+    with place.open() as again:
         again.commit([], [second])
         again.commit([settle(second)], [])
         assert spans(again) == [(0, 9, "delivered")]
 
 
-def test_records_without_an_outcome_are_pending_again(ledger: Ledger) -> None:
+def test_records_without_an_outcome_are_pending_again(ledger: AnyLedger) -> None:
     sent = batch(0, 10)
     ledger.commit([], [sent])
     outcome = Outcome(((3, 4),), State.FAILED, "bad number", 400, "r-1")
@@ -82,7 +79,7 @@ def test_records_without_an_outcome_are_pending_again(ledger: Ledger) -> None:
     assert ledger.counts() == {State.DELIVERED: 9, State.FAILED: 1, State.UNKNOWN: 0}
 
 
-def test_records_of_one_batch_that_came_to_rest_alike_are_one_span(ledger: Ledger) -> None:
+def test_records_of_one_batch_that_came_to_rest_alike_are_one_span(ledger: AnyLedger) -> None:
     sent = batch(0, 10)
     ledger.commit([], [sent])
     outcomes = tuple(
@@ -94,7 +91,7 @@ def test_records_of_one_batch_that_came_to_rest_alike_are_one_span(ledger: Ledge
     assert found == [(((3, 6),), "bad number"), (((6, 8),), "too long")]
 
 
-def test_a_batch_that_was_taken_back_is_pending_as_a_whole(ledger: Ledger) -> None:
+def test_a_batch_that_was_taken_back_is_pending_as_a_whole(ledger: AnyLedger) -> None:
     sent = batch(0, 10)
     ledger.commit([], [sent])
     ledger.commit([Settlement(sent)], [])
@@ -103,7 +100,7 @@ def test_a_batch_that_was_taken_back_is_pending_as_a_whole(ledger: Ledger) -> No
     ledger.commit([], [sent])
 
 
-def test_buckets_have_positions_of_their_own(ledger: Ledger) -> None:
+def test_buckets_have_positions_of_their_own(ledger: AnyLedger) -> None:
     here, there = batch(0, 5), batch(0, 7, bucket=3)
     ledger.commit([], [here, there])
     ledger.commit([settle(here), settle(there)], [])
@@ -113,20 +110,20 @@ def test_buckets_have_positions_of_their_own(ledger: Ledger) -> None:
 
 
 def test_what_is_in_flight_becomes_unknown_when_the_ledger_is_opened(
-    ledger: Ledger, path: Path
+    ledger: AnyLedger, place: Place
 ) -> None:
     ledger.commit([], [Batch(0, 0, ((0, 3), (5, 8))), batch(20, 22, lane=1)])
     ledger.close()
-    with Ledger.open(path) as again:
+    with place.open() as again:
         assert again.recovered == 8
         assert again.counts()[State.UNKNOWN] == 8
         assert again.settled(0) == [(0, 3), (5, 8), (20, 22)]
-    with Ledger.open(path) as once_more:
+    with place.open() as once_more:
         assert once_more.recovered == 0
         assert once_more.counts()[State.UNKNOWN] == 8
 
 
-def test_ticks_add_up_by_slice_and_requests_over_all_of_them(ledger: Ledger) -> None:
+def test_ticks_add_up_by_slice_and_requests_over_all_of_them(ledger: AnyLedger) -> None:
     ledger.commit([], [], Tick(60, sent=2, throttled=1, latency={3: 1, 4: 1}))
     ledger.commit([], [], Tick(60, sent=3, delivered=2, latency={4: 2}))
     ledger.commit([], [], Tick(70, sent=1, retried=1, unknown=1))
@@ -137,7 +134,7 @@ def test_ticks_add_up_by_slice_and_requests_over_all_of_them(ledger: Ledger) -> 
     assert ledger.requests() == RequestCounts(sent=6, throttled=1, retried=1)
 
 
-def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+def test_a_new_ledger_knows_nothing(ledger: AnyLedger) -> None:
     assert ledger.recovered == 0
     assert ledger.counts() == {State.DELIVERED: 0, State.FAILED: 0, State.UNKNOWN: 0}
     assert ledger.requests() == RequestCounts()
@@ -148,38 +145,38 @@ def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
     assert ledger.get_meta("rate") is None
 
 
-def test_small_facts_survive(ledger: Ledger, path: Path) -> None:
+def test_small_facts_survive(ledger: AnyLedger, place: Place) -> None:
     ledger.set_meta("rate", "12.5")
     ledger.set_meta("rate", "13.5")
     ledger.set_quiet_until(1_800_000_000.25)
     ledger.close()
-    with Ledger.open(path) as again:
+    with place.open() as again:
         assert again.get_meta("rate") == "13.5"
         assert again.quiet_until() == 1_800_000_000.25
 
 
-def test_a_ledger_is_closed_where_its_block_ends(path: Path) -> None:
-    with Ledger.open(path, create=True) as ledger:
+def test_a_ledger_is_closed_where_its_block_ends(place: Place) -> None:
+    with place.open(create=True) as ledger:
         ledger.set_meta("rate", "1")
     with pytest.raises(LedgerError):
         ledger.get_meta("rate")
 
 
-def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(path: Path) -> None:
+def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(place: Place) -> None:
     now, day = 1_800_000_000.0, 86_400.0
-    with Ledger.open(path, create=True, clock=lambda: now + day) as ledger:
+    with place.open(create=True, clock=lambda: now + day) as ledger:
         ledger.set_quiet_until(now + day + 30)
         assert ledger.quiet_until() == now + day + 30
-    with Ledger.open(path, clock=lambda: now) as ledger:
+    with place.open(clock=lambda: now) as ledger:
         assert ledger.quiet_until() == now + 30
-    with Ledger.open(path, clock=lambda: now + 20) as ledger:
+    with place.open(clock=lambda: now + 20) as ledger:
         assert ledger.quiet_until() == now + 30
 
 
 def test_outcomes_come_by_bucket_and_position_over_many_pages(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backfill.ledger.ledger._PAGE", 3)
+    monkeypatch.setattr("backfill.ledger.reading._PAGE", 3)
     sent = [batch(2 * i, 2 * i + 1, lane=i, bucket=i % 2) for i in range(10)]
     ledger.commit([], sent)
     ledger.commit([settle(each) for each in sent], [])
@@ -191,7 +188,7 @@ def test_outcomes_come_by_bucket_and_position_over_many_pages(
 
 class TestDecisionsByHand:
     @pytest.fixture(autouse=True)
-    def mixed(self, ledger: Ledger) -> None:
+    def mixed(self, ledger: AnyLedger) -> None:
         sent = batch(0, 10)
         ledger.commit([], [sent])
         outcomes = (
@@ -201,24 +198,24 @@ class TestDecisionsByHand:
         )
         ledger.commit([Settlement(sent, outcomes)], [])
 
-    def test_retry_makes_failed_records_pending(self, ledger: Ledger) -> None:
+    def test_retry_makes_failed_records_pending(self, ledger: AnyLedger) -> None:
         assert ledger.retry() == 2
         assert ledger.settled(0) == [(0, 5), (7, 10)]
         assert ledger.retry() == 0
 
-    def test_resend_makes_unknown_records_pending(self, ledger: Ledger) -> None:
+    def test_resend_makes_unknown_records_pending(self, ledger: AnyLedger) -> None:
         assert ledger.resolve(State.PENDING) == 3
         assert ledger.settled(0) == [(0, 7)]
 
     @pytest.mark.parametrize("to", [State.DELIVERED, State.FAILED])
-    def test_settling_by_hand_keeps_what_was_known(self, ledger: Ledger, to: State) -> None:
+    def test_settling_by_hand_keeps_what_was_known(self, ledger: AnyLedger, to: State) -> None:
         assert ledger.resolve(to) == 3
         assert ledger.counts()[State.UNKNOWN] == 0
         last = list(ledger.outcomes(to))[-1][1]
         assert last.reason == f"settled by hand as {to.value} (before: timed out)"
         assert last.request_id == "r-9"
 
-    def test_a_retried_record_is_delivered_beside_its_neighbours(self, ledger: Ledger) -> None:
+    def test_a_retried_record_is_delivered_beside_its_neighbours(self, ledger: AnyLedger) -> None:
         ledger.retry()
         again = batch(5, 7)
         ledger.commit([], [again])
@@ -227,7 +224,7 @@ class TestDecisionsByHand:
 
     @pytest.mark.parametrize("to", [State.DELIVERED, State.FAILED])
     def test_what_was_settled_by_hand_is_left_as_it_is_by_the_next_outcomes(
-        self, ledger: Ledger, to: State
+        self, ledger: AnyLedger, to: State
     ) -> None:
         ledger.resolve(to)
         before = list(ledger.outcomes())
@@ -237,14 +234,16 @@ class TestDecisionsByHand:
         assert list(ledger.outcomes())[:-1] == before
         assert ledger.counts()[State.UNKNOWN] == 2
 
-    def test_nothing_is_settled_by_hand_while_requests_are_in_flight(self, ledger: Ledger) -> None:
+    def test_nothing_is_settled_by_hand_while_requests_are_in_flight(
+        self, ledger: AnyLedger
+    ) -> None:
         ledger.commit([], [batch(10, 12)])
         for decide in (ledger.retry, lambda: ledger.resolve(State.DELIVERED)):
             with pytest.raises(LedgerError, match="in flight"):
                 decide()
         assert ledger.counts() == {State.DELIVERED: 5, State.FAILED: 2, State.UNKNOWN: 3}
 
-    def test_an_unknown_record_is_not_resolved_as_unknown(self, ledger: Ledger) -> None:
+    def test_an_unknown_record_is_not_resolved_as_unknown(self, ledger: AnyLedger) -> None:
         with pytest.raises(ValueError, match="unknown"):
             ledger.resolve(State.UNKNOWN)
 
@@ -253,7 +252,7 @@ class TestContradictions:
     """Whoever breaks the order of things is told so, and nothing of the step is written."""
 
     @pytest.fixture(autouse=True)
-    def begun(self, ledger: Ledger) -> None:
+    def begun(self, ledger: AnyLedger) -> None:
         first = batch(0, 5)
         ledger.commit([], [first])
         ledger.commit([settle(first)], [batch(5, 10)])
@@ -301,7 +300,7 @@ class TestContradictions:
             ),
         ],
     )
-    def test_it_is_refused_in_words(self, ledger: Ledger, path: Path, settled, started, words):
+    def test_it_is_refused_in_words(self, ledger: AnyLedger, place: Place, settled, started, words):
         before = (spans(ledger), ledger.in_flight())
         with pytest.raises(LedgerError, match=words):
             ledger.commit(settled, started, Tick(0, sent=1))
@@ -321,59 +320,46 @@ class TestContradictions:
         ],
     )
     def test_a_file_that_is_not_what_memory_takes_it_for_is_not_written_to(
-        self, ledger: Ledger, tampering: str, words: str
+        self, ledger: AnyLedger, place: Place, tampering: str, words: str
     ) -> None:
-        ledger._file._connection.execute(tampering)
+        place.tamper(tampering)
         before = (spans(ledger), ledger.in_flight())
         with pytest.raises(LedgerError, match=words):
             ledger.commit([settle(batch(5, 10))], [batch(10, 12)])
         assert (spans(ledger), ledger.in_flight()) == before
 
     def test_a_position_that_was_settled_twice_in_the_file_is_found(
-        self, ledger: Ledger, path: Path
+        self, ledger: AnyLedger, place: Place
     ) -> None:
-        insert = "INSERT INTO span VALUES (0, ?, ?, 'failed', NULL, '', NULL, 0, 'reply')"
-        ledger._file._connection.executemany(insert, [(20, 30), (28, 29)])
+        for start, stop in [(20, 30), (28, 29)]:
+            columns = "bucket, start, stop, state, reason, cause, at"
+            values = f"0, {start}, {stop}, 'failed', '', 'reply', 0"
+            place.tamper(f"INSERT INTO span ({columns}) VALUES ({values})")  # noqa: S608
         with pytest.raises(LedgerError, match="position 28 of bucket 0 is settled twice") as error:
             ledger.settled(0)
-        assert error.value.where == str(path)
-
-
-def test_files_are_for_their_owner_only_under_a_loose_umask(path: Path, loose_umask: None) -> None:
-    with Ledger.open(path, create=True) as ledger:
-        ledger.commit([], [batch(0, 1)])
-        files = sorted(each.name for each in path.parent.iterdir())
-        companions = [f"ledger.sqlite-{suffix}" for suffix in ("mark", "shm", "wal")]
-        assert files == ["ledger.sqlite", *companions]
-        for each in path.parent.iterdir():
-            assert stat.S_IMODE(each.stat().st_mode) == 0o600
-
-
-def test_every_commit_is_synced_before_it_returns(ledger: Ledger) -> None:
-    connection = ledger._file._connection
-    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert error.value.where == ledger.where
 
 
 def test_the_memory_of_last_spans_is_bounded_and_forgetting_costs_nothing(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backfill.ledger.ledger._MOST_TAILS", 2)
+    monkeypatch.setattr("backfill.ledger.lane_memory.MOST_TAILS", 2)
     for half in (0, 5):
         sent = [batch(10 * i + half, 10 * i + half + 5, lane=i) for i in range(8)]
         ledger.commit([], sent)
         ledger.commit([settle(each) for each in sent], [])
-    assert len(ledger._tails) <= 2
+    assert isinstance(ledger, Ledger | PostgresLedger)
+    assert len(ledger._memory.tails) <= 2
     assert ledger.settled(0) == [(0, 80)]
     assert ledger.counts()[State.DELIVERED] == 80
 
 
-def test_only_what_a_crash_left_behind_is_sent_again_for_at_least_once(path: Path) -> None:
-    with Ledger.open(path, create=True) as ledger:
+def test_only_what_a_crash_left_behind_is_sent_again_for_at_least_once(place: Place) -> None:
+    with place.open(create=True) as ledger:
         odd, lost = batch(0, 2), batch(2, 5)
         ledger.commit([], [odd])
         ledger.commit([settle(odd, State.UNKNOWN, "201 without a readable `ok`")], [lost])
-    with Ledger.open(path) as ledger:
+    with place.open() as ledger:
         assert ledger.counts()[State.UNKNOWN] == 5
         assert ledger.resend_lost() == 3
         assert ledger.settled(0) == [(0, 2)]

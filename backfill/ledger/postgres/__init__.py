@@ -1,0 +1,8 @@
+"""The ledger in PostgreSQL, for a job that several machines deliver.
+
+It needs the extra `backfill[postgres]` and is imported only where a job asks for it.
+"""
+
+from backfill.ledger.postgres.ledger import PostgresLedger
+
+__all__ = ["PostgresLedger"]

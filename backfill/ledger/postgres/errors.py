@@ -1,0 +1,74 @@
+"""What PostgreSQL complains about, as a LedgerError that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import psycopg
+
+from backfill.core.errors import LedgerError
+from backfill.ledger.spans import ContradictionError
+
+__all__ = ["CONTRADICTION", "LOST", "OwnershipError", "in_words"]
+
+CONTRADICTION = "BF001"
+"""The SQLSTATE by which a function of ours says that the ledger does not agree."""
+
+LOST = "BF002"
+"""The SQLSTATE by which it says that a bucket is not ours any more."""
+
+
+class OwnershipError(LedgerError):
+    """Another process has taken over a bucket: nothing more of it may be sent from here."""
+
+
+_WORDS = {
+    "08": (
+        "the database cannot be reached",
+        "Nothing more was sent. Once it is back, run the same command again.",
+    ),
+    "28": (
+        "the database refuses this user",
+        "Set PGUSER and PGPASSWORD, or ~/.pgpass; a password never stands in the configuration.",
+    ),
+    "3D": ("there is no such database", "Create it, or mend `ledger` under [cluster]."),
+    "42501": (
+        "this user lacks a right that the ledger needs",
+        "The user who plans needs CREATE on the database: GRANT CREATE ON DATABASE … TO ….",
+    ),
+    "53": (
+        "the database has no room or no connection left",
+        "Give it some, then run the same command again: it goes on where it stood.",
+    ),
+    "57": (
+        "the database ended the connection",
+        "Nothing more was sent. Once it is back, run the same command again.",
+    ),
+    "25006": (
+        "the database can only be read",
+        "It is a standby, perhaps: name the primary in `ledger` under [cluster].",
+    ),
+}
+
+
+@contextlib.contextmanager
+def in_words(where: str) -> Iterator[None]:
+    """Raise what psycopg raises as LedgerError, and what our functions raise as what it is."""
+    try:
+        yield
+    except psycopg.Error as error:
+        code = error.sqlstate or "08000"
+        said = error.diag.message_primary or str(error).strip().partition("\n")[0]
+        if code == CONTRADICTION:
+            raise ContradictionError(said) from error
+        if code == LOST:
+            raise OwnershipError(
+                said,
+                where=where,
+                hint="Another process took over, because this one was not heard of in time. What"
+                " was in flight here is unknown.",
+            ) from error
+        words = _WORDS.get(code) or _WORDS.get(code[:2])
+        message, hint = words or ("the database cannot do what was asked", None)
+        raise LedgerError(f"{message} ({said})", where=where, hint=hint) from error

@@ -1,0 +1,282 @@
+"""The tables and functions of one job's ledger, in a PostgreSQL schema of its own.
+
+They are those of SQLite's, so both are read by the same statements, and besides: `owner`, who may
+write for a bucket, by an epoch that each taking raises; `deliverer`, the number of the last commit
+of each process; `budget`, what all of them may send together.
+
+Every change is one call of a function: nobody can be stopped in the middle of a transaction while
+it holds the locks of rows.
+"""
+
+from __future__ import annotations
+
+from backfill.ledger.postgres.budget_functions import BUDGET
+from backfill.ledger.postgres.errors import CONTRADICTION, LOST
+from backfill.ledger.statements import FOUND as _SQLITES
+
+__all__ = ["FOUND", "SCHEMA", "VERSION"]
+
+VERSION = 1
+
+FOUND = _SQLITES.replace("instr(", "strpos(")
+_AS_TEXT = "the program ended before the reply was written down"
+
+_TABLES = f"""
+CREATE TABLE version (number integer NOT NULL);
+INSERT INTO version VALUES ({VERSION});
+
+CREATE TABLE span (
+    bucket      integer NOT NULL,
+    start       bigint  NOT NULL CHECK (start >= 0),
+    stop        bigint  NOT NULL CHECK (stop > start),
+    state       text    NOT NULL CHECK (state IN ('delivered', 'failed', 'unknown')),
+    http_status integer,
+    reason      text    NOT NULL,
+    request_id  text,
+    cause       text    NOT NULL CHECK (cause IN ('reply', 'lost', 'by_hand')),
+    at          double precision NOT NULL,
+    PRIMARY KEY (bucket, start)
+);
+CREATE TABLE flight (
+    bucket integer NOT NULL,
+    start  bigint  NOT NULL CHECK (start >= 0),
+    stop   bigint  NOT NULL CHECK (stop > start),
+    lane   integer NOT NULL,
+    PRIMARY KEY (bucket, start)
+);
+CREATE TABLE total (
+    bucket    integer PRIMARY KEY,
+    spans     bigint NOT NULL,
+    delivered bigint NOT NULL,
+    failed    bigint NOT NULL,
+    unknown   bigint NOT NULL,
+    in_flight bigint NOT NULL,
+    weight    bigint NOT NULL
+) WITH (fillfactor = 50);
+CREATE TABLE tick (
+    at bigint PRIMARY KEY, sent bigint NOT NULL, throttled bigint NOT NULL,
+    retried bigint NOT NULL, delivered bigint NOT NULL, failed bigint NOT NULL,
+    unknown bigint NOT NULL
+);
+CREATE TABLE latency (
+    at bigint NOT NULL, slot integer NOT NULL, replies bigint NOT NULL, PRIMARY KEY (at, slot)
+);
+CREATE TABLE fact (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE owner (bucket integer PRIMARY KEY, epoch bigint NOT NULL, name text NOT NULL);
+CREATE TABLE deliverer (name text PRIMARY KEY, commits bigint NOT NULL) WITH (fillfactor = 50);
+"""  # noqa: S608 - numbers and words of our own
+
+_OWNERSHIP = f"""
+CREATE FUNCTION lock_key(b integer) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT (current_schema()::regnamespace::oid::bigint << 24) | b
+$$;
+
+CREATE FUNCTION holder_of(b integer) RETURNS integer LANGUAGE sql VOLATILE AS $$
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32) | objid::bigint = lock_key(b)
+$$;
+
+-- Takes a bucket that nobody holds, or whose holder was not heard of for `lease` seconds: that
+-- one's session is ended, so it can commit nothing more.
+CREATE FUNCTION take(b integer, by_whom text, lease double precision,
+                     OUT new_epoch bigint, OUT lost bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_try_advisory_lock(lock_key(b)) THEN
+        PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+        WHERE pid = holder_of(b) AND pid <> pg_backend_pid()
+          AND greatest(query_start, state_change)
+              < clock_timestamp() - make_interval(secs => lease);
+        IF NOT FOUND OR NOT pg_try_advisory_lock(lock_key(b)) THEN
+            RETURN;
+        END IF;
+    END IF;
+    INSERT INTO owner AS o VALUES (b, 1, by_whom)
+    ON CONFLICT (bucket) DO UPDATE SET epoch = o.epoch + 1, name = by_whom
+    RETURNING o.epoch INTO new_epoch;
+    SELECT coalesce(sum(f.stop - f.start), 0) INTO lost FROM flight f WHERE f.bucket = b;
+    IF lost > 0 THEN
+        INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
+        SELECT f.bucket, f.start, f.stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
+               extract(epoch FROM clock_timestamp())
+        FROM flight f WHERE f.bucket = b;
+        DELETE FROM flight f WHERE f.bucket = b;
+        PERFORM recount(b);
+    END IF;
+END $$;
+
+-- Takes a bucket back on a new connection, if nobody has taken it since.
+CREATE FUNCTION retake(b integer, known bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT pg_try_advisory_lock(lock_key(b)) THEN
+        RETURN false;
+    END IF;
+    IF NOT EXISTS (SELECT 1 FROM owner o WHERE o.bucket = b AND o.epoch = known) THEN
+        PERFORM pg_advisory_unlock(lock_key(b));
+        RETURN false;
+    END IF;
+    RETURN true;
+END $$;
+
+-- Adds up anew what a bucket holds, or every bucket: only for one whom nobody else writes beside.
+CREATE FUNCTION recount(b integer) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM total WHERE b IS NULL OR bucket = b;
+    INSERT INTO total (bucket, spans, delivered, failed, unknown, in_flight, weight)
+    SELECT * FROM ({FOUND}) found WHERE b IS NULL OR bucket = b;
+$$;
+"""  # noqa: S608 - numbers and words of our own
+
+_COMMIT = f"""
+CREATE FUNCTION write_down(by_whom text, number bigint, moment double precision, given jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    each  record;
+    other record;
+    n     bigint;
+BEGIN
+    SELECT count(*) INTO n FROM (
+        SELECT 1 FROM owner o, jsonb_array_elements(given->'owned') e
+        WHERE o.bucket = (e->>0)::integer AND o.epoch = (e->>1)::bigint FOR SHARE OF o
+    ) held;
+    IF n <> jsonb_array_length(given->'owned') THEN
+        RAISE EXCEPTION 'a bucket is not this process''s any more' USING ERRCODE = '{LOST}';
+    END IF;
+
+    DELETE FROM flight f USING jsonb_array_elements(given->'settled') e
+    WHERE f.bucket = (e->>0)::integer AND f.start = (e->>1)::bigint
+      AND f.stop = (e->>2)::bigint AND f.lane = (e->>3)::integer;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n <> jsonb_array_length(given->'settled') THEN
+        RAISE EXCEPTION 'an intent that was written down is not there any more'
+              USING ERRCODE = '{CONTRADICTION}';
+    END IF;
+
+    UPDATE span s SET stop = (e->>0)::bigint,
+                      at = coalesce(moment, extract(epoch FROM clock_timestamp()))
+    FROM jsonb_array_elements(given->'extended') e
+    WHERE s.bucket = (e->>1)::integer AND s.start = (e->>2)::bigint AND s.stop = (e->>3)::bigint;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n <> jsonb_array_length(given->'extended') THEN
+        RAISE EXCEPTION 'a span that was written down is not there any more'
+              USING ERRCODE = '{CONTRADICTION}';
+    END IF;
+
+    INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, e->>3, (e->>4)::integer, e->>5,
+           e->>6, e->>7, coalesce(moment, extract(epoch FROM clock_timestamp()))
+    FROM jsonb_array_elements(given->'fresh') e;
+
+    FOR each IN
+        SELECT (e->>0)::integer AS bucket, (e->>1)::bigint AS low, (e->>2)::bigint AS high,
+               (e->>3)::integer AS lane
+        FROM jsonb_array_elements(given->'started') e
+    LOOP
+        INSERT INTO flight (bucket, start, stop, lane)
+        SELECT each.bucket, each.low, each.high, each.lane
+        WHERE coalesce((SELECT s.stop FROM span s WHERE s.bucket = each.bucket
+                        AND s.start < each.high ORDER BY s.start DESC LIMIT 1), 0) <= each.low
+          AND coalesce((SELECT f.stop FROM flight f WHERE f.bucket = each.bucket
+                        AND f.start < each.high ORDER BY f.start DESC LIMIT 1), 0) <= each.low;
+        IF NOT FOUND THEN
+            SELECT * INTO other FROM (
+                SELECT s.start, s.stop, s.state FROM span s WHERE s.bucket = each.bucket
+                UNION ALL
+                SELECT f.start, f.stop, 'in flight' FROM flight f WHERE f.bucket = each.bucket
+            ) there WHERE there.start < each.high AND there.stop > each.low
+            ORDER BY there.start LIMIT 1;
+            IF other.state = 'in flight' AND other.start = each.low AND other.stop = each.high THEN
+                RAISE EXCEPTION 'two started batches overlap' USING ERRCODE = '{CONTRADICTION}';
+            END IF;
+            RAISE EXCEPTION 'bucket %, lane % starts % to %, and % to % is %', each.bucket,
+                  each.lane, each.low, each.high, other.start, other.stop, other.state
+                  USING ERRCODE = '{CONTRADICTION}';
+        END IF;
+    END LOOP;
+
+    INSERT INTO total AS t
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::bigint, (e->>4)::bigint,
+           (e->>5)::bigint, (e->>6)::bigint
+    FROM jsonb_array_elements(given->'totals') e
+    ON CONFLICT (bucket) DO UPDATE SET
+        spans = t.spans + excluded.spans, delivered = t.delivered + excluded.delivered,
+        failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown,
+        in_flight = t.in_flight + excluded.in_flight, weight = t.weight + excluded.weight;
+
+    INSERT INTO tick AS t
+    SELECT (e->>0)::bigint, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::bigint, (e->>4)::bigint,
+           (e->>5)::bigint, (e->>6)::bigint
+    FROM jsonb_array_elements(given->'tick') e
+    ON CONFLICT (at) DO UPDATE SET
+        sent = t.sent + excluded.sent, throttled = t.throttled + excluded.throttled,
+        retried = t.retried + excluded.retried, delivered = t.delivered + excluded.delivered,
+        failed = t.failed + excluded.failed, unknown = t.unknown + excluded.unknown;
+    INSERT INTO latency AS l
+    SELECT (e->>0)::bigint, (e->>1)::integer, (e->>2)::bigint
+    FROM jsonb_array_elements(given->'latency') e
+    ON CONFLICT (at, slot) DO UPDATE SET replies = l.replies + excluded.replies;
+
+    INSERT INTO fact SELECT e->>0, e->>1 FROM jsonb_array_elements(given->'facts') e
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+    INSERT INTO deliverer VALUES (by_whom, number)
+    ON CONFLICT (name) DO UPDATE SET commits = number;
+END $$;
+"""  # noqa: S608 - numbers and words of our own
+
+_DECISIONS = f"""
+-- A decision by hand: nothing may be in flight, nor may another process hold a bucket.
+CREATE FUNCTION refuse_company() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE owner IN EXCLUSIVE MODE;
+    IF EXISTS (SELECT 1 FROM flight) OR EXISTS (
+        SELECT 1 FROM owner o WHERE holder_of(o.bucket) <> pg_backend_pid()
+    ) THEN
+        RAISE EXCEPTION 'requests are in flight' USING ERRCODE = '{CONTRADICTION}';
+    END IF;
+END $$;
+
+CREATE FUNCTION decide_chosen(forgotten jsonb, fresh jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    PERFORM refuse_company();
+    DELETE FROM span s USING jsonb_array_elements(forgotten) e
+    WHERE s.bucket = (e->>0)::integer AND s.start = (e->>1)::bigint AND s.stop = (e->>2)::bigint;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n <> jsonb_array_length(forgotten) THEN
+        RAISE EXCEPTION 'somebody else settled records meanwhile'
+              USING ERRCODE = '{CONTRADICTION}';
+    END IF;
+    INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, e->>3, (e->>4)::integer, e->>5,
+           e->>6, e->>7, (e->>8)::float8
+    FROM jsonb_array_elements(fresh) e;
+    PERFORM recount(NULL);
+END $$;
+
+CREATE FUNCTION decide(from_state text, to_state text, only_cause text, words text,
+                       moment double precision)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    PERFORM refuse_company();
+    SELECT coalesce(sum(s.stop - s.start), 0) INTO n FROM span s
+    WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
+    IF to_state = 'pending' THEN
+        DELETE FROM span s
+        WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
+    ELSE
+        UPDATE span s SET state = to_state, cause = 'by_hand',
+               at = coalesce(moment, extract(epoch FROM clock_timestamp())),
+               reason = words || CASE s.reason WHEN '' THEN ''
+                                 ELSE ' (before: ' || s.reason || ')' END
+        WHERE s.state = from_state;
+    END IF;
+    PERFORM recount(NULL);
+    RETURN n;
+END $$;
+"""  # noqa: S608 - numbers and words of our own
+
+SCHEMA = _TABLES + _OWNERSHIP + _COMMIT + _DECISIONS + BUDGET

@@ -1,0 +1,231 @@
+"""One connection to the database: what it must be able to promise, and what happens when it breaks.
+
+Whether the process may still send is told by `deadline`: the moment at which it sent the last
+command that was answered, and the lease from there on, less a margin. Another process takes over
+no earlier than a lease after the database received that command, so no clock is compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql as composed
+from psycopg.conninfo import conninfo_to_dict
+
+from backfill.core.errors import ConfigError, LedgerError
+from backfill.ledger.postgres.errors import in_words
+
+__all__ = ["Session", "place_of"]
+
+_OLDEST = 140000  # pg_terminate_backend with a time to wait
+_CONNECT_WITHIN = 10  # seconds
+_MARGIN = 0.1  # of the lease
+_AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
+
+
+def place_of(address: str) -> str:
+    """A database as messages name it. Raises ConfigError for a password in the address."""
+    try:
+        parts = conninfo_to_dict(address)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"it is no address of a database: {str(error).strip()}",
+            where="[cluster] ledger",
+            hint="Write it as postgresql://host:port/database.",
+        ) from None
+    if parts.get("password"):
+        raise ConfigError(
+            "a password stands in the address of the database",
+            where="[cluster] ledger",
+            hint="Take it out, and set PGPASSWORD or write it to ~/.pgpass.",
+        )
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
+
+
+class Session:
+    """A connection, used by one thread at a time, that is made anew where it broke.
+
+    `lease` is in seconds. `patience` is how long a database that is away is waited for.
+    """
+
+    def __init__(self, address: str, schema: str, *, lease: float, patience: float) -> None:
+        self.where = f"{place_of(address)} ({schema})"
+        self.turn = threading.RLock()
+        self.deadline = 0.0
+        self._address = address
+        self._schema = schema
+        self._lease = lease
+        self._patience = patience
+        self._connection: psycopg.Connection[Any] = self._connect()
+        self._identity = self._who()
+
+    def close(self) -> None:
+        """End the session; what it holds is free for others then. May be called twice."""
+        with self.turn:
+            self._connection.close()
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a question of which a second asking does no harm."""
+        with self.turn, in_words(self.where):
+            return self._ask(statement, values)
+
+    def commit(
+        self, statement: str, values: Sequence[Any], *, recorded: Callable[[], bool]
+    ) -> list[Any]:
+        """Call a function that changes something, once.
+
+        Where its answer does not come, the connection is made anew and `recorded` asked: only
+        what is not recorded is called again. Raises OwnershipError where another process took
+        over meanwhile.
+        """
+        with self.turn, in_words(self.where):
+            try:
+                return self._ask(statement, values)
+            except psycopg.OperationalError as error:
+                if not self._broken(error):
+                    raise
+                self.reconnect()
+                if recorded():
+                    return []
+                return self._ask(statement, values)
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Have all questions inside answered from one snapshot."""
+        with self.turn, in_words(self.where):
+            self._ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+            try:
+                yield
+            finally:
+                if not self._connection.closed:
+                    self._ask("ROLLBACK", ())
+
+    def make(self, schema: str, script: str) -> None:
+        """Make a schema by a script, in full or not at all, where there is none of its name.
+
+        Two processes that try at once make one. It needs CREATE on the database, and no more.
+        """
+        name = composed.Identifier(schema)
+        with self.turn, in_words(self.where), self._connection.transaction():
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (schema,))
+            there = self._connection.execute("SELECT to_regnamespace(%s)", (f'"{schema}"',))
+            if there.fetchone() == (None,):
+                self._connection.execute(composed.SQL("CREATE SCHEMA {}").format(name))
+                self._connection.execute(script)
+
+    def reconnect(self) -> None:
+        """Make the connection anew once the database is back, and see the old one end.
+
+        While the old session lives, a command of ours may still be at work in it.
+        """
+        self._connection.close()
+        give_up = time.monotonic() + self._patience
+        pauses = iter(_AGAIN_AFTER)
+        while True:
+            try:
+                self._connection = self._connect()
+                break
+            except LedgerError:
+                pause = next(pauses, _AGAIN_AFTER[-1])
+                if time.monotonic() + pause > give_up:
+                    raise
+                time.sleep(pause)
+        old, self._identity = self._identity, self._who()
+        self._ask(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE pid = %s AND backend_start = %s AND pid <> pg_backend_pid()",
+            old,
+        )
+
+    # --- parts -------------------------------------------------------------------------------
+
+    def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        sent_at = time.monotonic()
+        cursor = self._connection.execute(statement, values)
+        found = cursor.fetchall() if cursor.description else []
+        self.deadline = sent_at + self._lease * (1 - _MARGIN)
+        return found
+
+    def _broken(self, error: psycopg.OperationalError) -> bool:
+        return self._connection.broken or self._connection.closed or error.sqlstate is None
+
+    def _who(self) -> tuple[int, Any]:
+        (found,) = self._ask(
+            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()", ()
+        )
+        return found[0], found[1]
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        with in_words(self.where):
+            connection = psycopg.connect(
+                self._address,
+                autocommit=True,
+                connect_timeout=_CONNECT_WITHIN,
+                client_encoding="utf8",
+            )
+        try:
+            self._check(connection)
+            with in_words(self.where):
+                path = composed.SQL("SET search_path TO {}, pg_temp").format(
+                    composed.Identifier(self._schema)
+                )
+                connection.execute(path)
+                connection.prepare_threshold = 2
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: psycopg.Connection[Any]) -> None:
+        """Refuse, in words, what cannot keep the promises."""
+        version = connection.info.server_version
+        if version < _OLDEST:
+            raise LedgerError(
+                f"the database is PostgreSQL {version // 10000}, and 14 or later is needed",
+                where=self.where,
+            )
+        with in_words(self.where):
+            found = connection.execute(
+                "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync'),"
+                " current_setting('synchronous_commit'), current_setting('track_activities'),"
+                " current_setting('server_encoding')"
+            ).fetchone()
+        assert found is not None  # noqa: S101 - a SELECT without FROM has one row
+        pid, standby, fsync, synchronous, activities, encoding = found
+        if pid != connection.info.backend_pid:
+            raise LedgerError(
+                "the database is reached through a pooler, such as PgBouncer",
+                where=self.where,
+                hint="Locks of a session and LISTEN are lost in transaction mode, and from here no"
+                " mode can be told from another. Name the database itself.",
+            )
+        for wrong, message, hint in (
+            (
+                encoding != "UTF8",
+                f"the database's encoding is {encoding}",
+                "Make one whose encoding is UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE"
+                " template0.",
+            ),
+            (standby, "the database is a standby, which can only be read", "Name the primary."),
+            (
+                "off" in (fsync, synchronous),
+                "the database does not keep what it was told: "
+                + ("fsync" if fsync == "off" else "synchronous_commit")
+                + " is off",
+                "Set it to on, for this database or this user at least: an intent that a loss of"
+                " power takes along would be sent twice.",
+            ),
+            (
+                activities == "off",
+                "track_activities is off, so nobody can tell which deliverer is alive",
+                "Set it to on.",
+            ),
+        ):
+            if wrong:
+                raise LedgerError(message, where=self.where, hint=hint)
