@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +20,7 @@ from backfill.ledger import Ledger
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.protocol import AnyLedger
 
-__all__ = ["Place", "PostgresPlace", "SqlitePlace"]
+__all__ = ["Place", "PostgresPlace", "SqlitePlace", "cut"]
 
 _BUCKETS = 4  # that the tests of both use
 
@@ -54,6 +57,12 @@ class SqlitePlace:
             raw.execute(statement)
 
 
+def cut(ledger: PostgresLedger) -> None:
+    """Cut the connection, as the end of a process or of a network does."""
+    with socket.socket(fileno=os.dup(ledger._session._connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
 @dataclass(frozen=True)
 class PostgresPlace:
     address: str
@@ -61,8 +70,11 @@ class PostgresPlace:
 
     def open(self, *, create: bool = False, clock: Clock | None = None) -> PostgresLedger:
         ledger = PostgresLedger.open(self.address, self.schema, create=create, clock=clock)
+        deadline = time.monotonic() + 10  # a session that was cut ends a moment later
         for bucket in range(_BUCKETS):
-            assert ledger.take(bucket) is not None
+            while ledger.take(bucket) is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
         return ledger
 
     def look(self) -> PostgresLedger:
@@ -72,3 +84,8 @@ class PostgresPlace:
         with psycopg.connect(self.address, autocommit=True) as raw:
             raw.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self.schema)))
             raw.execute(statement.encode())
+
+    def drop(self) -> None:
+        """Leave nothing of it in the database."""
+        with psycopg.connect(self.address, autocommit=True) as raw:
+            raw.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self.schema)))

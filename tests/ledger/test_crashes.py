@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,10 +22,15 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger import Ledger
+from backfill.ledger.postgres import PostgresLedger
+from backfill.ledger.protocol import AnyLedger
+from tests.ledger.places import PostgresPlace, cut
+from tests.ledger.postgres_server import PostgresServer
 
 LANES = [(bucket, lane) for bucket in (0, 1) for lane in (0, 1)]
 LANE_SIZE = 12
@@ -46,15 +52,74 @@ def ranges_of(positions: list[int]) -> tuple[tuple[int, int], ...]:
     return tuple((start, stop) for start, stop in ranges)
 
 
+class World(Protocol):
+    """Where the machine's ledger lies, and what a crash leaves there."""
+
+    def open(self, *, create: bool = False) -> AnyLedger: ...
+
+    def after_a_crash(self, ledger: AnyLedger) -> AnyLedger:
+        """The process is gone, with nothing said; another one opens what it left."""
+
+    def end(self) -> None: ...
+
+
+class SqliteWorld:
+    """A file; a crash leaves it, its log and its mark as they lie."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
+        self.lives = 0
+        self.path = self._next_path()
+
+    def _next_path(self) -> Path:
+        self.lives += 1
+        home = self.home / str(self.lives)
+        home.mkdir()
+        return home / "ledger.sqlite"
+
+    def open(self, *, create: bool = False) -> AnyLedger:
+        return Ledger.open(self.path, create=create)
+
+    def after_a_crash(self, ledger: AnyLedger) -> AnyLedger:
+        path = self._next_path()
+        for suffix in ("", "-wal", "-mark"):
+            there = self.path.with_name(self.path.name + suffix)
+            if there.exists():
+                shutil.copyfile(there, path.with_name(there.name))
+        ledger.close()
+        self.path = path
+        return Ledger.open(path)
+
+    def end(self) -> None:
+        shutil.rmtree(self.home)
+
+
+class PostgresWorld:
+    """A schema; a crash cuts the connection."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.place = PostgresPlace(server.address)
+
+    def open(self, *, create: bool = False) -> AnyLedger:
+        return self.place.open(create=create)
+
+    def after_a_crash(self, ledger: AnyLedger) -> AnyLedger:
+        assert isinstance(ledger, PostgresLedger)
+        cut(ledger)
+        ledger.close()
+        return self.place.open()
+
+    def end(self) -> None:
+        self.place.drop()
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """The model is a dictionary from each position to its state."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__()
-        self.home = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
-        self.lives = 0
-        self.path = self._next_home()
-        self.ledger = Ledger.open(self.path, create=True)
+        self.world = world
+        self.ledger = world.open(create=True)
         self.model = {
             (bucket, position): State.PENDING
             for bucket, lane in LANES
@@ -68,13 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.ledger.close()
-        shutil.rmtree(self.home)
-
-    def _next_home(self) -> Path:
-        self.lives += 1
-        home = self.home / str(self.lives)
-        home.mkdir()
-        return home / "ledger.sqlite"
+        self.world.end()
 
     @staticmethod
     def _positions(lane: int) -> range:
@@ -151,19 +210,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.recovered == 0
 
     def _fall_over(self) -> None:
-        home = self._next_home()
-        for suffix in ("", "-wal", "-mark"):
-            there = self.path.with_name(self.path.name + suffix)
-            if there.exists():
-                shutil.copyfile(there, home.with_name(there.name))
-        self.ledger.close()
-        self.path = home
-        self.ledger = Ledger.open(home)
+        self.ledger = self.world.after_a_crash(self.ledger)
 
     @rule()
     def close_and_open(self) -> None:
         self.ledger.close()
-        self.ledger = Ledger.open(self.path)
+        self.ledger = self.world.open()
         assert self.ledger.recovered == self._lost()
 
     @precondition(lambda self: not self.flying)
@@ -216,8 +268,29 @@ class LedgerMachine(RuleBasedStateMachine):
             assert tuple(self.ledger.settled(bucket)) == expected
 
 
-TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+STEPS = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+class SqliteMachine(LedgerMachine):
+    def __init__(self) -> None:
+        super().__init__(SqliteWorld())
+
+
+def test_a_ledger_in_sqlite_keeps_to_the_model() -> None:
+    run_state_machine_as_test(SqliteMachine, settings=STEPS)
+
+
+def test_a_ledger_in_postgresql_keeps_to_the_model(postgres: PostgresServer) -> None:
+    class PostgresMachine(LedgerMachine):
+        def __init__(self) -> None:
+            super().__init__(PostgresWorld(postgres))
+
+    run_state_machine_as_test(PostgresMachine, settings=settings(STEPS, max_examples=12))
 
 
 WORKER = """
