@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.core.model import Batch, Outcome, Range, Settlement, State
-from backfill.ledger import Ledger
+from backfill.ledger.protocol import AnyLedger
+from tests.ledger.places import Place, PostgresPlace, SqlitePlace
 
 SIZE = 30
 POSITIONS = st.sets(st.integers(0, SIZE - 1))
@@ -21,7 +22,7 @@ def ranges_of(positions: set[int]) -> list[Range]:
     return [(each, each + 1) for each in sorted(positions)]
 
 
-def positions(ledger: Ledger, state: State) -> set[int]:
+def positions(ledger: AnyLedger, state: State) -> set[int]:
     return {
         position
         for _, outcome, _ in ledger.outcomes(state)
@@ -30,35 +31,45 @@ def positions(ledger: Ledger, state: State) -> set[int]:
     }
 
 
+WHAT = {
+    "cuts": st.sets(st.integers(1, SIZE - 1)),
+    "failed": POSITIONS,
+    "again": POSITIONS,
+    "delivered": POSITIONS,
+}
+
+
 @settings(max_examples=40, deadline=None)
-@given(
-    cuts=st.sets(st.integers(1, SIZE - 1)),
-    failed=POSITIONS,
-    again=POSITIONS,
-    delivered=POSITIONS,
-)
+@given(**WHAT)
 def test_what_is_chosen_moves_and_nothing_else(cuts, failed, again, delivered):
-    with TemporaryDirectory() as place:
-        path = Path(place) / "ledger.sqlite"
-        with Ledger.open(path, create=True) as ledger:
-            for number, (start, stop) in enumerate(pairwise([0, *sorted(cuts), SIZE])):
-                batch = Batch(0, 0, ((start, stop),))
-                ledger.commit([], [batch])
-                reason = f"reason {number}"
-                outcome = Outcome(batch.ranges, State.UNKNOWN, reason, 500 + number % 2)
-                ledger.commit([Settlement(batch, (outcome,))], [])
-            assert ledger.resolve(State.FAILED, {0: ranges_of(failed)}) == len(failed)
-            assert ledger.resolve(State.DELIVERED, {0: ranges_of(delivered)}) == len(
-                delivered - failed
-            )
-            assert ledger.retry({0: ranges_of(again), 7: [(0, 9)]}) == len(again & failed)
-        with Ledger.open(path) as ledger:  # whose totals must agree
-            assert positions(ledger, State.FAILED) == failed - again
-            assert positions(ledger, State.DELIVERED) == delivered - failed
-            left = set(range(SIZE)) - failed - delivered
-            assert positions(ledger, State.UNKNOWN) == left
-            assert sum(stop - start for start, stop in ledger.settled(0)) == SIZE - len(
-                again & failed
-            )
-            for _, outcome, _ in ledger.outcomes(State.FAILED):
-                assert "settled by hand as failed (before: reason " in outcome.reason
+    with TemporaryDirectory() as home:
+        settle(SqlitePlace(Path(home) / "ledger.sqlite"), cuts, failed, again, delivered)
+
+
+@settings(max_examples=10, deadline=None)
+@given(**WHAT)
+def test_it_does_so_in_postgresql(postgres, cuts, failed, again, delivered):
+    place = PostgresPlace(postgres.address)
+    settle(place, cuts, failed, again, delivered)
+    place.drop()
+
+
+def settle(place: Place, cuts: set[int], failed: set[int], again: set[int], delivered: set[int]):
+    with place.open(create=True) as ledger:
+        for number, (start, stop) in enumerate(pairwise([0, *sorted(cuts), SIZE])):
+            batch = Batch(0, 0, ((start, stop),))
+            ledger.commit([], [batch])
+            reason = f"reason {number}"
+            outcome = Outcome(batch.ranges, State.UNKNOWN, reason, 500 + number % 2)
+            ledger.commit([Settlement(batch, (outcome,))], [])
+        assert ledger.resolve(State.FAILED, {0: ranges_of(failed)}) == len(failed)
+        assert ledger.resolve(State.DELIVERED, {0: ranges_of(delivered)}) == len(delivered - failed)
+        assert ledger.retry({0: ranges_of(again), 7: [(0, 9)]}) == len(again & failed)
+    with place.open() as ledger:  # whose totals must agree
+        assert positions(ledger, State.FAILED) == failed - again
+        assert positions(ledger, State.DELIVERED) == delivered - failed
+        left = set(range(SIZE)) - failed - delivered
+        assert positions(ledger, State.UNKNOWN) == left
+        assert sum(stop - start for start, stop in ledger.settled(0)) == SIZE - len(again & failed)
+        for _, outcome, _ in ledger.outcomes(State.FAILED):
+            assert "settled by hand as failed (before: reason " in outcome.reason

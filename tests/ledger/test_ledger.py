@@ -365,3 +365,31 @@ def test_only_what_a_crash_left_behind_is_sent_again_for_at_least_once(place: Pl
         assert ledger.settled(0) == [(0, 2)]
         assert ledger.resend_lost() == 0
         ledger.commit([], [lost])
+
+
+def test_the_address_is_written_down_with_the_first_intent(place: Place) -> None:
+    with place.open(create=True) as ledger:
+        ledger.bind_address("https://api.example.com")
+        assert ledger.address() is None
+        with pytest.raises(LedgerError):
+            ledger.commit([settle(batch(0, 5))], [batch(0, 5)])
+        assert ledger.address() is None
+        ledger.commit([], [batch(0, 5)])
+        assert ledger.address() == "https://api.example.com"
+    with place.open() as ledger:
+        assert ledger.address() == "https://api.example.com"
+        ledger.release_address()
+        assert ledger.address() is None
+
+
+def test_looking_changes_nothing_in_either(place: Place) -> None:
+    with place.open(create=True) as ledger:
+        ledger.commit([], [batch(0, 5)])
+        with place.look() as look:
+            assert look.in_flight() == 5
+            assert look.recovered == 0
+            with pytest.raises(LedgerError, match="look at it only"):
+                look.commit([], [batch(5, 6)])
+            with pytest.raises(LedgerError, match="look at it only"):
+                look.set_meta("a", "b")
+        ledger.commit([settle(batch(0, 5))], [])

@@ -170,6 +170,7 @@ class PostgresLedger(LedgerReading):
         """
         if not settled and not started and tick is None:
             return
+        self._refuse_looking()
         try:
             with self._session.turn:
                 change = self._memory.plan(settled, started)
@@ -221,7 +222,7 @@ class PostgresLedger(LedgerReading):
         return self._decide(State.UNKNOWN, State.PENDING, None, cause="lost")
 
     def resolve(self, to: State, chosen: Chosen | None = None) -> int:
-        """Settle unknown records, all or those at `chosen` positions: PENDING, DELIVERED, FAILED."""
+        """Settle unknown records, all or those at `chosen` positions."""
         if to not in (State.PENDING, State.DELIVERED, State.FAILED):
             raise ValueError(f"an unknown record cannot be settled as {to.value}")
         return self._decide(State.UNKNOWN, to, chosen)
@@ -294,10 +295,13 @@ class PostgresLedger(LedgerReading):
     def _change(
         self, statement: str, values: Sequence[Any], recorded: Callable[[], bool] | None = None
     ) -> list[Any]:
-        if not self._writable:
-            raise LedgerError("the ledger was opened to look at it only", where=self.where)
+        self._refuse_looking()
         # What is no commit may be called twice without harm, so it counts as not recorded.
         return self._session.commit(statement, values, recorded=recorded or self._not_recorded)
+
+    def _refuse_looking(self) -> None:
+        if not self._writable:
+            raise LedgerError("the ledger was opened to look at it only", where=self.where)
 
     def _not_recorded(self) -> bool:
         self._retake()
