@@ -19,7 +19,8 @@ import polars as pl
 
 from backfill.checks.fields import check
 from backfill.config import Rules
-from backfill.destinations import DESTINATIONS, Field
+from backfill.destination import Field
+from backfill.destinations import builtin_destinations
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROUNDS = 3
@@ -68,7 +69,7 @@ def cases(count: int) -> Iterator[_Case]:
 
 
 def _field(destination: str, name: str) -> Field:
-    found = DESTINATIONS[destination].field_for(name)
+    found = builtin_destinations()[destination].field_for(name)
     assert found is not None
     return found
 

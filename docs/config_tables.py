@@ -16,8 +16,8 @@ from pydantic.fields import FieldInfo
 
 from backfill.config import sections, types
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
+from backfill.destination import Field, Kind
 from backfill.destinations import destination
-from backfill.destinations.base import Field, Kind
 
 __all__ = ["config_table", "fields_table", "keys_of"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from docs.config_tables import config_table, fields_table
 from docs.layering_table import contracts_table, layers_table
 from docs.program_tables import commands, exit_codes, faults, rules_of_destination, rules_table
@@ -36,8 +36,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
         f"config {name}": partial(config_table, name)
         for name in ("Config", "Files", "Events", "Contacts", "Rules", "Dedupe", "Delivery")
     },
-    **{f"fields {name}": partial(fields_table, name) for name in DESTINATIONS},
-    **{f"rules {name}": partial(rules_of_destination, name) for name in DESTINATIONS},
+    **{f"fields {name}": partial(fields_table, name) for name in builtin_destinations()},
+    **{f"rules {name}": partial(rules_of_destination, name) for name in builtin_destinations()},
 }
 """What each part is made by."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
 
 from backfill.checks.rules import RULES, rule_named, rules_of
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
-from backfill.destinations import DESTINATIONS
+from backfill.destination import Destination
+from backfill.destinations import installed_destinations
 
 __all__ = ["Explanation", "explain"]
 
@@ -80,9 +81,12 @@ def explain(name: str) -> Explanation:
         state = State(wanted)
         why, helps = _STATES[state]
         return Explanation(wanted, f"Records that are {state}: {state.meaning}.", why, helps)
-    broken = dict.fromkeys(each.name for known in DESTINATIONS.values() for each in rules_of(known))
+    destinations = installed_destinations().values()
+    broken = dict.fromkeys(each.name for known in destinations for each in rules_of(known))
     field, _, name = wanted.rpartition("|")
-    if not any(name == rule.name for rule in RULES) or (field and not _exists(wanted, broken)):
+    if not any(name == rule.name for rule in RULES) or (
+        field and not _exists(wanted, broken, destinations)
+    ):
         names = [*_STATES, *(rule.name for rule in RULES), *broken]
         raise ConfigError(
             f"there is no rule and no state {wanted!r}",
@@ -93,12 +97,10 @@ def explain(name: str) -> Explanation:
     return Explanation(wanted, rule.meaning, rule.why, rule.remedy, applies)
 
 
-def _exists(wanted: str, broken: Container[str]) -> bool:
+def _exists(wanted: str, broken: Container[str], destinations: Collection[Destination]) -> bool:
     """Whether a record can break `field|rule`, where `field` may be one of a family."""
     field, _, rule = wanted.rpartition("|")
     families = {
-        declared.name
-        for known in DESTINATIONS.values()
-        if (declared := known.field_for(field)) is not None
+        declared.name for known in destinations if (declared := known.field_for(field)) is not None
     }
     return any(f"{each}|{rule}" in broken for each in {field, *families})

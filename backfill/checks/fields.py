@@ -20,7 +20,7 @@ from backfill.checks.text import as_text
 from backfill.checks.times import check_time
 from backfill.checks.uuids import check_uuid
 from backfill.config import Rules
-from backfill.destinations import AnyOf, Field, Kind, TargetAgrees
+from backfill.destination import AnyOf, Field, Kind, TargetAgrees
 from backfill.sources.schemas import MIXED, split_mixed
 
 __all__ = ["check", "cross_rules", "required_rule", "warned"]

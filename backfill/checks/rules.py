@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from backfill.destinations import AnyOf, Destination, Field, Kind, TargetAgrees
+from backfill.destination import AnyOf, Destination, Field, Kind, TargetAgrees
 
 __all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
 

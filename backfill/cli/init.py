@@ -21,7 +21,7 @@ __all__ = ["init"]
     "destination_name",
     metavar="D",
     required=True,
-    help="pristo-events, watch-events or watch-feedbacks.",
+    help="pristo-events, watch-events, watch-feedbacks, or one that a package brings.",
 )
 @click.option(
     "-o",

@@ -11,7 +11,7 @@ import click
 from backfill.cli.text import WIDTH, wrapped
 from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
-from backfill.destinations import Destination
+from backfill.destination import Destination
 from backfill.jobdir.manifest import Example, Manifest
 from backfill.jobs.status import place_of
 

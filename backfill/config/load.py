@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from backfill.config.placeholders import open_questions
 from backfill.config.types import Config
 from backfill.config.validation_messages import explained
 from backfill.core.errors import ConfigError
+from backfill.destinations import builtin_destinations, destination
 
 __all__ = ["config_from_mapping", "load_config"]
 
@@ -24,7 +25,6 @@ _CREDENTIAL_KEY = re.compile(
     r"(^|[_-])(token|api[_-]?key|apikey|secret|password|passwd|credentials?|authorization|bearer)s?$",
     re.IGNORECASE,
 )
-_CREDENTIAL_ENV = ("PRELUDE_API_TOKEN", "PRISTO_API_KEY")
 _HALF = re.compile("[\ud800-\udfff]")
 _TELLING = 8  # characters: a shorter credential may be a part of any word
 _OF_DATA = ("fields", "rules", "dedupe")  # where short words of the user's data stand
@@ -86,7 +86,8 @@ def _refuse_half_characters(content: Mapping[str, Any], where: str) -> None:
 
 
 def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
-    known = _known_credentials()
+    variables = _credential_variables(content)
+    known = _known_credentials(variables)
     for names, value in _leaves(content):
         named = names[:1] != ["fields"] and _CREDENTIAL_KEY.search(names[-1])
         texts = [*names, value] if isinstance(value, str) else names
@@ -98,15 +99,24 @@ def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
             raise ConfigError(
                 f"{place} holds a credential; its value was not read",
                 where=where,
-                hint="Delete it here and set PRELUDE_API_TOKEN or PRISTO_API_KEY in the environment"
-                " (or PRELUDE_API_TOKEN_FILE, PRISTO_API_KEY_FILE).",
+                hint=f"Delete it here and set {' or '.join(variables)} in the environment"
+                f" (or {', '.join(f'{name}_FILE' for name in variables)}).",
             )
 
 
-def _known_credentials() -> Callable[[str], bool]:
+def _credential_variables(content: Mapping[str, Any]) -> list[str]:
+    """Where credentials may stand: for our own destinations, and for the one that is named."""
+    found = builtin_destinations()
+    with contextlib.suppress(ConfigError):  # planning says what is wrong with it
+        named = destination(str(content.get("destination")))
+        found[named.name] = named
+    return sorted({each.credential_env for each in found.values()})
+
+
+def _known_credentials(variables: Iterable[str]) -> Callable[[str], bool]:
     """Whether a text is a credential of the environment, or holds one within an expression."""
     known = set()
-    for name in _CREDENTIAL_ENV:
+    for name in variables:
         text = os.environ.get(name, "")
         path = os.environ.get(f"{name}_FILE")
         if not text.strip() and path:

@@ -174,7 +174,7 @@ class Config(Section):
     """
 
     destination: str
-    """`pristo-events`, `watch-events` or `watch-feedbacks`."""
+    """`pristo-events`, `watch-events`, `watch-feedbacks`, or one that a package brings."""
     population: str | None = None
     """The UUID of the population that the events belong to. Pristo only, and needed there."""
     events: Events

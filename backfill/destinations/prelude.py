@@ -11,10 +11,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
-from backfill.destinations.base import Destination, Field, Kind, TargetAgrees
-from backfill.destinations.replies import (
+from backfill.destination import (
     INVALID,
+    Destination,
+    Fault,
+    Field,
+    Flow,
+    Kind,
+    Reply,
+    Secret,
+    TargetAgrees,
+    Verdict,
     body_text,
     fault_verdict,
     id_of,

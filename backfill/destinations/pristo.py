@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
-from backfill.destinations.base import AnyOf, Destination, Field, Kind
-from backfill.destinations.replies import (
+from backfill.destination import (
+    AnyOf,
+    Destination,
+    Fault,
+    Field,
+    Flow,
+    Kind,
+    Reply,
+    Secret,
+    Verdict,
     body_text,
     fault_verdict,
     is_words,

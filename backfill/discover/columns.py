@@ -15,7 +15,7 @@ from backfill.checks.checked import Checked, trimmed
 from backfill.checks.fields import check
 from backfill.checks.text import as_text
 from backfill.config import Rules
-from backfill.destinations import Field, Kind
+from backfill.destination import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
 from backfill.discover.exports import Export, recognise
 from backfill.discover.spellings import closeness

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.spellings import JOIN_KEYS
 

@@ -6,7 +6,7 @@ import re
 
 import polars as pl
 
-from backfill.destinations import Field, Kind
+from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.toml_text import quoted
 

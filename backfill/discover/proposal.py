@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from backfill.destinations import AnyOf, Destination, Field, Kind
+from backfill.destination import AnyOf, Destination, Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.joins import Join, find_join
 from backfill.discover.spellings import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from backfill.destinations import Field, Kind
+from backfill.destination import Field, Kind
 
 __all__ = ["EMAILS", "JOIN_KEYS", "PHONES", "TIMES", "closeness", "spellings_of"]
 

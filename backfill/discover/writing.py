@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from backfill.config.placeholders import MARK
-from backfill.destinations import Field, Kind
+from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.phrases import percent, reason, summary
 from backfill.discover.proposal import Match, Proposal, resembles

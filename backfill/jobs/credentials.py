@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backfill.core.errors import ConfigError
 from backfill.core.model import Secret
-from backfill.destinations import Destination
+from backfill.destination import Destination
 
 __all__ = ["credential_for"]
 

@@ -15,7 +15,8 @@ from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
 from backfill.core.model import Progress, Secret, State, Stop
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver, state_directory
-from backfill.destinations import Destination, destination
+from backfill.destination import Destination
+from backfill.destinations import destination
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.lock import locked

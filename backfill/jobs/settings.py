@@ -12,7 +12,7 @@ from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.urls import address_of, check_base_url
 from backfill.deliver import Settings
-from backfill.destinations import Destination
+from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 
 __all__ = ["address_for", "delivery_for", "settings_for"]

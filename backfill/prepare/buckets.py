@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from backfill.destinations import Destination
+from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered

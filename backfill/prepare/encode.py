@@ -16,7 +16,7 @@ from functools import reduce
 import polars as pl
 
 from backfill.checks.times import rfc3339
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["Body", "body_of"]

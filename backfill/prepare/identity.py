@@ -22,7 +22,7 @@ from itertools import chain, groupby
 import polars as pl
 import polars_hash as plh
 
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input
 

@@ -9,7 +9,7 @@ import math
 
 import polars as pl
 
-from backfill.destinations import Destination
+from backfill.destination import Destination
 
 __all__ = ["lanes_needed", "ordered", "requests_needed"]
 

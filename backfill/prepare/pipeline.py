@@ -15,7 +15,7 @@ import polars as pl
 from backfill.config import Config
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.core.model import Progress
-from backfill.destinations import Destination
+from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS

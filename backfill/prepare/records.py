@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from backfill.checks.fields import warned
-from backfill.destinations import AnyOf, Destination
+from backfill.destination import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding

@@ -8,9 +8,9 @@ import backfill
 from backfill.checks.rules import RULES, rules_of
 from backfill.core.errors import ConfigError
 from backfill.core.model import State
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 
-NAMES = [each.name for known in DESTINATIONS.values() for each in rules_of(known)]
+NAMES = [each.name for known in builtin_destinations().values() for each in rules_of(known)]
 
 
 @pytest.mark.parametrize("name", [*State, *(rule.name for rule in RULES), *dict.fromkeys(NAMES)])

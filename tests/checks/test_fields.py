@@ -14,12 +14,13 @@ from backfill.checks.rules import RULES, rule_named, rules_of
 from backfill.config import Rules
 from backfill.config.types import ContactId
 from backfill.core.errors import ConfigError
-from backfill.destinations import DESTINATIONS, Destination, Field, Kind
+from backfill.destination import Destination, Field, Kind
+from backfill.destinations import builtin_destinations
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
-PRISTO = DESTINATIONS["pristo-events"]
-EVENTS = DESTINATIONS["watch-events"]
-FEEDBACKS = DESTINATIONS["watch-feedbacks"]
+PRISTO = builtin_destinations()["pristo-events"]
+EVENTS = builtin_destinations()["watch-events"]
+FEEDBACKS = builtin_destinations()["watch-feedbacks"]
 ID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 
@@ -87,10 +88,10 @@ def test_codes_ids_phones_and_emails_are_made_canonical_and_text_stays(
     assert judge(PRISTO, name, value) == (canonical, broken)
 
 
-@pytest.mark.parametrize("field", [f for d in DESTINATIONS.values() for f in d.fields])
+@pytest.mark.parametrize("field", [f for d in builtin_destinations().values() for f in d.fields])
 @pytest.mark.parametrize("value", [None, ""])
 def test_a_null_and_an_empty_text_are_missing_and_break_nothing_here(field, value):
-    for destination in DESTINATIONS.values():
+    for destination in builtin_destinations().values():
         if field in destination.fields:
             name = field.name.replace("*", "x")
             assert judge(destination, name, value, pl.String) == (None, [])
@@ -310,7 +311,7 @@ DTYPES = [
 
 def test_the_table_of_rules_is_what_the_checks_can_find():
     """Every rule that a check has is documented for its field, and every documented one exists."""
-    for destination in DESTINATIONS.values():
+    for destination in builtin_destinations().values():
         found = {"row|malformed"}
         fields = destination.fields
         if destination.time_field is None:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
-from backfill.destinations import Kind, destination
+from backfill.destination import Kind
+from backfill.destinations import destination
 
 API = destination("pristo-events")
 

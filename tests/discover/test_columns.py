@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from tests.discover.frames import EMAILS, IDS, LABELS, PHONES, TIMES, profile
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from backfill.config import Files, load_config
 from backfill.config.placeholders import open_questions
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from backfill.discover import draft_config, samples, save_config
 from backfill.discover.samples import read_sample
 from backfill.prepare.pipeline import prepare
@@ -155,7 +155,7 @@ def test_the_answered_question_gives_the_text_as_it_was_meant(here):
     config = load_config(target)
     assert config.events.encoding == "windows-1252"
     (here / "job").mkdir()
-    manifest = prepare(config, DESTINATIONS["watch-events"], here / "job", now=NOW)
+    manifest = prepare(config, builtin_destinations()["watch-events"], here / "job", now=NOW)
     assert (manifest.ready, manifest.rejected) == (30, 0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from backfill.discover.spellings import JOIN_KEYS, TIMES, closeness, spellings_of
 
 
@@ -44,7 +44,7 @@ SHORT = [
 
 @pytest.mark.parametrize(("destination", "field", "names"), SHORT)
 def test_short_forms_are_known(destination, field, names):
-    found = DESTINATIONS[destination].field_for(field)
+    found = builtin_destinations()[destination].field_for(field)
     assert found is not None
     assert all(closeness(name, spellings_of(found)) > 0.3 for name in names)
 
@@ -55,6 +55,6 @@ def test_short_forms_are_known(destination, field, names):
 )
 @pytest.mark.parametrize(("destination", "field"), [each[:2] for each in SHORT])
 def test_short_forms_are_no_part_of_longer_names(destination, field, name):
-    found = DESTINATIONS[destination].field_for(field)
+    found = builtin_destinations()[destination].field_for(field)
     assert found is not None
     assert closeness(name, spellings_of(found)) == 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,8 @@ import pytest
 import backfill
 from backfill.checks.rules import rules_of
 from backfill.core.model import Secret
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import GROUP, destination
+from tests.destinations.packages import add_package
 from tests.docs.pages import ROOT, blocks_of
 
 _BLOCKS = {block.mark: block.text for block in blocks_of(ROOT / "docs" / "add-a-destination.md")}
@@ -64,14 +65,13 @@ def _acme() -> Iterator[tuple[str, list[tuple[str, str, dict[str, Any]]]]]:
 
 @pytest.fixture
 def acme(tmp_path, monkeypatch):
-    """The destination of the page, in the registry."""
-    (tmp_path / "acme.py").write_text(_BLOCKS["destination"], encoding="utf-8")
+    """The destination of the page, in a package that is installed."""
+    project = tomllib.loads(_BLOCKS["entry point"])["project"]
+    entries = project["entry-points"][GROUP]
+    add_package(tmp_path, "acme-visits", entries, acme_visits=_BLOCKS["destination"])
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("acme")
-    made = module.AcmeVisits()
-    monkeypatch.setitem(DESTINATIONS, made.name, made)
-    yield made
-    sys.modules.pop("acme", None)
+    yield destination("acme-visits")
+    sys.modules.pop("acme_visits", None)
 
 
 def test_a_fourth_destination_is_planned_and_delivered(acme, tmp_path):
@@ -89,7 +89,7 @@ def test_a_fourth_destination_is_planned_and_delivered(acme, tmp_path):
     with _acme() as (address, got):
         status = job.run(base_url=address, credential=Secret("token"), rate="50/s")
     assert status.books.as_dict() == {
-        "input": 6, "rejected": 3, "duplicate": 0, "pending": 0,
+        "input": 6, "excluded": 0, "rejected": 3, "duplicate": 0, "pending": 0,
         "delivered": 3, "failed": 0, "unknown": 0,
     }  # fmt: skip
     assert {(token, path) for token, path, _ in got} == {("token", "/visits")}

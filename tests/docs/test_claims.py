@@ -14,7 +14,7 @@ from backfill.config.time_formats import read_time_format
 from backfill.deliver.http import replies, transport
 from backfill.deliver.pacing import health
 from backfill.deliver.run import error_budget
-from backfill.destinations import Field, Kind
+from backfill.destination import Field, Kind
 from tests.docs.pages import ROOT
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ import polars as pl
 
 from backfill.config import Config, config_from_mapping
 from backfill.core.model import Progress
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Manifest
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
@@ -89,7 +89,7 @@ def prepare_in(
     into.mkdir()
     manifest = prepare(
         configured(directory, destination, **sections),
-        DESTINATIONS[destination],
+        builtin_destinations()[destination],
         into,
         now=NOW,
         parts=parts,

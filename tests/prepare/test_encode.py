@@ -10,11 +10,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.destinations import DESTINATIONS, Field, Kind
+from backfill.destination import Field, Kind
+from backfill.destinations import builtin_destinations
 from backfill.prepare.encode import body_of
 from backfill.prepare.mapping.inputs import Input
 
-PRISTO = DESTINATIONS["pristo-events"]
+PRISTO = builtin_destinations()["pristo-events"]
 
 # Control characters, quotes, separators that some readers take for line ends, astral ones.
 nasty = st.text(

@@ -10,13 +10,14 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.destinations import DESTINATIONS, Field, Kind
+from backfill.destination import Field, Kind
+from backfill.destinations import builtin_destinations
 from backfill.prepare.identity import IDENTITY, Identity, identity_of, namespace_of
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.mapping.selection import Selection
 
-PRISTO = DESTINATIONS["pristo-events"]
+PRISTO = builtin_destinations()["pristo-events"]
 NAMES = ("type", "customFields.a", "customFields.b")
 
 PINNED = [

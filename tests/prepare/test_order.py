@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.destinations import DESTINATIONS, Destination
+from backfill.destination import Destination
+from backfill.destinations import builtin_destinations
 from backfill.prepare.order import lanes_needed, ordered, requests_needed
 
-PRISTO = DESTINATIONS["pristo-events"]
-EVENTS = DESTINATIONS["watch-events"]
-FEEDBACKS = DESTINATIONS["watch-feedbacks"]
+PRISTO = builtin_destinations()["pristo-events"]
+EVENTS = builtin_destinations()["watch-events"]
+FEEDBACKS = builtin_destinations()["watch-feedbacks"]
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

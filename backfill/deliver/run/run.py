@@ -46,7 +46,7 @@ from backfill.deliver.run.send import Answer, Sender
 from backfill.deliver.run.settings import Settings
 from backfill.deliver.run.stop_messages import refusal
 from backfill.deliver.run.stopping import StopRequest, StopState
-from backfill.destinations import Destination
+from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger

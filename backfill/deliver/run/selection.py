@@ -14,7 +14,7 @@ import polars as pl
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import Lane, Range
 from backfill.deliver.run.ready_reader import read_bucket
-from backfill.destinations import Destination, Kind
+from backfill.destination import Destination, Kind
 from backfill.jobdir.manifest import Manifest
 
 __all__ = ["Selection"]

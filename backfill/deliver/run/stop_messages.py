@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backfill.core.model import Reply, Stop, StopKind, Verdict
 from backfill.core.terminal import printable
-from backfill.destinations import Destination
+from backfill.destination import Destination
 
 __all__ = ["refusal"]
 

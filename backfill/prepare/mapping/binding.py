@@ -18,7 +18,7 @@ from backfill.checks.fields import check
 from backfill.config import Column, Config, Constant, FieldSpec, Lookup, Sql
 from backfill.config.types import Scalar
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.destinations import Destination, Field, Kind
+from backfill.destination import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
 from backfill.prepare.mapping.inputs import Expression, Input, Key, Side, Table
 from backfill.prepare.mapping.phone_regions import region_of

@@ -19,7 +19,7 @@ from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling
 from backfill.config import Config
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Key, Table
 

@@ -8,7 +8,7 @@ from typing import Literal
 import polars as pl
 
 from backfill.config.field_specs import Otherwise
-from backfill.destinations import Field
+from backfill.destination import Field
 
 __all__ = ["Expression", "Input", "Key", "Side", "Table"]
 

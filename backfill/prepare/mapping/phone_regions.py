@@ -8,7 +8,7 @@ from backfill.checks.checked import trimmed
 from backfill.checks.text import as_text
 from backfill.config import Column, Config, Sql
 from backfill.core.errors import ConfigError
-from backfill.destinations import Kind
+from backfill.destination import Kind
 from backfill.prepare.mapping.columns import Columns
 from backfill.prepare.mapping.inputs import Input
 

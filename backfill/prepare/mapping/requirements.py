@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.destinations import Destination
+from backfill.destination import Destination
 
 __all__ = ["check_population", "check_required", "listed"]
 

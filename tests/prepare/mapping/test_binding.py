@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backfill.core.errors import ConfigError, SourceError
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from backfill.prepare.mapping.binding import Binding, bind
 from backfill.sources.scan import open_source
 from tests.prepare.prepared import NOW, configured
@@ -38,7 +38,7 @@ def bound(tmp_path: Path) -> Any:
         contacts = config.contacts
         return bind(
             config,
-            DESTINATIONS[destination],
+            builtin_destinations()[destination],
             open_source(config.events, tmp_path, what="events"),
             open_source(contacts, tmp_path, what="contacts") if contacts else None,
             now=NOW,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.core.model import Fault, Flow, Reply, Verdict
-from backfill.destinations import DESTINATIONS
-from backfill.destinations.replies import fault_verdict, id_of, json_object, text_of, waits
+from backfill.destination import fault_verdict, id_of, json_object, text_of, waits
+from backfill.destinations import builtin_destinations
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 LATER = "Sun, 06 Nov 1994 08:50:37 GMT"
@@ -139,7 +139,7 @@ JSON = st.recursive(
     size=st.integers(1, 100),
 )
 def test_no_reply_makes_a_verdict_raise_or_hold_what_cannot_be_stored(status, body, headers, size):
-    for each in DESTINATIONS.values():
+    for each in builtin_destinations().values():
         verdict = each.verdict(Reply(status, headers, body), size)
         verdict.reason.encode("utf-8")
         assert len(verdict.reason) <= 500 + 100
@@ -150,5 +150,5 @@ def test_no_reply_makes_a_verdict_raise_or_hold_what_cannot_be_stored(status, bo
 
 def test_a_deeply_nested_reply_does_no_harm():
     deep = b'{"ok": false, "statusText": ' + b"[" * 900 + b"]" * 900 + b"}"
-    for each in DESTINATIONS.values():
+    for each in builtin_destinations().values():
         assert each.verdict(Reply(201, {}, deep), 1).flow in (Flow.FAILED, Flow.UNKNOWN)

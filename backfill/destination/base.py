@@ -1,8 +1,7 @@
 """What a destination is: its fields, its requests, and how its replies are read.
 
 A destination is data and three pure functions. `prepare` reads its fields and rules to turn
-rows into bodies; `deliver` asks it for requests and verdicts. A new API is one new file here
-and one line in the registry.
+rows into bodies; `deliver` asks it for requests and verdicts.
 """
 
 from __future__ import annotations

@@ -1,0 +1,137 @@
+"""Finds destinations by the entry point group `backfill.destinations`, ours like anyone's.
+
+Only the one that is asked for is imported, and nothing before it is: the list of names is read
+from what the installed packages say of themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+
+from backfill.core.errors import ConfigError, did_you_mean
+from backfill.destination import Destination, declaration_errors
+
+__all__ = ["GROUP", "builtin_destinations", "destination", "installed_destinations"]
+
+GROUP = "backfill.destinations"
+"""The entry point group; an entry's name is the destination's own, its value the class."""
+
+_OWN = "backfill"  # the package whose destinations nobody may replace
+
+log = logging.getLogger("backfill.destinations")
+
+
+def destination(name: str) -> Destination:
+    """Look a destination up.
+
+    Raises ConfigError with the nearest right name, or with what is wrong with the package that
+    brings it.
+    """
+    return _destination(name, tuple(sys.path))
+
+
+def builtin_destinations() -> dict[str, Destination]:
+    """The destinations that come with this package, by name, in alphabetical order."""
+    return {name: destination(name) for name, points in _found().items() if _own(points)}
+
+
+def installed_destinations() -> dict[str, Destination]:
+    """All destinations that can be used, by name, ours first.
+
+    What cannot be used is logged as a warning and left out.
+    """
+    usable = builtin_destinations()
+    for name in _found().keys() - usable.keys():
+        try:
+            usable[name] = destination(name)
+        except ConfigError as error:
+            log.warning("%s", error)
+    return usable
+
+
+@lru_cache(maxsize=64)
+def _destination(name: str, path: Sequence[str]) -> Destination:
+    """`path` is where modules are looked for: what is found elsewhere is another destination."""
+    del path
+    found = _found()
+    points = found.get(name, [])
+    if not any(map(_own, found.values())):
+        raise ConfigError(
+            f"there is no destination {name!r}, and not even one of backfill's own",
+            where="destination",
+            hint="Its package metadata is missing or older than its code: install backfill again.",
+        )
+    if not points:
+        raise ConfigError(
+            f"there is no destination {name!r}",
+            where="destination",
+            hint=did_you_mean(name, found) or "A package that brings it has to be installed first.",
+        )
+    own = _own(points)
+    others = [point for point in points if point is not own]
+    if own is None and len(others) > 1:
+        raise ConfigError(
+            f"several packages bring a destination {name!r}: {_listed(others)}",
+            where="destination",
+            hint="Uninstall all but one of them.",
+        )
+    if own is not None and others:
+        log.warning(
+            "%s brings a destination %r, which is the name of one of backfill's own: that one is"
+            " used",
+            _listed(others),
+            name,
+        )
+    return _loaded(own or others[0])
+
+
+def _found() -> Mapping[str, list[EntryPoint]]:
+    """The entry points by name, in alphabetical order."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _own(points: Sequence[EntryPoint]) -> EntryPoint | None:
+    return next((point for point in points if _package(point) == _OWN), None)
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unknown package"
+
+
+def _listed(points: Sequence[EntryPoint]) -> str:
+    return ", ".join(sorted(map(_package, points)))
+
+
+def _loaded(point: EntryPoint) -> Destination:
+    """Import a destination and look whether it is whole. Raises ConfigError."""
+    try:
+        made = point.load()
+    except (Exception, SystemExit) as error:
+        raise _broken(point, f"cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(made, type) or not issubclass(made, Destination):
+        raise _broken(point, "is no subclass of backfill.destination.Destination")
+    try:
+        destination = made()
+        errors = list(declaration_errors(destination))
+    except Exception as error:
+        raise _broken(point, f"cannot be made: {type(error).__name__}: {error}") from error
+    if not errors and destination.name != point.name:
+        errors = [f"`name` is {destination.name!r}, while its entry point is {point.name!r}"]
+    if errors:
+        raise _broken(point, "is incomplete: " + "; ".join(errors))
+    return destination
+
+
+def _broken(point: EntryPoint, what: str) -> ConfigError:
+    return ConfigError(
+        f"the destination {point.name!r} of the package {_package(point)} {what}",
+        where="destination",
+        hint=f"It comes from {point.value}; its authors can test it with backfill.testing.",
+    )
