@@ -28,6 +28,7 @@ from backfill.cli.report import report
 from backfill.cli.run import run
 from backfill.cli.sandbox import sandbox
 from backfill.cli.settle import resolve, retry
+from backfill.cli.show import show
 from backfill.cli.status import status
 from backfill.core.version import VERSION
 
@@ -75,7 +76,8 @@ def _group(context: click.Context) -> None:
 
 
 for _command in (
-    init, plan, rehearse, run, pace, status, explain, records, retry, resolve, abandon, report,
+    init, plan, rehearse, run, pace, status, show, explain,
+    records, retry, resolve, abandon, report,
     sandbox, demo,
 ):  # fmt: skip
     _command.context_settings.update(_HELP)  # for those who call one without the group

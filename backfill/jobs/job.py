@@ -47,6 +47,8 @@ from backfill.ledger import Ledger
 if TYPE_CHECKING:
     import polars as pl
 
+    from backfill.jobs.story import Story
+
 __all__ = ["Job"]
 
 log = logging.getLogger("backfill.jobs.job")
@@ -149,6 +151,25 @@ class Job:
 
         with reading(self.directory):
             return sample_bodies(self.directory, self.manifest, n)
+
+    def show(self, row: str | int) -> Story:
+        """The whole story of one record: a row's number, with several files "FILE:ROW".
+
+        Raises ConfigError for a row that the job does not have.
+        """
+        from backfill.jobs.story import place_named, story_of  # noqa: PLC0415 - Polars
+
+        file, number = place_named(row, self.manifest)
+        with reading(self.directory), self._look() as (ledger, _):
+            return story_of(
+                file,
+                number,
+                directory=self.directory,
+                manifest=self.manifest,
+                destination=self.destination,
+                config=self.config,
+                ledger=ledger,
+            )
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:
         """The settings that a run with these changes would have. Raises ConfigError.

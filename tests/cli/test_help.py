@@ -32,6 +32,7 @@ def test_the_commands_are_the_agreed_ones():
                 "explain",
                 "pace",
                 "rehearse",
+                "show",
             ]
         )
         == COMMANDS
