@@ -17,7 +17,8 @@ from typing import Any
 
 from backfill.config import Config
 from backfill.core.errors import BackfillError
-from backfill.core.model import Progress, Secret
+from backfill.core.model import Progress
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.jobs.job import Job
 from backfill.jobs.opening import plan_job

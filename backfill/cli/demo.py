@@ -43,7 +43,7 @@ def demo(directory: Path) -> None:
     from backfill.cli.run import stop_on_signals  # noqa: PLC0415
     from backfill.cli.text import print_status, program  # noqa: PLC0415
     from backfill.core.errors import BackfillError  # noqa: PLC0415
-    from backfill.core.model import Secret  # noqa: PLC0415
+    from backfill.core.secret import Secret  # noqa: PLC0415
     from backfill.jobdir.overwrite_guard import free_name  # noqa: PLC0415
     from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backfill.core.model import Fault, Reply, Secret, Verdict
+from backfill.core.model import Fault, Reply, Verdict
+from backfill.core.secret import Secret
 
 __all__ = ["AnyOf", "Destination", "Field", "Kind", "TargetAgrees"]
 

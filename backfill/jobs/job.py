@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
-from backfill.core.model import Progress, Secret, State, Stop
+from backfill.core.model import Progress, State, Stop
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver, state_directory
 from backfill.destination import Destination
 from backfill.destinations import destination

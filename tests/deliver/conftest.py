@@ -16,7 +16,8 @@ import httpx
 import pytest
 import trio.testing
 
-from backfill.core.model import Outcome, Secret, State, Stop
+from backfill.core.model import Outcome, State, Stop
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.deliver.run.ready_reader import read_bucket
 from backfill.destinations import destination
