@@ -201,8 +201,18 @@ class Verdict:
     wait_until: float | None = None
     throttled: bool = False
 
+    # --- what is written down ------------------------------------------------------------------
 
-# --- what is written down ------------------------------------------------------------------
+    def wait(self, wall: float) -> float | None:
+        """Seconds that the answer asks to wait, the longest where it says so in several ways.
+
+        `wall` is now, in seconds since the epoch. None where it asks for none: "no time at all"
+        beside a refusal says nothing, and neither does a date gone by.
+        """
+        wait = self.retry_after or 0.0
+        if self.wait_until is not None:
+            wait = max(wait, self.wait_until - wall)
+        return wait if wait > 0 else None
 
 
 class Cause(StrEnum):
