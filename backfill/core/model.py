@@ -201,8 +201,6 @@ class Verdict:
     wait_until: float | None = None
     throttled: bool = False
 
-    # --- what is written down ------------------------------------------------------------------
-
     def wait(self, wall: float) -> float | None:
         """Seconds that the answer asks to wait, the longest where it says so in several ways.
 
@@ -213,6 +211,9 @@ class Verdict:
         if self.wait_until is not None:
             wait = max(wait, self.wait_until - wall)
         return wait if wait > 0 else None
+
+
+# --- what is written down ------------------------------------------------------------------
 
 
 class Cause(StrEnum):
