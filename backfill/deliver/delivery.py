@@ -24,7 +24,7 @@ from backfill.deliver.run.stopping import StopRequest
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["deliver"]
 
@@ -35,7 +35,7 @@ async def deliver(
     *,
     manifest: Manifest,
     directory: Path,
-    ledger: Ledger,
+    ledger: AnyLedger,
     destination: Destination,
     credential: Secret,
     settings: Settings,

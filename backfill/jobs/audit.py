@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from backfill.core.errors import JobError
 from backfill.jobdir.manifest import Manifest, fingerprint
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["BOUND_TO", "audit"]
 
@@ -15,7 +15,7 @@ BOUND_TO = "manifest"
 """The fact in a ledger that names the manifest it belongs to, by its fingerprint."""
 
 
-def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
+def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
     Raises JobError that names the first thing that does not agree. Costs a look at each file's

@@ -43,7 +43,7 @@ from backfill.deliver.run.stopping import StopState
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["Run"]
 
@@ -62,7 +62,7 @@ class Run:
         *,
         manifest: Manifest,
         directory: Path,
-        ledger: Ledger,
+        ledger: AnyLedger,
         destination: Destination,
         settings: Settings,
         pacer: Pacer,
