@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
         " an exponent, thousands, or a column of floating-point numbers (for ids such values that"
         " are rounded or not whole).",
         "Export the column as text. Where the whole numbers are exact,"
-        ' `{ sql = "CAST(phone AS BIGINT)" }` reads them.',
+        ' `{ sql = "CAST(CAST(phone AS DOUBLE) AS BIGINT)" }` reads them.',
         _PHONES | {Kind.UUID},
         why="Its digits are no longer certain: a cell may have been rounded, or have lost a zero.",
     ),

@@ -70,6 +70,9 @@ def prepare(
         events = opened(config.events, what="events")
         contacts = opened(config.contacts, what="contacts") if config.contacts else None
         binding = bind(config, destination, events, contacts, now=now)
+        events = events.with_numbers_as_written(binding.numbers_as_written("events"))
+        if contacts is not None:
+            contacts = contacts.with_numbers_as_written(binding.numbers_as_written("contacts"))
         passes = Passes(
             config=config,
             binding=binding,

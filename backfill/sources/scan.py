@@ -7,7 +7,7 @@ door no longer knows files, formats or encodings.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -96,6 +96,7 @@ class Source:
     _files: tuple[Opened, ...]
     _paths: tuple[str, ...]
     _copies: Copies  # of remote files; those in a directory of their own go with the source
+    _as_written: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def files(self) -> tuple[FileColumns, ...]:
@@ -116,6 +117,14 @@ class Source:
         """
         known = column in self.schema
         return [each for each in self.files if column not in each and (each.headed or not known)]
+
+    def with_numbers_as_written(self, columns: Mapping[str, float]) -> Source:
+        """The source with fractions in these columns of text as they stand in the files.
+
+        Elsewhere `972540000188.0` becomes the text `972540000188`, which is no longer seen to
+        have been a fraction. That matters from a magnitude on, which each column has.
+        """
+        return replace(self, _as_written=columns)
 
     def scan(self) -> pl.LazyFrame:
         """`__file`, `__row`, `__raw`, then the own columns.
@@ -193,7 +202,12 @@ class Source:
                 assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
                 partitions = {name: pl.lit(value) for name, value in file.location.partitions}
                 own = tuple(self._own(file, partitions))
-                for part in file.frames(self._paths[index]):
+                path = self._paths[index]
+                if isinstance(file, NdjsonFile):
+                    frames = file.frames(path, self._as_written)
+                else:
+                    frames = file.frames(path)
+                for part in frames:
                     frame = part.select(
                         pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own
                     )
@@ -214,7 +228,12 @@ class Source:
             if name in partitions:
                 yield partitions[name].cast(pl.String).alias(name)
             elif name in file.schema:
-                yield converted(name, file.schema[name], dtype)
+                text = converted(name, file.schema[name], dtype)
+                least = self._as_written.get(name)
+                if least is not None and file.schema[name].is_float() and dtype == pl.String:
+                    large = pl.col(name).abs() >= least
+                    text = pl.when(large).then(pl.col(name).cast(pl.String)).otherwise(text)
+                yield text.alias(name)
             else:
                 yield pl.lit(None, dtype).alias(name)
 

@@ -199,3 +199,79 @@ def test_a_zone_does_not_carry_a_custom_field_out_of_the_calendar(
         },
     )
     assert job.reasons == {1: "customFields.when|range"}
+
+
+PHONES = st.one_of(
+    st.none(),
+    st.sampled_from(["+12025550101", "+12025550101.0", "12025550101", "1.2E10"]),
+    st.floats(1, 1e22),
+    st.integers(10**6, 10**13).map(float),
+    st.integers(10**6, 10**13),
+)
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(PHONES, min_size=1, max_size=6), st.booleans())
+@example([972540000188.0, 9.7e11, 12025550101], False)
+@example([540000188.0], True)
+def test_a_float_is_no_phone_whatever_carries_it(phones: list[Any], by_sql: bool) -> None:
+    """Each value by itself: a frame's column has one type, and says of all its values the same."""
+    fields = {
+        "target.value": {"sql": "'+' || p"} if by_sql else "p",
+        "label": "i",
+        "confidence": {"value": "high"},
+    }
+
+    def outcome(directory: Path, name: str, files: list[str]) -> tuple[list[Any], dict[int, str]]:
+        job = prepare_in(
+            directory,
+            "watch-events",
+            None,
+            name=name,
+            events={"files": files},
+            fields=fields,
+            rules={"phone_region": "IL"},
+        )
+        order = {entry.name: index for index, entry in enumerate(job.manifest.events)}
+        rejected = {
+            order[file] + row - 1: reason
+            for file, row, reason in job.rejected.select("_file", "_row", "_reason").rows()
+        }
+        return [(body["label"], body["target"]["value"]) for body in job.bodies], rejected
+
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        lines = [json.dumps({"i": str(i), "p": each}) for i, each in enumerate(phones)]
+        (directory / "all.ndjson").write_text("\n".join(lines))
+        found = outcome(directory, "ndjson", ["all.ndjson"])
+        (directory / "all.csv").write_text(
+            "i,p\n" + "".join(f"{i},{'' if p is None else p}\n" for i, p in enumerate(phones))
+        )
+        assert outcome(directory, "csv", ["all.csv"]) == found
+        for index, each in enumerate(phones):
+            frame = pl.DataFrame({"i": [str(index)], "p": [each]})
+            frame.write_parquet(directory / f"{index}.parquet")
+        each_alone = [f"{index}.parquet" for index in range(len(phones))]
+        assert outcome(directory, "parquet", each_alone) == found
+    floats = {index for index, each in enumerate(phones) if isinstance(each, float)}
+    assert all("target.value|float" in found[1][index] for index in floats)
+
+
+@pytest.mark.parametrize("number", ["12345678901234567.0", "1.2345678901234568e16", "1e17"])
+def test_an_id_that_a_float_has_rounded_is_refused(tmp_path: Path, number: str) -> None:
+    (tmp_path / "events.ndjson").write_text(
+        "".join(f'{{"at":"2024-01-01T00:00:00Z","id":{each}}}\n' for each in (number, "123.0"))
+    )
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        None,
+        events={"files": "events.ndjson", "time": "at"},
+        fields={
+            "contact.id": "id",
+            "contact.email": {"value": "noa@example.com"},
+            "type": {"value": "purchase"},
+        },
+        rules={"contact_id": {"namespace": POPULATION}},
+    )
+    assert job.reasons == {1: "contact.id|float"}

@@ -30,6 +30,7 @@ from backfill.sources.schemas import MIXED
 __all__ = ["Binding", "bind"]
 
 _TIME = "time"  # the identity's name for the event's time where the body has no field for it
+_LEAST = {Kind.PHONE: 0.0, Kind.TARGET: 0.0, Kind.UUID: 2.0**53}
 _RESERVED = ";|"  # they separate the parts of a reason
 
 
@@ -63,6 +64,20 @@ class Binding:
 
     def inputs_for(self, side: Side | None) -> tuple[Input, ...]:
         return tuple(each for each in self.inputs if each.side == side)
+
+    def numbers_as_written(self, side: Side) -> dict[str, float]:
+        """The columns of a side that phones and ids are read from, and from which magnitude on a
+        fraction in them must be seen to be one.
+
+        In a phone any one is an accident; a float holds whole numbers below 2**53, as ids may be.
+        """
+        found: dict[str, float] = {}
+        for each in self.inputs_for(side):
+            if each.field.kind in _LEAST:
+                least = _LEAST[each.field.kind]
+                read = each.raw.meta.root_names()
+                found |= {name: min(least, found.get(name, least)) for name in read}
+        return found
 
     def contacts_columns(self) -> list[str]:
         """The columns of the contacts source that are needed at all."""

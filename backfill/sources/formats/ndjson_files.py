@@ -3,15 +3,15 @@
 Values that are texts, numbers or truth values become text, as in a CSV: a whole number keeps all
 of its digits, and a fraction is what 64 bits hold of it, written as floats are. Lists and objects
 keep their shape, and no number in them is rounded for another one's sake. In a column that holds
-single values and nested ones, at any depth, each value keeps its kind. A line that is no object
-is a malformed row; a blank line is no row.
+single values and nested ones, at any depth, each value keeps its kind. A line that is no object,
+or is too long, is a malformed row; a blank line is no row.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,19 @@ from typing import Any
 import polars as pl
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.byte_streams import INVALID, ByteStream, mark_invalid, open_stream
+from backfill.sources.formats.byte_streams import INVALID, mark_invalid, open_stream
+from backfill.sources.formats.csv_grammar import KEPT
+from backfill.sources.formats.ndjson_lines import (
+    END,
+    nested_in,
+    object_in,
+    objects_in,
+    one_zero,
+    sound_line,
+    stretches,
+    value_in,
+    written_numbers,
+)
 from backfill.sources.formats.nested_types import kinds_differ, lossless, may_hide, widened
 from backfill.sources.locations import Location
 from backfill.sources.schemas import MIXED, mixed, union
@@ -28,16 +40,27 @@ from backfill.sources.unsupported_formats import array_hint
 __all__ = ["NdjsonFile", "survey_ndjson"]
 
 BLOCK = 8 << 20  # bytes
-_LONGEST = 256 << 20  # bytes of one line
-_TAIL = 1 << 10  # bytes at the end of a block, among which one is not white space
-_MINUS_ZERO = re.compile(rb"-0(?:[.]0*)?(?:[eE][+-]?[0-9]+)?(?=[\s,}\]])")
+_LONGEST = 8 << 20  # bytes of one line; a longer one is malformed, and never held whole
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A stretch of the file's text, whole lines. `sound` where Polars reads it as it stands.
+
+    One that is `overlong` is a single line, too long to be a row.
+    """
+
+    length: int
+    rows: int
+    sound: bool
+    overlong: bool = False
+
+
 @dataclass(frozen=True)
 class NdjsonFile:
-    """One surveyed file; `blocks` are the length, the rows, and whether all lines are sound.
+    """One surveyed file.
 
     `schema` is what `frames` gives. `met_by` is what the columns of other files meet: there, a
     whole number in a nested value has 32 bits if fractions could stand beside it (`lossless`).
@@ -47,7 +70,7 @@ class NdjsonFile:
     encoding: str
     null_values: tuple[str, ...]
     met_by: dict[str, pl.DataType]
-    blocks: tuple[tuple[int, int, bool], ...]
+    blocks: tuple[Block, ...]
     rows: int
     size: int
     sha256: str
@@ -57,38 +80,63 @@ class NdjsonFile:
         """The columns and their types."""
         return {name: widened(dtype) for name, dtype in self.met_by.items()}
 
-    def frames(self, path: str) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, path: str, as_written: Mapping[str, float] | None = None
+    ) -> Iterator[pl.DataFrame]:
         """The rows in order: `__row`, `__raw`, then the columns.
 
-        Raises SourceError where the file is no longer what was surveyed.
+        In the columns `as_written`, numbers with a point or an exponent stay as they stand in
+        the file, from a magnitude on. Raises SourceError where the file is no longer what was
+        surveyed.
         """
         first = 1
-        own = self.schema
-        both = [name for name, dtype in own.items() if dtype == MIXED]
-        schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
-        nulls = list(self.null_values)
-        texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
         with open_stream(path, self.location, encoding=self.encoding) as stream:
-            for length, rows, sound in self.blocks:
-                text = stream.read(length)
-                lines = text if sound else _repair(text).text
-                frame = _read(lines, schema=schema)
-                if len(text) != length or frame is None or frame.height != rows:
+            for block in self.blocks:
+                text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
+                length = len(text)
+                if block.overlong:
+                    frame: pl.DataFrame | None = self._overlong(text)
+                    length += stream.skip(block.length - length)
+                else:
+                    frame = self._read(text, block.sound, as_written or {})
+                if length != block.length or frame is None or frame.height != block.rows:
                     raise SourceError("changed while it was read", where=self.location.name)
-                if nulls:
-                    frame = frame.with_columns(
-                        pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
-                    )
-                nested = _nested_in(lines, frame, both)
-                frame = frame.with_columns(_mixed(name, nested.get(name)) for name in both)
                 yield frame.select(
                     pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
                     _RAW,
-                    *own,
+                    *self.schema,
                 )
-                first += rows
+                first += block.rows
             if stream.read(1):
                 raise SourceError("changed while it was read", where=self.location.name)
+
+    def _read(
+        self, text: bytes, sound: bool, as_written: Mapping[str, float]
+    ) -> pl.DataFrame | None:
+        own = self.schema
+        both = [name for name, dtype in own.items() if dtype == MIXED]
+        schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
+        texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
+        lines = text if sound else _repair(text).text
+        frame = _read(lines, schema=schema)
+        if frame is None:
+            return None
+        nulls = list(self.null_values)
+        if nulls:
+            frame = frame.with_columns(
+                pl.when(~pl.col(name).is_in(nulls)).then(name) for name in texts
+            )
+        wanted = {name: least for name, least in as_written.items() if name in texts}
+        for name, written in written_numbers(lines, wanted).items():
+            found = pl.when(pl.col(name).is_not_null()).then(pl.lit(written))
+            frame = frame.with_columns(pl.coalesce(found, name).alias(name))
+        nested = nested_in(lines, frame, both)
+        return frame.with_columns(_mixed(name, nested.get(name)) for name in both)
+
+    def _overlong(self, start: bytes) -> pl.DataFrame:
+        """The row of a line that begins so and is too long."""
+        raw = pl.DataFrame({_RAW: [_raw(mark_invalid(start)[:KEPT])]})
+        return raw.with_columns(pl.lit(None, dtype).alias(n) for n, dtype in self.schema.items())
 
 
 def survey_ndjson(
@@ -98,6 +146,7 @@ def survey_ndjson(
     encoding: str = "utf-8",
     null_values: tuple[str, ...] = (),
     block: int = BLOCK,
+    longest: int = _LONGEST,
     advance: Callable[[int], None] | None = None,
 ) -> NdjsonFile:
     """Read the file once: its columns, its rows, its hash. `path` is where its bytes lie here.
@@ -106,21 +155,24 @@ def survey_ndjson(
     file is empty or holds no JSON object.
     """
     schema: dict[str, pl.DataType] = {}
-    blocks: list[tuple[int, int, bool]] = []
+    blocks: list[Block] = []
     first, last = b"", b""
     with open_stream(path, location, encoding=encoding, hashed=True) as stream:
-        for text in _blocks(stream, block, location.name):
+        for text, beyond in stretches(stream, block, longest):
             first = first or text.strip().partition(b"\n")[0]
-            last = text[-_TAIL:].strip()[-1:] or last
-            found, rows, sound = _survey(text)
-            schema = union((schema, found))
-            blocks.append((len(text), rows, sound))
+            last = text[-END:].strip()[-1:] or last
+            if beyond:
+                blocks.append(Block(beyond, 1, sound=False, overlong=True))
+            else:
+                found, rows, sound = _survey(text)
+                schema = union((schema, found))
+                blocks.append(Block(len(text), rows, sound))
             if advance is not None:
                 advance(stream.raw_count)
         sha256 = stream.sha256()
         size = stream.raw_count
-    rows = sum(rows for _, rows, _ in blocks)
-    if first.startswith(b"[") and last == b"]" and (rows == 1 or _value(first) is None):
+    rows = sum(each.rows for each in blocks)
+    if first.startswith(b"[") and last == b"]" and (rows == 1 or value_in(first) is None):
         raise SourceError(
             "is one JSON array, and NDJSON has one object on each line",
             where=location.name,
@@ -146,21 +198,6 @@ def survey_ndjson(
     )
 
 
-def _blocks(stream: ByteStream, size: int, name: str) -> Iterator[bytes]:
-    """The text in stretches of whole lines; the last line may lack its end."""
-    text = b""
-    while read := stream.read(size):
-        text += read
-        end = text.rfind(b"\n") + 1
-        if end:
-            yield text[:end]
-            text = text[end:]
-        elif len(text) > _LONGEST:
-            raise SourceError(f"has a line of more than {_LONGEST >> 20} MiB", where=name)
-    if text:
-        yield text
-
-
 def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
     """The columns of a block, its rows, and whether Polars reads it as it stands."""
     if not text.strip():
@@ -177,14 +214,14 @@ def _shapes(frame: pl.DataFrame, text: bytes) -> dict[str, pl.DataType]:
     """The types of the columns that Polars read from the text."""
     shapes = {values.name: _shape(values) for values in frame}
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    nested = _nested_in(text, frame, texts)
+    nested = nested_in(text, frame, texts)
     shapes |= {name: MIXED for name, values in nested.items() if values.count()}
     doubtful = [
         name
         for name, dtype in shapes.items()
         if dtype.is_nested() and dtype != MIXED and may_hide(frame[name])
     ]
-    objects = _objects(text) if doubtful else []
+    objects = objects_in(text) if doubtful else []
     for name in doubtful:
         if kinds_differ([each.get(name) for each in objects], frame.schema[name]):
             shapes[name] = MIXED
@@ -207,64 +244,15 @@ def _mixed(name: str, nested: pl.Series | None) -> pl.Expr:
     return mixed(pl.when(pl.lit(nested).is_null()).then(name), pl.lit(nested)).alias(name)
 
 
-def _nested_in(text: bytes, frame: pl.DataFrame, names: list[str]) -> dict[str, pl.Series]:
-    """The JSON of those values that are lists or objects, of columns that were read as text.
-
-    Only a text that begins like one can be: for all others the lines are not looked at, and their
-    columns have no entry. The JSON is not Polars' own, which has no backslash before a backslash.
-    """
-    begins = frame.select(pl.col(names).str.contains(r"^[\[{]").any())
-    likely = [name for name, found in begins.row(0, named=True).items() if found] if names else []
-    objects = _objects(text) if likely else []
-    return {
-        name: pl.Series(
-            [
-                json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else None
-                for value in (each.get(name) for each in objects)
-            ],
-            dtype=pl.String,
-        )
-        for name in likely
-    }
-
-
-def _objects(text: bytes) -> list[dict[str, Any]]:
-    """The objects of the lines, an empty one for a line that is none."""
-    return [_object(line) or {} for line in text.split(b"\n") if line.strip()]
-
-
 def _read(text: bytes, *, schema: dict[str, pl.DataType] | None = None) -> pl.DataFrame | None:
     """What Polars makes of the lines, or None where it cannot read one of them."""
     if not text.strip():
         return pl.DataFrame(schema=schema)
-    text = _one_zero(text)
+    text = one_zero(text)
     try:
         return pl.read_ndjson(text, schema=schema, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError):
         return None  # OSError: a first line such as `x^` was taken for compressed bytes
-
-
-def _one_zero(text: bytes) -> bytes:
-    """The lines with `0` for a number `-0.0`, which is the same number and no other text."""
-    if not any(text[found.start() - 1] in b":[, \t" for found in _MINUS_ZERO.finditer(text)):
-        return text
-    return b"\n".join(_line_with_one_zero(line) for line in text.split(b"\n"))
-
-
-def _line_with_one_zero(line: bytes) -> bytes:
-    value = _object(line) if _MINUS_ZERO.search(line) else None
-    return line if value is None else json.dumps(_with_one_zero(value)).encode()
-
-
-def _with_one_zero(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _with_one_zero(each) for name, each in value.items()}
-        case list():
-            return [_with_one_zero(each) for each in value]
-        case float() if value == 0:
-            return 0
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +269,7 @@ class _Repaired:
 
 def _repair(text: bytes) -> _Repaired:
     lines = [line for line in mark_invalid(text).split(b"\n") if line.strip()]
-    objects = [_object(line) for line in lines]
+    objects = [object_in(line) for line in lines]
     names = {name: None for each in objects if each is not None for name in each}
     sound = [index for index, each in enumerate(objects) if each is not None]
     for index in _unreadable(lines, sound, dict.fromkeys(names, pl.String())):
@@ -291,36 +279,21 @@ def _repair(text: bytes) -> _Repaired:
         for name in names
     }
     kept = (
-        line if each is not None else _wrapped(line)
+        sound_line(line, each) if each is not None else _wrapped(line)
         for line, each in zip(lines, objects, strict=True)
     )
     return _Repaired(b"\n".join(kept), len(lines), schema)
 
 
 def _wrapped(line: bytes) -> bytes:
-    raw = line.removesuffix(b"\r").replace(INVALID, b"").decode()
-    return json.dumps({_RAW: raw}).encode()
+    return json.dumps({_RAW: _raw(line)}).encode()
 
 
-def _value(line: bytes) -> Any:
-    """What JSON a line holds; None for what is none."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _object(line: bytes) -> dict[str, Any] | None:
-    """The JSON object in a line, or None; half a surrogate pair makes no text."""
-    if INVALID in line:
-        return None
-    try:
-        value = json.loads(line)
-        if _SURROGATE.search(line):
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+def _raw(marked: bytes) -> str:
+    """A raw line without its marks; where it was cut, perhaps within a letter."""
+    return (
+        marked.removesuffix(b"\n").removesuffix(b"\r").replace(INVALID, b"").decode(errors="ignore")
+    )
 
 
 def _unreadable(

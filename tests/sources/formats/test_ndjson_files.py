@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -299,3 +301,81 @@ def test_every_object_is_read_as_written_and_every_other_line_kept(
             assert [got[name] for name in file.schema] == [
                 as_text(values.get(name)) for name in file.schema
             ]
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1 << 16])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_line_that_is_too_long_is_malformed_and_no_other_is(tmp_path, block, end):
+    fits = b'{"a":"' + b"x" * 32 + b'"}'
+    long = b'{"a":"' + b"\xff" + b"y" * 200_000 + b'"}'
+    lines = [b'{"a":"1"}', fits, fits[:-1] + b" }", long, b'{"a":"2"}', long]
+    file, rows = read(b"\n".join(lines) + end, tmp_path, block=block, longest=len(fits))
+    assert [row["a"] for row in rows] == ["1", "x" * 32, None, None, "2", None]
+    assert [row["__raw"] and len(row["__raw"]) for row in rows] == [
+        *(None, None, len(fits) + 1, (1 << 16) - 1, None, (1 << 16) - 1)
+    ]
+    assert sum(each.overlong for each in file.blocks) == 3
+
+
+def test_a_long_line_is_never_held_whole(tmp_path):
+    path = tmp_path / "file.ndjson"
+    with path.open("wb") as out:
+        out.write(b'{"a":1}\n{"a":"')
+        for _ in range(64):
+            out.write(b"x" * (1 << 20))
+        out.write(b'"}\n{"a":2}\n')
+    location = Location("file.ndjson", str(path), "ndjson")
+    tracemalloc.start()
+    file = survey_ndjson(location, str(path))
+    rows = pl.concat(file.frames(str(path)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows["a"].to_list() == ["1", None, "2"]
+    assert peak < 48 << 20
+
+
+def test_one_array_on_one_long_line_is_named(tmp_path):
+    text = b"[" + b",".join([b'{"a":1}'] * 20) + b"]"
+    with pytest.raises(SourceError, match="one JSON array"):
+        read(text, tmp_path, longest=20)
+
+
+@pytest.mark.parametrize("beside", [b"", b"no object\n", b'{"z":-0.0}\n', b'{"n":[1]}\n'])
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        (b'{"a":1,"a":2}', "1"),
+        (b'{"a":"x","a":2}', "x"),
+        (b'{"a":null,"a":1}', None),
+        (b'{"a":-0.0,"b":"y","a":5}', "0"),
+    ],
+)
+def test_of_a_name_that_stands_twice_the_first_value_is_read(tmp_path, line, value, beside):
+    _, rows = read(line + b'\n{"a":"t"}\n' + beside, tmp_path)
+    assert [row["a"] for row in rows[:2]] == [value, "t"]
+
+
+@pytest.mark.parametrize("beside", [b"", b"no object\n"])
+def test_inside_of_an_object_the_first_value_is_read_too(tmp_path, beside):
+    _, rows = read(b'{"a":{"b":1,"b":2}}\n{"a":{"b":3}}\n' + beside, tmp_path)
+    assert [row["a"] for row in rows[:2]] == [{"b": 1}, {"b": 3}]
+
+
+@pytest.mark.parametrize("name", ["phone", "טלפון", 'a"b/c', "x y", "😀"])
+@pytest.mark.parametrize("written", ["ascii", "utf-8", "php", "upper"])
+def test_a_fraction_can_stay_as_it_is_written(tmp_path, name, written):
+    key = json.dumps(name, ensure_ascii=written != "utf-8")
+    key = key.replace("/", "\\/") if written == "php" else key
+    if written == "upper":
+        key = re.sub(r"u[0-9a-f]{4}", lambda found: "u" + found[0][1:].upper(), key)
+    values = ["972540000188.0", "9.7E11", "97", '"9.0"', "-0.0", "5e-1", "null", '{"phone":1.0}']
+    text = "".join(f'{{"n":{{{key}:1.5}}, {key} : {each}}}\n' for each in values[:-1]).encode()
+    path = tmp_path / "file.ndjson"
+    path.write_bytes(text)
+    file = survey_ndjson(Location("file.ndjson", str(path), "ndjson"), str(path))
+    for least, expected in (
+        (0.0, ["972540000188.0", "9.7E+11", "97", "9.0", "-0.0", "5e-1", None]),
+        (1e12, ["972540000188", "970000000000", "97", "9.0", "0", "0.5", None]),
+    ):
+        rows = pl.concat(file.frames(str(path), {name: least}))
+        assert rows[name].to_list() == expected
