@@ -1,10 +1,5 @@
-"""The ledger: what is known about every record of a job, durably.
-
-`Ledger` lies in one SQLite file, and `postgres.PostgresLedger` in a database that several machines
-share; what the rest of the program asks of either is `AnyLedger`.
-"""
+"""The ledger: what is known about every record of a job, durably, in one SQLite file."""
 
 from backfill.ledger.ledger import Ledger
-from backfill.ledger.protocol import AnyLedger
 
-__all__ = ["AnyLedger", "Ledger"]
+__all__ = ["Ledger"]

@@ -1,10 +1,11 @@
 """The report of a job: one page that shows what happened, and its pictures.
 
-Drawing needs the packages of `backfill[report]`, which are imported when something is drawn.
+PNG pictures need the package of `backfill[report]`, the page and SVG pictures nothing more.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ __all__ = ["Format", "write_report"]
 Format = Literal["html", "png", "svg"]
 
 _ENDINGS: dict[str, Format] = {".html": "html", ".htm": "html", ".png": "png", ".svg": "svg"}
+_TEXT = re.compile(r"<text.*?</text>", re.DOTALL)
 
 
 def write_report(
@@ -31,9 +33,8 @@ def write_report(
 
     `path` is `report.html` in the job's directory unless it is given; pictures lie beside it
     and are called after it, as `report-books.png`. Without `format` the path's ending says it.
-    The files are readable by their owner alone. Raises ConfigError where the packages of
-    `backfill[report]` are missing, the path has another ending or cannot be written to, or the
-    job lives on what lies there.
+    The files are readable by their owner alone. Raises ConfigError where the path has another
+    ending or cannot be written to, the job lives on what lies there, or PNG cannot be drawn.
     """
     target = Path(path) if path is not None else job.directory / "report.html"
     if not target.absolute().parent.is_dir():
@@ -42,29 +43,23 @@ def write_report(
         raise ConfigError("is a directory", where=str(target), hint="Name a file, as report.html.")
     if format is None:
         format = _format_of(target)  # noqa: A001 - see above
-    try:
-        import altair  # noqa: F401, PLC0415
-        import vl_convert  # noqa: F401, PLC0415
-    except ImportError as error:
-        raise ConfigError(
-            f"the report needs a package that is not installed: {error.name}",
-            hint="pip install 'backfill[report]'",
-        ) from error
-    from backfill.report.gather import gather  # noqa: PLC0415 - all of these are heavy
+    from backfill.report.charts import draw, picture  # noqa: PLC0415 - all of these are heavy
+    from backfill.report.drawing import books_chart  # noqa: PLC0415
+    from backfill.report.gather import gather  # noqa: PLC0415
     from backfill.report.page import page  # noqa: PLC0415
-    from backfill.report.pictures import draw, png, svg_files  # noqa: PLC0415
 
     figures = gather(job)
     if format == "html":
-        files = {target: page(figures, draw(figures)).encode()}
+        files = {target: page(figures).encode()}
     else:
         stem = target.stem if target.suffix.lower() in _ENDINGS else target.name
+        charts = {"books": books_chart(figures.status.books), **draw(figures)}
         files = {
-            target.with_name(f"{stem}-{name}.{format}"): png(svg)
-            if format == "png"
-            else svg.encode()
-            for name, svg in svg_files(figures).items()
+            target.with_name(f"{stem}-{name}.{format}"): svg.encode()
+            for name, svg in ((name, picture(chart)) for name, chart in charts.items())
         }
+        if format == "png":
+            files = {path: _png(svg.decode()) for path, svg in files.items()}
     for file in files:
         refuse_own_files(file, job.directory, job.manifest, job.config)
     for file, content in files.items():
@@ -81,6 +76,24 @@ def _format_of(target: Path) -> Format:
             hint="End the name in .html for the page, or in .png or .svg for the pictures.",
         )
     return _ENDINGS[ending]
+
+
+def _png(svg: str) -> bytes:
+    """An SVG document as a PNG of twice its size, for sharp print."""
+    try:
+        from resvg_py import svg_to_bytes  # noqa: PLC0415 - of the extra `report`
+    except ImportError as error:
+        raise ConfigError(
+            f"PNG pictures need a package that is not installed: {error.name}",
+            hint="pip install 'backfill[report]', or write .svg, which needs none.",
+        ) from error
+    content = svg_to_bytes(svg_string=svg, zoom=2)
+    if content == svg_to_bytes(svg_string=_TEXT.sub("", svg), zoom=2):
+        raise ConfigError(
+            "PNG pictures would lack their text: no font is installed on this machine",
+            hint="Install one, such as the package fonts-dejavu-core, or write .svg.",
+        )
+    return content
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,145 +1,101 @@
-"""Sizes, axes and legends of the charts."""
+"""Round numbers and clock times to write beside a chart."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import altair as alt
+from backfill.report.wording import short
 
-from backfill.report.timeline_bins import Course, Stretch
+if TYPE_CHECKING:
+    from backfill.report.timeline_bins import Stretch
 
-__all__ = [
-    "DESK",
-    "GRID",
-    "INK",
-    "PHONE",
-    "Shape",
-    "around",
-    "colour",
-    "durations",
-    "over_time",
-    "quantities",
-    "sized",
-]
-
-INK = "#434c57"
-GRID = "#dde1e6"
+__all__ = ["Label", "durations", "logarithmic", "quantities", "spaced", "times", "written"]
 
 _STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How large a drawing is, in CSS pixels, and how many bars and labels have room in it."""
+class Label:
+    """Lines of text at a share of the axis; a `spare` one is left out on a phone."""
 
-    width: int
-    height: int
-    bars: int
-    labels: int
-
-
-DESK = Shape(width=860, height=190, bars=300, labels=8)
-PHONE = Shape(width=300, height=170, bars=60, labels=3)
+    at: float
+    lines: tuple[str, ...]
+    spare: bool = False
 
 
-def over_time(chart: alt.Chart, course: Course, shape: Shape) -> alt.LayerChart:
-    """A chart over the stretches, with a mark where time was cut out."""
-    labels = _labels(course.stretches, shape.labels)
-    last = course.stretches[-1]
-    chart.encoding.x = alt.X(
-        "x:Q",
-        scale=alt.Scale(domain=[0, last.offset + last.seconds], nice=False, zero=False),
-        axis=alt.Axis(
-            title=None,
-            grid=False,
-            values=list(labels),
-            labelExpr=f"({json.dumps({str(place): text for place, text in labels.items()})})"
-            "[datum.value]",
-            labelAlign="left",
-            labelBound=False,
-            labelOverlap=False,
-        ),
-    )
-    layers: list[alt.Chart] = [chart]
-    pauses = [
-        {"x": (before.offset + before.seconds + after.offset) / 2}
-        for before, after in pairwise(course.stretches)
+def quantities(most: float) -> list[Label]:
+    """Labels from the ground, at 1, up to `most`, at 0: `0`, `500`, `20k`."""
+    power = 10.0 ** math.floor(math.log10(most / 4))
+    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power * 6.5 >= most)
+    return [
+        Label(1 - each * step / most, (short(each * step),)) for each in range(int(most / step) + 1)
     ]
-    if pauses:
-        layers.append(
-            alt.Chart(alt.InlineData(values=pauses))
-            .mark_rule(aria=False, strokeDash=[2, 4], color=INK)
-            .encode(x="x:Q")
+
+
+def logarithmic(value: float, low: float, high: float) -> float:
+    """Where `value` stands between two others on a logarithmic axis."""
+    return math.log(value / low) / math.log(high / low)
+
+
+def durations(low: float, high: float, most: int) -> list[Label]:
+    """Round milliseconds on a logarithmic axis, powers of ten alone where there are many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        values = [digit * 10.0**power for power in powers for digit in digits]
+        found = [each for each in values if low <= each <= high]
+        if len(found) <= most:
+            break
+    return [
+        Label(
+            logarithmic(each, low, high),
+            (f"{each:g} ms" if each < 1000 else f"{each / 1000:,.10g} s",),
         )
-    return sized(shape, *layers)
+        for each in found
+    ]
 
 
-def sized(shape: Shape, *layers: alt.Chart) -> alt.LayerChart:
-    """Layers in one frame, with room for the axes."""
-    return alt.LayerChart(layer=list(layers), width=shape.width - 60, height=shape.height)
-
-
-def colour(colours: dict[str, str], shape: Shape) -> alt.Color:
-    """A colour for each part of a chart by its name, and a legend above."""
-    legend = alt.Legend(
-        title=None,
-        orient="top",
-        direction="horizontal",
-        columns=2 if shape is PHONE else 4,
-        symbolType="square",
-        symbolStrokeWidth=0,
-        aria=False,
-    )
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color("part:N", scale=scale, legend=legend)
-
-
-def quantities() -> alt.Axis:
-    """An axis of records, replies or rates: `0`, `500`, `20k`."""
-    message = "format(datum.value, '~s')"
-    return alt.Axis(title=None, tickCount=4, labelExpr=message, domain=False, ticks=False)
-
-
-def durations(found: Sequence[float], most: int) -> alt.Axis:
-    """An axis of milliseconds with round numbers, at most so many where they reach far."""
-    low, high = math.floor(math.log10(min(found))), math.ceil(math.log10(max(found)))
-    values = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
-    inside = [each for each in values if min(found) <= each <= max(found)] or values
-    if len(inside) > most:
-        inside = [each for each in inside if math.log10(each).is_integer()] or inside[:most]
-    message = "datum.value < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'"
-    return alt.Axis(title=None, values=inside, labelExpr=message, domain=False, ticks=False)
-
-
-def around(found: Sequence[float]) -> list[float]:
-    """The least and the largest value with some room, on a logarithmic scale."""
-    return [min(found) / 1.5, max(found) * 1.5]
-
-
-def _labels(stretches: Sequence[Stretch], most: int) -> dict[int, list[str]]:
-    """Places on the axis with a clock time, and the day where it is a new one."""
+def times(stretches: Sequence[Stretch]) -> list[Label]:
+    """Clock times at the start of each stretch and at round moments in it."""
     total = stretches[-1].offset + stretches[-1].seconds
-    room = total / most
-    step = next((each for each in _STEPS if each >= room), _STEPS[-1] * (1 + int(total) // 10**7))
-    found: dict[int, list[str]] = {}
-    free, day = 0.0, ""
-    for stretch in stretches:
-        moments = [stretch.start]
-        moments += range((stretch.start // step + 1) * step, stretch.stop, step)
-        for moment in moments:
-            place = stretch.place(moment)
-            # A label stands to the right of its place, so the last one needs room as well.
-            if place < free or place > total - 0.5 * room:
-                continue
-            free = place + 0.9 * room
-            at = datetime.fromtimestamp(moment, UTC)
-            clock = f"{at:%H:%M:%S}" if moment % 60 else f"{at:%H:%M}"
-            new_day = "" if f"{at:%d %b}" == day else f"{at:%d %b}"
-            day = f"{at:%d %b}"
-            found[place] = [clock, new_day] if new_day else [clock]
+    step = next((each for each in _STEPS if each >= total / 8), total // 8)
+    return spaced(
+        Label(
+            stretch.place(epoch) / total,
+            written(datetime.fromtimestamp(epoch, UTC), "second" if epoch % 60 else "hour"),
+        )
+        for stretch in stretches
+        for epoch in (
+            stretch.start,
+            *range((stretch.start // step + 1) * step, stretch.stop, step),
+        )
+    )
+
+
+def written(moment: datetime, unit: str) -> tuple[str, str]:
+    """A moment in two lines, as exactly as the unit asks for."""
+    if unit in ("second", "hour"):
+        return f"{moment:%H:%M:%S}" if unit == "second" else f"{moment:%H:%M}", f"{moment:%d %b}"
+    return f"{moment:%d %b}", f"{moment.year}"
+
+
+def spaced(labels: Iterable[Label]) -> list[Label]:
+    """Those labels that have room beside each other on a desk, and which of them on a phone.
+
+    A label stands to the right of its place, so none is put near the end. A second line is
+    written where it is a new one.
+    """
+    found: list[Label] = []
+    desk, phone, below = 0.0, 0.0, ""
+    for label in labels:
+        if not desk <= label.at <= 0.94:
+            continue
+        spare = not phone <= label.at <= 0.8
+        desk, phone = label.at + 0.11, phone if spare else label.at + 0.33
+        lines = label.lines if not spare or label.lines[-1] != below else label.lines[:1]
+        below = label.lines[-1]
+        found.append(replace(label, lines=lines, spare=spare))
     return found

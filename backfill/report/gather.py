@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -62,7 +62,6 @@ class Case:
 class Reason:
     """Records that came to rest in one state for one reason, in the server's words."""
 
-    state: State
     message: str
     http_status: int | None
     records: int
@@ -93,20 +92,27 @@ class Figures:
     manifest: Manifest
     made_at: float
     ticks: tuple[Tick, ...]
-    reasons: tuple[Reason, ...]
-    other_reasons: Mapping[State, Reason]  # the sum of those beyond the most frequent
+    reasons: Mapping[State, Sequence[Reason]]  # the most frequent first, the others summed up last
     times: EventTimes
     seconds: float | None  # that all runs took, None where one of them did not come to its end
 
     @cached_property
     def course(self) -> Course:
-        """What happened over time, in at most 300 slices."""
+        """What happened over time, in few slices."""
         return course_of(self.ticks)
 
     @property
     def at_work(self) -> float:
         """Seconds at work: to the slice of time, and closer where the runs say it themselves."""
         return min(self.seconds or math.inf, self.course.seconds)
+
+    @property
+    def rate(self) -> float | None:
+        """Requests a second while at work; None where there is nothing to go by."""
+        if self.status.rate or self.course.brief:
+            return self.status.rate
+        # A first run that is still at work has not written its duration down yet.
+        return self.status.requests.sent / self.course.seconds
 
     @property
     def limit(self) -> float | None:
@@ -132,14 +138,12 @@ def gather(job: Job) -> Figures:
         spans = spans_of(ledger)
         ticks, requests = tuple(ledger.ticks()), ledger.requests()
         seconds = seconds_at_work(ledger)
-    reasons, others = _reasons(job.directory, manifest, spans)
     return Figures(
         status=_at_that_moment(status, manifest, spans, requests),
         manifest=manifest,
         made_at=time.time(),
         ticks=ticks,
-        reasons=reasons,
-        other_reasons=others,
+        reasons=_reasons(job.directory, manifest, spans),
         times=_times(job.directory, manifest, spans),
         seconds=seconds,
     )
@@ -161,9 +165,7 @@ def _at_that_moment(
 # --- reasons -------------------------------------------------------------------------------
 
 
-def _reasons(
-    directory: Path, manifest: Manifest, spans: pl.DataFrame
-) -> tuple[tuple[Reason, ...], dict[State, Reason]]:
+def _reasons(directory: Path, manifest: Manifest, spans: pl.DataFrame) -> dict[State, list[Reason]]:
     """Why records failed or are unknown, and what was remarked of delivered ones."""
     groups = (
         spans.filter((pl.col("state") != State.DELIVERED.value) | (pl.col("reason") != ""))
@@ -175,27 +177,20 @@ def _reasons(
         )
         .sort("records", descending=True, maintain_order=True)
     )
-    shown = groups.group_by("state", maintain_order=True).head(_MOST_REASONS)
-    others = (
-        groups.group_by("state", maintain_order=True)
-        .agg(pl.col("records").slice(_MOST_REASONS).sum(), kinds=pl.len() - _MOST_REASONS)
-        .filter(pl.col("records") > 0)
-    )
-    rows = shown.to_dicts()
+    rows = groups.group_by("state", maintain_order=True).head(_MOST_REASONS).to_dicts()
     wanted = {number: _first_positions(row["first"]) for number, row in enumerate(rows)}
     cases = _cases(directory, manifest, wanted)
-    reasons = tuple(
-        Reason(
-            State(row["state"]), row["reason"], row["http_status"], row["records"], cases[number]
+    found: defaultdict[State, list[Reason]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        found[State(row["state"])].append(
+            Reason(row["reason"], row["http_status"], row["records"], cases[number])
         )
-        for number, row in enumerate(rows)
+    others = groups.group_by("state").agg(
+        pl.col("records").slice(_MOST_REASONS).sum(), kinds=pl.len() - _MOST_REASONS
     )
-    return reasons, {
-        State(row["state"]): Reason(
-            State(row["state"]), f"{row['kinds']:,} other reasons", None, row["records"]
-        )
-        for row in others.to_dicts()
-    }
+    for state, records, kinds in others.filter(pl.col("records") > 0).iter_rows():
+        found[State(state)].append(Reason(f"{kinds:,} other reasons", None, records))
+    return dict(found)
 
 
 def _first_positions(spans: list[dict[str, Any]]) -> list[_Place]:

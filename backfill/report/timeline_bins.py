@@ -36,7 +36,7 @@ class Stretch:
     def seconds(self) -> int:
         return self.stop - self.start
 
-    def place(self, epoch: int) -> int:
+    def place(self, epoch: float) -> float:
         return self.offset + epoch - self.start
 
 
@@ -93,7 +93,7 @@ class Course:
         return total
 
 
-def course_of(ticks: Sequence[Tick], most: int = 300) -> Course:
+def course_of(ticks: Sequence[Tick], most: int = 120) -> Course:
     """Sum ticks up into at most `most` bins, which is at least 40."""
     if not ticks:
         return Course()

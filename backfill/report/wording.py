@@ -11,12 +11,14 @@ __all__ = [
     "COLOURS",
     "amount",
     "clock",
+    "counted",
     "lasting",
     "milliseconds",
     "moment",
     "records",
     "requests",
     "share",
+    "short",
     "size",
 ]
 
@@ -68,6 +70,14 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.1f}%"
 
 
+def short(count: float) -> str:
+    """A round number beside an axis: `0.2`, `500`, `20k`, `1.5M`."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 10**power:
+            return f"{count / 10**power:g}{unit}"
+    return f"{count:g}"
+
+
 def clock(epoch: float) -> str:
     """`2026-11-20 14:05:00 UTC`."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -81,8 +91,10 @@ def moment(text: str) -> str:
         return text
 
 
-def milliseconds(value: float) -> str:
+def milliseconds(value: float | None) -> str:
     """A latency, in two significant digits: `42 ms`, `1.3 s`."""
+    if value is None:
+        return "-"
     if value >= 950:
         return f"{value / 1000:.1f} s" if value < 9500 else f"{value / 1000:.0f} s"
     return f"{value:.2g} ms" if value < 99.5 else f"{round(value, -1):.0f} ms"

@@ -60,7 +60,7 @@ def test_help_loads_nothing_heavy():
         "from backfill.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'polars', 'aiohttp', 'httpx', 'pydantic', 'altair', 'sqlite3'}"
+        "print(sorted({'polars', 'aiohttp', 'httpx', 'pydantic', 'jinja2', 'sqlite3'}"
         " & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.core.model import Batch, Books, Fault, State, StopKind, Tick
-from backfill.core.secret import Secret
+from backfill.core.model import Batch, Books, Fault, Secret, State, StopKind, Tick
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=7, max_size=7))

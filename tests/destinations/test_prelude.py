@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from backfill.core.model import Fault, Flow, Reply, Verdict
-from backfill.core.secret import Secret
+from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
 from backfill.destination import Kind
 from backfill.destinations import destination
 

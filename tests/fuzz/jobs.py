@@ -16,8 +16,7 @@ import polars as pl
 
 from backfill.config import load_config
 from backfill.core.errors import BackfillError
-from backfill.core.model import State
-from backfill.core.secret import Secret
+from backfill.core.model import Secret, State
 from backfill.jobdir.errors import reading
 from backfill.jobs.job import Job
 from backfill.jobs.opening import open_job, plan_job
@@ -261,9 +260,8 @@ def _retry(directory: Path) -> str:
 
 
 def _report(directory: Path) -> str:
-    # The page without its pictures: what draws them takes more address space than there is here.
     with reading(directory):
-        assert page(gather(open_job(directory)), {}).encode()
+        assert page(gather(open_job(directory))).encode()
     return "reported"
 
 

@@ -50,16 +50,21 @@ inside.onload = () => {
   const page = inside.contentDocument, view = inside.contentWindow;
   const colour = (element, name) => view.getComputedStyle(element)[name];
   const shown = element => element.getClientRects().length > 0;
-  const drawings = [...page.querySelectorAll("figure > div > div")].filter(shown);
+  const texts = [...page.querySelectorAll(".chart text")].filter(shown);
+  const plot = page.querySelector(".plot > .chart").getBoundingClientRect();
   found.textContent = JSON.stringify({
     overflow: page.documentElement.scrollWidth - view.innerWidth,
     background: colour(page.body, "backgroundColor"),
     ink: colour(page.body, "color"),
-    picture: colour(page.querySelector("figure svg text"), "fill"),
-    bar: colour(page.querySelector("svg.books rect"), "fill"),
-    drawings: [...new Set(drawings.map(each => each.className))],
-    text: Math.min(...drawings.flatMap(each => [...each.querySelectorAll("text")])
-      .map(each => each.getBoundingClientRect().height)),
+    picture: colour(page.querySelector("figure .plot text"), "fill"),
+    bar: colour(page.querySelector(".books path"), "fill"),
+    plot: plot.width,
+    text: texts.map(each => each.getBoundingClientRect().height),
+    outside: Math.max(...texts.map(each => each.getBoundingClientRect().right)) - view.innerWidth,
+    labels: [...page.querySelectorAll(".plot > .chart")[0].querySelectorAll("g text")]
+      .filter(shown).map(each => each.textContent),
+    wide: [...page.querySelectorAll(".cards dd")]
+      .filter(each => each.scrollWidth > each.clientWidth).length,
     scripts: page.scripts.length,
     images: page.images.length,
     headings: page.querySelectorAll("h1, h2").length,
@@ -143,11 +148,16 @@ def test_a_phone_in_the_light_and_a_desk_in_the_dark_both_read_well(
         assert (found["scripts"], found["images"]) == (0, 0)
         assert found["headings"] == 8
         assert found["bar"] == "rgb(31, 157, 97)"
-        assert found["text"] >= 10  # CSS pixels
+        # However wide the drawing is, its text is as large as it was meant to be, and inside.
+        assert all(10 <= each <= 20 for each in found["text"])
+        assert found["outside"] <= 0
+        assert found["wide"] == 0
     # The style is applied although the policy allows none but this one.
     assert (phone["background"], phone["ink"]) == ("rgb(246, 247, 249)", "rgb(27, 33, 41)")
     assert (desk["background"], desk["ink"]) == ("rgb(14, 18, 23)", "rgb(231, 234, 239)")
-    assert (phone["picture"], desk["picture"]) == ("rgb(67, 76, 87)", "rgb(163, 174, 187)")
-    assert (phone["drawings"], desk["drawings"]) == (["phone"], ["desk"])
+    assert (phone["picture"], desk["picture"]) == ("rgb(81, 91, 103)", "rgb(163, 174, 187)")
+    assert phone["plot"] < 300
+    assert desk["plot"] > 800
+    assert 0 < len(phone["labels"]) < len(desk["labels"])
     assert (phone["stacked"], desk["stacked"]) == ("block", "table-cell")
     assert {each for each in asked if "probe" not in each} <= {"/report.html", "/favicon.ico"}

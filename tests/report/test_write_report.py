@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
@@ -9,11 +10,13 @@ import threading
 from pathlib import Path
 
 import pytest
+import resvg_py
 
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.core.model import State
 from backfill.jobs.job import Job
 from backfill.report import write_report
+from tests.report.documents import parse
 from tests.report.jobs import deliver, make_job, ticks
 
 
@@ -68,16 +71,37 @@ def test_pictures_can_be_had_as_png(job: Job, tmp_path: Path) -> None:
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 
-@pytest.mark.parametrize("module", ["altair", "vl_convert"])
-def test_without_the_extra_it_says_what_to_install(
-    job: Job, monkeypatch: pytest.MonkeyPatch, module: str
+def test_without_the_extra_png_is_refused_and_the_rest_is_written(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
     with pytest.raises(ConfigError, match="not installed") as caught:
-        write_report(job)
-    assert caught.value.hint == "pip install 'backfill[report]'"
+        write_report(job, tmp_path / "r.png")
+    assert (caught.value.hint or "").startswith("pip install 'backfill[report]'")
     assert caught.value.exit_code == 2
-    assert not (job.directory / "report.html").exists()
+    assert not list(tmp_path.glob("r*"))
+    assert write_report(job)
+    assert write_report(job, tmp_path / "r.svg")
+
+
+def test_a_png_without_its_text_is_not_written(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has no font."""
+    without = functools.partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
+    with pytest.raises(ConfigError, match="no font is installed"):
+        write_report(job, tmp_path / "r.png")
+    assert not list(tmp_path.glob("r*"))
+
+
+def test_a_png_is_as_large_as_its_drawing_twice(job: Job, tmp_path: Path) -> None:
+    drawings, pngs = (write_report(job, tmp_path / f"r.{kind}") for kind in ("svg", "png"))
+    for drawing, png in zip(drawings, pngs, strict=True):
+        content = png.read_bytes()
+        size = [int.from_bytes(content[each : each + 4], "big") for each in (16, 20)]
+        root = parse(drawing.read_text("utf-8"))
+        assert size == [2 * int(root.attrib[name]) for name in ("width", "height")]
 
 
 def test_a_directory_that_is_not_there_is_said(job: Job, tmp_path: Path) -> None:

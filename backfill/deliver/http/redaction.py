@@ -11,8 +11,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from backfill.core.model import Reply
-from backfill.core.secret import Secret
+from backfill.core.model import Reply, Secret
 
 __all__ = ["Redaction"]
 

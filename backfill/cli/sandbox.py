@@ -1,0 +1,57 @@
+"""`backfill sandbox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["sandbox"]
+
+
+@click.command(
+    epilog="\b\nExample:\n  backfill sandbox --port 8080 --rate-limit 50/s --fault 429=1%"
+    " --fault cut-after=0.1%",
+    short_help="The three endpoints on this machine, to rehearse against.",
+)
+@click.option("--port", type=int, default=0, help="Where to listen.  [default: a free port]")
+@click.option("--rate-limit", metavar="R", help='Answer 429 above this: "50/s", "3000/min".')
+@click.option(
+    "--fault",
+    "faults",
+    metavar="KIND=SHARE",
+    multiple=True,
+    help="What goes wrong, and how often; more of them may follow. --fault help lists them.",
+)
+@click.argument("more_faults", metavar="[KIND=SHARE]...", nargs=-1)
+@click.option("--seed", type=int, default=0, help="Which requests meet a fault.  [default: 0]")
+@click.option(
+    "--log", metavar="FILE", type=click.Path(), help="One line of JSON for each record accepted."
+)
+def sandbox(
+    *,
+    port: int,
+    rate_limit: str | None,
+    faults: tuple[str, ...],
+    more_faults: tuple[str, ...],
+    seed: int,
+    log: str | None,
+) -> None:
+    """Serve the three endpoints on 127.0.0.1, strict about what they take.
+
+    The address is the first line on standard output; GET /_sandbox/stats tells what was seen.
+    Any credential that is not empty will do. Ctrl-C ends it.
+    """
+    from backfill.jobdir.overwrite_guard import refuse_other_content  # noqa: PLC0415
+    from backfill.sandbox import KINDS, serve  # noqa: PLC0415 - not for `--help`
+
+    if "help" in faults:
+        for kind, meaning in KINDS.items():
+            click.echo(f"  {kind:<14} {meaning}")
+        return
+    if more_faults and not faults:
+        raise click.UsageError(f"{more_faults[0]!r} needs --fault before it")
+    if log is not None:
+        refuse_other_content(Path(log), b'{"at":')
+    every = (*faults, *more_faults)
+    serve(click.echo, port=port, rate_limit=rate_limit, faults=every, seed=seed, log=log)
