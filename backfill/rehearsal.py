@@ -17,12 +17,14 @@ from typing import Any
 
 from backfill.config import Config
 from backfill.core.errors import BackfillError
-from backfill.core.model import Progress, Secret
+from backfill.core.model import Progress
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest
+from backfill.destinations import destination
 from backfill.jobs.job import Job
 from backfill.jobs.opening import plan_job
 from backfill.jobs.status import Status
-from backfill.sandbox import running_sandbox
+from backfill.sandbox import endpoints_for, running_sandbox
 
 __all__ = ["Rehearsal", "Watch", "Watching", "rehearse"]
 
@@ -88,8 +90,11 @@ def rehearse(
             faults=tuple(faults),
             keep=False,
             retry_after="milliseconds",
-            custom_value_max=config.rules.custom_value_max,
-            email_targets=config.rules.allow_email_targets,
+            endpoints=endpoints_for(
+                [destination(config.destination)],
+                custom_value_max=config.rules.custom_value_max,
+                email_targets=config.rules.allow_email_targets,
+            ),
         ) as server:
             job = plan_job(config, directory, progress=progress)
             changes: dict[str, Any] = {"base_url": server.url, "rate": _RATE, "limit": limit}

@@ -33,7 +33,7 @@ import aiohttp
 import anyio
 import httpx
 
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver
 from backfill.deliver.http.transport import Transport
 from backfill.destinations import destination

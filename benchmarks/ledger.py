@@ -1,9 +1,11 @@
 """What the ledger costs: commits by the requests in each, and as a job grows.
 
     python -m benchmarks.ledger
+    python -m benchmarks.ledger --postgres postgresql://backfill@127.0.0.1/postgres
 
 Every commit is durable (`synchronous=FULL`) before it returns; it holds the outcomes of the
-requests that came back and the intents of those that go out. Prints Markdown.
+requests that came back and the intents of those that go out. With `--postgres` the same is
+measured in that database, beside the file. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -12,17 +14,20 @@ import argparse
 import sqlite3
 import tempfile
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 from backfill.core.model import Batch, Outcome, Settlement, State, Tick
 from backfill.ledger import Ledger
+from backfill.ledger.protocol import AnyLedger
 from backfill.ledger.statements import RECOUNT
 
 LANES = 64
 _STRIDE = 1_500  # records of a lane
 _SPAN = 1_000  # delivered records between two that failed, in a job that is under way
 _BUCKET = 150_000  # records
+_OURS = 1_000_000  # a bucket beyond those that a ledger under way holds already
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,13 @@ class Cost:
     cpu: float
 
 
-def cost(directory: Path, batch: int, commits: int) -> Cost:
+def cost(opened: AnyLedger, batch: int, commits: int) -> Cost:
     """Settle and start `batch` requests of one record in each of so many commits."""
     lanes = max(LANES, batch)
-    bucket = 1_000_000  # beyond whatever the ledger holds already
     sent = [0] * lanes
     in_flight: list[Batch | None] = [None] * lanes
     requests = 0
-    with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
+    with opened as ledger:
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(commits):
             settled, started = [], []
@@ -55,7 +59,7 @@ def cost(directory: Path, batch: int, commits: int) -> Cost:
                     settled.append(Settlement(before, (outcome,)))
                 at = lane * _STRIDE + sent[lane]
                 sent[lane] += 1
-                each = Batch(bucket, lane, ((at, at + 1),))
+                each = Batch(_OURS, lane, ((at, at + 1),))
                 in_flight[lane] = each
                 started.append(each)
             slice_ = int(time.time()) // 10 * 10
@@ -84,18 +88,37 @@ def fill(directory: Path, records: int) -> None:
     connection.close()
 
 
+def _in_postgres(address: str) -> AnyLedger:
+    from backfill.ledger.postgres import PostgresLedger  # noqa: PLC0415 - needs an extra
+
+    ledger = PostgresLedger.open(address, f"benchmark-{uuid.uuid4().hex[:8]}", create=True)
+    if ledger.take(_OURS) is None:
+        raise SystemExit("somebody else holds the bucket")
+    return ledger
+
+
+def _row(name: str, batch: int, found: Cost) -> str:
+    rates = f"{found.commits_per_second:,.0f} | {1 / found.wall:,.0f}"
+    return (
+        f"| {name} | {batch} | {rates} | {found.wall * 1e6:,.0f} µs | {found.cpu * 1e6:,.0f} µs |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=30_000, help="of each measurement")
     parser.add_argument("--directory", type=Path, help="where the ledgers lie meanwhile")
+    parser.add_argument("--postgres", help="the address of a database to measure, too")
     given = parser.parse_args()
-    print("| requests in a commit | commits/s | requests/s | of one request | CPU of it |")
-    print("|---:|---:|---:|---:|---:|")
+    print("| ledger | in a commit | commits/s | requests/s | of one request | CPU of it |")
+    print("|---|---:|---:|---:|---:|---:|")
     for batch in (1, 16, LANES, 256):
+        commits = max(1, min(given.requests, 1_500 * batch) // batch)
         with tempfile.TemporaryDirectory(dir=given.directory) as room:
-            found = cost(Path(room), batch, max(1, min(given.requests, 1_500 * batch) // batch))
-        rates = f"{found.commits_per_second:,.0f} | {1 / found.wall:,.0f}"
-        print(f"| {batch} | {rates} | {found.wall * 1e6:,.0f} µs | {found.cpu * 1e6:,.0f} µs |")
+            opened = Ledger.open(Path(room) / "ledger.sqlite", create=True)
+            print(_row("SQLite", batch, cost(opened, batch, commits)))
+        if given.postgres is not None:
+            print(_row("PostgreSQL", batch, cost(_in_postgres(given.postgres), batch, commits)))
     print()
     print("| records settled before | size | opening | of one request | CPU of it |")
     print("|---:|---:|---:|---:|---:|")
@@ -107,7 +130,8 @@ def main() -> None:
             began = time.perf_counter()
             Ledger.open(directory / "ledger.sqlite").close()
             opening = time.perf_counter() - began
-            found = cost(directory, LANES, given.requests // LANES)
+            opened = Ledger.open(directory / "ledger.sqlite")
+            found = cost(opened, LANES, given.requests // LANES)
         each = f"{found.wall * 1e6:,.0f} µs | {found.cpu * 1e6:,.0f} µs"
         print(f"| {records:,} | {size / 1e6:.1f} MB | {opening * 1e3:.0f} ms | {each} |")
 

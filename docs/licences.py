@@ -7,9 +7,11 @@ What the program needs comes first, then what only its tests do.
 
 from __future__ import annotations
 
-import re
 from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 __all__ = ["needed", "page"]
 
@@ -18,31 +20,24 @@ _LONGEST = 60  # characters: a longer `License` field is the whole text of one
 _OURS = "backfill"
 
 
-def _named(requirement: str) -> tuple[str, str]:
-    """The canonical name of a requirement, and the condition under which it is one."""
-    text, _, marker = requirement.partition(";")
-    name = re.match(r"[A-Za-z0-9._-]+", text.strip())
-    return re.sub(r"[-_.]+", "-", name[0]).lower() if name else "", marker.strip()
-
-
-def needed(extra: str | None) -> dict[str, metadata.Distribution]:
-    """All packages that are installed because of ours, by name; with what an extra adds."""
-    wanted = {"docs", "report", "test"} if extra == "test" else {extra}
+def needed(*extras: str) -> dict[str, metadata.Distribution]:
+    """All packages that are installed because of ours, by name; with what our extras add."""
     found: dict[str, metadata.Distribution] = {}
-    waiting = [_OURS]
+    seen: set[tuple[str, str]] = set()
+    waiting = [(_OURS, extra) for extra in ("", *extras)]
     while waiting:
-        name = waiting.pop()
-        if name in found:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
             continue
+        seen.add((name, extra))
         try:
             found[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue  # its condition does not hold on this machine
-        for requirement in found[name].requires or ():
-            other, marker = _named(requirement)
-            asked = re.search(r"""extra\s*==\s*['"]([^'"]+)""", marker)
-            if asked is None or (name == _OURS and asked[1] in wanted):
-                waiting.append(other)
+        for each in map(Requirement, found[name].requires or ()):
+            if each.marker is None or each.marker.evaluate({"extra": extra}):
+                other = canonicalize_name(each.name)
+                waiting += [(other, wanted) for wanted in ("", *each.extras)]
     del found[_OURS]
     return found
 
@@ -64,7 +59,7 @@ def _licence(package: metadata.Distribution) -> str:
 
 def page() -> str:
     """The page, as Markdown."""
-    runtime, everything = needed("report"), needed("test")
+    runtime, everything = needed("postgres", "report"), needed("test")
     lines = ["# Licences", "", "Made by `python -m docs.licences` from installed metadata."]
     for title, names in (
         ("The program", sorted(runtime)),

@@ -14,22 +14,9 @@ from contextlib import suppress
 
 import click
 
-from backfill.cli.abandon import abandon
-from backfill.cli.demo import demo
-from backfill.cli.explain import explain
+from backfill.cli.commands import COMMANDS
 from backfill.cli.failures import Guarded, print_error, wants_colour
-from backfill.cli.init import init
 from backfill.cli.logs import show_warnings, with_logging
-from backfill.cli.pace import pace
-from backfill.cli.plan import plan
-from backfill.cli.records import records
-from backfill.cli.rehearse import rehearse
-from backfill.cli.report import report
-from backfill.cli.run import run
-from backfill.cli.sandbox import sandbox
-from backfill.cli.settle import resolve, retry
-from backfill.cli.show import show
-from backfill.cli.status import status
 from backfill.core.version import VERSION
 
 __all__ = ["main"]
@@ -75,11 +62,7 @@ def _group(context: click.Context) -> None:
     show_warnings(context)
 
 
-for _command in (
-    init, plan, rehearse, run, pace, status, show, explain,
-    records, retry, resolve, abandon, report,
-    sandbox, demo,
-):  # fmt: skip
+for _command in COMMANDS:
     _command.context_settings.update(_HELP)  # for those who call one without the group
     _group.add_command(with_logging(_command))
 

@@ -19,7 +19,7 @@ from backfill.core.errors import BackfillError
 
 __all__ = ["Guarded", "leave", "print_error", "wants_colour"]
 
-log = logging.getLogger("backfill.cli")
+log = logging.getLogger(__name__)
 
 _CODE = "backfill.exit_code"
 
@@ -46,8 +46,9 @@ class Guarded(click.Group):
                 _let_go_of_stdout()
                 context.exit(context.meta.get(_CODE, 0))
             code = getattr(error, "exit_code", BackfillError.exit_code)
-            message = _words(error, verbose=is_verbose(context))
-            _tell(error, message)
+            verbose = is_verbose(context)
+            message = _words(error, verbose=verbose)
+            _tell(error, message, verbose=verbose)
             if asks_for_json(context) and _CODE not in context.meta:
                 print_error(message, code, error)
             _let_go_of_stdout()
@@ -88,13 +89,16 @@ def _words(error: BaseException, *, verbose: bool) -> str:
     return message + ("." if verbose else ", with what --verbose adds to this.")
 
 
-def _tell(error: BaseException, message: str) -> None:
-    """The words on standard error; the log has the whole of what nobody expected."""
+def _tell(error: BaseException, message: str, *, verbose: bool) -> None:
+    """The words on standard error, once; the log file and --verbose have the traceback, too."""
+    unexpected = None if isinstance(error, BackfillError) else error
     if log.hasHandlers():  # without one Python would write it to standard error as well
-        log.error("%s", message, exc_info=None if isinstance(error, BackfillError) else error)
+        log.error("%s", message, exc_info=unexpected)
     title = click.style("error:", fg="red", bold=True)
     with contextlib.suppress(OSError):
         click.echo(f"{title} {message}", err=True)
+        if verbose and unexpected is not None:
+            click.echo("".join(traceback.format_exception(unexpected)), err=True, nl=False)
 
 
 def print_error(message: str, code: int, error: BaseException | None = None) -> None:

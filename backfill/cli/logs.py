@@ -22,6 +22,7 @@ __all__ = ["JsonLines", "is_verbose", "show_warnings", "with_logging"]
 
 _FIRST = b'{"time": "'  # how a line of the log begins
 _VERBOSE = "backfill.verbose"
+_FAILURES = "backfill.cli.failures"  # prints the error that ends a command by itself
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -44,6 +45,11 @@ class JsonLines(logging.Formatter):
 class _AroundBars(logging.StreamHandler[Any]):
     """Writes to standard error without tearing a bar that is shown there."""
 
+    def __init__(self, line: str, time: str | None = None) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(logging.Formatter(line, time))
+        self.addFilter(lambda record: record.name != _FAILURES)
+
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")
         if tqdm is None:
@@ -60,9 +66,7 @@ def is_verbose(context: click.Context) -> bool:
 
 def show_warnings(context: click.Context) -> None:
     """Write what is warned of to standard error until the command has ended."""
-    handler = _AroundBars(sys.stderr)
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    _add(context, handler, logging.WARNING)
+    _add(context, _AroundBars("warning: %(message)s"), logging.WARNING)
 
 
 def with_logging(command: click.Command) -> click.Command:
@@ -101,8 +105,7 @@ def _once(
 def _be_verbose(context: click.Context, flag: object) -> None:
     del flag
     context.meta[_VERBOSE] = True
-    handler = _AroundBars(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    handler = _AroundBars("%(asctime)s %(name)s: %(message)s", "%H:%M:%S")
     handler.addFilter(lambda record: record.levelno < logging.WARNING)  # those are shown anyway
     _add(context, handler, logging.DEBUG)
 

@@ -24,7 +24,6 @@ __all__ = [
     "Range",
     "Reply",
     "RequestCounts",
-    "Secret",
     "Settlement",
     "State",
     "Stop",
@@ -202,6 +201,17 @@ class Verdict:
     wait_until: float | None = None
     throttled: bool = False
 
+    def wait(self, wall: float) -> float | None:
+        """Seconds that the answer asks to wait, the longest where it says so in several ways.
+
+        `wall` is now, in seconds since the epoch. None where it asks for none: "no time at all"
+        beside a refusal says nothing, and neither does a date gone by.
+        """
+        wait = self.retry_after or 0.0
+        if self.wait_until is not None:
+            wait = max(wait, self.wait_until - wall)
+        return wait if wait > 0 else None
+
 
 # --- what is written down ------------------------------------------------------------------
 
@@ -326,33 +336,3 @@ class Stop:
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a phase's name, the units done in it, and the units in all where they are known."""
-
-
-class Secret:
-    """A credential. Its text is `***` wherever it is shown; `reveal` is called at the edge only."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return format("***", spec)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str:
-        raise TypeError("a credential is not written down")

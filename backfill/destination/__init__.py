@@ -7,9 +7,11 @@ point group `backfill.destinations`; `backfill.testing` holds the tests that it 
 
 from __future__ import annotations
 
-from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
-from backfill.destination.base import AnyOf, Destination, Field, Kind, TargetAgrees
+from backfill.core.model import Fault, Flow, Reply, Verdict
+from backfill.core.secret import Secret
+from backfill.destination.base import Destination
 from backfill.destination.declaration import declaration_errors
+from backfill.destination.fields import AnyOf, Field, Kind, TargetAgrees
 from backfill.destination.replies import (
     INVALID,
     body_text,

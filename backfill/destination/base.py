@@ -1,87 +1,23 @@
 """What a destination is: its fields, its requests, and how its replies are read.
 
-A destination is data and three pure functions. `prepare` reads its fields and rules to turn
-rows into bodies; `deliver` asks it for requests and verdicts.
+`prepare` reads its fields and rules to turn rows into bodies; `deliver` asks it for requests and
+verdicts; the sandbox asks it what its server takes and answers.
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
-from backfill.core.model import Fault, Reply, Secret, Verdict
+from backfill.core.model import Fault, Reply, Verdict
+from backfill.core.secret import Secret
+from backfill.destination.bodies import items_of
+from backfill.destination.fields import AnyOf, Field, TargetAgrees
+from backfill.destination.schema import schema_of
 
-__all__ = ["AnyOf", "Destination", "Field", "Kind", "TargetAgrees"]
-
-
-class Kind(StrEnum):
-    """What a field's values are, which decides how they are made canonical and checked."""
-
-    TEXT = "text"  # sent exactly as it stands
-    CUSTOM = "custom"  # any scalar, sent as text
-    UUID = "uuid"
-    PHONE = "phone"
-    EMAIL = "email"
-    LANGUAGE = "language"
-    CHOICE = "choice"
-    EVENT_TYPE = "event_type"  # text that an allow-list may restrict
-    TIME = "time"
-    TARGET = "target"  # a phone or an email address, as another field says
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One name of the body, dotted. A name that ends in `.*` is a family of names.
-
-    `max_chars` counts characters; `warn_chars` is where another public page draws the line.
-    `default` is sent when the field is not mapped, and exists only where the API knows a
-    single value.
-    """
-
-    name: str
-    kind: Kind
-    required: bool = False
-    choices: tuple[str, ...] = ()
-    max_chars: int | None = None
-    warn_chars: int | None = None
-    default: str | None = None
-    source: str = ""
-
-    @property
-    def family(self) -> bool:
-        return self.name.endswith(".*")
-
-    def covers(self, name: str) -> bool:
-        if self.family:
-            prefix = self.name[:-1]
-            return name.startswith(prefix) and len(name) > len(prefix)
-        return name == self.name
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one of the fields must be there, else the record breaks `name`."""
-
-    name: str  # `field|rule`
-    fields: tuple[str, ...]
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TargetAgrees:
-    """`value_field` must be what `type_field` says it is.
-
-    `phone_type` and `email_type` are the two words of `type_field`; the latter is rejected as
-    `{type_field}|phone_only` unless the rules allow email targets.
-    """
-
-    type_field: str
-    value_field: str
-    phone_type: str
-    email_type: str
-    source: str = ""
+__all__ = ["Destination"]
 
 
 class Destination(ABC):
@@ -127,3 +63,25 @@ class Destination(ABC):
     def request_id_of(self, record: str) -> str | None:  # noqa: ARG002 - for those that have one
         """The id under which the destination knows a record's request, where we choose it."""
         return None
+
+    # --- what its server takes and answers, for a rehearsal -------------------------------------
+
+    @abstractmethod
+    def success(self, size: int) -> Reply:
+        """The documented reply to a request of `size` records that were all taken."""
+
+    def error(self, status: int, message: str) -> bytes:  # noqa: ARG002 - for those that name it
+        """The body of a refusal in the API's own form, with these words."""
+        return json.dumps({"error": message}).encode()
+
+    def items(self, body: bytes) -> Sequence[Any]:
+        """The records of a request's body, parsed: the reverse of `body`.
+
+        Works as it stands for a body in JSON that holds its records whole, one after another.
+        Raises ValueError for what `body` cannot have made.
+        """
+        return items_of(self.body, self.batch_size, body)
+
+    def schema(self) -> dict[str, Any]:
+        """What the API takes as one record, in JSON Schema (draft 2020-12)."""
+        return schema_of(self.fields, self.checks)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from backfill.destination.base import AnyOf, Destination, Field, Kind, TargetAgrees
+from backfill.destination.base import Destination
+from backfill.destination.fields import AnyOf, Field, Kind, TargetAgrees
 
 __all__ = ["declaration_errors"]
 

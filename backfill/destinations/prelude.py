@@ -7,6 +7,7 @@ bad items by path (`events.3.target.value`); the path's index counts and nothing
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -116,6 +117,14 @@ class _Watch(Destination):
             request_id=request_id,
             bad=self._bad_items(content, size) if answer.status in INVALID else None,
         )
+
+    def success(self, size: int) -> Reply:
+        del size
+        return Reply(200, body=b'{"status":"success","request_id":"00000000"}')
+
+    def error(self, status: int, message: str) -> bytes:
+        del status
+        return json.dumps({"code": "error", "message": message, "type": "error"}).encode()
 
     def _bad_items(self, content: dict[str, Any] | None, size: int) -> dict[int, str]:
         """The items that the server names, by their index in the request."""

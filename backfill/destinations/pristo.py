@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from backfill.destination import (
@@ -101,6 +102,14 @@ class PristoEvents(Destination):
         if answer.status in (401, 404):
             reason = text_of(reason, _SWAPPED)
         return reply_verdict(answer, flow, reason=reason)
+
+    def success(self, size: int) -> Reply:
+        del size
+        return Reply(201, body=b'{"ok":true,"status":201,"statusText":"Created","raw":""}')
+
+    def error(self, status: int, message: str) -> bytes:
+        del status
+        return json.dumps({"error": {"code": "error", "message": message}}).encode()
 
     def _envelope(self, reply: Reply, content: dict[str, object]) -> Verdict:
         """A 201 holds an application-level result, which alone says whether the event stands."""

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from backfill.core.errors import JobError
 from backfill.jobdir.manifest import Manifest, fingerprint
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["BOUND_TO", "audit"]
 
@@ -15,32 +15,31 @@ BOUND_TO = "manifest"
 """The fact in a ledger that names the manifest it belongs to, by its fingerprint."""
 
 
-def audit(directory: Path, manifest: Manifest, ledger: Ledger) -> None:
+def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
-    Raises JobError that names the first thing that does not agree. Costs the reading of the
-    files' footers, and of a whole file where its size or time is not what it was: a copied job's
-    are read each time. A run reads each bucket before it sends any of it, whatever its time says.
+    Raises JobError that names the first thing that does not agree. Costs a look at each file's
+    size and time, and the reading of a whole file where these are not what they were: a copied
+    job's are read each time. A run reads each bucket before it sends any of it, whatever its time
+    says.
     """
     bound = ledger.get_meta(BOUND_TO)
     if bound is not None and bound != fingerprint(directory):
         _fail(directory, "the ledger belongs to another manifest.json, or that was changed")
-    found: dict[str, tuple[int | None, int]] = {
-        "rejected.parquet": (_rows(directory / "rejected.parquet"), manifest.rejected),
-        "duplicates.parquet": (_rows(directory / "duplicates.parquet"), manifest.duplicate),
-    }
+    expected = {"rejected.parquet": manifest.rejected, "duplicates.parquet": manifest.duplicate}
     if manifest.excluded:  # a job of a version that could not exclude has no such file
-        rows = _rows(directory / "excluded.parquet")
-        found["excluded.parquet"] = (rows, manifest.excluded)
-    for bucket in manifest.buckets:
-        path = directory / "ready" / bucket.file
-        found[f"ready/{bucket.file}"] = (_rows(path), bucket.rows)
-    for name, (rows, expected) in found.items():
+        expected["excluded.parquet"] = manifest.excluded
+    expected |= {f"ready/{bucket.file}": bucket.rows for bucket in manifest.buckets}
+    for name, count in expected.items():
+        seal = manifest.seals.get(name)
+        if seal is not None and (directory / name).exists() and seal.untouched(directory / name):
+            continue  # it is the file of which the manifest says so many rows
+        rows = _rows(directory / name)
         if rows is None:
             there = (directory / name).exists()
             _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
-        if rows != expected:
-            _fail(directory, f"{name} has {rows} rows where the manifest says {expected}")
+        if rows != count:
+            _fail(directory, f"{name} has {rows} rows where the manifest says {count}")
     _refuse_changed_files(directory, manifest)
     ready = sum(bucket.rows for bucket in manifest.buckets)
     if manifest.ready != ready:

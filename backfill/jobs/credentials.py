@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from backfill.core.errors import ConfigError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.destination import Destination
 
 __all__ = ["credential_for"]

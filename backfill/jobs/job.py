@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
-from backfill.core.model import Progress, Secret, State, Stop
-from backfill.deliver import Settings, Snapshot, StopRequest, deliver, state_directory
+from backfill.core.model import Progress, State, Stop
+from backfill.core.secret import Secret
+from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.destination import Destination
 from backfill.destinations import destination
 from backfill.jobdir.errors import reading
@@ -265,6 +266,11 @@ class Job:
                 ledger.resend_lost()
             record_start(ledger, settings.base_url)
             log.info("%s: sending to %s", self.directory, settings.base_url)
+            from backfill.deliver import (  # noqa: PLC0415 - looking needs none of it
+                deliver,
+                state_directory,
+            )
+
             started = time.monotonic()
             stop = await deliver(
                 manifest=self.manifest,

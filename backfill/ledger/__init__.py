@@ -1,5 +1,10 @@
-"""The ledger: what is known about every record of a job, durably, in one SQLite file."""
+"""The ledger: what is known about every record of a job, durably.
+
+`Ledger` lies in one SQLite file, and `postgres.PostgresLedger` in a database that several machines
+share; what the rest of the program asks of either is `AnyLedger`.
+"""
 
 from backfill.ledger.ledger import Ledger
+from backfill.ledger.protocol import AnyLedger
 
-__all__ = ["Ledger"]
+__all__ = ["AnyLedger", "Ledger"]

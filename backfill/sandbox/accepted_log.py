@@ -60,7 +60,7 @@ class Tally:
     """Counts of one destination.
 
     `overlaps` counts requests that came while another with one of their keys was in flight,
-    `disorder` records whose time lies before that of an earlier one of the same contact.
+    `disorder` records whose time lies before that of an earlier one of the same key.
     """
 
     requests: int = 0
@@ -91,14 +91,14 @@ class AcceptedLog:
         self.strays: Counter[str] = Counter()  # replies to other addresses, by status
         self._keep = keep
         self._in_flight: dict[str, Counter[str]] = {name: Counter() for name in destinations}
-        self._last: dict[str, datetime | None] = {}  # by contact
+        # The latest time of each key, of those whose records say when they happened.
+        self._last: dict[str, dict[str, datetime | None]] = {name: {} for name in destinations}
         # Unbuffered: what a killed client left behind is compared with these lines.
         self._log = log.open("ab", buffering=0) if log else None
 
-    @property
-    def contacts(self) -> Container[str]:
-        """The contacts that were reported."""
-        return self._last
+    def keys(self, destination: str) -> Container[str]:
+        """The keys of the records that were stored, where those say when they happened."""
+        return self._last[destination]
 
     @contextmanager
     def flight(self, destination: str, keys: frozenset[str]) -> Iterator[None]:
@@ -120,25 +120,29 @@ class AcceptedLog:
         self,
         destination: str,
         request: str,
-        items: Sequence[tuple[str, dict[str, Any]]],
+        items: Sequence[tuple[str, str | None, dict[str, Any]]],
         fault: str | None,
     ) -> None:
-        """Take the records (key, record) of one request, in order. Durable against our end."""
+        """Take the records (key, time, record) of one request, in order. Durable against our end.
+
+        A time is "" where a record has none, and None where those of its kind never have one.
+        """
         now = time.time()
         tally = self.tallies[destination]
         if self._log or self._keep:
             records = [
                 Accepted(now, destination, key, request, index, record, fault)
-                for index, (key, record) in enumerate(items)
+                for index, (key, _, record) in enumerate(items)
             ]
             if self._log:
                 self._log.write(b"".join(record.line() for record in records))
             if self._keep:
                 self.accepted.extend(records)
         tally.accepted += len(items)
-        if destination == "pristo-events":
-            for key, record in items:
-                tally.disorder += self._out_of_order(key, record.get("occurredAt"))
+        last = self._last[destination]
+        for key, text, _ in items:
+            if text is not None:
+                tally.disorder += _out_of_order(last, key, text)
 
     def spoil(self, spoilt: InjectedFault) -> None:
         """Count a fault."""
@@ -146,16 +150,18 @@ class AcceptedLog:
         if self._keep:
             self.spoilt.append(spoilt)
 
-    def _out_of_order(self, contact: str, text: str | None) -> bool:
-        last = self._last.get(contact)
-        try:
-            at = datetime.fromisoformat(text.upper()) if text else None
-        except ValueError:  # a leap second is right in RFC 3339 and unknown to Python
-            at = None
-        late = at is not None and last is not None and at < last
-        self._last[contact] = last if late or at is None else at
-        return late
-
     def close(self) -> None:
         if self._log:
             self._log.close()
+
+
+def _out_of_order(latest: dict[str, datetime | None], key: str, text: str) -> bool:
+    """Whether a record is earlier than one before it of the same key; the latest is kept."""
+    last = latest.get(key)
+    try:
+        at = datetime.fromisoformat(text.upper()) if text else None
+    except ValueError:  # a leap second is right in RFC 3339 and unknown to Python
+        at = None
+    late = at is not None and last is not None and at < last
+    latest[key] = last if late or at is None else at
+    return late

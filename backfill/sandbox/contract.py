@@ -84,6 +84,7 @@ class Endpoint(ABC):
     """One address that takes records."""
 
     destination: str
+    place: str  # its path, or how it begins
     schema: Schema
 
     def __init__(self) -> None:
@@ -102,6 +103,10 @@ class Endpoint(ABC):
         del headers
         return None
 
+    def read(self, body: bytes) -> Any:
+        """A request's content. Raises ValueError, or RecursionError for one nested too deeply."""
+        return read_json(body)
+
     @abstractmethod
     def items(self, content: Any) -> Sequence[Any]:
         """The records of a body, valid or not."""
@@ -109,6 +114,11 @@ class Endpoint(ABC):
     @abstractmethod
     def key(self, item: Any) -> str | None:
         """A record's ordering key, or None where there is none."""
+
+    def time(self, item: Any) -> str | None:
+        """When a valid record happened: "" where it does not say so, None where none ever does."""
+        del item
+        return None
 
     def refuses_address(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """What is wrong with the address or the headers."""
@@ -141,8 +151,8 @@ class Endpoint(ABC):
         """A 400 about one item that is in fact right."""
 
     @abstractmethod
-    def success(self, request_id: str) -> tuple[int, bytes]:
-        """Status and body of a request whose records are stored."""
+    def success(self, request_id: str, size: int) -> tuple[int, bytes]:
+        """Status and body of the reply to a request whose `size` records are stored."""
 
     @abstractmethod
     def not_ok(self, inner: int) -> tuple[int, bytes]:
@@ -159,12 +169,12 @@ class Watch(Endpoint):
     def __init__(self, destination: str, path: str, items_name: str, schema: Schema) -> None:
         self.destination = destination
         self.schema = schema
-        self._path = path
+        self.place = path
         self._items_name = items_name
         super().__init__()
 
     def takes(self, path: str) -> bool:
-        return path == self._path
+        return path == self.place
 
     def credential(self, headers: Mapping[str, str]) -> str:
         scheme, _, token = headers.get("Authorization", "").partition(" ")
@@ -187,7 +197,8 @@ class Watch(Endpoint):
         path = f"{self._items_name}.{index}.target.value"
         return self.refusal([(path, "refused on demand, to see what a client does")])
 
-    def success(self, request_id: str) -> tuple[int, bytes]:
+    def success(self, request_id: str, size: int) -> tuple[int, bytes]:
+        del size
         return 200, b'{"status":"success","request_id":"%s"}' % request_id.encode()
 
     def not_ok(self, inner: int) -> tuple[int, bytes]:
@@ -214,6 +225,7 @@ class Pristo(Endpoint):
     """
 
     destination = "pristo-events"
+    place = "/v1/events/send/"
     schema = PRISTO_REQUEST
 
     def __init__(self, custom_value_max: int = 255) -> None:
@@ -236,6 +248,9 @@ class Pristo(Endpoint):
         contact = item.get("contact") if isinstance(item, dict) else None
         name = contact.get("id") if isinstance(contact, dict) else None
         return name.lower() if isinstance(name, str) else None
+
+    def time(self, item: Any) -> str | None:
+        return item.get("occurredAt") or ""
 
     def refuses_address(self, path: str, headers: Mapping[str, str]) -> Refusal | None:
         population = path.rpartition("/")[2]
@@ -271,8 +286,8 @@ class Pristo(Endpoint):
         del index
         return self.refusal([("type", "refused on demand, to see what a client does")])
 
-    def success(self, request_id: str) -> tuple[int, bytes]:
-        del request_id
+    def success(self, request_id: str, size: int) -> tuple[int, bytes]:
+        del request_id, size
         return 201, b'{"ok":true,"status":201,"statusText":"Created","body":null,"raw":""}'
 
     def not_ok(self, inner: int) -> tuple[int, bytes]:

@@ -80,9 +80,9 @@ class Replies:
                 return self.refuse(visit, refusal)
         return self.refuse(visit, self._status_of(fault))
 
-    async def spoil_success(self, visit: Visit, fault: Fault) -> web.StreamResponse:
+    async def spoil_success(self, visit: Visit, fault: Fault, size: int) -> web.StreamResponse:
         """Answer a request whose records are stored."""
-        status, body = visit.endpoint.success(visit.request_id)
+        status, body = visit.endpoint.success(visit.request_id, size)
         match fault.kind:
             case "cut-after":
                 return _cut(visit.request)

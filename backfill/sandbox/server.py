@@ -1,4 +1,4 @@
-"""The server: three endpoints on this machine, one judgement after the other for each request."""
+"""The server: endpoints on this machine, one judgement after the other for each request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,8 @@ from anyio.from_thread import start_blocking_portal
 
 from backfill.core.errors import ConfigError
 from backfill.sandbox.accepted_log import Accepted, AcceptedLog, InjectedFault
-from backfill.sandbox.contract import Refusal, endpoints, read_json
+from backfill.sandbox.contract import Endpoint, Refusal
+from backfill.sandbox.contract import endpoints as own_endpoints
 from backfill.sandbox.fault_injection import (
     Arrival,
     Fault,
@@ -36,14 +38,15 @@ STATS_PATH = "/_sandbox/stats"
 
 
 class Sandbox:
-    """The three endpoints on 127.0.0.1. Starts in `async with`, and has a `url` from then on.
+    """Endpoints on 127.0.0.1. Starts in `async with`, and has a `url` from then on.
 
     `rate_limit` is "50/s", "3000/min" or requests a second, for each destination; `burst` is
     how many may come at once, by default a second's worth. `faults` are "KIND=SHARE" each, or
     a callable that says for each arrival what goes wrong. `latency` and `idle` are seconds:
     every request takes at least the one, an unused connection is closed after the other.
     `credential`, where given, is the only one accepted; else any that is not empty. `keep`
-    holds accepted records and spoilt requests in memory. Bad options raise ConfigError.
+    holds accepted records and spoilt requests in memory. `endpoints` are served instead of the
+    three, for which `email_targets` and `custom_value_max` are. Bad options raise ConfigError.
     """
 
     def __init__(
@@ -63,10 +66,13 @@ class Sandbox:
         email_targets: bool = False,
         custom_value_max: int = 255,
         keep: bool = True,
+        endpoints: Sequence[Endpoint] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._port = port
-        self._endpoints = endpoints(email_targets=email_targets, custom_value_max=custom_value_max)
+        self._endpoints = endpoints or own_endpoints(
+            email_targets=email_targets, custom_value_max=custom_value_max
+        )
         rate = parse_rate_limit(rate_limit)
         self._allowances = (
             {each.destination: Allowance(rate, burst or rate, clock) for each in self._endpoints}
@@ -173,7 +179,7 @@ class Sandbox:
         if body is None:
             return self._replies.refuse(visit, Refusal(413, "the body is too large"))
         try:
-            content = read_json(body)
+            content = visit.endpoint.read(body)
         except (ValueError, RecursionError) as error:
             return self._replies.refuse(visit, Refusal(400, f"the body is not JSON: {error}"[:200]))
         keys = frozenset(filter(None, map(endpoint.key, endpoint.items(content))))
@@ -200,19 +206,19 @@ class Sandbox:
         if fault is not None and not fault.stored:
             self._note(visit, fault, items)
             return await self._replies.spoil(visit, fault, len(items))
-        refusal = endpoint.refuses(content, self._accepted_log.contacts)
+        refusal = endpoint.refuses(content, self._accepted_log.keys(endpoint.destination))
         if refusal is not None:
             return self._replies.refuse(visit, refusal)
         self._accepted_log.store(
             endpoint.destination,
             visit.request_id,
-            [(endpoint.key(item) or "", item) for item in items],
+            [(endpoint.key(item) or "", endpoint.time(item), item) for item in items],
             fault.kind if fault else None,
         )
         if fault is not None:
             self._note(visit, fault, items)
-            return await self._replies.spoil_success(visit, fault)
-        return self._replies.reply(endpoint, *endpoint.success(visit.request_id))
+            return await self._replies.spoil_success(visit, fault, len(items))
+        return self._replies.reply(endpoint, *endpoint.success(visit.request_id, len(items)))
 
     # --- judgements --------------------------------------------------------------------
 
@@ -258,9 +264,14 @@ class Sandbox:
             return web.Response(body=json.dumps(self.stats).encode(), content_type=JSON)
         self._accepted_log.strays["404"] += 1
         # Each vendor words its errors in its own way, also where there is nothing.
-        endpoint = self._endpoints[-1 if path.startswith("/v1/") else 0]
+        endpoint = max(self._endpoints, key=lambda each: _in_common(each.place, path))
         body = endpoint.error(Refusal(404, "there is nothing at this address"), self._new_id())
         return web.Response(status=404, body=body, content_type=JSON)
+
+
+def _in_common(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import polars as pl
 
 from backfill import open_job
 from backfill.core.errors import BackfillError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import CREDENTIALS, backfill, start
 from tests.acceptance.sources import pristo_job

@@ -63,7 +63,7 @@ def test_a_wheel_holds_all_that_a_plan_and_a_report_need(tmp_path):
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
         "import backfill, json\n"
-        "from backfill.cli.demo import _lay_out\n"
+        "from backfill.cli.commands.demo import _lay_out\n"
         "assert backfill.__file__.startswith(sys.argv[1]), backfill.__file__\n"
         "_lay_out(pathlib.Path('samples'))\n"
         "job = backfill.plan('samples/watch-feedbacks.toml')\n"

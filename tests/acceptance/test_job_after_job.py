@@ -13,7 +13,7 @@ import pytest
 
 import backfill as package
 from backfill.core.errors import ChangedError, JobError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.ledger import Ledger
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backfill.core.errors import ChangedError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.jobs.opening import find_or_plan
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill

@@ -41,7 +41,10 @@ def offered(words: str, place: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("backfill re", ["plain,records", "plain,retry", "plain,resolve", "plain,report"]),
+        (
+            "backfill re",
+            ["plain,records", "plain,rehearse", "plain,report", "plain,resolve", "plain,retry"],
+        ),
         ("backfill plan p", ["plain,pristo.toml"]),
         ("backfill run p", ["plain,pristo.job", "plain,pristo.toml"]),
         ("backfill status ", ["plain,pristo.job", "plain,pristo.toml", "plain,watch.toml"]),

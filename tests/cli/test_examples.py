@@ -43,7 +43,7 @@ def test_the_examples_work_one_after_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    expected = {"run": (8,)}  # stopped at its limit
+    expected = {"run": (8,), "rehearse": (8,)}  # stopped at its limit
     ran = []
     with running_sandbox(faults=["422=2%", "cut-after=2%"], seed=5) as server:
         config = (SAMPLES / "pristo.toml").read_text("utf-8")

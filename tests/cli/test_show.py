@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import backfill as library
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
 

@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import os, signal
-from backfill.cli.run import stop_on_signals
+from backfill.cli.signals import stop_on_signals
 
 with stop_on_signals() as halt:
     {inside}

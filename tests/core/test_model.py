@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.core.model import Batch, Books, Fault, Secret, State, StopKind, Tick
+from backfill.core.model import Batch, Books, Fault, State, StopKind, Tick
+from backfill.core.secret import Secret
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=7, max_size=7))

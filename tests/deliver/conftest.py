@@ -16,12 +16,13 @@ import httpx
 import pytest
 import trio.testing
 
-from backfill.core.model import Outcome, Secret, State, Stop
+from backfill.core.model import Outcome, State, Stop
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.deliver.run.ready_reader import read_bucket
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger, Ledger
 from tests.deliver.jobs import make_job
 
 
@@ -42,7 +43,7 @@ class Job:
         base_url: str = "http://127.0.0.1:1",
         halt: StopRequest | None = None,
         observe: Callable[[Snapshot], None] | None = None,
-        ledger: Ledger | None = None,
+        ledger: AnyLedger | None = None,
         wall: Callable[[], float] = time.time,
         **settings: Any,
     ) -> Stop | None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from backfill.core.model import Fault, Flow, Reply, Secret, Verdict
+from backfill.core.model import Fault, Flow, Reply, Verdict
+from backfill.core.secret import Secret
 from backfill.destination import Kind
 from backfill.destinations import destination
 

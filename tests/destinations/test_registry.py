@@ -45,6 +45,9 @@ class Plugged(Destination):
 
     def verdict(self, answer, size):
         return Verdict(Flow.UNKNOWN)
+
+    def success(self, size):
+        return Reply(200)
 """
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import backfill
 from backfill.checks.rules import rules_of
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.destinations import GROUP, destination
 from tests.destinations.packages import add_package
 from tests.docs.pages import ROOT, blocks_of

@@ -16,7 +16,8 @@ import polars as pl
 
 from backfill.config import load_config
 from backfill.core.errors import BackfillError
-from backfill.core.model import Secret, State
+from backfill.core.model import State
+from backfill.core.secret import Secret
 from backfill.jobdir.errors import reading
 from backfill.jobs.job import Job
 from backfill.jobs.opening import open_job, plan_job

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from backfill.core.errors import ConfigError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.destinations import destination
 from backfill.jobs.credentials import credential_for
 

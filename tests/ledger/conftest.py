@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.places import Place, PostgresPlace, SqlitePlace
-from tests.ledger.postgres_server import PostgresServer, why_none
+from tests.ledger.postgres.server import PostgresServer, why_none
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from backfill.ledger import Ledger
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.protocol import AnyLedger
 from tests.ledger.places import PostgresPlace, cut
-from tests.ledger.postgres_server import PostgresServer
+from tests.ledger.postgres.server import PostgresServer
 
 LANES = [(bucket, lane) for bucket in (0, 1) for lane in (0, 1)]
 LANE_SIZE = 12

@@ -40,7 +40,7 @@ def test_a_key_is_free_again_only_after_all_of_its_requests():
 
 def _store(witness: AcceptedLog, contact: str, *times: str | None) -> None:
     for time in times:
-        witness.store("pristo-events", "r", [(contact, pristo(occurredAt=time))], None)
+        witness.store("pristo-events", "r", [(contact, time or "", pristo(occurredAt=time))], None)
 
 
 def test_a_record_older_than_one_before_it_of_the_same_contact_is_disorder():
@@ -65,7 +65,7 @@ def test_the_log_has_one_line_for_each_record_and_is_added_to(tmp_path):
     record = pristo(contact__name='a "quoted"\nname\u2028😀')
     for fault in (None, "cut-after"):
         witness = AcceptedLog(NAMES, path, keep=False)
-        witness.store("watch-events", "r-1", [("k1", record), ("k2", {})], fault)
+        witness.store("watch-events", "r-1", [("k1", None, record), ("k2", None, {})], fault)
         lines = path.read_bytes().split(b"\n")  # readable before the log is closed
         witness.close()
     first, second, third, _, rest = lines

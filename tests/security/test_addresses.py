@@ -68,7 +68,7 @@ def test_tricks_in_an_address_send_nothing_anywhere(tmp_path, where):
     """All in one process each, as the program would be asked by a script."""
     from backfill.config import load_config
     from backfill.core.errors import ConfigError
-    from backfill.core.model import Secret
+    from backfill.core.secret import Secret
     from backfill.jobs.opening import plan_job
 
     plain = pristo_job(tmp_path, 2).read_text(encoding="utf-8")

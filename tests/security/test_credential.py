@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from backfill.api import open_job
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job, watch_job

@@ -13,7 +13,7 @@ import pytest
 from backfill.api import open_job, plan
 from backfill.config import load_config
 from backfill.core.errors import BackfillError, JobError
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.jobs.opening import plan_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill

@@ -11,7 +11,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from backfill.core.model import Reply, Secret
+from backfill.core.model import Reply
+from backfill.core.secret import Secret
 
 __all__ = ["Redaction"]
 

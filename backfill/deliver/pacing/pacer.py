@@ -78,7 +78,7 @@ class Pacer:
         self._turn = now  # when the next turn in the shared budget may come
         self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = _limiter_for(rate, now)
+        self._limiter = RateLimiter.for_rate(rate, now)
         self.paused = False
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
@@ -169,7 +169,7 @@ class Pacer:
         """
         self._give_back(grant)
         now = self._clock()
-        wait = self._asked_wait(verdict)
+        wait = verdict.wait(self._wall())
         match verdict.flow:
             case Flow.DELIVERED | Flow.FAILED | Flow.ISOLATE | Flow.SPLIT:
                 self._health.answered()
@@ -247,7 +247,7 @@ class Pacer:
             self._hints = HintedRate()
         elif rate is not None:
             self._auto = None
-        before, self._limiter = self._limiter, _limiter_for(rate, now)
+        before, self._limiter = self._limiter, RateLimiter.for_rate(rate, now)
         self._fixed = rate if rate is not None else math.inf
         if self._shared is not None:
             self._shared.find(find=rate is None)
@@ -354,18 +354,3 @@ class Pacer:
             self.quiet(guess if self._auto is None else self._auto.knock_in(now, guess))
         if self._auto is not None:
             self._auto.paused(now + self._limiter.wait(now, math.inf), asked=wait is not None)
-
-    def _asked_wait(self, verdict: Verdict) -> float | None:
-        """Seconds that the answer asks to wait, however it says so; None where it does not."""
-        wait = verdict.retry_after or 0.0
-        if verdict.wait_until is not None:
-            wait = max(wait, verdict.wait_until - self._wall())
-        # "Wait no time at all" beside a refusal says nothing; neither does a date gone by.
-        return wait if wait > 0 else None
-
-
-def _limiter_for(rate: float | None, now: float) -> RateLimiter:
-    """A rate that is being found is spaced evenly, for limiters that allow no burst."""
-    if rate is not None:
-        return RateLimiter(now)
-    return RateLimiter(now, burst=0.02, least=1.9, spacing=0.9)

@@ -31,6 +31,13 @@ class RateLimiter:
         self._due = now
         self._begin = now  # nothing is granted, and nothing accrues, before this
 
+    @classmethod
+    def for_rate(cls, rate: float | None, now: float) -> RateLimiter:
+        """For a set rate, or for one that is being found: that is spaced evenly, for servers that
+        allow no burst.
+        """
+        return cls(now) if rate is not None else cls(now, burst=0.02, least=1.9, spacing=0.9)
+
     def wait(self, now: float, rate: float) -> float:
         """Seconds until a request may go, 0 where one may go now. `rate` is a second."""
         return max(0.0, self._due - self._slack(rate) - now, self._begin - now, self._next - now)

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 
 __all__ = ["Budget", "News", "SharedBudget", "state_directory"]
 

@@ -1,17 +1,15 @@
-"""A run: lanes walked side by side under one budget, until all is sent or something says stop."""
+"""Lanes walked side by side under one budget, until all is sent or something says stop."""
 
 from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
-import httpx
 from anyio.abc import TaskGroup
 
 from backfill.core.errors import BackfillError
@@ -21,17 +19,13 @@ from backfill.core.model import (
     Lane,
     Range,
     Reply,
-    Secret,
     Settlement,
     Stop,
     StopKind,
     Tick,
     Verdict,
 )
-from backfill.core.urls import check_base_url
-from backfill.deliver.http.proxies import transport_for
-from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Health, Pacer
-from backfill.deliver.pacing.shared_budget import SharedBudget
+from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Pacer
 from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
@@ -45,112 +39,22 @@ from backfill.deliver.run.selection import Selection
 from backfill.deliver.run.send import Answer, Sender
 from backfill.deliver.run.settings import Settings
 from backfill.deliver.run.stop_messages import refusal
-from backfill.deliver.run.stopping import StopRequest, StopState
+from backfill.deliver.run.stopping import StopState
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
-__all__ = ["deliver"]
+__all__ = ["Run"]
 
 log = logging.getLogger("backfill.deliver")
 
 _PORTION = 1024  # records of a lane that are in memory at a time, about
 _LOG_EVERY = 60.0  # seconds between two lines on how far a run is
 _OBSERVE_EVERY = 0.15  # seconds
-_LEARNED = "learned_rate"
 
 
-async def deliver(
-    *,
-    manifest: Manifest,
-    directory: Path,
-    ledger: Ledger,
-    destination: Destination,
-    credential: Secret,
-    settings: Settings,
-    halt: StopRequest,
-    observe: Callable[[Snapshot], None] | None = None,
-    pace: Callable[[], PaceSetting] | None = None,
-    transport: httpx.AsyncBaseTransport | None = None,
-    rng: random.Random | None = None,
-    wall: Callable[[], float] = time.time,
-    state: Path | None = None,
-) -> Stop | None:
-    """Send what is pending, in order within each lane, and record what became of it.
-
-    Returns None when nothing is pending any more, else why the run stopped. `observe` is called
-    in the event loop a few times a second, and at the end. `pace` says how fast to go, and is
-    asked in a thread a few times a second; what it says first is in the settings already.
-    `transport` stays open when it is given; `wall` gives seconds since the epoch. Runs with the
-    same `state` directory that send to one address with one credential share the rate and each
-    quiet period.
-
-    Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
-    ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
-    more is sent, and what could not be recorded stays in flight in the ledger, which makes it
-    unknown when it is opened again.
-    """
-    check_base_url(settings.base_url)
-    meter = Meter(ledger.counts(), manifest.ready, clock=wall)
-    if not meter.pending:
-        return None
-    learned = ledger.get_meta(_LEARNED)
-    # Jitter needs no secrecy, only independence between processes.
-    rng = rng or random.Random()  # noqa: S311
-    finds, clock = settings.rate is None, anyio.current_time
-    shared = SharedBudget.open(state, settings.base_url, credential, clock=clock, finds=finds)
-    pacer = Pacer(
-        settings.rate,
-        health=Health(
-            concurrency=settings.concurrency,
-            patience=settings.patience,
-            max_wait=settings.max_wait,
-        ),
-        learned=float(learned) if learned else None,
-        quiet_until=ledger.quiet_until(),
-        wall=wall,
-        rng=rng,
-        shared=shared,
-    )
-    if (stop := pacer.begin()) is not None:
-        return stop
-    carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
-    sender = Sender(
-        carrier,
-        destination,
-        base_url=settings.base_url,
-        population=manifest.population,
-        credential=credential,
-        timeout=settings.timeout,
-    )
-    run = _Run(
-        manifest=manifest,
-        directory=directory,
-        ledger=ledger,
-        destination=destination,
-        settings=settings,
-        pacer=pacer,
-        sender=sender,
-        meter=meter,
-        rng=rng,
-    )
-    try:
-        with halt.attached(run.halt):
-            await run.go(observe, pace)
-    finally:
-        if shared is not None:
-            shared.close()
-        if transport is None:
-            await carrier.aclose()
-    if run.brake.error is not None:
-        raise run.brake.error
-    if pacer.learned is not None:
-        ledger.set_meta(_LEARNED, repr(pacer.learned))
-    return run.outcome()
-
-
-class _Run:
+class Run:
     """The parts of one run, put together."""
 
     def __init__(
@@ -158,7 +62,7 @@ class _Run:
         *,
         manifest: Manifest,
         directory: Path,
-        ledger: Ledger,
+        ledger: AnyLedger,
         destination: Destination,
         settings: Settings,
         pacer: Pacer,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from backfill.core.model import Fault, Reply, Secret
+from backfill.core.model import Fault, Reply
+from backfill.core.secret import Secret
 from backfill.core.version import VERSION
 from backfill.deliver.http.errors import TransportFault, fault_of
 from backfill.deliver.http.redaction import Redaction

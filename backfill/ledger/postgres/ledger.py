@@ -12,13 +12,15 @@ from backfill.core.model import Batch, Settlement, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
 from backfill.ledger.lane_memory import LaneMemory
+from backfill.ledger.postgres.budget import Budget
+from backfill.ledger.postgres.documents import document
 from backfill.ledger.postgres.errors import OwnershipError
 from backfill.ledger.postgres.schema import FOUND, SCHEMA, VERSION
 from backfill.ledger.postgres.session import Session
 from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
-from backfill.ledger.spans import CommitPlan, ContradictionError
+from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite_errors import DAMAGED
-from backfill.ledger.totals import changes, first_difference
+from backfill.ledger.totals import first_difference
 
 __all__ = ["PostgresLedger"]
 
@@ -39,6 +41,8 @@ class PostgresLedger(LedgerReading):
         self._clock = clock
         self._writable = writable
         self._memory = LaneMemory(self._read_tail)
+        self.budget = Budget(session)
+        session.again = self._retake
         self._epochs: dict[int, int] = {}
         self._name = uuid.uuid4().hex
         self._commits = 0
@@ -141,6 +145,7 @@ class PostgresLedger(LedgerReading):
 
     def _retake(self) -> None:
         """After the connection was made anew: hold the same buckets, if nobody else took them."""
+        self.budget.rejoin()
         lost = [
             bucket
             for bucket, epoch in self._epochs.items()
@@ -174,7 +179,7 @@ class PostgresLedger(LedgerReading):
         try:
             with self._session.turn:
                 change = self._memory.plan(settled, started)
-                given = _document(change, tick, self._owned(settled, started))
+                given = document(change, tick, self._owned(settled, started))
                 if started and self._address is not None:
                     given["facts"] = [(ADDRESS, self._address)]
                 number = self._commits + 1
@@ -207,7 +212,6 @@ class PostgresLedger(LedgerReading):
         return [[bucket, self._epochs[bucket]] for bucket in sorted(buckets)]
 
     def _recorded(self, number: int) -> bool:
-        self._retake()
         rows = self._session.rows("SELECT commits FROM deliverer WHERE name = %s", (self._name,))
         return bool(rows) and rows[0][0] >= number
 
@@ -297,15 +301,11 @@ class PostgresLedger(LedgerReading):
     ) -> list[Any]:
         self._refuse_looking()
         # What is no commit may be called twice without harm, so it counts as not recorded.
-        return self._session.commit(statement, values, recorded=recorded or self._not_recorded)
+        return self._session.change(statement, values, recorded=recorded or (lambda: False))
 
     def _refuse_looking(self) -> None:
         if not self._writable:
             raise LedgerError("the ledger was opened to look at it only", where=self.where)
-
-    def _not_recorded(self) -> bool:
-        self._retake()
-        return False
 
     def _now(self) -> float | None:
         """Seconds since the epoch by our own clock; None for the database's."""
@@ -343,31 +343,3 @@ class PostgresLedger(LedgerReading):
             raise LedgerError(
                 f"THE BOOKS DO NOT BALANCE: {difference}", where=self.where, hint=DAMAGED
             )
-
-
-def _document(
-    change: CommitPlan, tick: Tick | None, owned: list[list[int]]
-) -> dict[str, list[Any]]:
-    """A commit as the function in the database takes it."""
-    extended, fresh = [], []
-    for (bucket, start), span in change.spans.items():
-        if span.stored is None:
-            fresh.append((bucket, start, span.stop, *span.words))
-        else:
-            extended.append((span.stop, bucket, start, span.stored))
-    ticks, latency = [], []
-    if tick is not None:
-        counts = (tick.sent, tick.throttled, tick.retried)
-        ticks.append((tick.at, *counts, tick.delivered, tick.failed, tick.unknown))
-        latency += [(tick.at, slot, replies) for slot, replies in tick.latency.items()]
-    return {
-        "owned": owned,
-        "settled": change.settled_intents,
-        "extended": extended,
-        "fresh": fresh,
-        "started": change.new_intents,
-        "totals": changes(change),
-        "tick": ticks,
-        "latency": latency,
-        "facts": [],
-    }

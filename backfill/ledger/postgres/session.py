@@ -51,13 +51,15 @@ def place_of(address: str) -> str:
 class Session:
     """A connection, used by one thread at a time, that is made anew where it broke.
 
-    `lease` is in seconds. `patience` is how long a database that is away is waited for.
+    `lease` is in seconds. `patience` is how long a database that is away is waited for. `again` is
+    called on a new connection, to hold what the old one held.
     """
 
     def __init__(self, address: str, schema: str, *, lease: float, patience: float) -> None:
         self.where = f"{place_of(address)} ({schema})"
         self.turn = threading.RLock()
         self.deadline = 0.0
+        self.again: Callable[[], None] = lambda: None
         self._address = address
         self._schema = schema
         self._lease = lease
@@ -70,30 +72,36 @@ class Session:
         with self.turn:
             self._connection.close()
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows of a question of which a second asking does no harm."""
-        with self.turn, in_words(self.where):
-            return self._ask(statement, values)
+    def words(self) -> contextlib.AbstractContextManager[None]:
+        """Raise what the driver raises in words of ours."""
+        return in_words(self.where)
 
-    def commit(
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a question that may be asked twice without harm.
+
+        Where the connection breaks, it is made anew and the question asked again.
+        """
+        return self.change(statement, values, recorded=lambda: False)
+
+    def change(
         self, statement: str, values: Sequence[Any], *, recorded: Callable[[], bool]
     ) -> list[Any]:
-        """Call a function that changes something, once.
+        """Call a function that changes something, once; returns its rows.
 
-        Where its answer does not come, the connection is made anew and `recorded` asked: only
-        what is not recorded is called again. Raises OwnershipError where another process took
-        over meanwhile.
+        Where its answer does not come, the connection is made anew and `recorded` asked: what is
+        not recorded is called again, and what is has no rows. Raises OwnershipError where another
+        process took over meanwhile.
         """
         with self.turn, in_words(self.where):
-            try:
-                return self._ask(statement, values)
-            except psycopg.OperationalError as error:
-                if not self._broken(error):
-                    raise
-                self.reconnect()
-                if recorded():
-                    return []
-                return self._ask(statement, values)
+            while True:
+                try:
+                    return self._ask(statement, values)
+                except psycopg.OperationalError as error:
+                    if not self._broken(error):
+                        raise
+                    self._reconnect()
+                    if recorded():
+                        return []
 
     @contextlib.contextmanager
     def one_moment(self) -> Iterator[None]:
@@ -119,7 +127,26 @@ class Session:
                 self._connection.execute(composed.SQL("CREATE SCHEMA {}").format(name))
                 self._connection.execute(script)
 
-    def reconnect(self) -> None:
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[psycopg.Connection[Any]]:
+        """Another connection, to hear what is announced for this schema."""
+        with self._connect() as connection:
+            with in_words(self.where):
+                connection.execute(
+                    composed.SQL("LISTEN {}").format(composed.Identifier(self._schema))
+                )
+            yield connection
+
+    # --- parts -------------------------------------------------------------------------------
+
+    def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        sent_at = time.monotonic()
+        cursor = self._connection.execute(statement, values)
+        found = cursor.fetchall() if cursor.description else []
+        self.deadline = sent_at + self._lease * (1 - _MARGIN)
+        return found
+
+    def _reconnect(self) -> None:
         """Make the connection anew once the database is back, and see the old one end.
 
         While the old session lives, a command of ours may still be at work in it.
@@ -142,15 +169,7 @@ class Session:
             " WHERE pid = %s AND backend_start = %s AND pid <> pg_backend_pid()",
             old,
         )
-
-    # --- parts -------------------------------------------------------------------------------
-
-    def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        sent_at = time.monotonic()
-        cursor = self._connection.execute(statement, values)
-        found = cursor.fetchall() if cursor.description else []
-        self.deadline = sent_at + self._lease * (1 - _MARGIN)
-        return found
+        self.again()
 
     def _broken(self, error: psycopg.OperationalError) -> bool:
         return self._connection.broken or self._connection.closed or error.sqlstate is None

@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from backfill.core.model import Reply, Secret
+from backfill.core.model import Reply
+from backfill.core.secret import Secret
 from backfill.deliver.http.redaction import Redaction
 from backfill.deliver.http.replies import read_reply
 from backfill.destinations import destination

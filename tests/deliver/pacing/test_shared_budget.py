@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.deliver.pacing.shared_budget import SharedBudget, state_directory
 from tests.deliver.pacing.limiters import Bucket
 from tests.deliver.pacing.simulation import simulate

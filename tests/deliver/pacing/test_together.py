@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from backfill.core.model import Secret
+from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver
 from backfill.destinations import destination
 from backfill.ledger import Ledger

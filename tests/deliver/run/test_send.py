@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from backfill.core.model import Fault, Secret
+from backfill.core.model import Fault
+from backfill.core.secret import Secret
 from backfill.deliver.http.errors import TransportFault
 from backfill.deliver.run.send import Sender
 from backfill.destinations import destination

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from backfill.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from backfill.sandbox import Endpoint
+
 __all__ = ["sandbox"]
+
+log = logging.getLogger("backfill.cli")
+
+
+def _endpoints() -> Sequence[Endpoint]:
+    """One for each destination; what cannot be played is warned of and left out."""
+    from backfill.destinations import installed_destinations  # noqa: PLC0415 - not for `--help`
+    from backfill.sandbox import endpoints_for  # noqa: PLC0415
+
+    found: list[Endpoint] = []
+    for each in installed_destinations().values():
+        try:
+            found += endpoints_for([each])
+        except ConfigError as error:
+            log.warning("%s", error)
+    return found
 
 
 @click.command(
     epilog="\b\nExample:\n  backfill sandbox --port 8080 --rate-limit 50/s --fault 429=1%"
     " --fault cut-after=0.1%",
-    short_help="The three endpoints on this machine, to rehearse against.",
+    short_help="The endpoints on this machine, to rehearse against.",
 )
 @click.option("--port", type=int, default=0, help="Where to listen.  [default: a free port]")
 @click.option("--rate-limit", metavar="R", help='Answer 429 above this: "50/s", "3000/min".')
@@ -37,7 +61,8 @@ def sandbox(
     seed: int,
     log: str | None,
 ) -> None:
-    """Serve the three endpoints on 127.0.0.1, strict about what they take.
+    """Serve the endpoints on 127.0.0.1, strict about what they take: the three of
+    our own, and what other packages' destinations declare.
 
     The address is the first line on standard output; GET /_sandbox/stats tells what was seen.
     Any credential that is not empty will do. Ctrl-C ends it.
@@ -54,4 +79,12 @@ def sandbox(
     if log is not None:
         refuse_other_content(Path(log), b'{"at":')
     every = (*faults, *more_faults)
-    serve(click.echo, port=port, rate_limit=rate_limit, faults=every, seed=seed, log=log)
+    serve(
+        click.echo,
+        port=port,
+        rate_limit=rate_limit,
+        faults=every,
+        seed=seed,
+        log=log,
+        endpoints=_endpoints(),
+    )

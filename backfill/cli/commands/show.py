@@ -15,8 +15,8 @@ __all__ = ["show"]
 
 
 @click.command(
-    epilog="\b\nExample:\n  backfill show pristo.job 41207\n"
-    "  backfill show pristo.job events-2024.csv:41207",
+    epilog="\b\nExample:\n  backfill show pristo.job 4107\n"
+    "  backfill show pristo.job events.parquet:4107",
     short_help="The whole story of one record.",
 )
 @job_argument

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 COMMAND = (
     "uv pip compile pyproject.toml --extra test --universal --generate-hashes"
     " --no-emit-index-url -o requirements.lock"

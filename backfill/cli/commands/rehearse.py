@@ -43,7 +43,7 @@ def rehearse(
     throws both away. Nothing leaves the machine, no credential is needed, and no job of yours
     is touched. It goes as fast as the machine allows; the time of the real run is told.
     """
-    from backfill.cli.run import showing_progress  # noqa: PLC0415
+    from backfill.cli.signals import showing_progress  # noqa: PLC0415
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415 - not for `--help`
     from backfill.config import load_config  # noqa: PLC0415
     from backfill.jobdir.job_paths import job_directory  # noqa: PLC0415

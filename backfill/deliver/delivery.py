@@ -1,0 +1,120 @@
+"""One delivery: the parts of a run put together, begun, and taken down again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import httpx
+
+from backfill.core.model import Stop
+from backfill.core.secret import Secret
+from backfill.core.urls import check_base_url
+from backfill.deliver.http.proxies import transport_for
+from backfill.deliver.pacing import Health, Pacer
+from backfill.deliver.pacing.shared_budget import SharedBudget
+from backfill.deliver.run.run import Run
+from backfill.deliver.run.run_metrics import Meter, Snapshot
+from backfill.deliver.run.send import Sender
+from backfill.deliver.run.settings import Settings
+from backfill.deliver.run.stopping import StopRequest
+from backfill.destination import Destination
+from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.pace_file import PaceSetting
+from backfill.ledger import AnyLedger
+
+__all__ = ["deliver"]
+
+_LEARNED = "learned_rate"  # the fact in a ledger that the next run begins with
+
+
+async def deliver(
+    *,
+    manifest: Manifest,
+    directory: Path,
+    ledger: AnyLedger,
+    destination: Destination,
+    credential: Secret,
+    settings: Settings,
+    halt: StopRequest,
+    observe: Callable[[Snapshot], None] | None = None,
+    pace: Callable[[], PaceSetting] | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    rng: random.Random | None = None,
+    wall: Callable[[], float] = time.time,
+    state: Path | None = None,
+) -> Stop | None:
+    """Send what is pending, in order within each lane, and record what became of it.
+
+    Returns None when nothing is pending any more, else why the run stopped. `observe` is called
+    in the event loop a few times a second, and at the end. `pace` says how fast to go, and is
+    asked in a thread a few times a second; what it says first is in the settings already.
+    `transport` stays open when it is given; `wall` gives seconds since the epoch. Runs with the
+    same `state` directory that send to one address with one credential share the rate and each
+    quiet period.
+
+    Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
+    ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
+    more is sent, and what could not be recorded stays in flight in the ledger, which makes it
+    unknown when it is opened again.
+    """
+    check_base_url(settings.base_url)
+    meter = Meter(ledger.counts(), manifest.ready, clock=wall)
+    if not meter.pending:
+        return None
+    learned = ledger.get_meta(_LEARNED)
+    # Jitter needs no secrecy, only independence between processes.
+    rng = rng or random.Random()  # noqa: S311
+    finds, clock = settings.rate is None, anyio.current_time
+    shared = SharedBudget.open(state, settings.base_url, credential, clock=clock, finds=finds)
+    pacer = Pacer(
+        settings.rate,
+        health=Health(
+            concurrency=settings.concurrency,
+            patience=settings.patience,
+            max_wait=settings.max_wait,
+        ),
+        learned=float(learned) if learned else None,
+        quiet_until=ledger.quiet_until(),
+        wall=wall,
+        rng=rng,
+        shared=shared,
+    )
+    if (stop := pacer.begin()) is not None:
+        return stop
+    carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
+    sender = Sender(
+        carrier,
+        destination,
+        base_url=settings.base_url,
+        population=manifest.population,
+        credential=credential,
+        timeout=settings.timeout,
+    )
+    run = Run(
+        manifest=manifest,
+        directory=directory,
+        ledger=ledger,
+        destination=destination,
+        settings=settings,
+        pacer=pacer,
+        sender=sender,
+        meter=meter,
+        rng=rng,
+    )
+    try:
+        with halt.attached(run.halt):
+            await run.go(observe, pace)
+    finally:
+        if shared is not None:
+            shared.close()
+        if transport is None:
+            await carrier.aclose()
+    if run.brake.error is not None:
+        raise run.brake.error
+    if pacer.learned is not None:
+        ledger.set_meta(_LEARNED, repr(pacer.learned))
+    return run.outcome()

@@ -1,0 +1,37 @@
+"""A commit as the one document that the function in the database takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backfill.core.model import Tick
+from backfill.ledger.spans import CommitPlan
+from backfill.ledger.totals import changes
+
+__all__ = ["document"]
+
+
+def document(change: CommitPlan, tick: Tick | None, owned: list[list[int]]) -> dict[str, list[Any]]:
+    """Every change of a commit as JSON has it; `owned` are buckets with their epochs."""
+    extended, fresh = [], []
+    for (bucket, start), span in change.spans.items():
+        if span.stored is None:
+            fresh.append((bucket, start, span.stop, *span.words))
+        else:
+            extended.append((span.stop, bucket, start, span.stored))
+    ticks, latency = [], []
+    if tick is not None:
+        counts = (tick.sent, tick.throttled, tick.retried)
+        ticks.append((tick.at, *counts, tick.delivered, tick.failed, tick.unknown))
+        latency += [(tick.at, slot, replies) for slot, replies in tick.latency.items()]
+    return {
+        "owned": owned,
+        "settled": change.settled_intents,
+        "extended": extended,
+        "fresh": fresh,
+        "started": change.new_intents,
+        "totals": changes(change),
+        "tick": ticks,
+        "latency": latency,
+        "facts": [],
+    }

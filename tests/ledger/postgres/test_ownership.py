@@ -1,0 +1,205 @@
+"""A bucket belongs to one process at a time, and whoever lost it can record nothing for it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from backfill.core.errors import LedgerError
+from backfill.core.model import Batch, Cause, Outcome, Settlement, State
+from backfill.ledger.postgres import PostgresLedger
+from backfill.ledger.postgres.errors import OwnershipError
+from tests.ledger.places import PostgresPlace, cut
+from tests.ledger.postgres.server import PostgresServer
+
+
+@pytest.fixture
+def place(postgres: PostgresServer) -> PostgresPlace:
+    place = PostgresPlace(postgres.address)
+    PostgresLedger.open(place.address, place.schema, create=True).close()
+    return place
+
+
+@pytest.fixture
+def two(place: PostgresPlace) -> Iterator[tuple[PostgresLedger, PostgresLedger]]:
+    with opened(place) as first, opened(place) as second:
+        yield first, second
+
+
+def opened(place: PostgresPlace, lease: float = 10.0) -> PostgresLedger:
+    return PostgresLedger.open(place.address, place.schema, lease=lease)
+
+
+def batch(bucket: int, start: int = 0) -> Batch:
+    return Batch(bucket, 0, ((start, start + 5),))
+
+
+def delivered(sent: Batch) -> Settlement:
+    return Settlement(sent, (Outcome(sent.ranges, State.DELIVERED),))
+
+
+def take(ledger: PostgresLedger, bucket: int, within: float = 5.0) -> int:
+    """Take a bucket whose owner is about to be gone."""
+    deadline = time.monotonic() + within
+    while (lost := ledger.take(bucket)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return lost
+
+
+def test_a_bucket_has_one_owner_until_it_is_released(two) -> None:
+    first, second = two
+    assert first.take(0) == 0
+    assert first.take(0) == 0, "it is ours already"
+    assert second.take(0) is None
+    assert second.take(1) == 0
+    first.commit([], [batch(0)])
+    with pytest.raises(LedgerError, match="in flight"):
+        first.release(0)
+    first.commit([delivered(batch(0))], [])
+    first.release(0)
+    assert second.take(0) == 0
+    second.commit([], [batch(0, 5)])
+
+
+def test_without_taking_it_nobody_writes_for_a_bucket(two) -> None:
+    first, second = two
+    first.take(0)
+    for ledger, bucket in ((second, 0), (first, 1)):
+        with pytest.raises(OwnershipError, match="not this process's"):
+            ledger.commit([], [batch(bucket)])
+    assert first.in_flight() == 0
+
+
+def test_only_what_the_last_owner_of_a_bucket_left_is_settled(two, place) -> None:
+    first, second = two
+    first.take(0)
+    first.take(1)
+    second.take(2)
+    for bucket in (0, 1):
+        first.commit([], [batch(bucket)])
+    second.commit([], [batch(2)])
+    cut(first)
+    assert take(second, 0) == 5
+    assert second.recovered == 5
+    assert second.in_flight() == 10, "bucket 1 waits for its next owner, and 2 is ours"
+    assert second.counts()[State.UNKNOWN] == 5
+    (outcome,) = [each for _, each, _ in second.outcomes()]
+    assert outcome.cause is Cause.LOST
+    second.commit([delivered(batch(2))], [batch(0, 5)])
+    first.close()
+    opened(place).close()  # whose totals must agree
+
+
+def test_who_opens_or_looks_settles_nothing_of_a_living_run(two, place) -> None:
+    first, _ = two
+    first.take(0)
+    first.commit([], [batch(0)])
+    with opened(place) as third, place.look() as look:
+        assert third.recovered == look.recovered == 0
+        assert look.in_flight() == 5
+    first.commit([delivered(batch(0))], [])
+
+
+def test_one_that_was_not_heard_of_for_a_lease_loses_its_bucket(place) -> None:
+    with opened(place, lease=0.3) as frozen, opened(place, lease=0.3) as other:
+        frozen.take(0)
+        frozen.commit([], [batch(0)])
+        heard = time.monotonic()
+        assert other.take(0) is None
+        assert take(other, 0) == 5
+        assert time.monotonic() - heard >= 0.3
+        assert frozen.deadline < time.monotonic(), "it knows that it may not send"
+        with pytest.raises(OwnershipError, match="took bucket 0"):
+            frozen.commit([delivered(batch(0))], [batch(0, 5)])
+        with pytest.raises(LedgerError):
+            frozen.commit([], [batch(0, 5)])
+        assert other.in_flight() == 0
+        assert other.counts() == {State.DELIVERED: 0, State.FAILED: 0, State.UNKNOWN: 5}
+
+
+def test_one_that_is_heard_of_keeps_its_bucket(place) -> None:
+    with opened(place, lease=0.4) as alive, opened(place, lease=0.4) as other:
+        alive.take(0)
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            alive.in_flight()
+            assert other.take(0) is None
+            time.sleep(0.02)
+        alive.commit([], [batch(0)])
+
+
+def test_an_epoch_that_another_raised_fences_even_where_the_lock_is_gone(two, place) -> None:
+    first, _ = two
+    first.take(0)
+    first.commit([], [batch(0)])
+    place.tamper("UPDATE owner SET epoch = epoch + 1")  # as behind a pooler, or after a failover
+    with pytest.raises(OwnershipError, match="any more"):
+        first.commit([delivered(batch(0))], [batch(0, 5)])
+    assert first.in_flight() == 5
+    assert first.counts()[State.DELIVERED] == 0
+
+
+def test_the_deadline_counts_from_when_the_last_answered_command_was_sent(place) -> None:
+    with opened(place, lease=10) as ledger:
+        before = time.monotonic()
+        ledger.take(0)
+        assert before + 9 <= ledger.deadline <= time.monotonic() + 9
+        known = ledger.deadline
+        place.tamper("UPDATE owner SET epoch = epoch + 1")
+        with pytest.raises(OwnershipError):
+            ledger.commit([], [batch(0)])
+        assert ledger.deadline == known
+
+
+def test_nothing_is_settled_by_hand_beside_another_process(two) -> None:
+    first, second = two
+    first.take(0)
+    first.commit([], [batch(0)])
+    first.commit([Settlement(batch(0), (Outcome(((0, 5),), State.FAILED, "bad"),))], [])
+    for decide in (second.retry, lambda: second.retry({0: [(0, 2)]})):
+        with pytest.raises(LedgerError, match="in flight"):
+            decide()
+    first.close()
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            assert second.retry({0: [(0, 2)]}) == 2
+            break
+        except LedgerError:
+            assert time.monotonic() < deadline
+    assert second.retry() == 3
+
+
+DELIVERER = """
+import sys
+from backfill.core.model import Batch
+from backfill.ledger.postgres import PostgresLedger
+
+ledger = PostgresLedger.open(sys.argv[1], sys.argv[2], lease=60)
+ledger.take(0)
+ledger.commit([], [Batch(0, 0, ((0, 5),))])
+print("in flight", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_owned_is_taken_over_within_a_second(place) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", DELIVERER, place.address, place.schema],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in flight\n"
+        with opened(place, lease=60) as other:
+            assert other.take(0) is None
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+            assert take(other, 0, within=1.0) == 5

@@ -1,0 +1,170 @@
+"""A connection that breaks, and databases that cannot keep the promises."""
+
+from __future__ import annotations
+
+import signal
+import struct
+import threading
+import time
+
+import psycopg
+import pytest
+
+from backfill.core.errors import ConfigError, LedgerError
+from backfill.core.model import Batch, Outcome, Settlement, State
+from backfill.ledger.postgres import PostgresLedger
+from tests.ledger.places import PostgresPlace, cut
+from tests.ledger.postgres.server import PostgresServer
+from tests.ledger.postgres.wire import wire_to
+
+
+def batch(start: int) -> Batch:
+    return Batch(0, 0, ((start, start + 5),))
+
+
+def delivered(sent: Batch) -> Settlement:
+    return Settlement(sent, (Outcome(sent.ranges, State.DELIVERED),))
+
+
+@pytest.fixture
+def place(postgres: PostgresServer) -> PostgresPlace:
+    place = PostgresPlace(postgres.address)
+    place.open(create=True).close()
+    return place
+
+
+@pytest.mark.parametrize("lost", ["the answer", "the call", "both, one after the other"])
+def test_a_commit_without_an_answer_is_looked_up_and_written_once(postgres, place, lost) -> None:
+    cuts = {"the answer": ["answer"], "the call": ["call"]}.get(lost, ["answer", "call"])
+    called = threading.Event()
+
+    def to_server(content: bytes) -> bytes | None:
+        if b'"settled"' in content or b"write_down" in content:
+            if cuts and cuts[0] == "call":
+                cuts.pop(0)
+                return None
+            called.set()
+        return content
+
+    def to_client(content: bytes) -> bytes | None:
+        if called.is_set() and cuts and cuts[0] == "answer":
+            cuts.pop(0)
+            called.clear()
+            return None
+        return content
+
+    with wire_to(postgres.port) as wire:
+        through = PostgresPlace(wire.address, place.schema)
+        with through.open() as ledger:
+            ledger.commit([], [batch(0)])
+            called.clear()
+            wire.to_server, wire.to_client = to_server, to_client
+            ledger.commit([delivered(batch(0))], [batch(5)])
+            if cuts:
+                ledger.commit([delivered(batch(5))], [batch(10)])
+            assert cuts == []
+            wire.to_server = wire.to_client = bytes
+            ended = 5 if len(lost) < 12 else 10
+            assert ledger.counts()[State.DELIVERED] == ended
+            assert ledger.in_flight() == 5
+            ledger.commit([delivered(batch(ended))], [])
+            assert ledger.settled(0) == [(0, ended + 5)]
+
+
+def test_a_database_that_crashes_and_comes_back_is_waited_for() -> None:
+    server = PostgresServer()
+    try:
+        place = PostgresPlace(server.address)
+        with place.open(create=True) as ledger:
+            ledger.commit([], [batch(0)])
+            server.stop(signal.SIGQUIT)
+            back = threading.Timer(0.7, server.start)
+            back.start()
+            ledger.commit([delivered(batch(0))], [batch(5)])
+            back.join()
+            assert ledger.counts()[State.DELIVERED] == 5
+            assert ledger.in_flight() == 5
+            ledger.commit([delivered(batch(5))], [])
+            cut(ledger)
+            assert ledger.settled(0) == [(0, 10)], "a question is asked again, too"
+        with PostgresLedger.open(place.address, place.schema, patience=0.2) as ledger:
+            ledger.take(0)
+            server.stop()
+            began = time.monotonic()
+            with pytest.raises(LedgerError, match="cannot be reached") as caught:
+                ledger.commit([], [batch(10)])
+            assert time.monotonic() - began < 5
+            assert "same command again" in str(caught.value)
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("-csynchronous_commit%3Doff", "synchronous_commit is off"),
+        ("-ctrack_activities%3Doff", "track_activities is off"),
+    ],
+)
+def test_a_setting_that_breaks_a_promise_is_refused(place, options, words) -> None:
+    with pytest.raises(LedgerError, match=words):
+        PostgresLedger.open(f"{place.address}?options={options}", place.schema)
+
+
+def test_another_encoding_is_refused(postgres, place) -> None:
+    with psycopg.connect(postgres.address, autocommit=True) as raw:
+        raw.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' TEMPLATE template0")
+    address = postgres.address.replace("/postgres", "/plain")
+    with pytest.raises(LedgerError, match="encoding is SQL_ASCII"):
+        PostgresLedger.open(address, place.schema)
+
+
+def test_a_pooler_is_refused(postgres, place) -> None:
+    """One gives its clients process numbers of its own, as it has no process for each."""
+
+    def another_number(content: bytes) -> bytes:
+        at = content.find(b"K\x00\x00\x00\x0c")
+        return content if at < 0 else content[: at + 5] + struct.pack("!i", 7) + content[at + 9 :]
+
+    with wire_to(postgres.port) as wire:
+        wire.to_client = another_number
+        with pytest.raises(LedgerError, match="pooler, such as PgBouncer"):
+            PostgresLedger.open(wire.address, place.schema)
+
+
+def test_a_newer_ledger_a_missing_one_and_one_without_rights_are_named(postgres, place) -> None:
+    place.tamper("UPDATE version SET number = 99")
+    for use in (PostgresLedger.open, PostgresLedger.open_readonly):
+        with pytest.raises(LedgerError, match="version 99"):
+            use(place.address, place.schema)
+        with pytest.raises(LedgerError, match="the ledger is missing"):
+            use(place.address, "nowhere")
+    with psycopg.connect(postgres.address, autocommit=True) as raw:
+        raw.execute("CREATE ROLE visitor LOGIN")
+    address = postgres.address.replace("backfill@", "visitor@")
+    with pytest.raises(LedgerError, match="lacks a right"):
+        PostgresLedger.open(address, "another", create=True)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(place) -> None:
+    address = place.address.replace("backfill@", "backfill:s3cret@")
+    with pytest.raises(ConfigError, match="a password stands") as caught:
+        PostgresLedger.open(address, place.schema)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_who_make_it_at_once_make_one(postgres) -> None:
+    place = PostgresPlace(postgres.address)
+    made: list[PostgresLedger] = []
+
+    def make() -> None:
+        made.append(PostgresLedger.open(place.address, place.schema, create=True))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    for ledger in made:
+        ledger.close()
