@@ -16,7 +16,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobs.frames import discard_unused_frames, store_frames
 from backfill.jobs.job import Job
 from backfill.jobs.planning import make_directory, plan_into
-from backfill.jobs.settings import address_for
+from backfill.jobs.running.settings import address_for
 
 __all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
 

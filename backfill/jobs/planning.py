@@ -35,9 +35,9 @@ from backfill.jobs.audit import BOUND_TO, audit
 from backfill.jobs.chain.previous import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse
-from backfill.jobs.interrupts import interrupts_first
 from backfill.jobs.looking import look
 from backfill.jobs.run_history import is_abandoned
+from backfill.jobs.running.interrupts import interrupts_first
 from backfill.ledger import Ledger
 
 __all__ = ["make_directory", "plan_into"]

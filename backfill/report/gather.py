@@ -23,7 +23,7 @@ from backfill.core.model import RequestCounts, State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.looking import look
-from backfill.jobs.records import spans_of
+from backfill.jobs.records.table import spans_of
 from backfill.jobs.run_history import seconds_at_work
 from backfill.jobs.status import Phase, Status
 from backfill.report.timeline_bins import Course, course_of

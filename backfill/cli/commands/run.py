@@ -66,8 +66,8 @@ def run(
     """
     from backfill.cli.announce import announce  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
-    from backfill.jobs.credentials import credential_for  # noqa: PLC0415
     from backfill.jobs.opening import find_or_plan  # noqa: PLC0415
+    from backfill.jobs.running.credentials import credential_for  # noqa: PLC0415
     from backfill.progress.progress import PlanBar  # noqa: PLC0415
 
     with PlanBar(quiet=quiet, lines=True) as bar:

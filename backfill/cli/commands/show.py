@@ -9,7 +9,7 @@ import click
 from backfill.cli.options import as_json, job_argument
 
 if TYPE_CHECKING:
-    from backfill.jobs.story import Story
+    from backfill.jobs.records.story import Story
 
 __all__ = ["show"]
 

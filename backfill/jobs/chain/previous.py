@@ -16,8 +16,8 @@ from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.urls import same_address
 from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobs.addresses import address_of_job
 from backfill.jobs.looking import look
-from backfill.jobs.run_history import address_of_job
 from backfill.jobs.status import place_of
 from backfill.ledger import Ledger
 
@@ -172,7 +172,7 @@ def _sent(place: Path, manifest: Manifest, ledger: Ledger) -> pl.LazyFrame:
     settled there by now."""
     import polars as pl  # noqa: PLC0415
 
-    from backfill.jobs.records import sent_records  # noqa: PLC0415
+    from backfill.jobs.records.table import sent_records  # noqa: PLC0415
 
     records = sent_records(place, manifest, ledger)
     for each in manifest.earlier:

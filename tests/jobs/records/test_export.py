@@ -13,8 +13,8 @@ import pytest
 import backfill
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import ConfigError
-from backfill.jobs import export
-from backfill.jobs.export import write_records
+from backfill.jobs.records import export
+from backfill.jobs.records.export import write_records
 
 GOOD = "6af613b6-569c-5c22-9c37-2ed93f31d3a0"
 TYPED = pl.DataFrame(

@@ -15,7 +15,7 @@ import pytest
 
 from backfill.core.model import StopKind
 from backfill.deliver import StopRequest
-from backfill.jobs.thread_runner import await_in_thread, run_in_thread
+from backfill.jobs.running.thread_runner import await_in_thread, run_in_thread
 
 
 class Work:
@@ -97,7 +97,7 @@ SCRIPT = """
 import sys, threading, time
 import anyio
 from backfill.deliver import StopRequest
-from backfill.jobs.thread_runner import run_in_thread
+from backfill.jobs.running.thread_runner import run_in_thread
 halt = StopRequest()
 async def work():
     print("begun", flush=True)

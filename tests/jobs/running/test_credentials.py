@@ -9,7 +9,7 @@ import pytest
 from backfill.core.errors import ConfigError
 from backfill.core.secret import Secret
 from backfill.destinations import destination
-from backfill.jobs.credentials import credential_for
+from backfill.jobs.running.credentials import credential_for
 
 PRISTO = destination("pristo-events")
 WATCH = destination("watch-feedbacks")

@@ -11,8 +11,8 @@ import pytest
 
 from backfill.config import load_config
 from backfill.core.errors import SourceError
-from backfill.jobs.interrupts import interrupts_first
 from backfill.jobs.opening import plan_job
+from backfill.jobs.running.interrupts import interrupts_first
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job
 

@@ -22,8 +22,8 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
-from backfill.jobs.field_stories import FieldStory, as_text, field_stories
-from backfill.jobs.records import parts_of_records
+from backfill.jobs.records.field_stories import FieldStory, as_text, field_stories
+from backfill.jobs.records.table import parts_of_records
 from backfill.ledger import Ledger
 
 __all__ = ["FieldStory", "Request", "Story", "place_named", "story_of"]

@@ -1,0 +1,114 @@
+"""How a job stands at this moment: its manifest and its ledger, read together."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from backfill.core.model import Books, State, Stop, StopKind
+from backfill.core.urls import is_here
+from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.overwrite_guard import free_name
+from backfill.jobdir.pace_file import read_pace
+from backfill.jobs.addresses import address_of_job
+from backfill.jobs.audit import audit
+from backfill.jobs.run_history import AT_REST, is_abandoned, last_base_url, last_stop, rates
+from backfill.jobs.status import Phase, Status
+from backfill.ledger import Ledger
+
+__all__ = ["current_status"]
+
+
+def current_status(
+    directory: Path,
+    manifest: Manifest,
+    ledger: Ledger,
+    *,
+    running: bool,
+    name: str,
+    base_url: str,
+    stop: Stop | None = None,
+    kind: type[Status] = Status,
+) -> Status:
+    """The job at this moment, its books counted anew.
+
+    `running` says that another process works on it, `name` how a command that goes on names the
+    job, `base_url` where its configuration sends it, and `stop` why the run that has just ended
+    did so; without it the last run's end is remembered. `kind` is the class to answer with.
+    Raises JobError where the books do not balance.
+    """
+    audit(directory, manifest, ledger)
+    counts, requests = ledger.counts(), ledger.requests()
+    settled = {state: counts.get(state, 0) for state in AT_REST}
+    books = replace(
+        manifest.books,
+        pending=manifest.ready - sum(settled.values()),
+        **{state.value: count for state, count in settled.items()},
+    )
+    phase = _phase(ledger, books, running=running, sent=requests.sent > 0)
+    if phase is Phase.STOPPED and stop is None:
+        stop = last_stop(ledger)
+    if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
+        stop = None
+    over = phase is Phase.ABANDONED
+    rate, pace = rates(ledger, running=running)
+    quiet = ledger.quiet_until()
+    paused = read_pace(directory).paused
+    address = address_of_job(ledger)
+    return kind(
+        job=str(directory),
+        destination=manifest.destination,
+        phase=phase,
+        address=address,
+        rehearsal=address is not None and is_here(address),
+        books=books,
+        exclusions=manifest.exclusions,
+        reasons=manifest.reasons,
+        dropped=manifest.dropped,
+        requests=requests,
+        rate=rate,
+        seconds_left=books.pending / pace if pace and books.pending and not over else None,
+        quiet_until=quiet if quiet > time.time() else None,
+        paused=paused,
+        next=(
+            f"backfill pace {shlex.quote(str(directory))} --go-on"
+            if paused and books.pending and not over
+            else _next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url))
+        ),
+        stop=stop,
+    )
+
+
+def _phase(ledger: Ledger, books: Books, *, running: bool, sent: bool) -> Phase:
+    if running:
+        return Phase.RUNNING
+    if is_abandoned(ledger):
+        return Phase.ABANDONED
+    if books.pending == 0:
+        return Phase.COMPLETE
+    return Phase.STOPPED if sent else Phase.PLANNED
+
+
+def _elsewhere(manifest: Manifest, ledger: Ledger, base_url: str) -> str | None:
+    """The address of the last run, or of the job that this is the rest of, where the
+    configuration has another one."""
+    last = last_base_url(ledger) or (manifest.rest.address if manifest.rest else None)
+    return last if last != base_url else None
+
+
+def _next(
+    phase: Phase, books: Books, directory: Path, name: str, elsewhere: str | None
+) -> str | None:
+    job = shlex.quote(str(directory))
+    if phase is Phase.RUNNING:
+        return f"backfill status {job}"
+    if phase is Phase.ABANDONED and not books.unknown:
+        return None
+    if books.pending and phase is not Phase.ABANDONED:
+        return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
+    for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
+        if books.count(state):
+            return f"backfill records {job} --state {state} -o {free_name(f'{state}.csv')}"
+    return None

@@ -1,0 +1,1 @@
+"""What a run takes: settings, a credential, a thread, and room for an interrupt."""
