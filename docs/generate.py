@@ -17,6 +17,7 @@ from pathlib import Path
 from backfill.destinations import builtin_destinations
 from docs.config_tables import config_table, fields_table
 from docs.layering_table import contracts_table, layers_table
+from docs.plugin_example import plugin_module, plugin_project
 from docs.program_tables import commands, exit_codes, faults, rules_of_destination, rules_table
 from docs.verdict_table import verdict_table
 
@@ -30,6 +31,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "contracts": contracts_table,
     "faults": faults,
     "layers": layers_table,
+    "plugin module": plugin_module,
+    "plugin project": plugin_project,
     "rules": rules_table,
     "verdicts": verdict_table,
     **{

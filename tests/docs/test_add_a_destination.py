@@ -66,9 +66,10 @@ def _acme() -> Iterator[tuple[str, list[tuple[str, str, dict[str, Any]]]]]:
 @pytest.fixture
 def acme(tmp_path, monkeypatch):
     """The destination of the page, in a package that is installed."""
-    project = tomllib.loads(_BLOCKS["entry point"])["project"]
-    entries = project["entry-points"][GROUP]
-    add_package(tmp_path, "acme-visits", entries, acme_visits=_BLOCKS["destination"])
+    package = ROOT / "tests" / "plugin_package"
+    project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module = (package / "acme_visits.py").read_text(encoding="utf-8")
+    add_package(tmp_path, project["name"], project["entry-points"][GROUP], acme_visits=module)
     monkeypatch.syspath_prepend(tmp_path)
     yield destination("acme-visits")
     sys.modules.pop("acme_visits", None)
@@ -95,7 +96,18 @@ def test_a_fourth_destination_is_planned_and_delivered(acme, tmp_path):
     assert {(token, path) for token, path, _ in got} == {("token", "/visits")}
     visits = [visit for _, _, body in got for visit in body["visits"]]
     assert {"visitor": "b", "at": "2024-03-01T09:16:00Z", "phone": "+12025550143"} in visits
-    assert [visit["page"] for visit in visits if visit["visitor"] == "a"] == ["/prices", "/order"]
+    assert [visit["page"]["url"] for visit in visits if visit["visitor"] == "a"] == [
+        "/prices",
+        "/order",
+    ]
+
+
+def test_the_suite_of_the_page_is_one(acme):
+    found: dict[str, Any] = {}
+    exec(_BLOCKS["suite"], found)  # noqa: S102 - the page's own words
+    suite = found["TestAcmeVisits"]()
+    suite.test_its_data_is_whole()
+    suite.test_it_is_found_by_its_name()
 
 
 def test_a_fourth_destination_has_its_rules_listed(acme):
