@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from backfill.core.model import (
     Attempt,
@@ -21,12 +21,10 @@ from backfill.core.model import (
     State,
     Verdict,
 )
-from backfill.deliver.run.batch_size import BatchSize
 
 __all__ = ["LaneCursor", "pending_ranges", "portions"]
 
 _WIDEST = 65_536  # positions that a portion may span, where most of them are settled already
-_JUDGED = frozenset({Flow.DELIVERED, Flow.ISOLATE})  # the batch was not too large
 
 
 def pending_ranges(lane: Lane, settled: Iterable[Range]) -> list[Range]:
@@ -64,28 +62,19 @@ def portions(ranges: Iterable[Range], most: int) -> Iterator[tuple[Range, ...]]:
         yield tuple(portion)
 
 
-@dataclass(slots=True)
-class _Cut:
-    """A batch of so many records that was too large, and how many of its halves passed."""
-
-    records: int
-    passed: int = 0
-
-
 class LaneCursor:
     """The way through one portion of a lane.
 
     Call `next` for a batch, send it, and call `settle` with the verdict before the next one.
-    `size` may be shared with other lanes; it learns from batches that were too large.
+    A batch has at most `size` records.
     """
 
-    def __init__(self, lane: Lane, portion: Sequence[Range], size: BatchSize) -> None:
+    def __init__(self, lane: Lane, portion: Sequence[Range], size: int) -> None:
         self._bucket = lane.bucket
         self._lane = lane.number
         self._fresh = deque(portion)
         self._first: deque[Batch] = deque()  # what was sent or cut before; goes first
         self._size = size
-        self._cuts: dict[Batch, _Cut] = {}  # by each half that is still to be judged
 
     def next(self, allowance: int | None = None) -> tuple[Batch, int] | None:
         """The next batch, and how many of its records were never in a batch before.
@@ -94,7 +83,7 @@ class LaneCursor:
         """
         if self._first:
             return self._first.popleft(), 0
-        room = self._size.now if allowance is None else min(self._size.now, allowance)
+        room = self._size if allowance is None else min(self._size, allowance)
         if not self._fresh or room <= 0:
             return None
         ranges: list[Range] = []
@@ -123,7 +112,6 @@ class LaneCursor:
         return replace(settlement, attempt=attempt)
 
     def _settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
-        self._learn(batch, verdict)
         match verdict.flow:
             case Flow.DELIVERED:
                 return _settlement(batch, State.DELIVERED, verdict)
@@ -166,24 +154,9 @@ class LaneCursor:
             return _settlement(batch, State.FAILED, verdict)
         positions = batch.positions()
         middle = len(positions) // 2
-        cut = _Cut(len(batch))
         for part in (positions[middle:], positions[:middle]):
-            half = Batch(batch.bucket, batch.lane, _ranges(part))
-            self.put_back(half)
-            if verdict.flow is Flow.SPLIT:
-                self._cuts[half] = cut
+            self.put_back(Batch(batch.bucket, batch.lane, _ranges(part)))
         return Settlement(batch)
-
-    def _learn(self, batch: Batch, verdict: Verdict) -> None:
-        """Whether the batch was too large; other answers say nothing of its size."""
-        if verdict.flow is Flow.SPLIT:
-            self._cuts.pop(batch, None)
-        elif verdict.flow in _JUDGED:
-            self._size.passed(len(batch))
-            if (cut := self._cuts.pop(batch, None)) is not None:
-                cut.passed += 1
-                if cut.passed == 2:
-                    self._size.halved(cut.records)
 
 
 def _settlement(batch: Batch, state: State, verdict: Verdict) -> Settlement:

@@ -26,7 +26,6 @@ from backfill.core.model import (
     Verdict,
 )
 from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Pacer
-from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
 from backfill.deliver.run.lane_queue import Feed
@@ -72,7 +71,7 @@ class Run:
     ) -> None:
         self.brake = StopState(pacer.stop)
         self._destination = destination
-        self._size = BatchSize(destination.batch_size)
+        self._size = destination.batch_size
         self._settings = settings
         self._pacer = pacer
         self._sender = sender
@@ -159,7 +158,7 @@ class Run:
             self.brake.fail(error)
 
     async def _walk(self, lane: Lane, pending: Sequence[Range]) -> None:
-        full = self._size.most
+        full = self._size
         for portion in portions(pending, full * max(1, _PORTION // full)):
             if self._ending():
                 return

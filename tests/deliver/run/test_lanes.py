@@ -7,7 +7,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backfill.core.model import Batch, Flow, Lane, Outcome, Settlement, State, Verdict
-from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.lanes import LaneCursor, pending_ranges, portions
 
 LANE = Lane(bucket=3, number=7, start=100, stop=200)
@@ -72,7 +71,7 @@ def test_a_portion_spans_a_bounded_part_of_a_lane_wherever_that_begins(begin):
 
 
 def cursor(size=10, ranges=((100, 130),)):
-    return LaneCursor(LANE, ranges, BatchSize(size))
+    return LaneCursor(LANE, ranges, size)
 
 
 def first(each):
@@ -182,51 +181,6 @@ def test_an_allowance_makes_no_batch_larger():
     assert cursor(size=10).next(1000) == (Batch(3, 7, ((100, 110),)), 10)
 
 
-# --- what is learned of the size ------------------------------------------------------------
-
-
-def learned(*verdicts):
-    """The size after batches of ten, and what they were halved into, got these verdicts."""
-    size = BatchSize(10)
-    each = LaneCursor(LANE, ((100, 200),), size)
-    for verdict in verdicts:
-        each.settle(first(each), verdict, at_least_once=False)
-    return size.now
-
-
-TOO_LARGE, TAKEN = Verdict(Flow.SPLIT), Verdict(Flow.DELIVERED)
-
-
-@pytest.mark.parametrize(
-    "halves",
-    [
-        (TAKEN, TAKEN),
-        (TAKEN, Verdict(Flow.ISOLATE, bad=dict.fromkeys(range(5), "bad"))),
-        (Verdict(Flow.ISOLATE, bad=dict.fromkeys(range(5), "bad")), TAKEN),
-        (Verdict(Flow.AGAIN), TAKEN, TAKEN),
-    ],
-)
-def test_a_batch_whose_halves_are_not_too_large_was_too_large_as_a_whole(halves):
-    assert learned(TOO_LARGE, *halves, TOO_LARGE, *halves) == 5
-
-
-@pytest.mark.parametrize(
-    "halves",
-    [
-        (TAKEN, Verdict(Flow.UNKNOWN)),
-        (Verdict(Flow.AMBIGUOUS), TAKEN),
-        (Verdict(Flow.FAILED), Verdict(Flow.FAILED)),
-    ],
-)
-def test_halves_with_other_answers_say_nothing_of_the_size(halves):
-    assert learned(TOO_LARGE, *halves, TOO_LARGE, *halves) == 10
-
-
-def test_a_batch_that_was_halved_to_find_a_bad_item_was_not_too_large():
-    halved = (Verdict(Flow.ISOLATE), TAKEN, TAKEN)
-    assert learned(*halved, TOO_LARGE, TAKEN, TAKEN) == 10
-
-
 # --- against a server that knows the bad items ---------------------------------------------
 
 
@@ -271,7 +225,7 @@ def test_exactly_the_bad_items_fail_and_the_others_are_stored_once_in_order(
 ):
     bad = {each for each in bad if each < count}
     server = Strict(bad, naming, largest)
-    each = LaneCursor(Lane(0, 0, 0, count), ((0, count),), BatchSize(size))
+    each = LaneCursor(Lane(0, 0, 0, count), ((0, count),), size)
     states: dict[int, State] = {}
     while (drawn := each.next()) is not None:
         batch = drawn[0]

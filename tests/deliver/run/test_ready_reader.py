@@ -10,7 +10,6 @@ import pytest
 
 from backfill.core.errors import JobError
 from backfill.core.model import Batch, Lane
-from backfill.deliver.run.batch_size import BatchSize
 from backfill.deliver.run.lanes import LaneCursor
 from backfill.deliver.run.ready_reader import Ready
 from tests.deliver.jobs import number_of
@@ -37,7 +36,7 @@ def test_every_batch_of_a_walk_is_in_its_portion(job):
     each = job("watch-events", [[400]])
     portion = ((0, 90), (95, 130), (200, 390))
     rows = anyio.run(Ready(each.directory, each.manifest).read, 0, portion)
-    cursor = LaneCursor(Lane(0, 0, 0, 400), portion, BatchSize(70))
+    cursor = LaneCursor(Lane(0, 0, 0, 400), portion, 70)
     found: list[int] = []
     while (drawn := cursor.next()) is not None:
         found += numbers(rows.slice_for(drawn[0])[1])
