@@ -24,6 +24,7 @@ from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
 from backfill.jobs.run_history import abandon, check_current, record_end, record_start
 from backfill.jobs.running.credentials import credential_for
 from backfill.jobs.running.settings import delivery_for
+from backfill.jobs.running.surroundings import Surroundings
 from backfill.jobs.running.thread_runner import await_in_thread, run_in_thread
 from backfill.jobs.status import Status
 from backfill.jobs.view import JobView
@@ -38,6 +39,8 @@ Observer = Callable[[Snapshot], None]
 
 class Job(JobView):
     """One backfill of one source to one destination, and the directory that holds its state."""
+
+    surroundings = Surroundings()
 
     def refuse_change(self) -> None:
         """Raise ChangedError if the source or the configuration is no longer what was planned."""
@@ -132,7 +135,10 @@ class Job(JobView):
                 halt=halt,
                 observe=observe,
                 pace=partial(read_pace, self.directory),
-                state=state_directory(),
+                transport=self.surroundings.transport,
+                rng=self.surroundings.rng,
+                wall=self.surroundings.wall,
+                state=state_directory() if self.surroundings.shared else None,
             )
             record_end(ledger, time.monotonic() - started, stop)
             if first:
@@ -225,7 +231,7 @@ class Job(JobView):
                 if self.broken is not None:
                     raise self.broken
                 refuse_change(self.directory, self.manifest, self.config)
-            with Ledger.open(self.directory / LEDGER) as ledger:
+            with Ledger.open(self.directory / LEDGER, clock=self.surroundings.wall) as ledger:
                 lock.enter_ledger()
                 yield ledger
 

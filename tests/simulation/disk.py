@@ -1,0 +1,132 @@
+"""The disk: real files, with faults and deaths at every boundary that SQLite and the mark have."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["Disk", "Observer"]
+
+_LEDGER = "ledger.sqlite"
+
+
+class Observer(Protocol):
+    """Who hears of each step, and may raise there."""
+
+    def step(self, name: str) -> None:
+        """A boundary is crossed."""
+
+    def committed(self, connection: sqlite3.Connection, *, changed: bool, synced: bool) -> None:
+        """A transaction is on the disk; `changed` says whether it changed spans or intents, and
+        `synced` whether it outlives a loss of power.
+        """
+
+    def opened(self, connection: sqlite3.Connection) -> None:
+        """A connection is about to write for the first time."""
+
+    def disk_fault(self, name: str) -> str | None:
+        """The fault that this step meets: "full" or "error"."""
+
+
+class Disk:
+    """What of the operating system the ledger uses, while a life goes on."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.observer = observer
+        self.place = Path()
+        self._connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+        self._pwrite, self._fsync = os.pwrite, os.fsync
+        self._marks: dict[str, bytes] = {}
+
+    def connect(self, database: str, /, **options: Any) -> sqlite3.Connection:
+        """`sqlite3.connect`, watched where it is the job's own ledger that is to be written."""
+        path = database.removeprefix("file://").partition("?")[0]
+        if path != str(self.place / _LEDGER) or "mode=rw" not in database:
+            return self._connect(database, **options)
+        disk = self
+
+        class Connection(sqlite3.Connection):
+            """One that tells of its steps."""
+
+            fresh = True
+            changed = False
+
+            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+                return disk.execute(self, super().execute, statement, *values)
+
+            def executemany(self, statement: str, *values: Any) -> sqlite3.Cursor:
+                self.changed = True
+                return super().executemany(statement, *values)
+
+        return self._connect(database, factory=Connection, **options)
+
+    def execute(self, connection: Any, run: Any, statement: str, *values: Any) -> sqlite3.Cursor:
+        """One statement, with what happens around it."""
+        if statement == "BEGIN IMMEDIATE":
+            self.observer.step("begin")
+            if connection.fresh:
+                connection.fresh = False
+                self.observer.opened(connection)
+            connection.changed = False
+        elif statement == "COMMIT":
+            self.observer.step("commit")
+            self._fault(connection, run, "commit")
+            synced = run("PRAGMA synchronous").fetchone()[0] >= 2
+            cursor: sqlite3.Cursor = run(statement)
+            self.observer.committed(connection, changed=connection.changed, synced=synced)
+            self.observer.step("committed")
+            return cursor
+        elif statement.startswith("ROLLBACK"):
+            connection.changed = False
+        elif " span" in statement or " flight" in statement:
+            if not statement.lstrip().startswith(("SELECT", "WITH")):
+                connection.changed = True
+            elif not connection.in_transaction:
+                self._fault(connection, run, "read")
+        found: sqlite3.Cursor = run(statement, *values)
+        return found
+
+    def _fault(self, connection: Any, run: Any, step: str) -> None:
+        fault = self.observer.disk_fault(step)
+        if fault is None:
+            return
+        code = sqlite3.SQLITE_FULL if fault == "full" else sqlite3.SQLITE_IOERR
+        if fault == "full" and connection.in_transaction:
+            run("ROLLBACK")  # as SQLite does by itself after some errors
+        error = sqlite3.OperationalError(f"disk {fault}")
+        error.sqlite_errorcode = code
+        error.sqlite_errorname = "SQLITE_FULL" if fault == "full" else "SQLITE_IOERR"
+        raise error
+
+    def pwrite(self, handle: int, content: bytes, offset: int) -> int:
+        """`os.pwrite`, by which the mark and the lock are written."""
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        if path != self.place / f"{_LEDGER}-mark":
+            return self._pwrite(handle, content, offset)
+        self.observer.step("mark")
+        fault = self.observer.disk_fault("mark")
+        if fault is not None:
+            number = errno.ENOSPC if fault == "full" else errno.EIO
+            raise OSError(number, os.strerror(number))
+        written = self._pwrite(handle, content, offset)
+        self.observer.step("marked")
+        return written
+
+    def fsync(self, handle: int) -> None:
+        """`os.fsync`; what the mark held then outlives a loss of power."""
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        if path == self.place / f"{_LEDGER}-mark":
+            self._marks[path.name] = path.read_bytes()
+
+    def copy_to(self, place: Path, *, power_lost: bool = False) -> None:
+        """The files as another process finds them after this one has died."""
+        shutil.copytree(self.place, place, ignore=shutil.ignore_patterns("*-shm", ".draft-*"))
+        if power_lost:
+            for name, content in self._marks.items():
+                if (place / name).exists():
+                    (place / name).write_bytes(content)

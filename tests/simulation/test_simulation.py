@@ -1,0 +1,43 @@
+"""Lives of chance, with new seeds each time, and what a seed promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def simulate(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_lives_of_chance_keep_every_promise():
+    """The first seed is printed; what is found is shown again by its own seed."""
+    done = simulate("--seeds", "60")
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_seed_is_the_same_life_in_another_process():
+    """What is told of a life ends with the hash of all that happened."""
+    first, second = (
+        simulate("--seed", "5", "--verbose", PYTHONHASHSEED=str(salt)) for salt in (1, 2)
+    )
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "ended complete" in first.stdout
+    stories = [each.stdout.partition(" lives,")[0] for each in (first, second)]
+    assert stories[0] == stories[1]
+
+
+def test_wrong_use_is_told_from_a_finding():
+    assert simulate("--without", "weather").returncode == 2

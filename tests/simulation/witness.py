@@ -1,0 +1,271 @@
+"""Sees every step from outside, and says which promise it breaks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.findings import Finding
+
+__all__ = ["Call", "Quiet", "Standing", "Witness", "counts_of"]
+
+_LOST = "lost"
+
+
+@dataclass
+class Call:
+    """A request, from the moment its bytes leave."""
+
+    numbers: list[int]
+    keys: frozenset[str]
+    at: float
+    waiting: bool = True  # for its reply
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a record stands by the ledger. Neither settled nor in flight is pending."""
+
+    state: str | None = None
+    cause: str | None = None
+    in_flight: bool = False
+
+
+@dataclass
+class Quiet:
+    """A wait that the server asked for in the reply to some records, in seconds of both clocks."""
+
+    until: float
+    until_wall: float
+    asked_wall: float
+    numbers: list[int]
+    durable: bool = False
+
+
+@dataclass
+class Witness:
+    """What was sent, answered, stored and written down, by the number of each record.
+
+    `keys` is the key of each record, and `starts` the first number of each bucket.
+    """
+
+    keys: Sequence[str]
+    starts: Sequence[int]
+    at_most_once: bool = True
+    only_once: bool = True  # no run was to deliver at least once
+    stored: Counter[int] = field(default_factory=Counter)
+    book: list[Standing] = field(default_factory=list)
+    before: list[Standing] = field(default_factory=list)
+    exposed: set[int] = field(default_factory=set)  # may have arrived, as far as a client knows
+    confirmed: set[int] = field(default_factory=set)  # of which the client heard that they did
+    refused: set[int] = field(default_factory=set)  # of which it heard that they never will
+    excused: set[int] = field(default_factory=set)  # sent again, or settled, by a decision
+    twice: set[int] = field(default_factory=set)  # may be stored twice, by a decision
+    calls: list[Call] = field(default_factory=list)
+    quiets: list[Quiet] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)  # in flight when the program ended
+    torn: bool = False  # the last commit may be gone
+    decision: str | None = None  # what a person decides at this moment
+    resends: bool = False  # the run at hand sends again what was lost
+    marks: Counter[str] = field(default_factory=Counter)
+    first: Finding | None = None
+
+    def mixed(self) -> None:
+        """Guarantees differ between runs: what may be stored can be pending from now on."""
+        self.at_most_once = False
+        self.only_once = False
+
+    def __post_init__(self) -> None:
+        self.book = [Standing()] * len(self.keys)
+        self.before = list(self.book)
+        earlier: dict[str, list[int]] = {}
+        for number, key in enumerate(self.keys):
+            earlier.setdefault(key, []).append(number)
+        self._of_key = earlier
+
+    def found(self, kind: str, details: str = "") -> Finding:
+        """A finding to be raised; the first one is remembered, whoever catches it."""
+        finding = Finding(kind, details)
+        self.first = self.first or finding
+        return finding
+
+    # --- the wire --------------------------------------------------------------------------
+
+    def leaves(self, call: Call) -> None:
+        """Bytes are about to leave."""
+        pending = set(call.numbers)
+        for number in call.numbers:
+            if not self.book[number].in_flight:
+                raise self.found("sent without a durable intent", f"record {number}")
+            if self.at_most_once and number in self.exposed - self.excused:
+                raise self.found("sent twice under at-most-once", f"record {number}")
+            for other in self._of_key[self.keys[number]]:
+                if other >= number:
+                    break
+                if other not in pending and self.book[other].state is None:
+                    raise self.found(
+                        "sent before an earlier record of its key", f"{number}, {other}"
+                    )
+        if call.numbers != sorted(call.numbers):
+            raise self.found("sent out of order in one request", str(call.numbers))
+        busy = {key for each in self.calls for key in each.keys} & call.keys
+        if busy:
+            raise self.found("two requests of one key at a time", str(sorted(busy)))
+        for quiet in self.quiets:
+            if call.at < quiet.until - 1e-6 and call.at > quiet.until - 1e9:
+                raise self.found(
+                    "sent within a quiet period",
+                    f"{quiet.until - call.at:.3f} s before its end, records {call.numbers[:3]}",
+                )
+        self.calls.append(call)
+        self.exposed.update(call.numbers)
+        self.confirmed.difference_update(call.numbers)
+        self.refused.difference_update(call.numbers)
+
+    def hears(self, call: Call, meaning: str, bad: Iterable[int] = ()) -> None:
+        """The client has its answer: "yes", "nothing" was done, "refused", or "ambiguous"."""
+        self.silent(call)
+        if meaning == "yes":
+            self.confirmed.update(call.numbers)
+        elif meaning in ("nothing", "refused"):
+            self.exposed.difference_update(call.numbers)
+            self.refused.update(bad)
+
+    def silent(self, call: Call) -> None:
+        """Nobody waits for the answer any more."""
+        call.waiting = False
+        if call in self.calls:
+            self.calls.remove(call)
+
+    # --- the ledger ------------------------------------------------------------------------
+
+    def read(self, connection: sqlite3.Connection) -> list[Standing]:
+        """Where each record stands by the file."""
+        found = [Standing()] * len(self.keys)
+        statement = "SELECT bucket, start, stop, state, cause FROM span"
+        for bucket, start, stop, state, cause in _rows(connection, statement):
+            first, standing = self.starts[bucket], Standing(state, cause)
+            for number in range(first + start, first + stop):
+                if found[number].state is not None:
+                    raise self.found("a record is settled twice", str(number))
+                found[number] = standing
+        flying = Standing(in_flight=True)
+        for bucket, start, stop in _rows(connection, "SELECT bucket, start, stop FROM flight"):
+            first = self.starts[bucket]
+            for number in range(first + start, first + stop):
+                if found[number].state is not None:
+                    raise self.found("a record is settled and in flight", str(number))
+                found[number] = flying
+        return found
+
+    def opened(self, connection: sqlite3.Connection) -> None:
+        """A process is about to write: the file must be as the last one left it."""
+        found = self.read(connection)
+        if found != self.book:
+            if not (self.torn and found == self.before):
+                raise self.found("the ledger lost a commit", _difference(self.book, found))
+            self.marks["the last commit was torn"] += 1
+            self.book = found
+        self.torn = False
+        self.lost = {number for number, each in enumerate(found) if each.in_flight}
+
+    def committed(self, connection: sqlite3.Connection) -> None:
+        """A transaction that changed spans or intents is on the disk."""
+        found = self.read(connection)
+        self.before, self.book = self.book, found
+        for number, (old, new) in enumerate(zip(self.before, found, strict=True)):
+            if old != new:
+                self._changed(number, old, new)
+        if self.lost:
+            self.lost = set()
+
+    def _changed(self, number: int, old: Standing, new: Standing) -> None:
+        if number in self.lost and (new.state, new.cause) != ("unknown", _LOST):
+            raise self.found(
+                "in flight when the program ended, and not unknown", f"record {number}"
+            )
+        if old.state is not None:
+            self._decided(number, old, new)
+        elif new.state is not None:
+            self._settled(number, old, new)
+        elif old.in_flight and number in self.exposed and self.at_most_once:
+            raise self.found("may have arrived, and is pending again", f"record {number}")
+        elif old.in_flight and number in self.confirmed:
+            raise self.found("arrived, and is pending again", f"record {number}")
+        elif old.in_flight and number in self.refused:
+            raise self.found("refused for good, and is pending again", f"record {number}")
+        if not new.in_flight:
+            for quiet in self.quiets:
+                quiet.durable |= number in quiet.numbers
+
+    def _decided(self, number: int, old: Standing, new: Standing) -> None:
+        """Something settled changes, which only a decision may do."""
+        to = new.state or "pending"
+        allowed = {
+            "retry": ("failed", ("pending",)),
+            "resend": ("unknown", ("pending",)),
+            "delivered": ("unknown", ("delivered",)),
+            "failed": ("unknown", ("failed",)),
+        }
+        source, targets = allowed.get(self.decision or "", ("", ()))
+        lost = self.resends and (old.state, old.cause) == ("unknown", _LOST)
+        if new.in_flight or not (
+            (old.state == source and to in targets) or (lost and to == "pending")
+        ):
+            raise self.found("something settled changed", f"record {number}: {old.state} to {to}")
+        self.excused.add(number)
+        if to == "pending" and number in self.exposed:
+            self.twice.add(number)
+
+    def _settled(self, number: int, old: Standing, new: Standing) -> None:
+        if not old.in_flight:
+            raise self.found("settled without an intent", f"record {number} is {new.state}")
+        if new.cause == _LOST:
+            if number not in self.lost:
+                raise self.found("called lost while its program lives", f"record {number}")
+            return
+        if new.cause != "reply":
+            raise self.found("settled for a cause that did not happen", f"{number}: {new.cause}")
+        if new.state == "delivered":
+            if number not in self.confirmed:
+                raise self.found("delivered, and nobody heard so", f"record {number}")
+            if not self.stored[number]:
+                raise self.found("delivered, and not stored", f"record {number}")
+        elif new.state == "failed":
+            if number not in self.refused:
+                raise self.found("failed, and nobody refused it", f"record {number}")
+            if self.stored[number] and self.at_most_once and number not in self.excused:
+                raise self.found("failed, and stored", f"record {number}")
+        elif number in self.confirmed or number not in self.exposed:
+            raise self.found("unknown for no reason", f"record {number}")
+
+    # --- the books -------------------------------------------------------------------------
+
+    def counts(self) -> Counter[str]:
+        """Records by state; those in flight by that name."""
+        return counts_of(self.book, in_flight="in_flight")
+
+    def stores(self, numbers: Iterable[int]) -> None:
+        """The server keeps these records."""
+        for number in numbers:
+            self.stored[number] += 1
+            if self.stored[number] > 1 and self.at_most_once and number not in self.twice:
+                raise self.found("stored twice under at-most-once", f"record {number}")
+
+
+def counts_of(book: Sequence[Standing], *, in_flight: str) -> Counter[str]:
+    """Records by state, with those in flight under the name given."""
+    return Counter(in_flight if each.in_flight else each.state or "pending" for each in book)
+
+
+def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:
+    return sqlite3.Connection.execute(connection, statement).fetchall()
+
+
+def _difference(expected: Sequence[Standing], found: Sequence[Standing]) -> str:
+    pairs = enumerate(zip(expected, found, strict=True))
+    number, (old, new) = next((n, pair) for n, pair in pairs if pair[0] != pair[1])
+    return f"record {number}: {old} was written down, and {new} is found"
