@@ -16,7 +16,8 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from tests.simulation.findings import Finding
 from tests.simulation.life import live
-from tests.simulation.plan import FAULTS, make_plan
+from tests.simulation.plan import FAULTS, Plan, make_plan
+from tests.simulation.teeth import show_teeth
 
 __all__ = ["main"]
 
@@ -32,43 +33,41 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="tell each life step by step")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
-    parser.add_argument("--keep-going", type=int, default=10, help="findings before it stops")
+    parser.add_argument("--findings", type=int, default=10, help="stop after so many")
+    parser.add_argument("--teeth", action="store_true", help="with each known fault put in")
     options = parser.parse_args()
     without = frozenset(filter(None, options.without.split(",")))
     if not without <= set(FAULTS):
         parser.error(f"--without: specify some of {', '.join(FAULTS)}")
-    first = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
-    seeds = options.seeds or (1 if options.seed is not None else 1000)
+    if options.teeth:
+        return 0 if show_teeth(options.seeds or 1000, options.findings) else 1
     place = tempfile.mkdtemp(prefix="simulation-", dir=_FAST if _FAST.is_dir() else None)
     tempfile.tempdir = place
+    try:
+        return _campaign(options, Path(place), without)
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str]) -> int:
+    """One life after another; what they came to is told at the end."""
+    first = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
+    seeds = options.seeds or (1 if options.seed is not None else 1000)
     print(f"first seed {first}", flush=True)
     began, cpu = time.monotonic(), time.process_time()
     lives = findings = 0
     marks: Counter[str] = Counter()
-    try:
-        for seed in range(first, first + seeds):
-            if options.minutes and time.monotonic() - began > 60 * options.minutes:
-                break
-            plan = make_plan(seed, most=options.records, without=without)
-            tell = print if options.verbose else None
-            try:
-                with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as own:
-                    summary = live(plan, Path(own), tell)
-                marks.update(summary.marks)
-                if options.verbose:
-                    print(summary.digest)
-            except Finding as finding:
-                findings += 1
-                print(f"{seed}: FOUND {finding}", flush=True)
-            except Exception:  # noqa: BLE001 - whatever it is, it is a finding
-                findings += 1
-                print(f"{seed}: FOUND {traceback.format_exc()}", flush=True)
-            lives += 1
-            if findings >= options.keep_going:
-                break
-    finally:
-        tempfile.tempdir = None
-        shutil.rmtree(place, ignore_errors=True)
+    for seed in range(first, first + seeds):
+        over = options.minutes and time.monotonic() - began > 60 * options.minutes
+        if over or findings >= options.findings:
+            break
+        plan = make_plan(seed, most=options.records, without=without)
+        found = _one(plan, place, marks, verbose=options.verbose)
+        lives += 1
+        if found:
+            findings += 1
+            print(f"{seed}: FOUND {found}", flush=True)
     seconds = time.process_time() - cpu
     print(
         f"{lives} lives, {findings} findings, {time.monotonic() - began:.0f} s,"
@@ -77,6 +76,21 @@ def main() -> int:
     for mark, count in sorted(marks.items()):
         print(f"  {count:>9,} {mark}")
     return 1 if findings else 0
+
+
+def _one(plan: Plan, place: Path, marks: Counter[str], *, verbose: bool) -> str | None:
+    """One life; what was found in it."""
+    try:
+        with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as own:
+            summary = live(plan, Path(own), print if verbose else None)
+    except Finding as finding:
+        return str(finding)
+    except Exception:  # noqa: BLE001 - whatever it is, it is a finding
+        return traceback.format_exc()
+    marks.update(summary.marks)
+    if verbose:
+        print(summary.digest)
+    return None
 
 
 if __name__ == "__main__":

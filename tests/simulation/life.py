@@ -22,8 +22,8 @@ from backfill.core.model import StopKind
 from backfill.core.secret import Secret
 from backfill.deliver import Snapshot, StopRequest
 from backfill.jobs.job import Job
-from backfill.jobs.status import Status
 from backfill.jobs.running.surroundings import Surroundings
+from backfill.jobs.status import Status
 from tests.simulation.clock import Clock, VirtualLoop
 from tests.simulation.disk import Disk
 from tests.simulation.findings import DeathError, Finding

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.simulation.faults import TEETH
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,3 +43,15 @@ def test_a_seed_is_the_same_life_in_another_process():
 
 def test_wrong_use_is_told_from_a_finding():
     assert simulate("--without", "weather").returncode == 2
+
+
+def test_every_known_fault_still_fits_the_code(tmp_path):
+    """The faults themselves are tried by `python -m tests.simulation --teeth`."""
+    for tooth in TEETH:
+        package = tmp_path / tooth.name / "backfill"
+        target = package / tooth.file
+        target.parent.mkdir(parents=True)
+        target.write_text((ROOT / "backfill" / tooth.file).read_text())
+        tooth.apply(package)
+        compile(target.read_text(), tooth.file, "exec")
+    assert len(TEETH) >= 25

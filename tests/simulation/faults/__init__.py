@@ -1,0 +1,254 @@
+"""Small faults of the program, each of which some life must find.
+
+A fault replaces one text of one file by another, in a copy of the package. A text that is not
+there exactly once any more is an error: then the fault has to follow the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["TEETH", "Tooth"]
+
+
+@dataclass(frozen=True)
+class Tooth:
+    """A fault: what of `file`, under `backfill/`, becomes what."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def apply(self, package: Path) -> None:
+        """Put the fault into a copy of the package. Raises ValueError where it fits no more."""
+        path = package / self.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name}: {self.file} has its text {text.count(self.old)} times")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+_RUN = "deliver/run/run.py"
+_GROUP = "deliver/run/group_commit.py"
+_LANES = "deliver/run/lanes.py"
+_PACER = "deliver/pacing/pacer.py"
+_JOB = "jobs/job.py"
+
+TEETH = (
+    Tooth(
+        "the intent is written after the bytes have left",
+        _RUN,
+        "            if not await self._committer.start(batch):",
+        "            early = await self._sender.send(*rows.slice_for(batch))\n"
+        "            del early\n"
+        "            if not await self._committer.start(batch):",
+    ),
+    Tooth(
+        "a group is told yes though its commit failed",
+        _GROUP,
+        "        return group.committed\n",
+        "        return True\n",
+    ),
+    Tooth(
+        "a failed commit lets the run go on",
+        _GROUP,
+        "        if self.error is not None or self._closing:\n            return False",
+        "        if self._closing:\n            return False",
+    ),
+    Tooth(
+        "an outcome is counted before it is durable",
+        _GROUP,
+        "        with anyio.CancelScope(shield=True):\n",
+        "        self._meter.count(group.tick)\n        with anyio.CancelScope(shield=True):\n",
+    ),
+    Tooth(
+        "a quiet period is not stored",
+        _GROUP,
+        "        if group.quiet:\n            self._book.set_quiet_until(group.quiet)\n",
+        "",
+    ),
+    Tooth(
+        "a stored quiet period is not heeded",
+        "deliver/delivery.py",
+        "        quiet_until=ledger.quiet_until(),\n",
+        "        quiet_until=0.0,\n",
+    ),
+    Tooth(
+        "an intent that was written goes out within a quiet period",
+        _RUN,
+        "            if not grant.still_valid():",
+        "            if False:",
+    ),
+    Tooth(
+        "an ambiguous answer counts as nothing done",
+        _LANES,
+        "            case Flow.AMBIGUOUS if not at_least_once:\n"
+        "                return _settlement(batch, State.UNKNOWN, verdict)\n",
+        "",
+    ),
+    Tooth(
+        "a reply that cannot be trusted counts as delivered",
+        _LANES,
+        "            case Flow.UNKNOWN:\n                return _settlement(batch, State.UNKNOWN,",
+        "            case Flow.UNKNOWN:\n"
+        "                return _settlement(batch, State.DELIVERED,",
+    ),
+    Tooth(
+        "the rest of a batch with bad items is forgotten",
+        _LANES,
+        "        if rest:\n            self.put_back(",
+        "        if rest and not verdict.bad:\n            self.put_back(",
+    ),
+    Tooth(
+        "the neighbour of a bad item fails",
+        _LANES,
+        "                    ((positions[index], positions[index] + 1),),",
+        "                    ((positions[index - 1], positions[index - 1] + 1),),",
+    ),
+    Tooth(
+        "the halves of a batch go in the wrong order",
+        _LANES,
+        "        for part in (positions[middle:], positions[:middle]):",
+        "        for part in (positions[:middle], positions[middle:]):",
+    ),
+    Tooth(
+        "what is put back goes last",
+        _LANES,
+        "        if self._first:\n            return self._first.popleft(), 0\n",
+        "        if self._first and not self._fresh:\n"
+        "            return self._first.popleft(), 0\n",
+    ),
+    Tooth(
+        "a pending range is begun one record late",
+        _LANES,
+        "        if settled_start > start:\n            ranges.append((start, settled_start))",
+        "        if settled_start > start + 1:\n            ranges.append((start, settled_start))",
+    ),
+    Tooth(
+        "the records of a batch are read one place off",
+        "deliver/run/ready_reader.py",
+        "        index = bisect_right(self.ranges, start, key=itemgetter(0)) - 1\n",
+        "        index = 0\n",
+    ),
+    Tooth(
+        "what was in flight is forgotten when a job is opened",
+        "ledger/recovery.py",
+        "            connection.execute(sql.RECOVER, (_REASON, clock()))\n",
+        "",
+    ),
+    Tooth(
+        "what was in flight is left in flight when a job is opened",
+        "ledger/ledger.py",
+        "            ledger.recovered = settle_lost(file, clock)\n",
+        "            ledger.recovered = 0\n",
+    ),
+    Tooth(
+        "only a part of what was in flight becomes unknown",
+        "ledger/statements.py",
+        "SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, 'lost', ? FROM flight\n",
+        "SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, 'lost', ? FROM flight LIMIT 2\n",
+    ),
+    Tooth(
+        "a looker settles what is in flight",
+        "jobs/looking.py",
+        "            ledger = Ledger.open_readonly(path) if in_ledger else Ledger.open_copy(path)",
+        "            ledger = Ledger.open(path)",
+    ),
+    Tooth(
+        "the last span grows over a gap",
+        "ledger/spans.py",
+        "            if last is not None and last.stop == start and last.words == words:",
+        "            if last is not None and last.stop <= start and last.words == words:",
+    ),
+    Tooth(
+        "a span grows whatever its state",
+        "ledger/spans.py",
+        "            if last is not None and last.stop == start and last.words == words:",
+        "            if last is not None and last.stop == start:",
+    ),
+    Tooth(
+        "the ledger is not synced",
+        "ledger/opening.py",
+        '        connection.execute("PRAGMA synchronous = FULL")\n'
+        '        connection.execute("PRAGMA fullfsync = ON")',
+        '        connection.execute("PRAGMA synchronous = NORMAL")\n'
+        '        connection.execute("PRAGMA fullfsync = ON")',
+    ),
+    Tooth(
+        "the mark is written before the commit",
+        "ledger/file.py",
+        '                self._connection.execute("COMMIT")\n'
+        "                self._mark.write(commits)\n",
+        "                self._mark.write(commits)\n"
+        '                self._connection.execute("COMMIT")\n',
+    ),
+    Tooth(
+        "a lane is served by two",
+        "deliver/run/lane_queue.py",
+        "            return self._found.popleft()",
+        "            self._found.rotate(-1)\n            return self._found.pop() "
+        "if len(self._found) > 3 else self._found[0]",
+    ),
+    Tooth(
+        "at most once resends what was lost",
+        _JOB,
+        '            if settings.guarantee == "at-least-once":\n'
+        "                ledger.resend_lost()",
+        "            if settings.guarantee:\n                ledger.resend_lost()",
+    ),
+    Tooth(
+        "a decision needs no lock",
+        "jobdir/lock.py",
+        "            while not _hold(*handles):",
+        '            while not _hold(*handles) and work == "run":',
+    ),
+    Tooth(
+        "resolving as delivered takes the failed ones, too",
+        "ledger/decisions.py",
+        "            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))",
+        "            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))\n"
+        '            execute(sql.REWRITE, (to.value, at, by_hand(to), "failed"))',
+    ),
+    Tooth(
+        "a wait is cut short",
+        _PACER,
+        "        if self._limiter.quiet(now + seconds):",
+        "        if self._limiter.quiet(now + 0.9 * seconds):",
+    ),
+    Tooth(
+        "a pause is not heeded",
+        _PACER,
+        "        if self.stopped or self.paused or self.out >= self._concurrency_limit():\n",
+        "        if self.stopped or self.out >= self._concurrency_limit():\n",
+    ),
+    Tooth(
+        "the rate is twice what was said",
+        "deliver/pacing/rate_limiter.py",
+        "        self._due = max(due, now) + 1 / rate\n",
+        "        self._due = max(due, now) + 0.5 / rate\n",
+    ),
+    Tooth(
+        "a grant is not given back when it is withdrawn",
+        _PACER,
+        '        """The request was not sent after all."""\n        self._give_back(grant)\n',
+        '        """The request was not sent after all."""\n        del grant\n',
+    ),
+    Tooth(
+        "the next in the queue is not woken",
+        _PACER,
+        "            if self._queue:\n                self._queue[0].set()\n",
+        "",
+    ),
+    Tooth(
+        "the credential is left in the server's words",
+        "deliver/run/send.py",
+        "            reply = self._redaction.redact(\n"
+        "                await read_reply(await self._transport.handle_async_request(request))\n"
+        "            )\n",
+        "            carrier = self._transport\n"
+        "            reply = await read_reply(await carrier.handle_async_request(request))\n",
+    ),
+)
+"""Every fault that the simulation must find."""
