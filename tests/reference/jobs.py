@@ -1,0 +1,177 @@
+"""Random jobs: a configuration and the files that it names, from a seed alone."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tests.reference.cells import PARQUET_TYPES, json_cell, text_cell, typed_cell
+from tests.reference.expressions import Expression
+from tests.reference.readers import Row, csv_rows, ndjson_rows
+
+__all__ = ["File", "Job", "random_files"]
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source, as bytes or, for Parquet, as typed rows."""
+
+    name: str
+    content: bytes = b""
+    typed: Sequence[Row] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, directory: Path) -> None:
+        if self.schema:
+            frame = pl.DataFrame(self.typed, schema=dict(self.schema), orient="row")
+            frame.write_parquet(directory / self.name)
+        else:
+            (directory / self.name).write_bytes(self.content)
+
+    def rows(self, section: Mapping[str, Any]) -> list[Row]:
+        if self.schema:
+            return list(self.typed)
+        if self.name.endswith(".ndjson"):
+            null_values = section.get("null_values", [])
+            return [
+                row if not null_values else _without(row, null_values)
+                for row in ndjson_rows(self.content)
+            ]
+        return list(
+            csv_rows(
+                self.content,
+                separator=section.get("separator", ","),
+                encoding=section.get("encoding", "utf-8"),
+                null_values=section.get("null_values", []),
+            )
+        )
+
+
+def _without(row: Row, null_values: Sequence[str]) -> Row:
+    """`null_values` are for cells of text files, to which NDJSON belongs."""
+    if not row:
+        return row
+    return {name: None if cell in null_values else cell for name, cell in row.items()}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A configuration, as its sections, and its files."""
+
+    seed: int
+    config: Mapping[str, Any]
+    events: Sequence[File]
+    contacts: Sequence[File]
+    expressions: Mapping[str, Expression]
+
+    @property
+    def destination(self) -> str:
+        return str(self.config["destination"])
+
+    def write(self, directory: Path) -> None:
+        for file in (*self.events, *self.contacts):
+            file.write(directory)
+
+
+def random_files(
+    chance: random.Random, stem: str, columns: Sequence[str], sizes: Sequence[int]
+) -> tuple[list[File], dict[str, Any]]:
+    """Files of one format, and how the configuration says that they are read."""
+    format_ = chance.choice(["csv", "csv", "ndjson", "parquet", "parquet"])
+    names = [f"{stem}-{number}.{format_}" for number in range(1, len(sizes) + 1)]
+    section: dict[str, Any] = {"files": names if len(names) > 1 else names[0]}
+    if format_ == "parquet":
+        types = {
+            column: chance.choice(list(PARQUET_TYPES[column]))
+            for column in columns
+            if column in PARQUET_TYPES and chance.random() < 0.4
+        }
+        return [_parquet(chance, *each, columns, types) for each in _each(names, sizes)], section
+    if chance.random() < 0.15:
+        section["null_values"] = ["n/a", "-"]
+    if format_ == "ndjson":
+        return [_ndjson(chance, *each, columns) for each in _each(names, sizes)], section
+    if chance.random() < 0.3:
+        section["separator"] = chance.choice([";", "|", "\t"])
+    if chance.random() < 0.15:
+        section["encoding"] = chance.choice(["windows-1255", "utf-16", "latin-1"])
+    return [_csv(chance, *each, columns, section) for each in _each(names, sizes)], section
+
+
+def _each(names: Sequence[str], sizes: Sequence[int]) -> list[tuple[str, int]]:
+    return list(zip(names, sizes, strict=True))
+
+
+def _parquet(
+    chance: random.Random, name: str, size: int, columns: Sequence[str], types: Mapping[str, str]
+) -> File:
+    schema = {
+        column: PARQUET_TYPES[column][types[column]][0] if column in types else pl.String
+        for column in columns
+    }
+    rows = [
+        {
+            column: typed_cell(chance, column, types[column])
+            if column in types
+            else text_cell(chance, column) or chance.choice([None, ""])
+            for column in columns
+        }
+        for _ in range(size)
+    ]
+    return File(name, typed=rows, schema=schema)
+
+
+def _ndjson(chance: random.Random, name: str, size: int, columns: Sequence[str]) -> File:
+    lines = [json.dumps(dict.fromkeys(columns))]
+    for _ in range(size):
+        row = {column: json_cell(chance, column) for column in columns}
+        if chance.random() < 0.1:
+            row.pop(chance.choice(list(row)))
+        line = json.dumps(row, ensure_ascii=chance.random() < 0.3)
+        if chance.random() < 0.03:
+            line = chance.choice(["", "{", "[1]", '"text"', line[:-1], line + "}", "5", "null"])
+        lines.append(line)
+    return File(name, "\n".join(lines).encode() + b"\n" * chance.randint(0, 1))
+
+
+def _csv(
+    chance: random.Random,
+    name: str,
+    size: int,
+    columns: Sequence[str],
+    section: Mapping[str, Any],
+) -> File:
+    separator, encoding = section.get("separator", ","), section.get("encoding", "utf-8")
+    end = chance.choice(["\n", "\n", "\r\n"])
+    header = chance.sample(list(columns), len(columns))
+    always = chance.random() < 0.2
+    lines = [separator.join(header)]
+    for _ in range(size):
+        cells = [_as_csv(text_cell(chance, column), separator, always) for column in header]
+        line = separator.join(cells)
+        if chance.random() < 0.04:
+            odd = ["", line + separator + "more", '"open' + separator + line, '"a"b' + separator]
+            odd += [separator.join(header), separator.join(cells[: chance.randint(1, 3)])]
+            line = chance.choice(odd)
+        lines.append(line)
+    text = end.join(lines) + end * chance.randint(0, 1)
+    content = text.encode(encoding, "replace")
+    if encoding == "utf-8":
+        content = b"\xef\xbb\xbf" * (chance.random() < 0.2) + content
+        if chance.random() < 0.3:
+            at = chance.randrange(len(header[0]) + len(content) // 2, len(content))
+            content = content[:at] + chance.choice([b"\xff", b"\xc3("]) + content[at:]
+    return File(name, content)
+
+
+def _as_csv(cell: str | None, separator: str, always: bool) -> str:
+    text = cell or ""
+    if always or any(sign in text for sign in (separator, '"', "\n", "\r")):
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -1,0 +1,83 @@
+"""Phone numbers, one at a time, with the phonenumbers library itself."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+from tests.reference.values import Broken, stripped
+
+__all__ = ["phone"]
+
+_FLOAT = re.compile(
+    r"[+-]?[0-9]+[.,][0-9]{1,2}"
+    r"|[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
+    r"|[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
+)
+_EXTENSION = re.compile(
+    r".*[0-9][\s]*(x|ext\.?|#|;ext=|,,)[\s]*[0-9]+|.*[0-9]\s*\([0-9]+\)", re.IGNORECASE
+)
+_SEVERAL = re.compile(r"[^,/;]*[0-9]\s*[,/;]\s*[+0-9][^,/;]*")
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_ZERO_IN_BRACKETS = re.compile(r"\+.*\(\s*0")
+
+
+def phone(text: str, *, level: str, region: str | None) -> str | None:
+    """The number in E.164, None where the cell is empty."""
+    text = stripped(text)
+    if not text:
+        return None
+    if _FLOAT.fullmatch(text):
+        raise Broken("float")
+    if _EXTENSION.fullmatch(text):
+        raise Broken("extension")
+    if _SEVERAL.fullmatch(text):
+        raise Broken("several")
+    number = _without_separators(text)
+    if not number.startswith("+"):
+        number = _from_abroad(number, region)
+    elif not _E164.fullmatch(number):
+        raise Broken("e164")
+    return _judged(number, level)
+
+
+def _without_separators(text: str) -> str:
+    if _ZERO_IN_BRACKETS.match(text):
+        raise Broken("e164")
+    if text.count("(") > 1 or text.count("(") != text.count(")"):
+        raise Broken("e164")
+    if text.count("(") and text.index("(") > text.index(")"):
+        raise Broken("e164")
+    return re.sub(r"[ .()-]", "", text)
+
+
+def _from_abroad(digits: str, region: str | None) -> str:
+    """A national number as the world dials it."""
+    if not re.fullmatch("[0-9]+", digits) or region is None:
+        raise Broken("e164")
+    try:
+        parsed = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        raise Broken("e164") from None
+    whole = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    national = phonenumbers.national_significant_number(parsed)
+    if not phonenumbers.is_valid_number(parsed) or not digits.endswith(national):
+        raise Broken("e164")
+    return whole
+
+
+def _judged(number: str, level: str) -> str:
+    if level == "e164":
+        return number
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        raise Broken("possible") from None
+    if phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != number:
+        raise Broken("rewritten")
+    if not phonenumbers.is_possible_number(parsed):
+        raise Broken("possible")
+    if level == "valid" and not phonenumbers.is_valid_number(parsed):
+        raise Broken("valid")
+    return number
