@@ -17,7 +17,7 @@ __all__ = ["check_uuid", "one_spelling"]
 
 _FLOAT = "^-?[0-9]+[.]0+$|^-?[0-9]+(?:[.,][0-9]+)?[eE][+][0-9]+$"
 _EXACT: dict[pl.DataType, int] = {pl.Float64(): 2**53, pl.Float32(): 2**24}
-"""Up to here a floating-point number holds every whole one."""
+"""Below this a floating-point number holds every whole one, and no other one is rounded to it."""
 
 _FORM = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
@@ -49,7 +49,7 @@ def _is_float(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if not dtype.is_float():
         return text.str.contains(_FLOAT)
     number = pl.field("raw")
-    rounded = (number != number.floor()) | (number.abs() > _EXACT.get(dtype, 2**11))
+    rounded = (number != number.floor()) | (number.abs() >= _EXACT.get(dtype, 2**11))
     return rounded & number.is_finite()
 
 

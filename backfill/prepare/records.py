@@ -17,7 +17,7 @@ from backfill.destination import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, reasons
+from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, Rule, reasons
 from backfill.prepare.mapping.inputs import Input
 
 __all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker"]
@@ -236,10 +236,21 @@ class RecordMaker:
                 also.append(pl.when(pl.col(_MET).is_null()).then(pl.lit(";".join(missing))))
         dropping = (rule for rule in self._mapping.contacts.rules if rule.drops)
         own = (rule for rule in self._mapping.events.rules if not rule.excludes)
-        rules = (*own, *dropping, *self._mapping.joined_rules)
-        return (
-            pl.when(pl.col("__malformed")).then(pl.lit(MALFORMED)).otherwise(reasons(rules, *also))
-        )
+        also += [self._unless_beside(rule) for rule in self._mapping.joined_rules]
+        words = reasons((*own, *dropping), *also)
+        return pl.when(pl.col("__malformed")).then(pl.lit(MALFORMED)).otherwise(words)
+
+    def _unless_beside(self, rule: Rule) -> pl.Expr:
+        """A rule between fields by name, but not where a field's own rule says enough."""
+        own = [each for each in self._mapping.events.rules if each.rejects]
+        said = [pl.col(e.column) for e in own if e.reason.partition("|")[0] in rule.beside]
+        if self._mapping.join is not None:
+            said += [
+                pl.col(_BROKEN).str.contains(f"{name}|", literal=True).fill_null(value=False)
+                for name in rule.beside
+            ]
+        holds = pl.col(rule.column) & ~pl.any_horizontal(said) if said else pl.col(rule.column)
+        return pl.when(holds).then(pl.lit(rule.reason))
 
     # --- good records ----------------------------------------------------------------------
 

@@ -154,3 +154,39 @@ def test_known_contacts_go_by_their_id(tmp_path: Path) -> None:
     known = joined(tmp_path / "known", contacts, "last", reachable="known")
     assert known.reasons == {}
     assert known.bodies[1]["contact"] == {"id": ID.format(1)}
+
+
+@pytest.mark.parametrize(
+    ("phone", "drop", "reasons"),
+    [
+        (pl.Series(["no phone"]), [], "contact.phone|e164"),
+        (pl.Series([["+12025550101"]]), [], "contact.phone|nested"),
+        (
+            pl.Series([["+12025550101"]]),
+            ["contact.phone"],
+            "contact.phone|nested;contact|reachable",
+        ),
+        (pl.Series([None], dtype=pl.String), [], "contact|reachable"),
+    ],
+)
+@pytest.mark.parametrize("side", ["events", "contacts"])
+def test_who_has_a_phone_that_is_wrong_is_not_called_without_one(
+    tmp_path: Path, phone: pl.Series, drop: list[str], reasons: str, side: str
+) -> None:
+    """Else its rule would ask for a field that is mapped, and filled."""
+    columns = {"id": [ID.format(0)], "phone": phone}
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        events().head(1).with_columns(phone=phone),
+        pl.DataFrame(columns),
+        events={"contact_key": "id", "time": "at"},
+        contacts={"key": "id"},
+        fields={
+            "contact.id": "events.id",
+            "type": {"value": "login"},
+            "contact.phone": f"{side}.phone",
+        },
+        rules={"drop_invalid": drop},
+    )
+    assert job.reasons == {1: reasons}

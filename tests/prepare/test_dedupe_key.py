@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from backfill.core.errors import ConfigError
 from tests.prepare.prepared import Prepared, prepare_in
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -168,3 +169,10 @@ def test_a_complete_key_gives_the_same_record_keys_whether_others_lack_it(tmp_pa
     some = pristo(tmp_path / "b", key=["customFields.tx"], users=USERS[:3], tx=["1", "2", None])
     assert set(whole.ready["record"]) < set(some.ready["record"])
     assert whole.manifest.facts.warnings == ()
+
+
+def test_a_key_of_constants_alone_is_refused(tmp_path: Path) -> None:
+    """It would call all records one, and send a single one of them."""
+    with pytest.raises(ConfigError, match="all of them would be one") as caught:
+        pristo(tmp_path, key=["type", "contact.email"], users=USERS[:3])
+    assert "'contact.id'" in str(caught.value.hint)

@@ -123,7 +123,7 @@ def test_ids_phones_times_and_tables_read_the_single_values(tmp_path: Path) -> N
     assert job.reasons == {
         2: "contact.id|nested",
         3: "occurredAt|format",
-        4: "contact.phone|nested;contact|reachable",
+        4: "contact.phone|nested",
         5: "type|nested",
     }
 

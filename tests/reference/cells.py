@@ -8,11 +8,21 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import phonenumbers
 import polars as pl
 
 from tests.reference.checks import CONFIDENCES, FEEDBACKS, TARGETS
 
-__all__ = ["KEYS", "PARQUET_TYPES", "json_cell", "text_cell", "typed_cell"]
+__all__ = ["KEYS", "PARQUET_TYPES", "WHO", "Chance", "json_cell", "text_cell", "typed_cell", "who"]
+
+
+class Chance(random.Random):
+    """Chance with a seed; `odd` is the share of cells that hold what they should not."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.odd = self.choice([0.01, 0.05, 0.2])
+
 
 # Ids of contacts, in forms that differ in case alone where they are UUIDs.
 KEYS = [
@@ -43,7 +53,8 @@ _ODD_PHONES = [
     "+12025550143;+12025550144", "+44 (0)20 7946 0018", "+0123456789", "+1", "+12", "+1234567",
     "+123456789012345", "+1234567890123456", "12", "0", "+", "none", "1-800-FLOWERS",
     "+٤٤٢٠٧٩٤٦٠٠١٨", "++12025550143", "+30123456789", "+99912345678", "+8001234567",
-    "tel:+12025550143", "+1202555014", "(+44) 20 7946 0018", "+44 2079460018 ", "\u00a0+12025550143",
+    "tel:+12025550143", "+1202555014", "(+44) 20 7946 0018", "+44 2079460018 ",
+    "\u00a0+12025550143",
     "+1\u00a0202\u00a0555\u00a00143", "+1 202 555 0143", "+39 06 1234 5678", "+390612345678",
     "+39612345678", "+3906123456789012", "+1–202–555–0143", "+5491112345678", "+5411151234567",
 ]  # fmt: skip
@@ -88,7 +99,8 @@ _ODD_TIMES = [
 ]  # fmt: skip
 _WORDS = ["signup", "purchase", "login", "refund", "test", "Signup", "p1", "p2", "true", "5"]
 _NOTES = [
-    "plain", 'say "hi"', "a, b; c | d", "two\nlines", "two\r\nlines", "naïve ☕ 𝒳", "\u200bx", "007",
+    "plain", 'say "hi"', "a, b; c | d", "two\nlines", "two\r\nlines", "naïve ☕ 𝒳", "\u200bx",
+    "007",
     "1.50", "x" * 49, "x" * 50, "x" * 51, "é" * 50, "𝒳" * 50, "x" * 80, "x" * 81, "x" * 255,
     "x" * 256, "tab\there", "null", "n/a", "=1+1", "\\", "\x7f", "\x01", "<b>", "שלום", "'", "-",
     "\u2028", "/", "e\u0301",
@@ -96,7 +108,7 @@ _NOTES = [
 _NUMBERS = ["49.90", "12", "0", "-3", "1e3", "1000.0", "0.10", "", "abc", "100"]
 _REGIONS = ["IL", "GB", "US", "gb", "il", "XX", "", "Israel", " GB ", "001"]
 _AROUND = [" ", "\t", "\u00a0", "\u2003", "\u3000", "\u200b", "\ufeff", "\x1c", "\x85", "\x0b"]
-_ZONES = ["UTC", "Asia/Jerusalem", "America/New_York"]
+_COUNTRIES = ["IL", "GB", "US", "DE", "AR", "IT", "BR", "MX", "AU", "RU", "SG", "FR", "HU", "CI"]
 
 # The wanted values of each column, and the odd ones.
 _POOLS: Mapping[str, tuple[list[str], list[str]]] = {
@@ -105,9 +117,9 @@ _POOLS: Mapping[str, tuple[list[str], list[str]]] = {
     "phone": (_PHONES, _PHONE_SHAPES + _ODD_PHONES),
     "mail": (_MAILS, _ODD_MAILS),
     "target": (_PHONES + _MAILS[:1], _PHONE_SHAPES + _ODD_PHONES + _ODD_MAILS),
-    "kind": ([TARGETS[0]], [*TARGETS, "phone", "PHONE_NUMBER", " phone_number"]),
+    "kind": ([TARGETS[0]] * 4 + [TARGETS[1]], [*TARGETS, "phone", "PHONE_NUMBER", " phone_number"]),
     "lang": (["en", "he"], _LANGUAGES),
-    "at": (_TIMES[:8], _TIMES + _ODD_TIMES),
+    "at": (_TIMES[:8] + _ODD_TIMES[:1], _TIMES + _ODD_TIMES),
     "label": (_WORDS[:4], _WORDS + _NOTES),
     "trust": (list(CONFIDENCES), [*CONFIDENCES, "High", "very high", " low "]),
     "step": (list(FEEDBACKS), [*FEEDBACKS, "verification.failed", "started"]),
@@ -120,26 +132,81 @@ _POOLS: Mapping[str, tuple[list[str], list[str]]] = {
     "hour": (["09:15", "10:15:30"], ["25:00", "9:15"]),
 }
 
+_INSTANTS = [
+    datetime(2024, 3, 29, 2), datetime(2024, 10, 27, 1), datetime(2024, 3, 10, 2),
+    datetime(2024, 11, 3, 1), datetime(2024, 3, 31, 1), datetime(2018, 11, 4),
+    datetime(2011, 12, 30),
+    datetime(1999, 12, 31, 23), datetime(2024, 2, 29, 12), datetime(1973, 3, 3, 9, 46),
+]  # fmt: skip
+_WAYS = [
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M", "%d.%m.%Y %H:%M", "%d/%m/%Y",
+    "%m/%d/%Y %I:%M %p", "%d.%m.%y", "%d %b %Y %H:%M:%S", "%Y-%m-%d",
+]  # fmt: skip
+_FORMS = [
+    phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+    phonenumbers.PhoneNumberFormat.NATIONAL,
+    phonenumbers.PhoneNumberFormat.E164,
+]
 
-def text_cell(chance: random.Random, column: str) -> str | None:
+
+def _written_moment(chance: Chance) -> str:
+    """A moment near one at which clocks or calendars do something, in some form."""
+    moment = chance.choice(_INSTANTS) + timedelta(minutes=chance.randrange(-90, 150))
+    zone = chance.choice(["", "", "Z", "+02:00", " -0330", "+05", " UTC"])
+    way = chance.choice(_WAYS)
+    if way == "%Y-%m-%dT%H:%M:%S.%f":
+        moment += timedelta(microseconds=chance.randrange(10**6))
+    return moment.strftime(way) + (zone if "%d" in way and "%H" in way and "T" in way else "")
+
+
+def _number(chance: Chance) -> str:
+    """A number of some country in some form, now and then with a digit too many, or another."""
+    example = phonenumbers.example_number(chance.choice(_COUNTRIES))
+    assert example is not None
+    written = phonenumbers.format_number(example, chance.choice(_FORMS))
+    throw = chance.random()
+    if throw < 0.15:
+        return written + chance.choice("0123456789")
+    if throw < 0.25:
+        return written[:-1]
+    if throw < 0.4:
+        at = chance.randrange(len(written))
+        return written[:at] + chance.choice("0123456789 -.") + written[at + 1 :]
+    return written.replace("+", "00 ") if throw < 0.45 else written
+
+
+def text_cell(chance: Chance, column: str) -> str | None:
     """A cell of text, None where it is empty."""
     usual, odd = _POOLS[column]
     throw = chance.random()
-    if throw < 0.06:
+    if throw < chance.odd / 3:
         return None
-    text = chance.choice(odd if throw < 0.22 else usual)
+    text = chance.choice(odd if throw < 1.4 * chance.odd else usual)
+    if column == "at" and 0.3 <= throw < 0.3 + chance.odd:
+        text = _written_moment(chance)
+    if column in ("phone", "target") and 0.3 <= throw < 0.3 + 2 * chance.odd:
+        text = _number(chance)
     if chance.random() < 0.05:
         text = chance.choice(_AROUND) * chance.randint(0, 2) + text + chance.choice(_AROUND)
-    if chance.random() < 0.01:
+    if chance.random() < chance.odd / 20:
         text = chance.choice(_AROUND)
     return text
 
 
-def json_cell(chance: random.Random, column: str) -> Any:
+def who(chance: Chance) -> dict[str, Any] | None:
+    """What a nested column holds: an object with a text and a list."""
+    if chance.random() < 0.1:
+        return None
+    tags = chance.choice([None, [], ["p1"], ["p2", "p1"], ["x"]])
+    return {"mail": text_cell(chance, "mail"), "tags": tags}
+
+
+def json_cell(chance: Chance, column: str) -> Any:
     """A cell of NDJSON: a text as a rule, in some columns a number, a list and so on."""
     throw = chance.random()
-    if throw < 0.75 or column not in ("amount", "at", "phone", "user", "note"):
-        return text_cell(chance, column) if throw > 0.02 else ""
+    typed = 0.5 if column == "amount" else chance.odd
+    if throw > typed or column not in ("amount", "at", "phone", "user"):
+        return text_cell(chance, column) if throw < 0.98 else ""
     if column == "at":
         return chance.choice([1709284500, 1709284500.5, 1709284500000, 20240131, True, [1], -1])
     if column == "phone":
@@ -154,20 +221,20 @@ _FLOATS = [1.5, -0.0, 0.0, 1e21, 1e-7, 5.0, float("nan"), float("inf"), 0.1, 1 /
 _INTS = [0, 5, -5, 2**53 + 1, 2**63 - 1, -(2**63), 1000]
 
 
-def _moment(chance: random.Random) -> datetime:
+def _moment(chance: Chance) -> datetime:
     rare = [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59), datetime(2024, 3, 29, 2, 30)]
     rare += [datetime(2024, 10, 27, 1, 30), datetime(2030, 1, 1), datetime(2024, 3, 10, 2, 30)]
-    if chance.random() < 0.15:
+    if chance.random() < chance.odd:
         return chance.choice(rare)
     fraction = chance.choice([0, 0, 250_000, 123_456, 123_999, 999])
     return datetime(2024, 3, chance.randint(1, 3), 9, 15, microsecond=fraction)
 
 
-def _aware(chance: random.Random) -> datetime:
+def _aware(chance: Chance) -> datetime:
     return max(_moment(chance), datetime(1, 1, 3)).replace(tzinfo=UTC)
 
 
-PARQUET_TYPES: Mapping[str, Mapping[str, tuple[Any, Callable[[random.Random], Any]]]] = {
+PARQUET_TYPES: Mapping[str, Mapping[str, tuple[Any, Callable[[Chance], Any]]]] = {
     "at": {
         "seconds": (pl.Int64, lambda c: c.choice([1709284500, 1709284501, 20240131, -1, 10**18])),
         "fractions": (pl.Float64, lambda c: c.choice([1709284500.0, 1709284500.25, 1e12, 5.0])),
@@ -201,6 +268,9 @@ PARQUET_TYPES: Mapping[str, Mapping[str, tuple[Any, Callable[[random.Random], An
 }
 
 
-def typed_cell(chance: random.Random, column: str, kind: str) -> Any:
+WHO = pl.Struct({"mail": pl.String, "tags": pl.List(pl.String)})
+
+
+def typed_cell(chance: Chance, column: str, kind: str) -> Any:
     """A cell of a typed column of Parquet."""
     return None if chance.random() < 0.08 else PARQUET_TYPES[column][kind][1](chance)

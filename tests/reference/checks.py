@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import idna
+
 from tests.reference.phones import phone
 from tests.reference.values import Broken, Cell, stripped, text_of
 
@@ -17,16 +19,12 @@ TARGETS = ("phone_number", "email_address")
 FEEDBACKS = ("verification.started", "verification.completed")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_QUANTITY = re.compile(
-    r"[+-]?[0-9]+[.,][0-9]+"
-    r"|[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
-    r"|[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
-)
+_QUANTITY = re.compile(r"-?[0-9]+\.0+|-?[0-9]+([.,][0-9]+)?[eE]\+[0-9]+")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?:{_LABEL}\.)+(?P<last>{_LABEL})")
 _LANGUAGES = frozenset(
-    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy "
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy "
     "da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht "
     "hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky "
     "la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny "
@@ -37,13 +35,25 @@ _LANGUAGES = frozenset(
 
 
 def is_email(text: str) -> bool:
+    """Whether a text is an address, in ASCII, with a dot in its domain."""
     found = _EMAIL.fullmatch(text)
+    domain = text.rpartition("@")[2]
+    encoded = re.search(r"(^|\.)[A-Za-z0-9]{2}--", domain)
     return bool(
         found
         and len(text) <= 254
         and len(found["local"]) <= 64
-        and re.fullmatch("[A-Za-z]{2,}|[xX][nN]--.+", found["last"])
+        and found["last"][0].isalpha()
+        and (not encoded or _is_encoded(domain))
     )
+
+
+def _is_encoded(domain: str) -> bool:
+    """Whether a domain that says so is the `xn--` form of another one."""
+    try:
+        return domain.islower() and idna.decode(domain, strict=True) != domain
+    except (idna.IDNAError, UnicodeError):
+        return False
 
 
 def checked(
@@ -86,9 +96,9 @@ def _code(kind: str, text: str, rules: Mapping[str, Any]) -> str | None:
             raise Broken("email")
         return text
     if kind == "language":
-        if text not in _LANGUAGES:
+        if text.lower() not in _LANGUAGES:
             raise Broken("language")
-        return text
+        return text.lower()
     if kind == "type":
         if "event_types" in rules and text not in rules["event_types"]:
             raise Broken("allowed")

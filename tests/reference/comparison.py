@@ -47,9 +47,7 @@ def differences(job: Job, parts: int | None) -> list[str]:
         into.mkdir()
         try:
             config = config_from_mapping(dict(job.config), directory=place)
-            manifest = prepare(
-                config, DESTINATIONS[job.destination], into, now=NOW, parts=parts
-            )
+            manifest = prepare(config, DESTINATIONS[job.destination], into, now=NOW, parts=parts)
         except BackfillError as error:
             return [f"refused: {error}"]
         plan = _read(into, [bucket.file for bucket in manifest.buckets], manifest)

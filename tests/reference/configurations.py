@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
+from tests.reference.cells import Chance
 from tests.reference.checks import CONFIDENCES, FEEDBACKS
 from tests.reference.expressions import (
     Expression,
@@ -17,14 +17,14 @@ from tests.reference.expressions import (
     larger,
     upper,
 )
-from tests.reference.jobs import Job, random_files
+from tests.reference.jobs import File, Job, random_files
 
 __all__ = ["random_job"]
 
 _POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
 _NAMESPACE = "d1a3c5e7-0f2b-4a6c-8e1d-3b5f7a9c0e24"
 _EVENT_COLUMNS = (
-    "user phone mail target kind lang at label trust step note amount tx plan country date hour"
+    "user phone mail target kind lang at label trust step note amount tx plan country date hour who"
 ).split()
 _CONTACT_COLUMNS = "id phone mail target kind lang plan note country".split()
 _ZONES = ["Asia/Jerusalem", "America/New_York", "Europe/London", "UTC", "America/Sao_Paulo"]
@@ -33,13 +33,13 @@ _ZONES += ["Pacific/Apia", "Asia/Kolkata"]
 
 def random_job(seed: int) -> Job:
     """The job of a seed."""
-    return _Draft(random.Random(seed)).job(seed)
+    return _Draft(Chance(seed)).job(seed)
 
 
 class _Draft:
     """A configuration in the making."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: Chance) -> None:
         self.chance = chance
         self.expressions: dict[str, Expression] = {}
         self.with_contacts = chance.random() < 0.5
@@ -60,7 +60,7 @@ class _Draft:
             self.config["population"] = _POPULATION
         sizes = self._sizes(30)
         events, self.config["events"] = random_files(chance, "events", _EVENT_COLUMNS, sizes)
-        contacts = []
+        contacts: list[File] = []
         if self.with_contacts:
             contacts, section = random_files(chance, "contacts", _CONTACT_COLUMNS, self._sizes(6))
             section["key"] = "id"
@@ -68,6 +68,9 @@ class _Draft:
                 section["keep"] = chance.choice(["first", "last", "fill"])
             self.config["contacts"] = section
             self.config["events"]["contact_key"] = "user"
+            if self.often(0.15):
+                section["key"] = {"sql": self.sql(upper(column("plan")))}
+                self.config["events"]["contact_key"] = {"sql": self.sql(upper(column("plan")))}
         self._events(destination)
         self.config["rules"] = self._rules(destination)
         if destination == "pristo-events":
@@ -91,7 +94,9 @@ class _Draft:
             events["timezone"] = chance.choice(_ZONES)
         if "time" in events and self.often(0.2):
             forms = ["%d.%m.%Y %H:%M", "%d/%m/%Y", "%m/%d/%Y %I:%M %p", "%d.%m.%y"]
-            events["time_format"] = chance.choice([forms[0], forms[:2], forms[2:], forms])
+            forms += ["%d %b %Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M %z"]
+            size = chance.randint(1, 4)
+            events["time_format"] = forms[0] if size == 1 else chance.sample(forms, size)
         if self.often(0.2):
             events["where"] = self.sql(
                 chance.choice(
@@ -104,8 +109,8 @@ class _Draft:
             )
         if "time" in events and self.often(0.15):
             events["since"] = chance.choice(["2024-03-01", "2024-03-01T09:15:00", "2023-12-31"])
-        if "time" in events and self.often(0.15):
-            events["until"] = chance.choice(["2024-03-02", "2024-03-01 09:15:00+02:00"])
+        if "time" in events and self.often(0.15) and events.get("since") != "2024-03-01T09:15:00":
+            events["until"] = chance.choice(["2024-03-02", "2024-03-01 11:15:00+02:00"])
 
     def _rules(self, destination: str) -> dict[str, Any]:
         chance = self.chance
@@ -113,11 +118,13 @@ class _Draft:
         if self.often(0.6):
             rules["phone"] = chance.choice(["e164", "possible", "valid"])
         if self.often(0.5):
-            rules["phone_region"] = chance.choice(["IL", "GB", "US", {"column": "country"}])
+            rules["phone_region"] = chance.choice(
+                ["IL", "GB", "US", "AR", "IT", "DE", {"column": "country"}]
+            )
         if destination == "pristo-events":
             if self.often(0.2):
-                rules["custom_value_max"] = chance.choice([3, 255])
-            if self.often(0.2):
+                rules["custom_value_max"] = chance.choice([10, 255])
+            if self.often(0.1):
                 rules["event_types"] = ["signup", "purchase", "login"]
             if self.often(0.3):
                 rules["contact_id"] = {"namespace": _NAMESPACE}
@@ -162,13 +169,16 @@ class _Draft:
         if throw == 2:
             made = [upper(column("note")), joined(column("label"), "-", column("tx"))]
             return {"sql": self.sql(self.chance.choice([*made, coalesce(*_either_text())]))}
-        return self._from(self.chance.choice(["amount", "note", "at", "tx"]), side="events")
+        name = self.chance.choice(["amount", "note", "at", "tx", "who", "who.tags[0]", "who.mail"])
+        return self._from(name, side="events")
 
     def _pristo(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"contact.id": self._from("user", side="events")}
         for name, source in (("contact.email", "mail"), ("contact.phone", "phone")):
             if self.often(0.7):
                 fields[name] = self._from(source)
+        if self.often(0.1):
+            fields["contact.email"] = "who.mail"
         for name, source in (("contact.language", "lang"), ("contact.name", "note")):
             if self.often(0.4):
                 fields[name] = self._from(source)
@@ -176,8 +186,10 @@ class _Draft:
         if self.often(0.2):
             fields["type"] = self._table("label", ["signup", "purchase"], ["signup", "login"])
         for name in ("customFields.a", "contact.customFields.b", "customFields.tx"):
-            if self.often(0.4):
+            if self.often(0.5):
                 fields[name] = self._custom()
+        if self.often(0.7):
+            fields["customFields.amount"] = self._from("amount")
         if not any(each in fields for each in ("contact.email", "contact.phone")):
             self.config["rules"]["reachable"] = "known"
         return fields
@@ -206,18 +218,33 @@ class _Draft:
 
     def _drop_invalid(self) -> None:
         needed = ("contact.id", "type", "target.value", "label", "confidence", "target.type")
-        optional = [name for name in self.config["fields"] if name not in needed]
+        left = (*needed, *self._unsent())
+        optional = [name for name in self.config["fields"] if name not in left]
         if optional and self.often(0.3):
             drop = self.chance.sample(optional, self.chance.randint(1, len(optional)))
             self.config["rules"]["drop_invalid"] = drop
 
+    def _unsent(self) -> tuple[str, ...]:
+        """Fields that are mapped in vain."""
+        if self.config["rules"].get("contact") != "identifiers":
+            return ()
+        return ("contact.language", "contact.name", "contact.customFields.b")
+
+    def _tells(self, name: str) -> bool:
+        """Whether a field is no constant."""
+        source = self.config["fields"][name]
+        return isinstance(source, str) or "column" in source or "sql" in source
+
     def _dedupe(self) -> None:
         section: dict[str, Any] = {}
         if self.often(0.5):
-            names = [*self.config["fields"], "occurredAt"]
-            if self.config["destination"] != "pristo-events":
-                names.remove("occurredAt")
-            section["key"] = self.chance.sample(names, self.chance.randint(1, min(3, len(names))))
+            names = [name for name in self.config["fields"] if name not in self._unsent()]
+            if "time" in self.config["events"]:
+                pristo = self.config["destination"] == "pristo-events"
+                names.append("occurredAt" if pristo else "time")
+            key = self.chance.sample(names, self.chance.randint(1, min(3, len(names))))
+            if any(name not in self.config["fields"] or self._tells(name) for name in key):
+                section["key"] = key
         if self.often(0.5):
             section["keep"] = self.chance.choice(["first", "last"])
         if section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,12 +34,13 @@ def column(name: str) -> Expression:
     return Expression(f'"{name}"', lambda row: row.get(name) or None)
 
 
+def _constant(text: str) -> Expression:
+    return Expression(f"'{text}'", lambda row: text)
+
+
 def joined(*parts: Expression | str) -> Expression:
     """`a || 'b'`: NULL where any of them is."""
-    wholes = [
-        Expression(f"'{part}'", lambda row, part=part: part) if isinstance(part, str) else part
-        for part in parts
-    ]
+    wholes = [_constant(part) if isinstance(part, str) else part for part in parts]
 
     def value(row: Mapping[str, Cell]) -> str | None:
         values = [whole.value(row) for whole in wholes]
@@ -82,10 +84,8 @@ def larger(one: Expression, number: int) -> Expression:
 
     def value(row: Mapping[str, Cell]) -> bool | None:
         found = one.value(row)
-        try:
-            return None if found is None else float(found) > number
-        except ValueError:
-            return None
+        written = found is not None and re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", str(found))
+        return float(str(found)) > number if written else None
 
     return Expression(f"TRY_CAST({one.sql} AS DOUBLE) > {number}", value)
 

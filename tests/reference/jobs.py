@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tests.reference.cells import PARQUET_TYPES, json_cell, text_cell, typed_cell
+from tests.reference.cells import PARQUET_TYPES, WHO, Chance, json_cell, text_cell, typed_cell, who
 from tests.reference.expressions import Expression
 from tests.reference.readers import Row, csv_rows, ndjson_rows
 
@@ -32,12 +32,14 @@ class File:
             frame = pl.DataFrame(self.typed, schema=dict(self.schema), orient="row")
             frame.write_parquet(directory / self.name)
         else:
-            (directory / self.name).write_bytes(self.content)
+            packed = self.name.endswith(".gz")
+            content = gzip.compress(self.content) if packed else self.content
+            (directory / self.name).write_bytes(content)
 
     def rows(self, section: Mapping[str, Any]) -> list[Row]:
         if self.schema:
             return list(self.typed)
-        if self.name.endswith(".ndjson"):
+        if ".ndjson" in self.name:
             null_values = section.get("null_values", [])
             return [
                 row if not null_values else _without(row, null_values)
@@ -80,11 +82,12 @@ class Job:
 
 
 def random_files(
-    chance: random.Random, stem: str, columns: Sequence[str], sizes: Sequence[int]
+    chance: Chance, stem: str, columns: Sequence[str], sizes: Sequence[int]
 ) -> tuple[list[File], dict[str, Any]]:
     """Files of one format, and how the configuration says that they are read."""
     format_ = chance.choice(["csv", "csv", "ndjson", "parquet", "parquet"])
-    names = [f"{stem}-{number}.{format_}" for number in range(1, len(sizes) + 1)]
+    packed = ".gz" if format_ != "parquet" and chance.random() < 0.1 else ""
+    names = [f"{stem}-{number}.{format_}{packed}" for number in range(1, len(sizes) + 1)]
     section: dict[str, Any] = {"files": names if len(names) > 1 else names[0]}
     if format_ == "parquet":
         types = {
@@ -109,28 +112,35 @@ def _each(names: Sequence[str], sizes: Sequence[int]) -> list[tuple[str, int]]:
 
 
 def _parquet(
-    chance: random.Random, name: str, size: int, columns: Sequence[str], types: Mapping[str, str]
+    chance: Chance, name: str, size: int, columns: Sequence[str], types: Mapping[str, str]
 ) -> File:
     schema = {
         column: PARQUET_TYPES[column][types[column]][0] if column in types else pl.String
         for column in columns
     }
+    if "who" in schema:
+        schema["who"] = WHO
     rows = [
-        {
-            column: typed_cell(chance, column, types[column])
-            if column in types
-            else text_cell(chance, column) or chance.choice([None, ""])
-            for column in columns
-        }
-        for _ in range(size)
+        {column: _parquet_cell(chance, column, types) for column in columns} for _ in range(size)
     ]
     return File(name, typed=rows, schema=schema)
 
 
-def _ndjson(chance: random.Random, name: str, size: int, columns: Sequence[str]) -> File:
+def _parquet_cell(chance: Chance, column: str, types: Mapping[str, str]) -> Any:
+    if column == "who":
+        return who(chance)
+    if column in types:
+        return typed_cell(chance, column, types[column])
+    return text_cell(chance, column) or chance.choice([None, ""])
+
+
+def _ndjson(chance: Chance, name: str, size: int, columns: Sequence[str]) -> File:
     lines = [json.dumps(dict.fromkeys(columns))]
     for _ in range(size):
-        row = {column: json_cell(chance, column) for column in columns}
+        row = {
+            column: who(chance) if column == "who" else json_cell(chance, column)
+            for column in columns
+        }
         if chance.random() < 0.1:
             row.pop(chance.choice(list(row)))
         line = json.dumps(row, ensure_ascii=chance.random() < 0.3)
@@ -141,7 +151,7 @@ def _ndjson(chance: random.Random, name: str, size: int, columns: Sequence[str])
 
 
 def _csv(
-    chance: random.Random,
+    chance: Chance,
     name: str,
     size: int,
     columns: Sequence[str],
@@ -153,10 +163,21 @@ def _csv(
     always = chance.random() < 0.2
     lines = [separator.join(header)]
     for _ in range(size):
-        cells = [_as_csv(text_cell(chance, column), separator, always) for column in header]
+        texts = [
+            json.dumps(who(chance)) if column == "who" else text_cell(chance, column)
+            for column in header
+        ]
+        cells = [_as_csv(text, separator, always) for text in texts]
         line = separator.join(cells)
         if chance.random() < 0.04:
-            odd = ["", line + separator + "more", '"open' + separator + line, '"a"b' + separator]
+            odd = [
+                "",
+                "  ",
+                'a "quote" within',
+                line + separator + "more",
+                '"open' + separator + line,
+                '"a"b' + separator,
+            ]
             odd += [separator.join(header), separator.join(cells[: chance.randint(1, 3)])]
             line = chance.choice(odd)
         lines.append(line)
@@ -164,7 +185,7 @@ def _csv(
     content = text.encode(encoding, "replace")
     if encoding == "utf-8":
         content = b"\xef\xbb\xbf" * (chance.random() < 0.2) + content
-        if chance.random() < 0.3:
+        if chance.random() < chance.odd:
             at = chance.randrange(len(header[0]) + len(content) // 2, len(content))
             content = content[:at] + chance.choice([b"\xff", b"\xc3("]) + content[at:]
     return File(name, content)

@@ -11,7 +11,9 @@ from tests.reference.values import Broken, stripped
 __all__ = ["phone"]
 
 _FLOAT = re.compile(
-    r"[+-]?[0-9]+[.,][0-9]{1,2}"
+    r"-?[0-9]+[.,][0-9]{1,2}"
+    r"|[+(]?[0-9][0-9 \u00a0()\u2010-\u2014\u2212-]*[.,](?:[0-9]{1,2}|0+)"
+    r"|\+?[0-9][0-9.\u2010-\u2014 ()-]*\.[0-9]"
     r"|[+-]?[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"
     r"|[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 )
@@ -20,6 +22,13 @@ _EXTENSION = re.compile(
 )
 _SEVERAL = re.compile(r"[^,/;]*[0-9]\s*[,/;]\s*[+0-9][^,/;]*")
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
+_SPACES, _DASHES = " \u00a0\u2009\u202f", "\u2010\u2011\u2012\u2013\u2014\u2212.-"
+_GAP = rf"[{_SPACES}]{{0,2}}[{_DASHES}]?[{_SPACES}]{{0,2}}"
+_GROUPS = rf"[0-9]+(?:{_GAP}[0-9]+)*"
+_IN_GROUPS = re.compile(
+    rf"\+?[{_SPACES}]?(?:{_GROUPS}"
+    rf"|(?:{_GROUPS}{_GAP})?\([{_SPACES}]?{_GROUPS}[{_SPACES}]?\)(?:{_GAP}{_GROUPS})?)"
+)
 _ZERO_IN_BRACKETS = re.compile(r"\+.*\(\s*0")
 
 
@@ -43,13 +52,9 @@ def phone(text: str, *, level: str, region: str | None) -> str | None:
 
 
 def _without_separators(text: str) -> str:
-    if _ZERO_IN_BRACKETS.match(text):
+    if _ZERO_IN_BRACKETS.match(text) or not _IN_GROUPS.fullmatch(text):
         raise Broken("e164")
-    if text.count("(") > 1 or text.count("(") != text.count(")"):
-        raise Broken("e164")
-    if text.count("(") and text.index("(") > text.index(")"):
-        raise Broken("e164")
-    return re.sub(r"[ .()-]", "", text)
+    return re.sub(r"[^+0-9]", "", text)
 
 
 def _from_abroad(digits: str, region: str | None) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.reference.values import Cell
+from tests.reference.values import Cell, text_of
 
 __all__ = ["MALFORMED", "Row", "csv_rows", "ndjson_rows", "value_at"]
 
@@ -31,10 +31,10 @@ def csv_rows(
         elif any("\udc80" <= sign <= "\udcff" for cell in cells for sign in cell):
             yield MALFORMED
         else:
-            cells = cells + [""] * (len(header) - len(cells))
+            missing = [""] * (len(header) - len(cells))
             yield {
                 name: None if cell == "" or cell in null_values else cell
-                for name, cell in zip(header, cells, strict=True)
+                for name, cell in zip(header, [*cells, *missing], strict=True)
             }
 
 
@@ -95,7 +95,15 @@ def ndjson_rows(content: bytes) -> Iterator[Row]:
         except (ValueError, UnicodeDecodeError):
             yield MALFORMED
             continue
-        yield row if isinstance(row, dict) else MALFORMED
+        if not isinstance(row, dict):
+            yield MALFORMED
+            continue
+        yield {name: _as_text(cell) for name, cell in row.items()}
+
+
+def _as_text(cell: Cell) -> Cell:
+    """A single value is as its text, but for a number with a point or an exponent."""
+    return cell if isinstance(cell, (list, dict, float)) else text_of(cell, None)
 
 
 def value_at(row: Row, way: str) -> Cell:

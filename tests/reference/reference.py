@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.reference.checks import TARGETS, checked, is_email
+from tests.reference.checks import TARGETS, checked
 from tests.reference.contacts import contacts_by_key, join_key, read_from
 from tests.reference.jobs import Job
 from tests.reference.readers import MALFORMED, Row
@@ -61,7 +61,7 @@ class Outcome:
     body: dict[str, Any] | None = None
 
 
-class _Excluded(Exception):
+class _ExcludedError(Exception):
     """The table of a field leaves the record out."""
 
 
@@ -97,29 +97,30 @@ class _Record:
         self.pristo = job.destination == "pristo-events"
         self.time_field = "occurredAt" if self.pristo else "time"
         self.result = Outcome()
+        self.is_email: bool | None = None  # of a target's value, None where there is none
+        self.dropped: set[str] = set()  # what drop_invalid leaves out
         self.contact: Row = {}
         if contacts and row is not MALFORMED:
             key = join_key(read_from(row, self.events["contact_key"], job.expressions))
             self.contact = contacts.get(key or "", {})
 
     def outcome(self) -> Outcome:
-        result = self.result
         if self.row is MALFORMED:
             return Outcome("rejected", {"row|malformed"})
+        out = set()
         if "where" in self.events:
             condition = self.job.expressions[self.events["where"]]
             if condition.value(self.row) is not True:
-                return Outcome("excluded", {"row|where"})
-        early_or_late = self._look_at_time()
-        if early_or_late:
-            return Outcome("excluded", early_or_late)
-        try:
-            self._look_at_fields()
-        except _Excluded as out:
-            return Outcome("excluded", {str(out)})
-        if result.reasons:
-            result.state = "rejected"
-        return result
+                out.add("row|where")
+        out |= self._look_at_time()
+        out |= self._look_at_fields()
+        if out:
+            return Outcome("excluded", out)
+        if self.result.reasons:
+            # A value that alone would only have been left out is named beside the others.
+            self.result.state = "rejected"
+            self.result.reasons |= self.dropped
+        return self.result
 
     def _look_at_time(self) -> set[str]:
         """Read the time. Returns why the row is out of the wanted span."""
@@ -155,24 +156,29 @@ class _Record:
             out.add("row|until")
         return out
 
-    def _look_at_fields(self) -> None:
-        out = []
+    def _look_at_fields(self) -> set[str]:
+        """Read the fields. Returns those whose table leaves the row out."""
+        out = set()
         for name in self.job.config["fields"]:
-            if self.rules.get("contact") == "identifiers" and name.startswith("contact."):
-                if name not in _IDENTIFIERS:
-                    continue
+            details = name.startswith("contact.") and name not in _IDENTIFIERS
+            if details and self.rules.get("contact") == "identifiers":
+                continue  # not sent
             try:
                 self._look_at(name)
-            except _Excluded:
-                out.append(f"{name}|otherwise")
-        if out:
-            raise _Excluded(";".join(out))
+            except _ExcludedError:
+                out.add(f"{name}|otherwise")
+        self._look_at_all()
+        return out
+
+    def _look_at_all(self) -> None:
+        """The rules of what is missing, and those between fields."""
         if self.pristo:
             self._look_at_reachable()
         elif not self._broken("target.type") and "target.type" not in self.result.values:
             if "target.type" in self.job.config["fields"]:
                 self.result.reasons.add("target.type|required")
-            self.result.values["target.type"] = TARGETS[0]
+            else:
+                self.result.values["target.type"] = TARGETS[0]
         for name in _REQUIRED[self.job.destination]:
             if name not in self.result.values and not self._broken(name):
                 self.result.reasons.add(f"{name}|required")
@@ -191,8 +197,9 @@ class _Record:
             else:
                 found = checked(kind, value, self.rules, self.zone, self._region(name))
         except Broken as broken:
-            if name not in self.rules.get("drop_invalid", []):
-                self.result.reasons.add(f"{name}|{broken.rule}")
+            dropped = name in self.rules.get("drop_invalid", [])
+            reasons = self.dropped if dropped else self.result.reasons
+            reasons.add(f"{name}|{broken.rule}")
             return
         if found is not None:
             self.result.values[name] = found
@@ -223,7 +230,7 @@ class _Record:
             return source["values"][text]
         otherwise = source.get("otherwise", "reject")
         if otherwise == "exclude":
-            raise _Excluded
+            raise _ExcludedError
         if otherwise == "reject":
             raise Broken("unmapped")
         if otherwise == "omit":
@@ -236,40 +243,31 @@ class _Record:
     def _region(self, name: str) -> str | None:
         region = self.rules.get("phone_region")
         if not isinstance(region, Mapping):
-            return region
+            return None if region is None else str(region)
         source = self.job.config["fields"][name]
-        side = "contacts" if str(source).startswith("contacts.") else "events"
+        written = source if isinstance(source, str) else f"{source.get('from')}."
+        side = "contacts" if written.startswith("contacts.") else "events"
         text = text_of(self._side(side).get(region["column"]), None)
         return stripped(text or "").upper() or None
 
     def _target(self, value: Cell) -> str | None:
-        """The target's value: what it must be hangs on its type."""
+        """A phone number, or what holds an `@` and so must be an email address."""
         text = text_of(value, self.zone)
-        if text is None:
+        if text is None or not stripped(text):
             return None
-        if "@" in text and not isinstance(value, float):
-            found = stripped(text)
-            if self._type_of_target() == "email_address" and not is_email(found):
-                raise Broken("email")
-            return found
-        if self._type_of_target() == "email_address":
-            return stripped(text)
+        self.is_email = "@" in text
+        if self.is_email:
+            return checked("email", value, self.rules, self.zone)
         return checked("phone", value, self.rules, self.zone, self._region("target.value"))
 
-    def _type_of_target(self) -> str | None:
-        source = self.job.config["fields"].get("target.type")
-        if source is None:
-            return TARGETS[0]
-        try:
-            return checked("target", self._mapped(source), self.rules, self.zone)
-        except Broken:
-            return None
-
     def _look_at_target(self) -> None:
-        target, value = self.result.values.get("target.type"), self.result.values.get("target.value")
-        if target == "email_address" and not self.rules.get("allow_email_targets"):
+        target = self.result.values.get("target.type")
+        allowed = self.rules.get("allow_email_targets")
+        if target == "email_address" and not allowed:
             self.result.reasons.add("target.type|phone_only")
-        if target and value and ("@" in value) != (target == "email_address"):
+        if self.is_email is True and target == "phone_number":
+            self.result.reasons.add("target.value|agrees")
+        if self.is_email is False and target == "email_address" and allowed:
             self.result.reasons.add("target.value|agrees")
 
     def _look_at_reachable(self) -> None:
@@ -300,7 +298,7 @@ def _identity(job: Job, outcome: Outcome, key: list[str] | str | None) -> object
     whole = {**outcome.values, **({} if time is None else {"time": time})}
     names = [key] if isinstance(key, str) else key
     if names is not None:
-        values = {**outcome.values, **({"occurredAt": time} if time else {})}
+        values = {**outcome.values, **({"occurredAt" if pristo else "time": time} if time else {})}
         telling = [name for name in names if not _is_constant(job, name)]
         if any(name in values for name in telling):
             return ("key", *(values.get(name) for name in names))

@@ -45,10 +45,8 @@ def moment_of(value: Cell, zone: str | None, formats: list[str]) -> datetime | N
         raise Broken("format")
     if isinstance(value, (int, float, Decimal)):
         return _epoch(str(value) if isinstance(value, int) else format(Decimal(repr(value)), "f"))
-    if isinstance(value, (list, dict)):
-        raise Broken("nested")
     if not isinstance(value, str):
-        raise Broken("type")
+        raise Broken("format")
     text = stripped(value)
     return written_moment(text, zone, formats) if text else None
 
@@ -68,13 +66,20 @@ def written_moment(text: str, zone: str | None, formats: list[str]) -> datetime:
         year, month, day = map(int, parts["day"].split("-"))
         fraction = int(((parts["f"] or ".")[1:] + "000000")[:6])
         clock = (int(parts[each] or 0) for each in ("hour", "minute", "second"))
-        moment = datetime(year, month, day, *clock, fraction)  # type: ignore[misc,arg-type]
+        if year == 0:
+            _in_year_nought(month, day, zone, parts["zone"])
+        moment = datetime(year, month, day, *clock, fraction)  # type: ignore[call-arg,arg-type]
     except ValueError:
         raise Broken("format") from None
     written = (parts["zone"] or "").strip()
     if not written:
         return in_zone(moment, zone)
     return _in_utc(moment.replace(tzinfo=_offset(written)))
+
+
+def _in_year_nought(month: int, day: int, zone: str | None, written: str | None) -> None:
+    datetime(4, month, day)
+    raise Broken("range" if zone or written else "timezone")
 
 
 def _offset(written: str) -> timezone:
@@ -103,7 +108,7 @@ def _epoch(number: str) -> datetime:
         raise Broken("format") from None
     if not amount.is_finite() or amount < 100_000_000:
         raise Broken("format")
-    for unit, limit in ((1, 10**11), (10**3, 10**14), (10**6, 10**17), (10**9, 10**20)):
+    for unit, limit in ((1, 10**11), (10**3, 10**14), (10**6, 10**17), (10**9, 2**63)):
         if amount < limit:
             microseconds = int(amount * 10**6 / unit)
             try:

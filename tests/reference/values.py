@@ -13,23 +13,26 @@ __all__ = ["Broken", "Cell", "in_zone", "stripped", "text_of", "utc_text"]
 # A cell as a reader gives it: None, a text, a number, a moment, or something with parts.
 Cell = object
 
-# Unicode's White_Space property.
-WHITE_SPACE = (
+# Unicode's White_Space property, the four separators of ASCII, and marks without width.
+_AROUND = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008"
     "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    "\x1c\x1d\x1e\x1f"
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
+    "\ufeff"
 )
 
 
 @dataclass(frozen=True)
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818 - it is a row's fault, not ours
     """A value breaks a rule."""
 
     rule: str
 
 
 def stripped(text: str) -> str:
-    """The text without the white space around it."""
-    return text.strip(WHITE_SPACE)
+    """The text without the white space and the invisible marks around it."""
+    return text.strip(_AROUND)
 
 
 def in_zone(moment: datetime, zone: str | None) -> datetime:
@@ -72,7 +75,11 @@ def text_of(value: Cell, zone: str | None) -> str | None:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime):
-        return utc_text(value if value.tzinfo else in_zone(value, zone))
+        moment = value if value.tzinfo else in_zone(value, zone)
+        fraction = f"{moment.microsecond:06}"
+        fraction = fraction[:3] if fraction.endswith("000") else fraction  # all that it has
+        whole = utc_text(moment.replace(microsecond=0)).removesuffix("Z")
+        return f"{whole}.{fraction}Z" if moment.microsecond else f"{whole}Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (list, dict)):

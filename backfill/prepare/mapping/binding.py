@@ -7,7 +7,7 @@ break a rule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -123,7 +123,7 @@ def bind(
         contact_key=contact_key if contacts else None,
         contacts_key=contacts_key,
         keep_contact=config.contacts.keep if config.contacts else "last",
-        identity=_identity(config, destination, named),
+        identity=_identity(config, destination, named, used),
         keep=config.dedupe.keep,
         selection=selection,
         unused=tuple(columns.unused(used, also)),
@@ -132,7 +132,9 @@ def bind(
     )
 
 
-def _identity(config: Config, destination: Destination, named: list[str]) -> tuple[str, ...]:
+def _identity(
+    config: Config, destination: Destination, named: list[str], used: Sequence[Input]
+) -> tuple[str, ...]:
     time = destination.time_field or _TIME
     if config.dedupe.key is None:
         return tuple(named)
@@ -144,6 +146,13 @@ def _identity(config: Config, destination: Destination, named: list[str]) -> tup
                 where="[dedupe] key",
                 hint=did_you_mean(name, named),
             )
+    telling = [each.name for each in used if each.constant is None]
+    if telling and not set(names) & set(telling):
+        raise ConfigError(
+            "every record has the same value there, so all of them would be one",
+            where="[dedupe] key",
+            hint=f"Name a field that differs, such as {telling[0]!r}.",
+        )
     return tuple(dict.fromkeys(names))
 
 

@@ -19,7 +19,11 @@ from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling
 from backfill.config import Config
+<<<<<<< HEAD
 from backfill.destination import Kind
+=======
+from backfill.destinations import AnyOf, Kind
+>>>>>>> d20f136 (Compare plans with a row-by-row reference, and say what the two guessed)
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Key, Table
 
@@ -45,13 +49,15 @@ class Rule:
     """A rule on its way: `column` is true where a row broke it.
 
     Where `drops` is set the value was left out and the record goes on; where `excludes` is set
-    the record is left out on purpose. Any other rule rejects the record.
+    the record is left out on purpose. Any other rule rejects the record. It is not named where
+    a value of one of the fields in `beside` rejects the record already.
     """
 
     reason: str
     column: str
     drops: bool = False
     excludes: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def rejects(self) -> bool:
@@ -121,6 +127,8 @@ def mapping_of(
     timed = binding.time if binding.time not in binding.inputs else None
     own = (*binding.inputs_for("events"), *([timed] if timed else []))
     joined = cross_rules(binding.destination.checks, config.rules)
+    # Whose phone cannot be read has one: "neither a phone nor an address" would mislead.
+    beside = {e.name: e.fields for e in binding.destination.checks if isinstance(e, AnyOf)}
     join = None
     gathered = True
     events_part = mapper.ordering_key(binding.ordering)
@@ -134,7 +142,10 @@ def mapping_of(
         events=mapper.side(own, "e"),
         contacts=mapper.side(binding.inputs_for("contacts"), "c"),
         joined=tuple(expr.alias(f"__j{index}") for index, (_, expr) in enumerate(joined)),
-        joined_rules=tuple(Rule(name, f"__j{index}") for index, (name, _) in enumerate(joined)),
+        joined_rules=tuple(
+            Rule(name, f"__j{index}", beside=beside.get(name, ()))
+            for index, (name, _) in enumerate(joined)
+        ),
         join=join,
         events_part=events_part,
         gathered=gathered,

@@ -1,0 +1,87 @@
+"""Plans of random jobs are what the documentation says, row by row.
+
+The long comparison is `python -m tests.reference --seeds 2000`. Seeds are fixed, so that a failure
+is seen again by its number.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.reference import comparison
+from tests.reference.__main__ import findings
+from tests.reference.cells import Chance
+from tests.reference.comparison import NOW, differences
+from tests.reference.configurations import random_job
+from tests.reference.jobs import File, Job
+from tests.reference.reference import Outcome, expected
+
+
+@pytest.mark.parametrize("first", range(10_000, 10_060, 6))
+def test_a_plan_is_what_the_documentation_says(first):
+    assert {seed: found for seed in range(first, first + 6) if (found := findings(seed))} == {}
+
+
+def test_random_jobs_reach_every_state_and_most_rules():
+    outcomes = [each for seed in range(120) for each in expected(random_job(seed), NOW).values()]
+    assert {each.state for each in outcomes} == {"excluded", "rejected", "duplicate", "pending"}
+    rules = {reason.partition("|")[2] for each in outcomes for reason in each.reasons}
+    assert rules >= {
+        *("malformed", "required", "unmapped", "nested", "uuid", "float", "several", "extension"),
+        *("e164", "possible", "valid", "email", "choice", "max_length", "format", "timezone"),
+        *("nonexistent", "future", "reachable", "phone_only", "agrees", "where", "until"),
+    }
+
+
+def _spoiled(outcome: Outcome, what: str) -> Outcome:
+    if what == "state":
+        return replace(outcome, state="rejected")
+    if what == "body":
+        return replace(outcome, body={**(outcome.body or {}), "type": "another"})
+    return replace(outcome, kept=("events.csv", 99))
+
+
+@pytest.mark.parametrize("what", ["state", "body", "kept"])
+@pytest.mark.parametrize("parts", [None, 1, 7])
+def test_the_comparison_sees_a_row_that_differs(monkeypatch, what, parts):
+    job = _small_job()
+    assert differences(job, parts) == []
+    outcomes = expected(job, NOW)
+    place = next(p for p, o in outcomes.items() if (o.kept is not None) == (what == "kept"))
+    spoiled = {**outcomes, place: _spoiled(outcomes[place], what)}
+    monkeypatch.setattr(comparison, "expected", lambda *_: spoiled)
+    [found] = differences(job, parts)
+    assert found.startswith(str(place))
+
+
+def test_the_comparison_sees_an_order_that_differs(monkeypatch):
+    job = _small_job()
+    monkeypatch.setattr(comparison, "order_of", lambda job, outcome: (outcome.values["label"],))
+    [found] = differences(job, 1)
+    assert "sent in the order" in found
+
+
+def test_a_seed_makes_the_same_job_again():
+    one, other = random_job(7), random_job(7)
+    assert json.dumps(one.config) == json.dumps(other.config)
+    assert [each.content for each in one.events] == [each.content for each in other.events]
+    assert Chance(7).random() == Chance(7).random()
+
+
+def _small_job() -> Job:
+    lines = ["phone,label,at"]
+    lines += ["+12025550143,b,2024-03-01T09:15:00Z", "+12025550143,a,2024-03-02T09:15:00Z"]
+    lines += ["+12025550143,b,2024-03-01T09:15:00Z", "+447700900101,c,"]
+    config = {
+        "destination": "watch-events",
+        "events": {"files": "events.csv", "time": "at"},
+        "fields": {
+            "target.value": "phone",
+            "label": "label",
+            "confidence": {"value": "high"},
+        },
+    }
+    return Job(0, config, [File("events.csv", "\n".join(lines).encode())], [], {})
