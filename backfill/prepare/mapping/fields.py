@@ -19,11 +19,7 @@ from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling
 from backfill.config import Config
-<<<<<<< HEAD
-from backfill.destination import Kind
-=======
-from backfill.destinations import AnyOf, Kind
->>>>>>> d20f136 (Compare plans with a row-by-row reference, and say what the two guessed)
+from backfill.destination import AnyOf, Kind
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Key, Table
 
