@@ -15,7 +15,7 @@ import polars as pl
 
 from backfill.config import config_from_mapping
 from backfill.core.errors import BackfillError
-from backfill.destinations import DESTINATIONS
+from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Manifest
 from backfill.prepare.pipeline import prepare
 from tests.reference.jobs import Job
@@ -47,7 +47,9 @@ def differences(job: Job, parts: int | None) -> list[str]:
         into.mkdir()
         try:
             config = config_from_mapping(dict(job.config), directory=place)
-            manifest = prepare(config, DESTINATIONS[job.destination], into, now=NOW, parts=parts)
+            manifest = prepare(
+                config, builtin_destinations()[job.destination], into, now=NOW, parts=parts
+            )
         except BackfillError as error:
             return [f"refused: {error}"]
         plan = _read(into, [bucket.file for bucket in manifest.buckets], manifest)

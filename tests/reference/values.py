@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-__all__ = ["Broken", "Cell", "in_zone", "stripped", "text_of", "utc_text"]
+__all__ = ["Broken", "Cell", "JsonNumber", "in_zone", "stripped", "text_of", "utc_text"]
 
 # A cell as a reader gives it: None, a text, a number, a moment, or something with parts.
 Cell = object
@@ -21,6 +21,10 @@ _AROUND = (
     "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
     "\ufeff"
 )
+
+
+class JsonNumber(float):
+    """A number of NDJSON with a point or an exponent; a float, but that 1.5 is an id."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def text_of(value: Cell, zone: str | None) -> str | None:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise Broken("finite")
-        plain = format(Decimal(repr(value)), "f")
+        plain = format(Decimal(float.__repr__(value)), "f")
         plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
         return "0" if plain in ("-0", "0") else plain
     if isinstance(value, Decimal):
