@@ -15,6 +15,7 @@ from itertools import takewhile
 from pathlib import Path
 
 __all__ = [
+    "MORE_OPEN_FILES",
     "BackfillError",
     "BusyError",
     "ChangedError",
@@ -26,6 +27,8 @@ __all__ = [
     "SourceError",
     "did_you_mean",
 ]
+
+MORE_OPEN_FILES = "Allow more open files: ulimit -n 1024"  # the hint for EMFILE and ENFILE
 
 
 class BackfillError(Exception):

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from backfill.core.errors import BackfillError, BusyError, JobError, ReadOnlyError
+from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
 
 __all__ = ["JobLock", "Owner", "locked", "owner_of", "refuse_links", "unwritable"]
 
@@ -147,7 +147,7 @@ def _busy(directory: Path) -> BusyError:
 
 def _hint(error: OSError) -> str:
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "Allow more open files: ulimit -n 1024"
+        return MORE_OPEN_FILES
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space and run the same command again."
     return "That should be a small file; remove whatever stands there."

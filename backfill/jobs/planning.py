@@ -19,6 +19,7 @@ from pathlib import Path
 from backfill.config import Config
 from backfill.core.atomic_files import os_error_message, sync
 from backfill.core.errors import (
+    MORE_OPEN_FILES,
     BackfillError,
     ConfigError,
     JobError,
@@ -157,7 +158,7 @@ def _prepare(
         raise BackfillError(
             f"the job cannot be written: {reason}",
             where=str(directory),
-            hint="Allow more open files: ulimit -n 1024"
+            hint=MORE_OPEN_FILES
             if os.strerror(errno.EMFILE) in reason
             else "Check the free space and the permissions; nothing was sent.",
         ) from error

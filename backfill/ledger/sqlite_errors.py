@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from backfill.core.errors import LedgerError
+from backfill.core.errors import MORE_OPEN_FILES, LedgerError
 
 __all__ = ["DAMAGED", "LOST", "plain_words"]
 
@@ -60,6 +62,9 @@ _WORDS: dict[int, tuple[str, str]] = {
 }
 
 
+_AT_ONCE = 4  # files that SQLite has open: the database, its log, the log's index, a directory
+
+
 @contextlib.contextmanager
 def plain_words(path: Path) -> Iterator[None]:
     """Raise whatever SQLite or the file system complains about as a LedgerError.
@@ -73,6 +78,8 @@ def plain_words(path: Path) -> Iterator[None]:
         # Extended codes carry the primary one in their lowest byte (sqlite.org/rescode.html).
         code = getattr(error, "sqlite_errorcode", None)
         words = _WORDS.get(code & 0xFF) if code is not None else None
+        if words is _WORDS[sqlite3.SQLITE_CANTOPEN] and _too_few_open_files():
+            words = (f"the ledger cannot be opened: {os.strerror(errno.EMFILE)}", MORE_OPEN_FILES)
         if words is None:
             message, hint = "the ledger cannot be used", None
         else:
@@ -91,3 +98,17 @@ def plain_words(path: Path) -> Iterator[None]:
             where=str(path),
             hint=_WORDS[sqlite3.SQLITE_CANTOPEN][1],
         ) from error
+
+
+def _too_few_open_files() -> bool:
+    """Whether this process may not open as many files as SQLite does, which does not tell why."""
+    opened: list[int] = []
+    try:
+        while len(opened) < _AT_ONCE:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for each in opened:
+            os.close(each)
+    return False

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backfill.config.types import Files
-from backfill.core.errors import SourceError
+from backfill.core.errors import MORE_OPEN_FILES, SourceError
 from backfill.sources.entries import SourceEntry
 from backfill.sources.locations import is_remote, locate
 from backfill.sources.reimport import is_ours
@@ -33,7 +34,8 @@ def hash_file(path: str | Path, *, name: str, advance: Callable[[int], None] | N
                 if advance is not None:
                     advance(done)
     except OSError as error:
-        raise SourceError(f"cannot be read: {error.strerror}", where=name) from error
+        hint = MORE_OPEN_FILES if error.errno in (errno.EMFILE, errno.ENFILE) else None
+        raise SourceError(f"cannot be read: {error.strerror}", where=name, hint=hint) from error
     return digest.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 
 import polars as pl
 
@@ -30,7 +31,8 @@ def is_ours(location: Location, path: str) -> bool:
     """
     if location.format == "parquet":
         try:
-            return list(pl.read_parquet_schema(path))[: len(_FRONT)] == _FRONT
+            with Path(path).open("rb") as file:  # a path would be taken for a glob
+                return list(pl.read_parquet_schema(file))[: len(_FRONT)] == _FRONT
         except (pl.exceptions.PolarsError, OSError):
             return False
     ours = _START[location.format]

@@ -104,13 +104,21 @@ def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
 
 
 def test_too_few_open_files_are_called_so(tmp_path: Path, configs: tuple[Config, Config]) -> None:
-    open_now = len(list(Path("/dev/fd").iterdir()))
+    plan_job(configs[0], tmp_path / "first.job")  # which imports what it needs
+    used = {int(each.name) for each in Path("/dev/fd").iterdir()}
+    unused = [number for number in range(200) if number not in used]
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 3, before[1]))
-    try:
-        with pytest.raises(BackfillError) as error:
-            plan_job(configs[0], tmp_path / "a.job")
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert "Too many open files" in str(error.value)
-    assert "ulimit -n" in str(error.value)
+    refused = 0
+    for spare in range(1, 40):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (unused[spare], before[1]))
+        try:
+            plan_job(configs[0], tmp_path / f"{spare}.job")
+            break
+        except BackfillError as error:
+            told = str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert "Too many open files" in told, spare
+        assert "ulimit -n" in told, spare
+        refused += 1
+    assert 3 <= refused < 20

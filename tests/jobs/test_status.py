@@ -95,6 +95,7 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "rate": None,
         "seconds_left": None,
         "quiet_until": None,
+        "paused": False,
         "stop": {"kind": "limit", "message": "enough", "come_back_at": None},
         "next": "backfill run x.toml",
     }  # fmt: skip

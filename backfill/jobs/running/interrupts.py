@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,13 +11,18 @@ from types import FrameType
 
 __all__ = ["interrupts_first"]
 
+_CALLED_BACK = "polars.datatypes"  # what Polars' native code calls while it builds a schema
+_SOON = 0.01  # seconds until an interrupt that came there comes again
+
 
 @contextmanager
 def interrupts_first() -> Iterator[None]:
     """Raise KeyboardInterrupt for whatever goes wrong in the block after Ctrl-C.
 
     An interrupt can end a native library in the middle of its work, which then complains of
-    damaged files or panics. Only the main thread hears of signals, so elsewhere nothing changes.
+    damaged files or panics. Where Polars calls its own Python types it takes no exception and
+    panics on standard error, so an interrupt that comes there is put off until it is through.
+    Only the main thread hears of signals, so elsewhere nothing changes.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
@@ -25,6 +31,9 @@ def interrupts_first() -> Iterator[None]:
     heard = threading.Event()
 
     def hear(number: int, frame: FrameType | None) -> None:
+        if _is_called_back(frame):
+            threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
+            return
         heard.set()
         before(number, frame)
 
@@ -43,3 +52,12 @@ def interrupts_first() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _is_called_back(frame: FrameType | None) -> bool:
+    """Whether Polars' native code is what runs this frame, or one that called it."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_CALLED_BACK):
+            return True
+        frame = frame.f_back
+    return False

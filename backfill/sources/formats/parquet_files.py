@@ -83,8 +83,8 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
     """
     scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     try:
-        with _any_zone():
-            schema = dict(pl.read_parquet_schema(path))
+        with _any_zone(), Path(path).open("rb") as file:  # a path would be taken for a glob
+            schema = dict(pl.read_parquet_schema(file))
         for name, dtype in schema.items():
             _refuse_unreadable(name, dtype, location.name)
         rows: int = scan.select(pl.len()).collect().item()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -34,6 +36,27 @@ def test_whatever_an_interrupt_breaks_is_an_interrupt(error: BaseException) -> N
     with pytest.raises(KeyboardInterrupt):
         plan()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_one_that_comes_while_polars_calls_its_own_types_waits_until_they_are_through() -> None:
+    """Its native code panics where one of them raises, and says so on standard error."""
+    through: list[str] = []
+    module: dict[str, Any] = {
+        "__name__": "polars.datatypes.classes",
+        "signal": signal,
+        "through": through,
+    }
+    called = "def called():\n signal.raise_signal(signal.SIGINT)\n through.append('it')"
+    exec(called, module)  # noqa: S102 - a function of that module
+
+    @interrupts_first()
+    def plan() -> None:
+        module["called"]()
+        threading.Event().wait(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        plan()
+    assert through == ["it"]
 
 
 def test_without_one_every_error_is_itself() -> None:
