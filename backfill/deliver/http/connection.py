@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._reply: asyncio.Future[httpx.Response] | None = None
         self._status = 0
+        self._told = 0
 
     @property
     def sound(self) -> bool:
@@ -55,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._body = b""
         self._head = self._received = 0
         self._status = 0  # until the head of the reply was read
+        self._told = 0  # until its first line was
         reply: asyncio.Future[httpx.Response] = self._loop.create_future()
         self._reply = reply
         deadline = self._loop.call_later(timeout, self._break_off, Fault.TIMEOUT)
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._status = self._status or self._told  # a header may be wrong behind a plain no
             self._break_off(Fault.BROKEN_REPLY)
             return
         if self._received > (_MOST_IN_ALL if self._status else _MOST_HEAD):
@@ -109,6 +112,9 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._reply is None or self._reply.done():
             self._sound = False  # one more reply than requests
+
+    def on_status(self, reason: bytes) -> None:  # noqa: ARG002 - the parser's signature
+        self._told = self._parser.get_status_code()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._status:
