@@ -71,9 +71,11 @@ def is_frame_file(name: str) -> bool:
 def clear(directory: Path) -> None:
     """Remove what a plan and a run made, but for kept frames and the lock. Raises OSError.
 
-    The manifest goes first: without it, what is left is no job.
+    The manifest goes first: without it, what is left is no job. Then goes the ledger, which without
+    its companions would be taken for one that was damaged.
     """
     (directory / MANIFEST).unlink(missing_ok=True)
+    (directory / LEDGER).unlink(missing_ok=True)
     for path in _own_files(directory):
         path.unlink(missing_ok=True)
 

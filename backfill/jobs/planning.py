@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from backfill.ledger import Ledger
 __all__ = ["make_directory", "plan_into"]
 
 _HASHED_AT_ONCE = 2
+_REST_OF = "rest-of"  # in a draft: the job of which the rest is planned
 
 
 def plan_into(
@@ -65,6 +67,8 @@ def plan_into(
     """
     if not Manifest.exists(directory):
         _refuse_orphan(directory)
+        if rest is None:
+            _refuse_half_a_rest(directory)
         return _prepare_after(directory, config, address, rest, progress)
     manifest = Manifest.read(directory)
     before = directory / manifest.rest.path if manifest.rest else None
@@ -94,6 +98,19 @@ def _refuse_orphan(directory: Path) -> None:
         )
 
 
+def _refuse_half_a_rest(directory: Path) -> None:
+    """Never plan the whole source where the rest of a job was about to be put."""
+    with suppress(FileNotFoundError):
+        earlier = (directory / DRAFT / _REST_OF).read_text(encoding="utf-8")
+        place = shlex.quote(os.path.normpath(directory / earlier))
+        raise JobError(
+            f"the plan of the rest of {place} was interrupted here",
+            where=str(directory),
+            hint=f"Plan it again: the same command with `plan` and `--rest-of {place}`. All of the"
+            " source would be sent otherwise.",
+        )
+
+
 def _prepare_after(
     directory: Path,
     config: Config,
@@ -120,7 +137,7 @@ def _prepare_after(
         address = found.state.address or found.previous.manifest.address or address
         named = [found, *delivered_by(config, directory, address, without=rest)]
         claim = partial(claim_rest, rest, ledger, directory, found.state)
-        return _prepare(directory, config, address, named, progress, claim=claim)
+        return _prepare(directory, config, address, named, progress, rest=rest, claim=claim)
 
 
 def _prepare(
@@ -130,11 +147,12 @@ def _prepare(
     named: Sequence[Found],
     progress: Progress | None,
     *,
+    rest: Path | None = None,
     claim: Callable[[], None] | None = None,
 ) -> Manifest:
     """Prepare beside the old outputs; once all is on the disk, put it in their place.
 
-    `claim` is called in between: an earlier job is abandoned before this one can send anything.
+    `claim` is called in between: the job `rest` is abandoned before this one can send anything.
     """
     draft = directory / DRAFT
     died = draft.exists()  # whoever began a plan here before did not even get to clear up
@@ -145,6 +163,8 @@ def _prepare(
             manifest = _drafted(
                 draft, directory, config, address, named, progress=progress, careful=died
             )
+            if rest is not None:
+                _note_rest(draft, directory, rest)
             if claim is not None:
                 claim()
             clear(directory)
@@ -152,7 +172,12 @@ def _prepare(
     except BaseException as error:
         ours = error.message if isinstance(error, LedgerError) else None
         reason = ours or os_error_message(error, draft)
+        noted = (draft / _REST_OF).exists()
         discard_draft(directory)
+        if noted and rest is not None and not Manifest.exists(directory):
+            with suppress(OSError):
+                draft.mkdir(mode=0o700)
+                _note_rest(draft, directory, rest)
         if reason is None:
             raise
         raise BackfillError(
@@ -208,17 +233,32 @@ def _drafted(
     return manifest
 
 
+def _note_rest(draft: Path, directory: Path, rest: Path) -> None:
+    """Note beside a job's draft whose rest it is, for whoever finds it without its manifest."""
+    note = draft / _REST_OF
+    path = os.path.relpath(rest.absolute(), directory.absolute())
+    note.write_text(path, encoding="utf-8")
+    sync(note)
+    sync(draft)
+    sync(directory)
+
+
 def _put_in_place(draft: Path, directory: Path) -> None:
-    """Move a job from its draft, the manifest last: until it is there, there is no job."""
+    """Move a job from its draft, the manifest last: until it is there, there is no job.
+
+    The ledger comes just before it, as one without its mark is taken for one that was damaged.
+    """
     (directory / "ready").mkdir(mode=0o700, exist_ok=True)
     for path in (draft / "ready").iterdir():
         path.rename(directory / "ready" / path.name)
     (draft / "ready").rmdir()
-    for path in sorted(draft.iterdir(), key=lambda path: path.name == MANIFEST):
+    others = [path for path in draft.iterdir() if path.name != _REST_OF]
+    for path in sorted(others, key=lambda path: (path.name == MANIFEST, path.name == LEDGER)):
         if path.name == MANIFEST:
             sync(directory / "ready")
             sync(directory)
         path.rename(directory / path.name)
+    (draft / _REST_OF).unlink(missing_ok=True)
     draft.rmdir()
     sync(directory)
     sync(directory.absolute().parent)
