@@ -283,3 +283,28 @@ def test_globs_name_jobs_and_one_that_matches_nothing_is_refused(tmp_path, serve
         assert words in ended.err
     again = backfill("run", tmp_path / "2023-01.toml", *run, cwd=tmp_path).json
     assert again["records"]["pending"] == 0
+
+
+@pytest.mark.parametrize("rest", [False, True], ids=["delivered_by", "rest-of"])
+def test_a_plan_after_a_real_job_goes_to_no_other_real_address(tmp_path, server, rest):
+    """Records that one address has were left out, so no other address may get what is left."""
+    real, other = "https://api.example.com", "https://other.example.com"
+    config = pristo_job(tmp_path, 12)
+    package.plan(config).run(credential=Secret("key"), base_url=server.url, limit=4)
+    with Ledger.open(tmp_path / "pristo.job" / "ledger.sqlite") as ledger:
+        for name in ("address", "base_url"):  # as if it had gone there
+            assert ledger.get_meta(name) == server.url
+            ledger.set_meta(name, real)
+    config.write_text(config.read_text().replace("[delivery]", f'[delivery]\nbase_url = "{real}"'))
+    if rest:
+        job = package.plan(config, rest_of=tmp_path / "pristo.job")
+    else:
+        job = package.plan(after(config, "later", "pristo.job"))
+    assert job.status()["records"]["duplicate"] == 4
+    ended = backfill("run", job.directory, "--base-url", other, cwd=tmp_path, expect=[10])
+    assert f"{other} has never seen that" in ended.err
+    assert real in ended.err
+    with pytest.raises(ChangedError, match="has never seen that"):
+        job.run(credential=Secret("key"), base_url=other)
+    assert job.status()["requests"]["sent"] == 0
+    assert job.status()["address"] is None

@@ -112,7 +112,8 @@ def test_a_death_as_a_rest_begins_to_send_leaves_it_with_that_job(tmp_path, monk
         before = sent(server)[:FIRST]
     for copy in deaths.copies[1:3]:  # of what comes later the server had something
         with running_sandbox() as server:
-            other, run = copy / "c.job", {"credential": KEY, "base_url": server.url}
+            other = copy / "c.job"
+            run: dict[str, Any] = {"credential": KEY, "base_url": server.url}
             with suppress(JobError):
                 package.plan(copy / config.name, job=other, rest_of=copy / "pristo.job").run(**run)
             with suppress(ChangedError, JobError):
