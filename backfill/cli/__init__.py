@@ -32,7 +32,7 @@ Exit codes:
   6  stopped: the destination refused the credential or the address
   7  stopped: the destination is unavailable, or asks to wait longer than max_wait
   8  stopped at --limit or --max-duration
-  10  the source, the configuration or the address is not that of the job
+  10  source, configuration or address is not what the job was planned from or sent to
   11  another process works on this job
   130, 143  interrupted; what was in flight was finished and recorded
 

@@ -1,4 +1,4 @@
-"""Rows that this program gave out: mended, they can be fed back in as they are."""
+"""Rows that this program gave out: once fixed, they can be imported again as they are."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def records(job: str, state: str | None, output: str | None, force: bool, quiet:
 
     Each has `_file`, `_row`, `_state`, `_reason`, `_http_status`, `_request_id` and the
     source's own columns; without -o as CSV to standard output. Rows of `rejected` and
-    `failed`, once mended, can be fed back in as they are.
+    `failed`, once fixed, can be imported again as they are.
     """
     from backfill.jobs.opening import open_job  # noqa: PLC0415 - not for `--help`
     from backfill.progress.progress import PlanBar  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Records as a file: in the source's order, and so that its rows can be fed back in.
+"""Records as a file: in the source's order, and so that its rows can be imported again.
 
 CSV and NDJSON hold typed values as the text under which they would be sent, so a row that comes
 back means the same record as before.
