@@ -19,7 +19,7 @@ def _texts(path: Path) -> Iterator[bytes]:
     if path.suffix == ".parquet":
         frame = pl.read_parquet(path)
         for name, dtype in frame.schema.items():
-            if not dtype.is_nested():
+            if not dtype.is_nested() and dtype != pl.Duration:  # a length of time is no text
                 yield "\n".join(frame[name].cast(pl.String).drop_nulls()).encode()
     if data.startswith(b"SQLite format 3"):
         connection = sqlite3.connect(path)
