@@ -48,6 +48,7 @@ _STATES = {
         " lists, then `backfill resolve JOB` with --delivered, --failed or --resend.",
     ),
 }
+_CHOSEN = ("where", "since", "until")  # under [events]: rows of these are `row|where` and so on
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,15 @@ def explain(name: str) -> Explanation:
 
 
 def _exists(wanted: str, broken: Container[str], destinations: Collection[Destination]) -> bool:
-    """Whether a record can break `field|rule`, where `field` may be one of a family."""
+    """Whether a record can break `field|rule`, where `field` may be one of a family, or can be
+    excluded by it.
+    """
     field, _, rule = wanted.rpartition("|")
+    if rule in _CHOSEN:
+        return field == "row"
     families = {
         declared.name for known in destinations if (declared := known.field_for(field)) is not None
     }
-    return any(f"{each}|{rule}" in broken for each in {field, *families})
+    return any(f"{each}|{rule}" in broken for each in {field, *families}) or (
+        rule == "otherwise" and bool(families)
+    )

@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
+from backfill.core.atomic_files import free_name
 from backfill.core.model import State, Stop, StopKind
 from backfill.core.terminal import cells, duration, pad, printable
-from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobs.status import Phase, Status
 
 __all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["os_error_message", "put_in_place", "sync"]
+__all__ = ["free_name", "os_error_message", "put_in_place", "sync"]
 
 _PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 
@@ -33,6 +33,15 @@ def put_in_place(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def free_name(name: str) -> str:
+    """A name for a new file in the working directory: `failed.csv`, or else `failed-2.csv`."""
+    path, number = Path(name), 1
+    while path.exists() or path.is_symlink():
+        number += 1
+        path = Path(name).with_stem(f"{Path(name).stem}-{number}")
+    return str(path)
 
 
 def sync(path: Path) -> None:

@@ -18,6 +18,7 @@ from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
+from backfill.discover.json_endings import with_format
 from backfill.discover.nested import flattened
 from backfill.discover.proposal import Proposal, propose
 from backfill.discover.samples import read_sample
@@ -61,10 +62,10 @@ def draft_config(
     directory = target.parent
     now = datetime.now(UTC)
     here = Path()
-    events_sample = read_sample(_files(events, separator, encoding), here, "events")
-    contacts_sample = (
-        read_sample(_files(contacts, separator, encoding), here, "contacts") if contacts else None
-    )
+    events_files = with_format(_files(events, separator, encoding), here)
+    events_sample = read_sample(events_files, here, "events")
+    contacts_files = with_format(_files(contacts, separator, encoding), here) if contacts else None
+    contacts_sample = read_sample(contacts_files, here, "contacts") if contacts_files else None
     rows = flattened(events_sample.common)
     others = flattened(contacts_sample.common) if contacts_sample else None
     proposal = propose(
@@ -74,10 +75,10 @@ def draft_config(
         whole=events_sample.complete and contacts_sample is not None and contacts_sample.complete,
     )
     proposal = _with_hours(proposal, rows, now)
-    events_side = Sampled(_relative(events, directory), events_sample)
+    events_side = Sampled(_relative(events, directory), events_sample, events_files.format)
     contacts_side = (
-        Sampled(_relative(contacts, directory), contacts_sample)
-        if contacts and contacts_sample
+        Sampled(_relative(contacts, directory), contacts_sample, contacts_files.format)
+        if contacts and contacts_files and contacts_sample
         else None
     )
     text = write_config(proposal, events_side, contacts_side)

@@ -28,14 +28,20 @@ _LIKELY_ENCODINGS = (
 
 @dataclass(frozen=True)
 class Sampled:
-    """One side of the source: its files as the configuration names them, and their sample."""
+    """One side of the source: its files as the configuration names them, and their sample.
+
+    `format` is what they are where their ending does not say it.
+    """
 
     files: str
     sample: Sample
+    format: str | None = None
 
 
 def _files(side: Sampled) -> list[Line]:
     lines: list[Line] = [("files", quoted(side.files), "")]
+    if side.format is not None:
+        lines.append(("format", quoted(side.format), "an object on each line"))
     if side.sample.separator is not None:
         lines.append(("separator", quoted(side.sample.separator), "as in the header"))
     encoding = side.sample.encoding

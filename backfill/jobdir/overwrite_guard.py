@@ -12,7 +12,6 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.own_files import is_report
 
 __all__ = [
-    "free_name",
     "refuse_existing",
     "refuse_job_place",
     "refuse_other_content",
@@ -79,15 +78,6 @@ def refuse_existing(target: Path) -> None:
             where=str(target),
             hint="Name another file, or say --force.",
         )
-
-
-def free_name(name: str) -> str:
-    """A name for a new file in the working directory: `failed.csv`, or else `failed-2.csv`."""
-    path, number = Path(name), 1
-    while path.exists() or path.is_symlink():
-        number += 1
-        path = Path(name).with_stem(f"{Path(name).stem}-{number}")
-    return str(path)
 
 
 def _refused(target: Path, what: str) -> ConfigError:

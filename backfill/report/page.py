@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from backfill.checks.rules import Rule, rule_named
+from backfill.core.atomic_files import free_name
 from backfill.core.model import Tick
 from backfill.core.version import VERSION
 from backfill.deliver.run.run_metrics import SLICE
 from backfill.destinations import destination
-from backfill.jobdir.overwrite_guard import free_name
 from backfill.report.charts import READY, draw
 from backfill.report.drawing import books_chart
 from backfill.report.gather import Figures

@@ -9,6 +9,7 @@ import re
 import shlex
 from pathlib import Path
 
+from backfill.core.atomic_files import free_name
 from backfill.core.errors import SourceError
 
 __all__ = ["LONGEST_START", "READ", "array_hint", "refuse_begun", "refuse_named"]
@@ -35,6 +36,7 @@ _ENDINGS = {
     **dict.fromkeys((".arrow", ".feather"), ("Arrow", _EXPORT)),
     **dict.fromkeys((".sqlite", ".db"), ("a database", _EXPORT)),
 }
+_UNPACKERS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 _ZIP = rb"PK\x03\x04"  # and so do spreadsheets begin
 _STARTS = {
     _ZIP: (
@@ -78,8 +80,10 @@ def refuse_begun(name: str, start: bytes) -> None:
 
 
 def array_hint(name: str) -> str:
-    """How a JSON array becomes NDJSON."""
+    """How a JSON array becomes NDJSON, as a command that writes over no file."""
     path = Path(name)
-    given = (name, f"{path.stem}.ndjson") if path.suffix == ".json" else ("FILE", "FILE.ndjson")
-    source, target = map(shlex.quote, given)
-    return f"An array becomes NDJSON by: jq -c '.[]' {source} > {target}"
+    unpack = _UNPACKERS.get(path.suffix)
+    stem = Path(path.stem).stem if unpack else path.stem
+    source, target = shlex.quote(name), shlex.quote(free_name(f"{stem}.ndjson"))
+    read = f"{unpack} {source} | jq -c '.[]'" if unpack else f"jq -c '.[]' {source}"
+    return f"An array becomes NDJSON by: {read} > {target}"

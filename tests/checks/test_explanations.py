@@ -27,6 +27,20 @@ def test_a_rule_alone_tells_its_fields_and_a_field_of_a_family_is_known():
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["row|where", "row|since", "row|until", "label|otherwise", "customFields.x|otherwise"],
+)
+def test_what_excluded_a_row_is_explained_as_the_books_name_it(name):
+    assert "excluded" in backfill.explain(name).meaning
+
+
+@pytest.mark.parametrize("name", ["confidence|where", "nothing|otherwise", "row|otherwise"])
+def test_what_can_exclude_no_row_is_not_explained(name):
+    with pytest.raises(ConfigError):
+        backfill.explain(name)
+
+
+@pytest.mark.parametrize(
     ("name", "nearest"),
     [
         ("contact.id|uid", "contact.id|uuid"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import sys
 
 import polars as pl
@@ -88,6 +90,25 @@ def test_hostile_names_do_not_command_the_terminal(run, tmp_path):
     assert "not used: events.pl\N{REPLACEMENT CHARACTER}[2Jan" in out
     assert "\x1b[2J" not in out
     assert "\x1b" not in (tmp_path / "visits.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["visits.json", "visits.json.gz"])
+def test_a_json_file_with_an_object_on_each_line_is_read_so(run, tmp_path, name):
+    text = b"".join(
+        b'\n{"phone": "+120255501%02d", "event": "login", "at": "2024-03-01T09:15:00Z"}' % n
+        for n in range(30)
+    )
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    code, _, err = run("init", name, "--destination", "watch-events", "-o", "w.toml")
+    assert code == 0, err
+    assert 'format = "ndjson"' in re.sub(" +", " ", (tmp_path / "w.toml").read_text("utf-8"))
+
+
+def test_a_json_array_is_not_taken_for_lines(run, tmp_path):
+    (tmp_path / "visits.json").write_text('[\n{"phone": "+12025550101"}\n]')
+    code, _, err = run("init", "visits.json", "--destination", "watch-events")
+    assert code == 2
+    assert "jq -c '.[]' visits.json > visits.ndjson" in err
 
 
 def test_help_has_an_example(run):

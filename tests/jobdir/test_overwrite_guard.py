@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from backfill.api import Job, open_job, plan
+from backfill.core.atomic_files import free_name
 from backfill.core.errors import ConfigError
 from backfill.jobdir.overwrite_guard import (
-    free_name,
     refuse_job_place,
     refuse_other_content,
     refuse_own_files,

@@ -100,7 +100,7 @@ def test_an_ending_that_says_nothing_is_an_error(tmp_path, name):
         ("a.feather", "is Arrow", "Write it as CSV, NDJSON or Parquet"),
         ("a.json", "one JSON array or an object on each line", 'set `format = "ndjson"`'),
         ("my a.json", "JSON", "jq -c '.[]' 'my a.json' > 'my a.ndjson'"),
-        ("a.json.gz", "JSON", "jq -c '.[]' FILE > FILE.ndjson"),
+        ("a.json.gz", "JSON", "gzip -dc a.json.gz | jq -c '.[]' > a.ndjson"),
         ("a.parquet.gz", "inside another compression", "Unpack it first"),
         ("a.dat", "the ending '.dat' does not say", "Set `format`"),
         ("a", "no ending", "Set `format`"),
@@ -169,3 +169,11 @@ def test_a_link_to_the_parent_leads_to_nothing_beside_the_directory(tmp_path):
     for name, to in (("up", ".."), ("self", "."), ("root", "/")):
         (tmp_path / "data" / name).symlink_to(to)
     assert names(locate(Files(files="data"), tmp_path)) == ["data/in.csv"]
+
+
+def test_the_suggested_ndjson_is_a_new_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a.json", "a.ndjson")
+    with pytest.raises(SourceError, match="JSON") as raised:
+        locate(Files(files="a.json"), tmp_path)
+    assert "a.json > a-2.ndjson" in (raised.value.hint or "")

@@ -42,9 +42,9 @@ def demo(directory: Path) -> None:
     from backfill.api import plan  # noqa: PLC0415 - `--help` answers without these
     from backfill.cli.signals import stop_on_signals  # noqa: PLC0415
     from backfill.cli.text import print_status, program  # noqa: PLC0415
+    from backfill.core.atomic_files import free_name  # noqa: PLC0415
     from backfill.core.errors import BackfillError  # noqa: PLC0415
     from backfill.core.secret import Secret  # noqa: PLC0415
-    from backfill.jobdir.overwrite_guard import free_name  # noqa: PLC0415
     from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 

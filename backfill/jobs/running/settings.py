@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -67,15 +67,26 @@ def settings_for(
         patience=min(delivery.patience, max(delivery.max_wait, 1.0)),
         limit=delivery.limit,
         max_duration=delivery.max_duration,
-        only={name: _texts(name, value) for name, value in (only or {}).items()},
+        only={name: _texts(name, value) for name, value in _chosen(only).items()},
     )
 
 
-def _texts(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
-    values = (value,) if isinstance(value, str) else tuple(value)
-    if not values or not all(isinstance(each, str) for each in values):
+def _chosen(only: object) -> Mapping[str, str | Sequence[str]]:
+    if only is None:
+        return {}
+    if not isinstance(only, Mapping):
+        raise ConfigError(
+            "maps fields to values", where="only", hint='Such as only={"contact.id": "…"}.'
+        )
+    return only
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    texts = tuple(each for each in values if isinstance(each, str))
+    if not texts or len(texts) < len(values):
         raise ConfigError("takes a text or a list of texts", where=f"only[{name!r}]")
-    return values
+    return texts
 
 
 def _base_url(url: str) -> str:

@@ -16,6 +16,7 @@ from backfill.core.errors import ConfigError, SourceError, did_you_mean
 from backfill.prepare.mapping.inputs import Input, Side
 from backfill.prepare.sql.expressions import row_expression
 from backfill.prepare.sql.paths import path_value, root_of
+from backfill.sources.column_names import sharing_name
 from backfill.sources.scan import FileColumns, Source
 
 __all__ = ["Columns"]
@@ -43,7 +44,9 @@ class Columns:
                 where=where,
                 hint="Write it as text in the source, such as frame[column].astype(str) in pandas.",
             )
-        if side in self.filled and not in_each_file and column in source.columns:
+        shared = [each for each in source.files if sharing_name(column, each.columns)]
+        # One that is looked for in the other files alone would leave out what stands in this one.
+        if side in self.filled and not in_each_file and column in source.columns and not shared:
             return
         lacking = source.lacking(column)
         if lacking:
@@ -54,8 +57,8 @@ class Columns:
                 f"there is no column {column!r} in {files}",
                 where=where,
                 hint=_BY_FILLING
-                if side == "contacts" and column in source.columns and not in_each_file
-                else _hint(column, first, side),
+                if side == "contacts" and column in source.columns and not (in_each_file or shared)
+                else _hint(column, (shared or lacking)[0], side),
             )
 
     def value(
@@ -129,6 +132,9 @@ def _hint(column: str, file: FileColumns, side: Side) -> str | None:
 
 def _misread(column: str, file: FileColumns, side: Side) -> str | None:
     """What to set where the file has the column and is read in a way that hides it."""
+    alike = " or ".join(map(repr, sharing_name(column, file.columns)))
+    if alike:
+        return f"Several columns of {file.location.name} have this name: write {alike}."
     directory = Path(file.location.path).parent
     if any(unquote(part).startswith(f"{column}=") for part in directory.parts):
         return f"It is in the directory's name: set hive = true under [{side}]."

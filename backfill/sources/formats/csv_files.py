@@ -18,6 +18,7 @@ from functools import cached_property
 import polars as pl
 
 from backfill.core.errors import SeparatorError, SourceError
+from backfill.sources.column_names import told_apart
 from backfill.sources.formats.byte_streams import ByteStream, open_stream
 from backfill.sources.formats.csv_grammar import KEPT, Dialect
 from backfill.sources.locations import Location
@@ -232,7 +233,7 @@ class _Survey:
         return row.end
 
     def _names(self, line: bytes, cells: tuple[bytes, ...] | None) -> tuple[str, ...]:
-        """The columns' names; a column without one is called after its place, from 1."""
+        """The columns' names; a column without one of its own is called after its place, from 1."""
         if b"\r" in line and b'"' not in line:
             raise SourceError(
                 "its lines end in carriage returns alone",
@@ -249,10 +250,11 @@ class _Survey:
                 where=self._name,
                 hint='`encoding` names it, such as "windows-1255".',
             ) from None
-        twice = next((name for name, count in Counter(names).items() if count > 1), None)
+        columns = told_apart(names)
+        twice = next((name for name, count in Counter(columns).items() if count > 1), None)
         if twice is not None:
             raise SourceError(f"two columns are named {twice!r}", where=self._name)
-        return tuple(names)
+        return columns
 
     def blocks(self) -> Iterator[Block]:
         while True:

@@ -144,3 +144,44 @@ def test_another_separator_is_pointed_at_where_either_side_may_have_the_column(
             fields=watch_fields(),
         )
     assert 'set separator = ";" under [contacts]' in (caught.value.hint or "")
+
+
+def sharing(directory: Path) -> Path:
+    (directory / "e.csv").write_text(
+        "phone,Email,label,at,Email\n+12025550101,a,b,2024-01-01T00:00:00Z,c\n"
+    )
+    return directory
+
+
+def test_columns_that_share_a_name_are_no_obstacle_where_nothing_maps_them(tmp_path: Path) -> None:
+    assert len(watch(sharing(tmp_path), "e.csv").bodies) == 1
+
+
+def test_a_field_takes_one_of_the_columns_that_share_a_name_by_its_place(tmp_path: Path) -> None:
+    fields = watch_fields() | {"label": "Email (column 5)"}
+    (body,) = watch(sharing(tmp_path), "e.csv", fields=fields).bodies
+    assert body["label"] == "c"
+
+
+def test_a_name_that_columns_share_is_mapped_by_none(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        watch(sharing(tmp_path), "e.csv", fields=watch_fields() | {"label": "Email"})
+    assert caught.value.where == "[fields] label"
+    assert "'Email (column 2)' or 'Email (column 5)'" in (caught.value.hint or "")
+
+
+def test_a_shared_name_in_a_file_that_fills_is_not_passed_over(tmp_path: Path) -> None:
+    """The other file has the column once: what stands in this one would be left out unseen."""
+    (tmp_path / "e.csv").write_text("user,label,at\n1,a,2024-01-01T00:00:00Z\n")
+    (tmp_path / "c1.csv").write_text("id,phone\n1,+12025550101\n")
+    (tmp_path / "c2.csv").write_text("id,phone,phone\n1,+12025550102,+12025550103\n")
+    with pytest.raises(SourceError) as caught:
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            None,
+            events={"files": "e.csv", "contact_key": "user", "time": "at"},
+            contacts={"files": "c*.csv", "key": "id", "keep": "fill"},
+            fields=watch_fields() | {"target.value": "contacts.phone"},
+        )
+    assert "'phone (column 2)' or 'phone (column 3)'" in (caught.value.hint or "")

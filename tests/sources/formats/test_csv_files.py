@@ -223,7 +223,7 @@ def test_a_quoted_header_with_another_separator_is_named(tmp_path, separator, en
         (b"", "empty"),
         (b'"a"x;"b"\n', "no header"),
         (b"\n\r\n", "empty"),
-        (b"a,b,a\n1,2,3\n", "two columns are named 'a'"),
+        (b"a,b,a,a (column 1)\n1,2,3,4\n", r"two columns are named 'a \(column 1\)'"),
         (b'"a,b\n1,2\n', "no header"),
         (b"a,b\r1,2\r3,4\r", "carriage returns"),
         (b"a\x00\x01\x02,b\n", "no header"),
@@ -238,6 +238,12 @@ def test_a_file_that_is_no_csv_is_named(tmp_path, content, message):
     with pytest.raises(SourceError, match=message) as raised:
         read(content, tmp_path)
     assert raised.value.where == "file.csv"
+
+
+def test_columns_that_share_a_name_are_told_apart_by_their_places(tmp_path):
+    file, rows = read(b"a,b,a,\n1,2,3,4\n", tmp_path)
+    assert file.columns == ("a (column 1)", "b", "a (column 3)", "column_4")
+    assert rows == [(None, "1", "2", "3", "4")]
 
 
 @pytest.mark.parametrize("now", [b"a,b\n1,2\n", b"a,b\n", b"a,b\n1,2\n3,\n\n"])
