@@ -158,14 +158,14 @@ def test_columns_that_share_a_name_are_no_obstacle_where_nothing_maps_them(tmp_p
 
 
 def test_a_field_takes_one_of_the_columns_that_share_a_name_by_its_place(tmp_path: Path) -> None:
-    fields = watch_fields() | {"label": "Email (column 5)"}
+    fields = {**watch_fields(), "label": "Email (column 5)"}
     (body,) = watch(sharing(tmp_path), "e.csv", fields=fields).bodies
     assert body["label"] == "c"
 
 
 def test_a_name_that_columns_share_is_mapped_by_none(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
-        watch(sharing(tmp_path), "e.csv", fields=watch_fields() | {"label": "Email"})
+        watch(sharing(tmp_path), "e.csv", fields={**watch_fields(), "label": "Email"})
     assert caught.value.where == "[fields] label"
     assert "'Email (column 2)' or 'Email (column 5)'" in (caught.value.hint or "")
 
@@ -182,6 +182,6 @@ def test_a_shared_name_in_a_file_that_fills_is_not_passed_over(tmp_path: Path) -
             None,
             events={"files": "e.csv", "contact_key": "user", "time": "at"},
             contacts={"files": "c*.csv", "key": "id", "keep": "fill"},
-            fields=watch_fields() | {"target.value": "contacts.phone"},
+            fields={**watch_fields(), "target.value": "contacts.phone"},
         )
     assert "'phone (column 2)' or 'phone (column 3)'" in (caught.value.hint or "")
