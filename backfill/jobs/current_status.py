@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from backfill.core.atomic_files import free_name
 from backfill.core.model import Books, State, Stop, StopKind
 from backfill.core.urls import is_here
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.overwrite_guard import free_name
 from backfill.jobdir.pace_file import read_pace
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
