@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backfill.jobs.settings import settings_for
 
 from backfill.config import Delivery
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
+from backfill.jobs.running.settings import settings_for
 
 
 @pytest.mark.parametrize("only", ["label=login", ["label=login"], {"label": 5}, {"label": []}, 7])
