@@ -14,7 +14,14 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import read_pace
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
-from backfill.jobs.run_history import AT_REST, is_abandoned, last_base_url, last_stop, rates
+from backfill.jobs.run_history import (
+    AT_REST,
+    is_abandoned,
+    last_base_url,
+    last_run,
+    last_stop,
+    rates,
+)
 from backfill.jobs.status import Phase, Status
 from backfill.ledger import Ledger
 
@@ -54,6 +61,7 @@ def current_status(
         stop = None
     over = phase is Phase.ABANDONED
     rate, pace = rates(ledger, running=running)
+    started_at, ended_at = last_run(ledger)
     quiet = ledger.quiet_until()
     paused = read_pace(directory).paused
     address = address_of_job(ledger)
@@ -78,6 +86,8 @@ def current_status(
             else _next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url))
         ),
         stop=stop,
+        started_at=started_at,
+        ended_at=ended_at,
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "check_current",
     "is_abandoned",
     "last_base_url",
+    "last_run",
     "last_stop",
     "rates",
     "record_decision",
@@ -31,6 +32,7 @@ __all__ = [
 # records of these, how many there were before the last one, its address, and why it stopped.
 _SECONDS, _COUNTED, _BEFORE = "seconds", "counted", "before"
 _BASE_URL, _STOP, _ABANDONED = "base_url", "stop", "abandoned"
+_STARTED, _ENDED = "started_at", "ended_at"
 AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 _LATELY = 60.0  # seconds over which a running job's rate is taken
 
@@ -52,6 +54,8 @@ def check_current(directory: Path, manifest: Manifest) -> None:
 
 def record_start(ledger: Ledger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
+    ledger.set_meta(_STARTED, repr(time.time()))
+    ledger.set_meta(_ENDED, "")
     ledger.set_meta(_BASE_URL, base_url)
     ledger.set_meta(_STOP, "")
     ledger.set_meta(_COUNTED, json.dumps(_counted(ledger)))
@@ -67,6 +71,16 @@ def record_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     ledger.set_meta(_BEFORE, json.dumps(done))
     ledger.set_meta(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
     ledger.set_meta(_STOP, stop_as_text(stop))
+    ledger.set_meta(_ENDED, repr(time.time()))
+
+
+def last_run(ledger: Ledger) -> tuple[float | None, float | None]:
+    """When the last run began and when it ended, in seconds since 1970.
+
+    None before the first one; without an end while it goes on, and where it was killed.
+    """
+    started, ended = ledger.get_meta(_STARTED), ledger.get_meta(_ENDED)
+    return float(started) if started else None, float(ended) if ended else None
 
 
 def last_stop(ledger: Ledger) -> Stop | None:

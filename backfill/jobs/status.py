@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -32,6 +33,8 @@ class Status:
     runs that came to an end; `seconds_left` the time that the pending records need at that pace.
     Both are None before there is anything to go by. `address` is where the records go, None before
     the first one, and `rehearsal` says that it is this machine. `next` is the command to type now.
+    `started_at` and `ended_at` are those of the last run, in seconds since 1970; one that was
+    killed has no end.
     """
 
     job: str
@@ -50,6 +53,8 @@ class Status:
     paused: bool = False
     next: str | None = None
     stop: Stop | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
 
     @property
     def place(self) -> str | None:
@@ -89,6 +94,8 @@ class Status:
             "requests": self.requests.as_dict(),
             "rate": self.rate,
             "seconds_left": self.seconds_left,
+            "started_at": _iso(self.started_at),
+            "ended_at": _iso(self.ended_at),
             "quiet_until": self.quiet_until,
             "paused": self.paused,
             "stop": None
@@ -100,6 +107,13 @@ class Status:
             },
             "next": self.next,
         }
+
+
+def _iso(at: float | None) -> str | None:
+    """A moment as ISO 8601 has it, in UTC."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def place_of(address: str) -> str:

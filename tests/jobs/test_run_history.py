@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from backfill.core.errors import JobError
-from backfill.core.model import State, Tick
+from backfill.core.model import State, Stop, StopKind, Tick
 from backfill.jobs.run_history import (
     _lately,
     check_current,
+    last_run,
     record_end,
     record_start,
     seconds_at_work,
@@ -68,3 +69,25 @@ def test_the_rate_is_that_of_the_runs_which_came_to_their_end(tmp_path: Path):
         assert seconds_at_work(ledger) is None
     assert job.status().requests.sent == 160
     assert job.status().rate == pytest.approx(120 / 20)
+
+
+def test_the_last_run_has_a_start_and_once_it_is_over_an_end(tmp_path):
+    with Ledger.open(tmp_path / "ledger.sqlite", create=True) as ledger:
+        _look_at_two_runs(ledger)
+
+
+def _look_at_two_runs(ledger: Ledger) -> None:
+    assert last_run(ledger) == (None, None)
+    before = time.time()
+    record_start(ledger, "https://api.example.com")
+    started, ended = last_run(ledger)
+    assert started is not None
+    assert before <= started <= time.time()
+    assert ended is None
+    record_end(ledger, 1.5, Stop(StopKind.LIMIT, "enough"))
+    again, ended = last_run(ledger)
+    assert again == started
+    assert ended is not None
+    assert started <= ended
+    record_start(ledger, "https://api.example.com")  # and was killed
+    assert last_run(ledger)[1] is None

@@ -74,6 +74,7 @@ def test_the_object_for_scripts_has_the_agreed_names():
         requests=RequestCounts(sent=2, throttled=1),
         next="backfill run x.toml",
         stop=Stop(StopKind.LIMIT, "enough"),
+        started_at=1740820500.25,
     )
     content = json.loads(json.dumps(status.as_dict()))
     assert content == {
@@ -94,6 +95,8 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "requests": {"sent": 2, "throttled": 1, "retried": 0},
         "rate": None,
         "seconds_left": None,
+        "started_at": "2025-03-01T09:15:00.250Z",
+        "ended_at": None,
         "quiet_until": None,
         "paused": False,
         "stop": {"kind": "limit", "message": "enough", "come_back_at": None},
