@@ -50,15 +50,17 @@ class Disk:
 
     @contextlib.contextmanager
     def full(self, *, spare: int = 0) -> Iterator[None]:
-        """Leave no more room than `spare` bytes."""
+        """Leave no more room than `spare` bytes.
+
+        The file that takes the room has no name: beside a stranger's file no job is planned.
+        """
         ballast = self._directory / ".records-ballast"
-        try:
+        with ballast.open("wb", buffering=0) as file:
+            ballast.unlink()
             free = shutil.disk_usage(self._directory).free
-            with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
                 file.write(b"\0" * max(0, free - spare))
             yield
-        finally:
-            ballast.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def read_only(self) -> Iterator[None]:
