@@ -10,13 +10,16 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from tests.simulation.findings import Finding
 from tests.simulation.life import live
+from tests.simulation.marks import unreached
 from tests.simulation.plan import FAULTS, Plan, make_plan
+from tests.simulation.shrink import shrink
 from tests.simulation.teeth import show_teeth
 
 __all__ = ["main"]
@@ -34,6 +37,12 @@ def main() -> int:
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
     parser.add_argument("--findings", type=int, default=10, help="stop after so many")
+    parser.add_argument(
+        "--shrink",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look for a shorter life with the same finding",
+    )
     parser.add_argument("--teeth", action="store_true", help="with each known fault put in")
     options = parser.parse_args()
     without = frozenset(filter(None, options.without.split(",")))
@@ -68,6 +77,12 @@ def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str])
         if found:
             findings += 1
             print(f"{seed}: FOUND {found}", flush=True)
+            if options.shrink:
+                kind = found.partition(":")[0]
+                print(f"  {shrink(plan, kind, partial(_kind, place))}", flush=True)
+    missing = unreached(marks, 0 if without else lives)
+    for mark in missing:
+        print(f"{first}: FOUND no life came to this: {mark}")
     seconds = time.process_time() - cpu
     print(
         f"{lives} lives, {findings} findings, {time.monotonic() - began:.0f} s,"
@@ -75,7 +90,13 @@ def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str])
     )
     for mark, count in sorted(marks.items()):
         print(f"  {count:>9,} {mark}")
-    return 1 if findings else 0
+    return 1 if findings or missing else 0
+
+
+def _kind(place: Path, plan: Plan) -> str | None:
+    """The kind of what is found in a life."""
+    found = _one(plan, place, Counter(), verbose=False)
+    return found and found.partition(":")[0]
 
 
 def _one(plan: Plan, place: Path, marks: Counter[str], *, verbose: bool) -> str | None:

@@ -393,6 +393,7 @@ class Life:
                 quiet.until_wall -= quiet.asked_wall - wall
                 quiet.asked_wall = wall
             quiet.until = now + quiet.until_wall - wall
+            self.marks["opened within a quiet period"] += quiet.until > now
 
     def halted(self, kind: StopKind) -> None:
         """Somebody stops the run that goes on."""

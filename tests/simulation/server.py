@@ -164,6 +164,8 @@ class Network(httpx.AsyncBaseTransport):
             if self.open_calls.pop(number, None) is None:
                 return
             answer = self._serve(call)
+            if not call.waiting and self._witness.stored[call.numbers[0]]:
+                self._witness.marks["stored after the client gave up"] += 1
             if loses:
                 answer = Answer("ambiguous", fault=chance.choice(list(Fault)[6:]))
             elif cut:

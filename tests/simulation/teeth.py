@@ -42,9 +42,9 @@ def bite(tooth: Tooth, lives: int, findings: int) -> tuple[int, int, str]:
         )
         (place / "tests").symlink_to(_ROOT / "tests")
         tooth.apply(place / "backfill")
-        command = [sys.executable, "-m", "tests.simulation", "--seed", "1"]
+        command = [sys.executable, "-m", "tests.simulation", "--seed", "1", "--records", "40"]
         done = subprocess.run(
-            [*command, "--seeds", str(lives), "--findings", str(findings)],
+            [*command, "--seeds", str(lives), "--findings", str(findings), "--no-shrink"],
             cwd=place,
             env={**os.environ, "PYTHONPATH": str(place)},
             capture_output=True,

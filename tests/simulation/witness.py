@@ -72,6 +72,8 @@ class Witness:
     resends: bool = False  # the run at hand sends again what was lost
     marks: Counter[str] = field(default_factory=Counter)
     first: Finding | None = None
+    unsent: set[int] = field(default_factory=set)  # with an intent, and not sent yet
+    halved: set[int] = field(default_factory=set)  # in a batch that was refused as a whole
 
     def mixed(self) -> None:
         """Guarantees differ between runs: what may be stored can be pending from now on."""
@@ -122,6 +124,7 @@ class Witness:
                 )
         self.calls.append(call)
         self.exposed.update(call.numbers)
+        self.unsent.difference_update(call.numbers)
         self.confirmed.difference_update(call.numbers)
         self.refused.difference_update(call.numbers)
 
@@ -133,6 +136,10 @@ class Witness:
         elif meaning in ("nothing", "refused"):
             self.exposed.difference_update(call.numbers)
             self.refused.update(bad)
+            if meaning == "refused" and len(call.numbers) == 1 and self.halved & {*call.numbers}:
+                self.marks["a halved batch came to its last record"] += 1
+            elif meaning == "refused":
+                self.halved.update(call.numbers)
 
     def silent(self, call: Call) -> None:
         """Nobody waits for the answer any more."""
@@ -197,7 +204,12 @@ class Witness:
             raise self.found("arrived, and is pending again", f"record {number}")
         elif old.in_flight and number in self.refused:
             raise self.found("refused for good, and is pending again", f"record {number}")
+        if new.in_flight:
+            self.unsent.add(number)
+        elif new.state is None and number in self.unsent:
+            self.marks["an intent was taken back unsent"] += 1
         if not new.in_flight:
+            self.unsent.discard(number)
             for quiet in self.quiets:
                 quiet.durable |= number in quiet.numbers
 
