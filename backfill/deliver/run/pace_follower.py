@@ -29,9 +29,11 @@ async def follow_pace(
 ) -> None:
     """Ask `pace` in a thread a few times a second, and change the pacer when it says otherwise.
 
-    What it says first holds already, but for a pause. `widen` is told how many requests may be
-    out at once. Runs until it is cancelled.
+    What it says first holds already, but for a pause; what the run itself was told stays until
+    something else is said of that very thing. `widen` is told how many requests may be out at
+    once. Runs until it is cancelled.
     """
+    rate, concurrency = settings.rate, settings.concurrency
     known = await anyio.to_thread.run_sync(pace)
     pacer.pause(paused=known.paused)
     while True:
@@ -43,9 +45,13 @@ async def follow_pace(
             continue
         if said == known:
             continue
-        known = said
-        concurrency = said.concurrency or settings.concurrency
-        pacer.change(said.per_second if said.rate else settings.rate, concurrency)
+        before, known = known, said
+        if said.rate != before.rate:
+            rate = said.per_second if said.rate else settings.rate
+        if said.concurrency != before.concurrency:
+            concurrency = said.concurrency or settings.concurrency
+        if (said.rate, said.concurrency) != (before.rate, before.concurrency):
+            pacer.change(rate, concurrency)
+            widen(concurrency)
         pacer.pause(paused=said.paused)
-        widen(concurrency)
         log.info("pace: %s", said)

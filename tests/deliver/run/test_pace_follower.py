@@ -1,0 +1,58 @@
+"""What is said beside a run changes that very thing, and nothing else."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import trio.testing
+
+from backfill.deliver.pacing import Health, Pacer
+from backfill.deliver.run.pace_follower import follow_pace
+from backfill.deliver.run.settings import Settings
+from backfill.jobdir.pace_file import PaceSetting
+
+
+@pytest.fixture
+def rates_and_widths(monkeypatch):
+    """Follow what is said, one word after another; the rate and the concurrency after all."""
+
+    async def at_once(function):
+        await anyio.lowlevel.checkpoint()
+        return function()
+
+    def follow(*words: PaceSetting, rate: float, concurrency: int) -> tuple[float, list[int]]:
+        monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
+        settings = Settings("http://127.0.0.1:1", rate=rate, concurrency=concurrency)
+        said = list(reversed(words))
+        widened: list[int] = []
+
+        async def inside() -> float:
+            health = Health(concurrency=concurrency, patience=30, max_wait=600)
+            pacer = Pacer(rate, health=health)
+            with anyio.move_on_after(10):
+                await follow_pace(
+                    lambda: said.pop() if len(said) > 1 else said[0],
+                    settings,
+                    pacer,
+                    widen=widened.append,
+                )
+            return pacer.rate
+
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        return anyio.run(inside, backend="trio", backend_options={"clock": clock}), widened
+
+    return follow
+
+
+def test_going_on_after_a_pause_keeps_the_rate_that_the_run_was_told(rates_and_widths):
+    """An earlier word is for runs that are told nothing else."""
+    earlier = PaceSetting("500/s", 64)
+    paused = PaceSetting("500/s", 64, paused=True)
+    assert rates_and_widths(earlier, paused, earlier, rate=2.0, concurrency=2) == (2.0, [])
+
+
+def test_another_concurrency_leaves_the_rate_that_the_run_was_told(rates_and_widths):
+    earlier, later = PaceSetting("500/s", 64), PaceSetting("500/s", 8)
+    assert rates_and_widths(earlier, later, rate=2.0, concurrency=2) == (2.0, [8])
