@@ -64,12 +64,14 @@ class Session:
         self._schema = schema
         self._lease = lease
         self._patience = patience
+        self._closed = False
         self._connection: psycopg.Connection[Any] = self._connect()
         self._identity = self._who()
 
     def close(self) -> None:
         """End the session; what it holds is free for others then. May be called twice."""
         with self.turn:
+            self._closed = True
             self._connection.close()
 
     def words(self) -> contextlib.AbstractContextManager[None]:
@@ -97,7 +99,7 @@ class Session:
                 try:
                     return self._ask(statement, values)
                 except psycopg.OperationalError as error:
-                    if not self._broken(error):
+                    if self._closed or not self._broken(error):
                         raise
                     self._reconnect()
                     if recorded():
