@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "write_report"]
 
+_HEAD = 65_536  # bytes within which a page or a picture of ours says so
+_PAGE = b'name="generator" content="backfill"'
+_MARKS = {".html": _PAGE, ".htm": _PAGE, ".svg": b"<!-- made by backfill -->"}
+
 Format = Literal["html", "png", "svg"]
 
 _ENDINGS: dict[str, Format] = {".html": "html", ".htm": "html", ".png": "png", ".svg": "svg"}
@@ -62,9 +66,25 @@ def write_report(
             files = {path: _png(svg.decode()) for path, svg in files.items()}
     for file in files:
         refuse_own_files(file, job.directory, job.manifest, job.config)
+        _refuse_users_file(file)
     for file, content in files.items():
         _write(file, content)
     return tuple(files)
+
+
+def _refuse_users_file(file: Path) -> None:
+    """Raise ConfigError for a page or a picture that is there and was not made by this program."""
+    mark = _MARKS.get(file.suffix.lower())
+    if mark is None or not file.is_file():
+        return
+    with file.open("rb") as there:
+        start = there.read(_HEAD)
+    if start and mark not in start:
+        raise ConfigError(
+            "exists already, and is no report of this program",
+            where=str(file),
+            hint="Nothing was written. Name another file with -o.",
+        )
 
 
 def _format_of(target: Path) -> Format:

@@ -45,11 +45,23 @@ def test_it_lies_in_the_jobs_directory_for_the_owner_alone(job: Job) -> None:
 
 def test_an_older_report_is_replaced(job: Job, tmp_path: Path) -> None:
     target = tmp_path / "r.html"
-    target.write_text("old")
+    write_report(job, target)
+    older = target.read_bytes()
+    target.write_bytes(older + b"<!-- older -->")
     target.chmod(0o644)
     assert write_report(job, target) == (target,)
-    assert "old" not in target.read_text("utf-8")[:100]
+    assert b"<!-- older -->" not in target.read_bytes()
     assert mode(target) == 0o600
+
+
+@pytest.mark.parametrize(("name", "own"), [("r.html", "<p>mine"), ("r-books.svg", "<svg>")])
+def test_a_page_of_the_users_is_never_written_over(
+    job: Job, tmp_path: Path, name: str, own: str
+) -> None:
+    (tmp_path / name).write_text(own)
+    with pytest.raises(ConfigError, match="no report of this program"):
+        write_report(job, tmp_path / f"r{Path(name).suffix}")
+    assert (tmp_path / name).read_text() == own
 
 
 @pytest.mark.parametrize("given", [("r.svg", None), ("r.html", "svg"), ("r", "svg")])
@@ -115,7 +127,8 @@ def test_a_full_disk_leaves_the_older_report(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "r.html"
-    target.write_text("old")
+    write_report(job, target)
+    older = target.read_bytes()
 
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -123,7 +136,7 @@ def test_a_full_disk_leaves_the_older_report(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(BackfillError, match="No space left on device"):
         write_report(job, target)
-    assert target.read_text() == "old"
+    assert target.read_bytes() == older
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".report")] == []
 
 
