@@ -1,4 +1,4 @@
-"""Lives of chance, with new seeds each time, and what a seed promises."""
+"""Some lives of chance, and what a seed promises."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ def simulate(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_lives_of_chance_keep_every_promise():
-    """The first seed is printed; what is found is shown again by its own seed."""
-    done = simulate("--seeds", "40")
-    print(done.stdout)
+    """Always the same ones: a change that breaks a promise fails here, and chance does not."""
+    done = simulate("--seed", "9000", "--seeds", "30")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
