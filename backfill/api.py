@@ -19,7 +19,7 @@ from backfill.jobs import job as jobs_job
 from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
 from backfill.jobs.chain.rest import directory_for_rest
-from backfill.jobs.frames import holds_frames, is_frame
+from backfill.jobs.stored_frames import holds_frames, is_frame
 from backfill.progress.progress import DeliveryBar, PlanBar
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from datetime import datetime
 
 import polars as pl
 
-from backfill.checks import phone_plans
 from backfill.checks.checked import Broken, Checked, Steps, trimmed
 from backfill.checks.emails import check_email
 from backfill.checks.languages import check_language
-from backfill.checks.phones import check_phone
+from backfill.checks.phone import numbering_plans
+from backfill.checks.phone.check import check_phone
 from backfill.checks.text import as_text
 from backfill.checks.times import check_time
 from backfill.checks.uuids import check_uuid
@@ -84,7 +84,7 @@ def _canonical(field: Field, rules: Rules, dtype: pl.DataType, region: pl.Expr |
 
 def _phone(rules: Rules, dtype: pl.DataType, region: pl.Expr | None) -> Steps:
     if isinstance(rules.phone_region, str):
-        phone_plans.region(rules.phone_region)  # a region that has no phones is refused
+        numbering_plans.region(rules.phone_region)  # a region that has no phones is refused
         region = pl.lit(rules.phone_region)
     return check_phone(rules.phone, region, quantity=dtype.is_float())
 

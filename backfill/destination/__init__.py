@@ -12,7 +12,7 @@ from backfill.core.secret import Secret
 from backfill.destination.base import Destination
 from backfill.destination.declaration import declaration_errors
 from backfill.destination.fields import AnyOf, Field, Kind, TargetAgrees
-from backfill.destination.replies import (
+from backfill.destination.verdicts import (
     INVALID,
     body_text,
     fault_verdict,

@@ -9,7 +9,7 @@ from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.job_files import LEDGER
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.own_files import is_report
+from backfill.jobdir.ownership import is_report
 
 __all__ = [
     "refuse_existing",

@@ -134,7 +134,7 @@ def _places(source: Any) -> pl.LazyFrame:
     """`_file` and `_row` of a file or a frame. Raises ConfigError where they are not there."""
     import polars as pl  # noqa: PLC0415
 
-    from backfill.jobs.frames import as_lazy, is_frame  # noqa: PLC0415
+    from backfill.jobs.stored_frames import as_lazy, is_frame  # noqa: PLC0415
 
     if is_frame(source):
         frame, where = as_lazy(source, "source"), None

@@ -13,10 +13,10 @@ from backfill.destinations import destination
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
-from backfill.jobs.frames import discard_unused_frames, store_frames
 from backfill.jobs.job import Job
 from backfill.jobs.planning import make_directory, plan_into
 from backfill.jobs.running.settings import address_for
+from backfill.jobs.stored_frames import discard_unused_frames, store_frames
 
 __all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
 

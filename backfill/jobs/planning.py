@@ -32,12 +32,12 @@ from backfill.deliver import was_sent
 from backfill.destinations import destination
 from backfill.jobdir.lock import locked, refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
-from backfill.jobdir.own_files import DRAFT, clear, discard_draft, make_private, refuse_users_files
+from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private, refuse_users_files
 from backfill.jobs.audit import BOUND_TO, audit
 from backfill.jobs.chain.previous import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse
-from backfill.jobs.looking import look
+from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 from backfill.jobs.running.interrupts import interrupts_first
 from backfill.ledger import Ledger

@@ -21,7 +21,7 @@ from backfill.jobdir.pace_file import read_pace
 from backfill.jobs.addresses import refuse_other_address
 from backfill.jobs.chain.rest import refuse_abandoned
 from backfill.jobs.current_status import current_status
-from backfill.jobs.looking import look
+from backfill.jobs.readonly import look
 from backfill.jobs.run_history import check_current
 from backfill.jobs.running.settings import delivery_for, settings_for
 from backfill.jobs.status import Status

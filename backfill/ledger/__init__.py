@@ -4,7 +4,7 @@
 share; what the rest of the program asks of either is `AnyLedger`.
 """
 
-from backfill.ledger.ledger import Ledger
 from backfill.ledger.protocol import AnyLedger
+from backfill.ledger.sqlite.ledger import Ledger
 
 __all__ = ["AnyLedger", "Ledger"]

@@ -22,7 +22,7 @@ from backfill.config.values import parse_rate
 from backfill.core.model import RequestCounts, State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
-from backfill.jobs.looking import look
+from backfill.jobs.readonly import look
 from backfill.jobs.records.table import spans_of
 from backfill.jobs.run_history import seconds_at_work
 from backfill.jobs.status import Phase, Status

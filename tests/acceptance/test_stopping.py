@@ -22,7 +22,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from backfill.ledger import schema
+from backfill.ledger.sqlite import schema
 from backfill.sandbox import Sandbox, running_sandbox
 from tests.acceptance.program import Ended, backfill, start
 from tests.acceptance.sources import pristo_job

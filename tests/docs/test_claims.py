@@ -11,7 +11,7 @@ import pytest
 from backfill.checks.fields import check
 from backfill.config import Rules
 from backfill.config.time_formats import read_time_format
-from backfill.deliver.http import replies, transport
+from backfill.deliver.http import response_reader, transport
 from backfill.deliver.pacing import health
 from backfill.deliver.run import error_budget
 from backfill.destination import Field, Kind
@@ -133,7 +133,7 @@ def test_phones_are_tidied_up_as_the_page_says(text, region, value):
         ("guarantee", "only once {} records were delivered", error_budget.FAIR_SAMPLE),
         ("responses-and-states", "{} unclear answers in a row", health._MOST_AMBIGUOUS),
         ("responses-and-states", "idle for a {} is not used again", transport.IDLE_SECONDS),
-        ("security", "read up to {} KiB", replies.MOST_BODY / 1024),
+        ("security", "read up to {} KiB", response_reader.MOST_BODY / 1024),
     ],
 )
 def test_numbers_are_those_of_the_program(page, words, number):

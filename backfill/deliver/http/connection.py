@@ -13,7 +13,7 @@ import httpx
 
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault
-from backfill.deliver.http.replies import MOST_BODY
+from backfill.deliver.http.response_reader import MOST_BODY
 
 __all__ = ["Connection"]
 

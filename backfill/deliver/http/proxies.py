@@ -18,7 +18,7 @@ from backfill.core.errors import ConfigError
 from backfill.core.model import Fault
 from backfill.core.urls import is_here
 from backfill.deliver.http.errors import TransportFault, fault_of, unsent_fault
-from backfill.deliver.http.replies import MOST_BODY
+from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import IDLE_SECONDS, LONGEST_CONNECT, Transport
 
 __all__ = ["ProxiedTransport", "proxy_for", "transport_for"]

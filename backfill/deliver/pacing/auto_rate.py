@@ -33,7 +33,7 @@ import math
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-from backfill.deliver.pacing.cycle import Cycle
+from backfill.deliver.pacing.refusal_cycle import Cycle
 
 __all__ = ["AutoRate"]
 

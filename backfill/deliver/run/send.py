@@ -13,7 +13,7 @@ from backfill.core.secret import Secret
 from backfill.core.version import VERSION
 from backfill.deliver.http.errors import TransportFault, fault_of
 from backfill.deliver.http.redaction import Redaction
-from backfill.deliver.http.replies import read_reply
+from backfill.deliver.http.response_reader import read_reply
 from backfill.destination import Destination
 
 __all__ = ["Answer", "Sender"]

@@ -17,7 +17,7 @@ from backfill.core.model import State
 from backfill.core.urls import same_address
 from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobs.addresses import address_of_job
-from backfill.jobs.looking import look
+from backfill.jobs.readonly import look
 from backfill.jobs.status import place_of
 from backfill.ledger import Ledger
 

@@ -19,7 +19,7 @@ from backfill.ledger.postgres.schema import FOUND, SCHEMA, VERSION
 from backfill.ledger.postgres.session import Session
 from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
 from backfill.ledger.spans import ContradictionError
-from backfill.ledger.sqlite_errors import DAMAGED
+from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
 
 __all__ = ["PostgresLedger"]

@@ -18,7 +18,7 @@ from backfill.core.errors import ConfigError
 from backfill.core.model import Fault, State, StopKind
 from backfill.deliver.http.errors import TransportFault
 from backfill.deliver.http.proxies import ProxiedTransport, proxy_for, transport_for
-from backfill.deliver.http.replies import MOST_BODY
+from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import Transport
 from tests.deliver.servers import SELF_SIGNED, Exchange, Server, serving
 

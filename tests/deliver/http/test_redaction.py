@@ -13,7 +13,7 @@ import pytest
 from backfill.core.model import Reply
 from backfill.core.secret import Secret
 from backfill.deliver.http.redaction import Redaction
-from backfill.deliver.http.replies import read_reply
+from backfill.deliver.http.response_reader import read_reply
 from backfill.destinations import destination
 
 KEY = "c0ffee00-5ec2-4e7a-9bad-0123456789ab"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from backfill.core.model import Reply
-from backfill.deliver.http.replies import MOST_BODY, read_reply
+from backfill.deliver.http.response_reader import MOST_BODY, read_reply
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ import pytest
 
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault
-from backfill.deliver.http.replies import MOST_BODY
+from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import Transport
 from tests.deliver.servers import SELF_SIGNED, Exchange, response, serving
 

@@ -134,13 +134,13 @@ TEETH = (
     ),
     Tooth(
         "what was in flight is forgotten when a job is opened",
-        "ledger/recovery.py",
+        "ledger/sqlite/recovery.py",
         "            connection.execute(sql.RECOVER, (_REASON, clock()))\n",
         "",
     ),
     Tooth(
         "what was in flight is left in flight when a job is opened",
-        "ledger/ledger.py",
+        "ledger/sqlite/ledger.py",
         "            ledger.recovered = settle_lost(file, clock)\n",
         "            ledger.recovered = 0\n",
     ),
@@ -152,7 +152,7 @@ TEETH = (
     ),
     Tooth(
         "a looker settles what is in flight",
-        "jobs/looking.py",
+        "jobs/readonly.py",
         "            ledger = Ledger.open_readonly(path) if in_ledger else Ledger.open_copy(path)",
         "            ledger = Ledger.open(path)",
     ),
@@ -170,7 +170,7 @@ TEETH = (
     ),
     Tooth(
         "the ledger is not synced",
-        "ledger/opening.py",
+        "ledger/sqlite/opening.py",
         '        connection.execute("PRAGMA synchronous = FULL")\n'
         '        connection.execute("PRAGMA fullfsync = ON")',
         '        connection.execute("PRAGMA synchronous = NORMAL")\n'
@@ -178,7 +178,7 @@ TEETH = (
     ),
     Tooth(
         "the mark is written before the commit",
-        "ledger/file.py",
+        "ledger/sqlite/file.py",
         '                self._connection.execute("COMMIT")\n'
         "                self._mark.write(commits)\n",
         "                self._mark.write(commits)\n"

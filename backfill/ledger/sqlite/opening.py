@@ -14,11 +14,11 @@ from pathlib import Path
 
 from backfill.core.atomic_files import sync
 from backfill.core.errors import LedgerError
-from backfill.ledger import schema
 from backfill.ledger import statements as sql
-from backfill.ledger.mark import SUFFIX as MARK
-from backfill.ledger.mark import Mark, refuse_loss
-from backfill.ledger.sqlite_errors import DAMAGED, plain_words
+from backfill.ledger.sqlite import schema
+from backfill.ledger.sqlite.errors import DAMAGED, plain_words
+from backfill.ledger.sqlite.mark import SUFFIX as MARK
+from backfill.ledger.sqlite.mark import Mark, refuse_loss
 
 __all__ = ["connect", "connect_to_look", "copy_aside", "make", "refuse_missing"]
 

@@ -23,14 +23,14 @@ from backfill.core.model import (
 )
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Chosen, decide
-from backfill.ledger.file import LedgerFile
 from backfill.ledger.lane_memory import LaneMemory
-from backfill.ledger.opening import make, refuse_missing
 from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
-from backfill.ledger.recovery import recount, settle_lost, whole
 from backfill.ledger.spans import ContradictionError
-from backfill.ledger.sqlite_errors import DAMAGED, plain_words
-from backfill.ledger.writing import add_tick, write_change
+from backfill.ledger.sqlite.errors import DAMAGED, plain_words
+from backfill.ledger.sqlite.file import LedgerFile
+from backfill.ledger.sqlite.opening import make, refuse_missing
+from backfill.ledger.sqlite.recovery import recount, settle_lost, whole
+from backfill.ledger.sqlite.writing import add_tick, write_change
 
 __all__ = ["Ledger"]
 

@@ -16,8 +16,8 @@ from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, State
 from backfill.jobdir.lock import locked
 from backfill.jobs.job import Job
-from backfill.jobs.looking import look
 from backfill.jobs.opening import open_job
+from backfill.jobs.readonly import look
 from backfill.jobs.status import Phase
 from backfill.ledger import Ledger
 from backfill.report.gather import gather

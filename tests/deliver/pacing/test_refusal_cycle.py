@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.deliver.pacing.cycle import Cycle
+from backfill.deliver.pacing.refusal_cycle import Cycle
 from tests.deliver.pacing.limiters import Bucket
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checks.test_phones import judged
+from tests.checks.phone.test_check import judged
 
 # As pandas, Excel, Google Sheets, LibreOffice, Salesforce and JavaScript write a number that was
 # taken for a quantity.

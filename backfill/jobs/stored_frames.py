@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import ConfigError
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.own_files import is_frame_file
+from backfill.jobdir.ownership import is_frame_file
 
 if TYPE_CHECKING:
     import polars as pl

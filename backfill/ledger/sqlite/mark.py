@@ -25,7 +25,7 @@ from pathlib import Path
 
 from backfill.core.atomic_files import sync
 from backfill.core.errors import LedgerError
-from backfill.ledger.sqlite_errors import LOST
+from backfill.ledger.sqlite.errors import LOST
 
 __all__ = ["SUFFIX", "Mark"]
 

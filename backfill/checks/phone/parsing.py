@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.checks import phone_plans
+from backfill.checks.phone import numbering_plans
 
 __all__ = ["is_possible", "is_rewritten", "is_valid", "parsed"]
 
@@ -18,17 +18,17 @@ def is_possible(number: pl.Expr) -> pl.Expr:
 
     Lengths of numbers without an area code count, as they do in `is_possible_number`.
     """
-    return number.str.contains(phone_plans.world().possible)
+    return number.str.contains(numbering_plans.world().possible)
 
 
-def is_valid(number: pl.Expr, validity: phone_plans.Validity | None = None) -> pl.Expr:
+def is_valid(number: pl.Expr, validity: numbering_plans.Validity | None = None) -> pl.Expr:
     """Whether a region of the calling code has a type of number with these digits.
 
     The library first chooses one region, by leading digits, and asks that one alone. A test
     proves over the metadata's automata that this refuses no number which another one has.
     `validity` is that of certain calling codes, else of all.
     """
-    patterns = validity or phone_plans.world().validity
+    patterns = validity or numbering_plans.world().validity
     return number.str.contains(patterns.typed) & number.str.contains(patterns.general)
 
 
@@ -43,12 +43,12 @@ def is_rewritten(number: pl.Expr) -> pl.Expr:
     def differs(numbers: pl.Series) -> pl.Series:
         if numbers.null_count() == numbers.len():  # no need to read the world's metadata
             return pl.repeat(value=False, n=numbers.len(), dtype=pl.Boolean, eager=True)
-        return (parsed(numbers, phone_plans.world().prefixes) != numbers).fill_null(value=False)
+        return (parsed(numbers, numbering_plans.world().prefixes) != numbers).fill_null(value=False)
 
     return number.map_batches(differs, return_dtype=pl.Boolean, is_elementwise=True)
 
 
-def parsed(numbers: pl.Series, prefixes: phone_plans.Prefixes) -> pl.Series:
+def parsed(numbers: pl.Series, prefixes: numbering_plans.Prefixes) -> pl.Series:
     """The numbers as parsing would have them; the few with a national prefix change at most."""
     suspects = numbers.str.contains(prefixes.prefixed).fill_null(value=False).arg_true()
     if suspects.is_empty():
@@ -74,7 +74,7 @@ def parsed(numbers: pl.Series, prefixes: phone_plans.Prefixes) -> pl.Series:
     return numbers.clone().scatter(suspects, parsed)
 
 
-def _in_place(rule: phone_plans.Transform, number: pl.Expr) -> pl.Expr:
+def _in_place(rule: numbering_plans.Transform, number: pl.Expr) -> pl.Expr:
     """What stands in the prefix's place, or null where this rule does not apply."""
     kept = number.str.extract(rule.pattern, rule.kept_group)
     if rule.kept_group != rule.last_group:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.checks import phone_plans
-from backfill.checks.phone_parsing import is_valid, parsed
-from backfill.checks.phone_shapes import digits_of, is_national
+from backfill.checks.phone import numbering_plans
+from backfill.checks.phone.parsing import is_valid, parsed
+from backfill.checks.phone.shapes import digits_of, is_national
 
 __all__ = ["from_national"]
 
@@ -35,7 +35,7 @@ def _read(rows: pl.Series) -> pl.Series:
     dialled = frame["digits"].is_not_null() & frame["region"].is_not_null()
     found = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
     for name in frame["region"].filter(dialled).unique():
-        if phone_plans.is_region(name):
+        if numbering_plans.is_region(name):
             at = (dialled & (frame["region"] == name)).arg_true()
             found = found.scatter(at, _in_region(frame["digits"].gather(at), name))
     return found
@@ -43,18 +43,18 @@ def _read(rows: pl.Series) -> pl.Series:
 
 def _in_region(digits: pl.Series, name: str) -> pl.Series:
     """Digits dialled in one region as E.164, as the library's parsing decides."""
-    plan = phone_plans.region(name)
+    plan = numbering_plans.region(name)
     after = digits.str.replace(plan.international, "")
     abroad = (after != digits) & ~after.str.starts_with("0")
     here = _checked(_at_home(digits.set(abroad, None), plan), digits, plan)
     if not abroad.any():
         return here
-    world = phone_plans.world()
+    world = numbering_plans.world()
     elsewhere = parsed("+" + after.set(~abroad, None), world.prefixes)
     return here.zip_with(~abroad, _checked(elsewhere, digits, world))
 
 
-def _at_home(digits: pl.Series, plan: phone_plans.Region) -> pl.Series:
+def _at_home(digits: pl.Series, plan: numbering_plans.Region) -> pl.Series:
     """Digits without an international prefix, with or without the region's own calling code.
 
     What begins with the calling code is taken for it where only then it is a number that the
@@ -75,7 +75,7 @@ def _at_home(digits: pl.Series, plan: phone_plans.Region) -> pl.Series:
 
 
 def _checked(
-    numbers: pl.Series, digits: pl.Series, plan: phone_plans.Region | phone_plans.World
+    numbers: pl.Series, digits: pl.Series, plan: numbering_plans.Region | numbering_plans.World
 ) -> pl.Series:
     """The numbers that are valid, and that say what was dialled."""
     number, dialled = pl.col("number"), pl.col("digits")

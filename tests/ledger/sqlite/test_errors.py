@@ -17,8 +17,9 @@ import pytest
 
 from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, Outcome, Settlement, State
-from backfill.ledger import Ledger, schema
-from backfill.ledger.sqlite_errors import plain_words
+from backfill.ledger import Ledger
+from backfill.ledger.sqlite import schema
+from backfill.ledger.sqlite.errors import plain_words
 
 NOBODY = 65534
 
@@ -209,7 +210,7 @@ class TestMigration:
 def test_a_ledger_that_another_process_holds_is_named(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backfill.ledger.opening._PATIENCE", 0.05)
+    monkeypatch.setattr("backfill.ledger.sqlite.opening._PATIENCE", 0.05)
     with Ledger.open(path) as ledger, contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="another process"):

@@ -11,9 +11,9 @@ from typing import Any
 
 from backfill.core.errors import LedgerError
 from backfill.ledger import statements as sql
-from backfill.ledger.mark import Mark
-from backfill.ledger.opening import connect, connect_to_look, copy_aside
-from backfill.ledger.sqlite_errors import plain_words
+from backfill.ledger.sqlite.errors import plain_words
+from backfill.ledger.sqlite.mark import Mark
+from backfill.ledger.sqlite.opening import connect, connect_to_look, copy_aside
 
 __all__ = ["LedgerFile"]
 

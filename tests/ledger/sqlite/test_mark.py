@@ -11,7 +11,7 @@ import pytest
 from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger import Ledger
-from backfill.ledger.mark import Mark
+from backfill.ledger.sqlite.mark import Mark
 
 
 def batch(start: int) -> Batch:
@@ -168,7 +168,7 @@ def test_the_mark_is_durable_from_the_first_commit_then_once_a_second_and_at_the
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", noting)
-    monkeypatch.setattr("backfill.ledger.mark.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("backfill.ledger.sqlite.mark.time.monotonic", lambda: now[0])
     ledger = Ledger.open(path)
     assert synced == []
     for seconds, times in [(0, 1), (0.5, 1), (1.1, 2), (1.5, 2), (2.2, 3), (2.3, 3)]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backfill.core.errors import ConfigError
-from backfill.jobs.frames import discard_unused_frames, is_frame, store_frames
+from backfill.jobs.stored_frames import discard_unused_frames, is_frame, store_frames
 from backfill.sources.entries import SourceEntry
 from tests.report.jobs import make_job
 

@@ -12,8 +12,8 @@ import pytest
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
 from backfill.checks.checked import Checked, Steps
-from backfill.checks.phone_national import from_national
-from backfill.checks.phones import Level, check_phone
+from backfill.checks.phone.check import Level, check_phone
+from backfill.checks.phone.national import from_national
 
 # Numbers drawn beside the examples of every region; a longer look is one variable away.
 DRAWN = int(os.environ.get("BACKFILL_PHONE_SAMPLE", "12000"))

@@ -12,9 +12,9 @@ from typing import Literal
 import polars as pl
 
 from backfill.checks.checked import Stage, Steps, trimmed
-from backfill.checks.phone_national import from_national
-from backfill.checks.phone_parsing import is_possible, is_rewritten, is_valid
-from backfill.checks.phone_shapes import SHAPES, digits_of, is_international, shape_stages
+from backfill.checks.phone.national import from_national
+from backfill.checks.phone.parsing import is_possible, is_rewritten, is_valid
+from backfill.checks.phone.shapes import SHAPES, digits_of, is_international, shape_stages
 
 __all__ = ["E164", "Level", "check_phone"]
 

@@ -10,7 +10,8 @@ import pytest
 
 from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, Cause, Outcome, Settlement, State
-from backfill.ledger import Ledger, schema
+from backfill.ledger import Ledger
+from backfill.ledger.sqlite import schema
 
 # As it was, word for word.
 FIRST = """

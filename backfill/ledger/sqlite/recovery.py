@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from backfill.core.errors import LedgerError
 from backfill.ledger import statements as sql
-from backfill.ledger.file import LedgerFile
-from backfill.ledger.sqlite_errors import DAMAGED
+from backfill.ledger.sqlite.errors import DAMAGED
+from backfill.ledger.sqlite.file import LedgerFile
 from backfill.ledger.totals import first_difference
 
 __all__ = ["recount", "settle_lost", "whole"]

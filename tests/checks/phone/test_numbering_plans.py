@@ -8,7 +8,7 @@ import pytest
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 from phonenumbers.phonemetadata import PhoneNumberDesc
 
-from backfill.checks.phone_plans import region, world
+from backfill.checks.phone.numbering_plans import region, world
 from tests.checks.regular import DIGITS, Automaton, States
 
 TYPES = (
