@@ -19,67 +19,25 @@ from backfill.config.types import Files
 from backfill.core.errors import SourceError
 from backfill.core.model import Progress
 from backfill.sources.entries import SourceEntry
+from backfill.sources.file_columns import INTERNAL, FileColumns, Opened, own_columns
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.byte_streams import packed_by
-from backfill.sources.formats.csv_files import CsvFile, survey_csv
-from backfill.sources.formats.csv_grammar import SEPARATORS
+from backfill.sources.formats.csv_files import survey_csv
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
-from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
 from backfill.sources.locations import Compression, Location, locate
-from backfill.sources.reimport import OURS, is_ours
+from backfill.sources.reimport import is_ours
 from backfill.sources.remote import Copies, RemoteVersion, fetch
-from backfill.sources.schemas import converted, union
+from backfill.sources.schemas import converted
 from backfill.sources.unsupported_formats import LONGEST_START
 
-__all__ = ["FileColumns", "Source", "open_source"]
+__all__ = ["Source", "open_source"]
 
 _CONTENT_ENCODINGS: dict[str, Compression] = {"gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 
-_INTERNAL: dict[str, pl.DataType] = {
-    "__file": pl.UInt32(),
-    "__row": pl.UInt64(),
-    "__raw": pl.String(),
-}
-# Names that stand beside a source's own columns somewhere on their way.
-_TAKEN = frozenset({*_INTERNAL, "__at", "__join", "__part", "__record"})
 
 _JSON = "arrow.json"  # an extension type whose values are texts
-
-Opened = CsvFile | NdjsonFile | ParquetFile
-
-
-@dataclass(frozen=True)
-class FileColumns:
-    """The columns of one file; `headed` where it has the same ones in all of its rows."""
-
-    location: Location
-    columns: tuple[str, ...]
-    headed: bool
-
-    @classmethod
-    def from_file(cls, file: Opened) -> FileColumns:
-        names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
-        own = tuple(name for name in names if name not in OURS)
-        return cls(file.location, own, not isinstance(file, NdjsonFile))
-
-    def __contains__(self, column: str) -> bool:
-        return column in self._names
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self.columns)
-
-    @property
-    def other_separator(self) -> str | None:
-        """What seems to stand between the cells, where the one that was set makes one cell of
-        the whole header.
-        """
-        if self.location.separator is None or len(self.columns) != 1:
-            return None
-        likely = (each.decode() for each in SEPARATORS)
-        return next((each for each in likely if each in self.columns[0]), None)
 
 
 @dataclass(frozen=True)
@@ -188,7 +146,7 @@ class Source:
 
     def _streamed(self, indices: Sequence[int]) -> pl.LazyFrame:
         """Text files, read block by block as the engine asks for them."""
-        schema = {**_INTERNAL, **self.schema}
+        schema = {**INTERNAL, **self.schema}
 
         def read(
             columns: list[str] | None,
@@ -291,7 +249,7 @@ def open_source(
             )
         )
         done += size
-    schema = _own_columns(opened, what)
+    schema = own_columns(opened, what)
     return Source(
         entries=tuple(entries),
         columns=tuple(schema),
@@ -348,31 +306,3 @@ def _advance(
     if progress is None:
         return None
     return lambda done: progress(phase, before + done, total)
-
-
-def _own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
-    """The columns of all files but those that this program adds."""
-    schemas: list[dict[str, pl.DataType]] = []
-    for file in files:
-        partitions = {name: pl.String() for name, _ in file.location.partitions}
-        found = file.met_by if isinstance(file, NdjsonFile) else file.schema
-        schemas.append({**found, **partitions})
-        taken = next((name for name in schemas[-1] if name in _TAKEN), None)
-        if taken is not None:
-            raise SourceError(
-                f"the column name {taken!r} is kept for the program's own use",
-                where=file.location.name,
-            )
-    own = {name: dtype for name, dtype in union(schemas).items() if name not in OURS}
-    if not own:
-        raise SourceError(f"the {what} have no column of their own", where=files[0].location.name)
-    if any(isinstance(file, NdjsonFile) for file in files):
-        own = {name: _of_lines(dtype) for name, dtype in own.items()}
-    return own
-
-
-def _of_lines(dtype: pl.DataType) -> pl.DataType:
-    """The type of a column to which lines of NDJSON belong: text where they say nothing of it."""
-    if dtype == pl.Null:
-        return pl.String()
-    return widened(dtype) if dtype.is_nested() else dtype

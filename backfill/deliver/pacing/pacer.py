@@ -1,13 +1,8 @@
 """The one place where every request waits for its turn.
 
-What a lane does:
-
-    grant = await pacer.acquire()          # None: the run is stopping
-    ... commit the intent ...
-    if not grant.still_valid():            # a quiet period began meanwhile: nothing was sent,
-        pacer.withdraw(grant)              # so settle the batch without outcomes, start again
-    ... send, read the verdict ...
-    stop = pacer.on_verdict(grant, verdict)      # a Stop ends the run
+A lane acquires a grant (None: the run stops), commits its intent, and asks `grant.still_valid()`:
+where a quiet period began meanwhile, nothing was sent, so it withdraws the grant and settles the
+batch without outcomes. Else it sends, and hands the verdict to `on_verdict`; a Stop ends the run.
 
 Every grant is given back by exactly one call of `on_verdict` or `withdraw`. The pacer holds the
 rate, set or found, the quiet periods, and the concurrency that the destination's health allows;

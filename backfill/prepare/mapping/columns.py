@@ -17,7 +17,8 @@ from backfill.prepare.mapping.inputs import Input, Side
 from backfill.prepare.sql.expressions import row_expression
 from backfill.prepare.sql.paths import path_value, root_of
 from backfill.sources.column_names import sharing_name
-from backfill.sources.scan import FileColumns, Source
+from backfill.sources.file_columns import FileColumns
+from backfill.sources.scan import Source
 
 __all__ = ["Columns"]
 
