@@ -100,15 +100,24 @@ def _refuse_orphan(directory: Path) -> None:
 
 def _refuse_half_a_rest(directory: Path) -> None:
     """Never plan the whole source where the rest of a job was about to be put."""
-    with suppress(FileNotFoundError):
-        earlier = (directory / DRAFT / _REST_OF).read_text(encoding="utf-8")
-        place = shlex.quote(os.path.normpath(directory / earlier))
-        raise JobError(
-            f"the plan of the rest of {place} was interrupted here",
-            where=str(directory),
-            hint=f"Plan it again: the same command with `plan` and `--rest-of {place}`. All of the"
-            " source would be sent otherwise.",
-        )
+    note = directory / DRAFT / _REST_OF
+    try:
+        earlier = note.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BackfillError(
+            f"a note of an earlier plan cannot be read: {error.strerror or error}",
+            where=str(note),
+            hint=MORE_OPEN_FILES if error.errno == errno.EMFILE else "Check the permissions.",
+        ) from error
+    place = shlex.quote(os.path.normpath(directory / earlier))
+    raise JobError(
+        f"the plan of the rest of {place} was interrupted here",
+        where=str(directory),
+        hint=f"Plan it again: the same command with `plan` and `--rest-of {place}`. All of the"
+        " source would be sent otherwise.",
+    )
 
 
 def _prepare_after(

@@ -76,7 +76,7 @@ def test_the_campaign_sees_what_it_looks_for(tmp_path, monkeypatch, name, expect
     # The child is the module run as a program, which has a table of its own.
     child = tmp_path / "child.py"
     child.write_text(
-        "import sitecustomize, sys\nfrom benchmarks import fuzz\nsys.exit(__main__.main())\n",
+        "import sitecustomize, sys\nfrom tests.fuzz import __main__\nsys.exit(__main__.main())\n",
         encoding="utf-8",
     )
     launcher = tmp_path / "python"

@@ -101,7 +101,7 @@ def _lay_out(directory: Path) -> None:
                 hint="Name another one with --directory.",
             )
         shutil.rmtree(directory)
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     # In an installed wheel the samples lie inside the package, in a checkout beside it.
     samples = next(
         place

@@ -655,7 +655,7 @@ def test_failed_records_that_are_pending_again_are_sent_with_their_own_bodies(jo
     assert each.numbers(DELIVERED) == list(range(600))
 
 
-def test_a_log_tells_refusals_with_their_reasons_and_how_far_a_run_is(job, run, caplog):
+def test_a_log_tells_refusals_with_their_reasons_and_how_far_a_run_is(job, run_virtually, caplog):
     each = job(lanes=[[4]])
 
     def behave(store: Store, request):
@@ -664,7 +664,7 @@ def test_a_log_tells_refusals_with_their_reasons_and_how_far_a_run_is(job, run, 
         return accepted(request)
 
     with caplog.at_level(logging.INFO, logger="backfill"):
-        run(each, Store(behave), observe=lambda snapshot: None)
+        run_virtually(each, Store(behave), observe=lambda snapshot: None)
     lines = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("refused: 429") and "slow down" in line for line in lines)
     assert any("pending" in line and "2 delivered" in line for line in lines)
