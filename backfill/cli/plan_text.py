@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from backfill.checks.rules import rule_named
 from backfill.cli.text import WIDTH, wrapped
 from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
@@ -135,10 +134,7 @@ def _print_rules(
     for name, count in counted:
         found = f"  {pad(printable(name), width)}  {count:>{digits},}"
         click.echo(click.style(found, fg="yellow"))
-        rule = rule_named(name)
-        _echo(wrapped(f"{rule.meaning} {rule.remedy}".split(), indent="    "))
         _echo(_examples(examples.get(name, ()), several=several), dim=True)
-    click.echo(f"  More on a rule: backfill explain '{counted[0][0]}'")
 
 
 def _examples(examples: Iterable[Example], *, several: bool) -> list[str]:

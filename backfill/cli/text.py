@@ -13,10 +13,9 @@ from typing import Any
 
 import click
 
-from backfill.checks.rules import rule_named
 from backfill.core.atomic_files import free_name
 from backfill.core.model import State, Stop, StopKind
-from backfill.core.terminal import cells, duration, pad, printable, shorten
+from backfill.core.terminal import cells, duration, pad, printable
 from backfill.jobs.status import Phase, Status
 
 __all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
@@ -138,9 +137,6 @@ def _print_reasons(reasons: Mapping[str, int], title: str) -> None:
     width = max(cells(printable(name)) for name, _ in shown)
     digits = max(len(f"{count:,}") for _, count in shown)
     for name, count in shown:
-        line = f"    {pad(printable(name), width)}  {count:>{digits},}"
-        meaning = shorten(rule_named(name).meaning, max(WIDTH - cells(line) - 2, 20))
-        click.echo(f"{line}  {click.style(meaning, dim=True)}")
+        click.echo(f"    {pad(printable(name), width)}  {count:>{digits},}")
     if len(counted) > len(shown):
         click.echo(f"    and {len(counted) - len(shown)} more; --json lists them all")
-    click.echo(f"    What helps: backfill explain '{shown[0][0]}', and so on")

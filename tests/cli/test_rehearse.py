@@ -71,7 +71,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     before = files_in(tmp_path)
     process = start("rehearse", config, "--fault", "slow:0.2=100%", cwd=tmp_path)
     end = time.monotonic() + 60
-    while not list(tmp_path.glob("*.rehearsal-*/ledger.sqlite-mark")):  # the first intent is there
+    while not list(tmp_path.glob("*.rehearsal-*/ledger.sqlite-wal")):  # the run is in the ledger
         assert time.monotonic() < end
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
