@@ -56,7 +56,7 @@ class Job(jobs_job.Job):
 
         Without `path` it is `report.html` in the job's directory. Returns what was written.
         """
-        from backfill.report import write_report  # noqa: PLC0415 - needs the extra `report`
+        from backfill.report import write_report  # noqa: PLC0415 - not before a page is asked for
 
         with reading(self.directory):
             return write_report(self, path, format)
