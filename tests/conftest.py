@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.signal_handlers import unchanged_signal_handlers
 
 # What programs of the user share on a machine, tests share with nobody.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="backfill-state-")
@@ -17,3 +22,10 @@ for number, handler in (
 ):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def _signal_handlers() -> Iterator[None]:
+    """What a test changes of the process is no later test's concern."""
+    with unchanged_signal_handlers():
+        yield

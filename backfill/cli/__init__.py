@@ -5,12 +5,8 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 
 from __future__ import annotations
 
-import io
-import os
 import shlex
-import signal
 import sys
-from contextlib import suppress
 
 import click
 
@@ -19,7 +15,7 @@ from backfill.cli.failures import Guarded, print_error, wants_colour
 from backfill.cli.logs import show_warnings, with_logging
 from backfill.core.version import VERSION
 
-__all__ = ["main"]
+__all__ = ["command_line"]
 
 _EPILOG = """\b
 Exit codes:
@@ -73,28 +69,21 @@ def _tell_script(message: str, code: int) -> None:
         print_error(message, code)
 
 
-def main() -> None:
-    """Run the command line and leave with its exit code."""
-    colour = wants_colour()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
+def command_line() -> int:
+    """Run what the command line says and return its exit code. The caller ends the process.
+
+    Raises KeyboardInterrupt where an interrupt was not heard by a run of its own, after saying
+    how to resume.
+    """
     try:
-        code = _group.main(prog_name="backfill", standalone_mode=False, color=colour)
+        code = _group.main(prog_name="backfill", standalone_mode=False, color=wants_colour())
     except (click.Abort, KeyboardInterrupt):
-        code = 130
         command = shlex.join(["backfill", *sys.argv[1:]])
         click.echo(f"interrupted; resume with: {command}", err=True)
-        _tell_script("interrupted", code)
-        # Python would end by the signal, and not with our code, where the interrupt came while
-        # it was making a class from text, as dataclasses do.
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        _tell_script("interrupted", 130)
+        raise KeyboardInterrupt from None
     except click.ClickException as error:
-        code = error.exit_code
         error.show()
-        _tell_script(error.format_message(), code)
-    # What is told holds: an interrupt that comes while the process ends changes nothing.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.exit(code if isinstance(code, int) else 0)
+        _tell_script(error.format_message(), error.exit_code)
+        return error.exit_code
+    return code if isinstance(code, int) else 0

@@ -22,7 +22,7 @@ def place(tmp_path: Path) -> Path:
 
 def offered(words: str, place: Path) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", "from backfill.cli import main; main()"],
+        [sys.executable, "-c", "from backfill.__main__ import main; main()"],
         cwd=place,
         env={
             **os.environ,

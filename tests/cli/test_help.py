@@ -57,7 +57,7 @@ def test_help_loads_nothing_heavy():
     """What makes `--help` slow is what it imports, so that is what is looked at."""
     code = (
         "import sys; sys.argv = ['backfill', '--help']\n"
-        "from backfill.cli import main\n"
+        "from backfill.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print(sorted({'polars', 'aiohttp', 'httpx', 'pydantic', 'jinja2', 'sqlite3'}"

@@ -9,7 +9,7 @@ import sys
 import polars as pl
 import pytest
 
-from backfill.cli import main
+from backfill.cli import command_line
 
 EVENTS = "user_id,event,at,phone,plan\n" + "".join(
     f"00000000-0000-4000-8000-{number % 5:012},{('signup', 'login')[number % 2]},"
@@ -25,10 +25,8 @@ def run(tmp_path, monkeypatch, capsys):
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["backfill", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
+        code = command_line()
+        return (code, *capsys.readouterr())
 
     return run
 

@@ -155,9 +155,9 @@ def test_an_installation_without_its_own_entry_points_is_said_to_be_one(monkeypa
 
 def test_help_asks_for_no_entry_points():
     code = (
-        "import sys, backfill.cli\n"
+        "import sys, backfill.__main__\n"
         "sys.argv = ['backfill', '--help']\n"
-        "try: backfill.cli.main()\n"
+        "try: backfill.__main__.main()\n"
         "finally: assert not {m for m in sys.modules if m.startswith('backfill.destination')}\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

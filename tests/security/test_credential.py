@@ -30,7 +30,7 @@ LOUD = """
 import faulthandler, logging, sys
 faulthandler.enable()
 logging.basicConfig(level=logging.DEBUG)
-from backfill.cli import main
+from backfill.__main__ import main
 main()
 """
 
@@ -167,7 +167,7 @@ async def broken(self, key, items):
     HOW
     return answer
 send.Sender.send = broken
-from backfill.cli import main
+from backfill.__main__ import main
 main()
 """
 
