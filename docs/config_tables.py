@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from backfill.config import sections, types
+from backfill.config import cluster, sections, types
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.destination import Field, Kind
 from backfill.destinations import destination
@@ -109,15 +109,15 @@ def _model(name: str) -> type[BaseModel]:
 
 def _is_section(annotation: Any) -> bool:
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    sections = {types.Events, types.Contacts, types.Rules, types.Dedupe, types.Delivery}
-    return any(each in sections for each in options) or get_origin(annotation) is dict
+    apart = {types.Events, types.Contacts, types.Rules, types.Dedupe, types.Delivery, types.Cluster}
+    return any(each in apart for each in options) or get_origin(annotation) is dict
 
 
 @cache
 def _texts() -> dict[tuple[str, str], str]:
     """The text below each key, by class and key."""
     texts = {}
-    sources = inspect.getsource(sections), inspect.getsource(types)
+    sources = inspect.getsource(sections), inspect.getsource(types), inspect.getsource(cluster)
     for section in chain.from_iterable(ast.parse(source).body for source in sources):
         if not isinstance(section, ast.ClassDef):
             continue

@@ -37,7 +37,16 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "verdicts": verdict_table,
     **{
         f"config {name}": partial(config_table, name)
-        for name in ("Config", "Files", "Events", "Contacts", "Rules", "Dedupe", "Delivery")
+        for name in (
+            "Config",
+            "Files",
+            "Events",
+            "Contacts",
+            "Rules",
+            "Dedupe",
+            "Delivery",
+            "Cluster",
+        )
     },
     **{f"fields {name}": partial(fields_table, name) for name in builtin_destinations()},
     **{f"rules {name}": partial(rules_of_destination, name) for name in builtin_destinations()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backfill.config.cluster import Cluster
 from backfill.config.load import config_from_mapping, load_config
 from backfill.config.types import (
     Column,
@@ -22,6 +23,7 @@ from backfill.config.types import (
 )
 
 __all__ = [
+    "Cluster",
     "Column",
     "Config",
     "Constant",

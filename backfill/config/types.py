@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from backfill.config.cluster import Cluster
 from backfill.config.field_specs import (
     Column,
     Constant,
@@ -40,6 +41,7 @@ from backfill.core.errors import ConfigError
 from backfill.core.urls import check_base_url
 
 __all__ = [
+    "Cluster",
     "Column",
     "Config",
     "Constant",
@@ -183,12 +185,13 @@ class Config(Section):
     rules: Rules = Rules()
     dedupe: Dedupe = Dedupe()
     delivery: Delivery = Delivery()
+    cluster: Cluster | None = None
     directory: Path = Field(default=Path(), exclude=True)
     path: Path | None = Field(default=None, exclude=True)
 
     def shape(self) -> dict[str, Any]:
-        """The part that shapes the bodies, as JSON: everything but how they are delivered."""
-        shape: dict[str, Any] = self.model_dump(mode="json", exclude={"delivery"})
+        """The part that shapes the bodies, as JSON: not how they are delivered, nor from where."""
+        shape: dict[str, Any] = self.model_dump(mode="json", exclude={"delivery", "cluster"})
         return shape
 
     def has_shape(self, shape: Mapping[str, Any]) -> bool:

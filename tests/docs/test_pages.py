@@ -144,7 +144,7 @@ def test_every_part_stands_on_a_page():
 
 
 @pytest.mark.parametrize(
-    "section", ["Config", "Files", "Events", "Contacts", "Rules", "Dedupe", "Delivery"]
+    "section", ["Config", "Files", "Events", "Contacts", "Rules", "Dedupe", "Delivery", "Cluster"]
 )
 def test_every_key_of_the_configuration_is_explained(section):
     table = config_table(section)
@@ -155,7 +155,7 @@ def test_every_key_of_the_configuration_is_explained(section):
 
 
 def test_no_section_of_the_configuration_is_left_out():
-    sections = {"events", "contacts", "fields", "rules", "dedupe", "delivery"}
+    sections = {"events", "contacts", "fields", "rules", "dedupe", "delivery", "cluster"}
     hidden = {name for name, field in types.Config.model_fields.items() if field.exclude}
     assert set(keys_of("Config")) | sections | hidden == set(types.Config.model_fields)
 
