@@ -158,7 +158,7 @@ class JobView:
         given = {name: value for name, value in changes.items() if value is not None}
         changes = {"rate": said.rate, "concurrency": said.concurrency} | given
         delivery = delivery_for(self.config, self.manifest, changes)
-        return settings_for(delivery, self.destination, changes.get("only"))
+        return settings_for(delivery, self.destination, changes.get("only"), said)
 
     def refuse_other_address(self, settings: Settings) -> None:
         """Raise ChangedError if the job belongs to another address than a run would send to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tests.simulation.witness import Witness
 
 __all__ = ["PaceCheck"]
@@ -24,14 +26,14 @@ class PaceCheck:
         self._tokens = 1e9
         self._at = now
         self._begun = False
-        self._lenient_until = 0.0
+        self._said_at = -math.inf  # when another pace was said, or a freeze ended
         self._paused_since: float | None = None
 
     def change(self, now: float, rate: float | None, concurrency: int | None) -> None:
         """Another pace was said."""
         self._rate = rate
         self._concurrency = max(self._concurrency, concurrency or 0)
-        self._lenient_until = now + _SECOND + 4 * self.delay
+        self._said_at = now
         self._begun = False
 
     def pause(self, now: float, *, paused: bool) -> None:
@@ -40,7 +42,7 @@ class PaceCheck:
     def freeze(self, now: float) -> None:
         """Time has passed until `now` in which nobody could do anything."""
         self._begun = False
-        self._lenient_until = now + _SECOND + 4 * self.delay
+        self._said_at = now
         if self._paused_since is not None:
             self._paused_since = now
 
@@ -51,7 +53,7 @@ class PaceCheck:
         since = self._paused_since
         if since is not None and now > since + _SECOND + 4 * self.delay:
             raise self._witness.found("sent while paused", f"{now - since:.3f} s after the word")
-        if self._rate is None or now < self._lenient_until:
+        if self._rate is None or now < self._said_at + _SECOND + 4 * self.delay:
             return
         most = max(0.1 * self._rate, 1.2) + 1 + self._rate * 4 * self.delay
         self._tokens = (

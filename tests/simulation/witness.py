@@ -102,7 +102,7 @@ class Witness:
         for number in call.numbers:
             if not self.book[number].in_flight:
                 raise self.found("sent without a durable intent", f"record {number}")
-            if self.at_most_once and number in self.exposed - self.excused:
+            if self.at_most_once and number in self.exposed:
                 raise self.found("sent twice under at-most-once", f"record {number}")
             for other in self._of_key[self.keys[number]]:
                 if other >= number:
@@ -231,6 +231,7 @@ class Witness:
         self.excused.add(number)
         if to == "pending" and number in self.exposed:
             self.twice.add(number)
+            self.exposed.discard(number)
 
     def _settled(self, number: int, old: Standing, new: Standing) -> None:
         if not old.in_flight:

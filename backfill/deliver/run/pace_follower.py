@@ -29,21 +29,21 @@ async def follow_pace(
 ) -> None:
     """Ask `pace` in a thread a few times a second, and change the pacer when it says otherwise.
 
-    What it says first holds already, but for a pause; what the run itself was told stays until
-    something else is said of that very thing. `widen` is told how many requests may be out at
-    once. Runs until it is cancelled.
+    Compared with what had been said when the settings were made: much may be said before the
+    first look. What the run itself was told stays until something else is said of that very
+    thing. `widen` is told how many requests may be out at once. Runs until it is cancelled.
     """
     rate, concurrency = settings.rate, settings.concurrency
-    known = await anyio.to_thread.run_sync(pace)
+    known = settings.pace
     pacer.pause(paused=known.paused)
     while True:
-        await anyio.sleep(_EVERY)
         try:
             said = await anyio.to_thread.run_sync(pace)
         except BackfillError as error:
             log.warning("%s", error)
-            continue
+            said = known
         if said == known:
+            await anyio.sleep(_EVERY)
             continue
         before, known = known, said
         if said.rate != before.rate:

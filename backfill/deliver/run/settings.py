@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from backfill.jobdir.pace_file import PaceSetting
+
 __all__ = ["Settings"]
 
 
@@ -16,6 +18,8 @@ class Settings:
     `rate` None finds the rate. `max_errors_*` count failed records; either may be None. `limit`
     is the number of records, and `max_duration` the time, after which this run stops.
     `only` maps fields of the body to values: records that have none of them stay pending.
+    `pace` is what had been said beside runs when these settings were made: a rate and a
+    concurrency are in them already, and what is said from then on changes the run.
     """
 
     base_url: str
@@ -30,3 +34,4 @@ class Settings:
     limit: int | None = None
     max_duration: float | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pace: PaceSetting = PaceSetting()

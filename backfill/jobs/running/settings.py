@@ -14,6 +14,7 @@ from backfill.core.urls import address_of, check_base_url
 from backfill.deliver import Settings
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.pace_file import PaceSetting
 
 __all__ = ["address_for", "delivery_for", "settings_for"]
 
@@ -48,8 +49,10 @@ def settings_for(
     delivery: Delivery,
     destination: Destination,
     only: Mapping[str, str | Sequence[str]] | None = None,
+    pace: PaceSetting | None = None,
 ) -> Settings:
-    """What `deliver` needs; `only` maps fields of the body to the value or values to send.
+    """What `deliver` needs; `only` maps fields of the body to the value or values to send, and
+    `pace` is what `delivery` holds already of what was said beside runs.
 
     Raises ConfigError for an address that is not https, and for a value that is no text.
     """
@@ -68,6 +71,7 @@ def settings_for(
         limit=delivery.limit,
         max_duration=delivery.max_duration,
         only={name: _texts(name, value) for name, value in _chosen(only).items()},
+        pace=pace or PaceSetting(),
     )
 
 

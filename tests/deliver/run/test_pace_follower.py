@@ -16,15 +16,19 @@ from backfill.jobdir.pace_file import PaceSetting
 
 @pytest.fixture
 def rates_and_widths(monkeypatch):
-    """Follow what is said, one word after another; the rate and the concurrency after all."""
+    """Follow what is said after `before`, one word after another; the rate and the concurrency
+    after all.
+    """
 
     async def at_once(function):
         await anyio.lowlevel.checkpoint()
         return function()
 
-    def follow(*words: PaceSetting, rate: float, concurrency: int) -> tuple[float, list[int]]:
+    def follow(
+        before: PaceSetting, *words: PaceSetting, rate: float, concurrency: int
+    ) -> tuple[float, list[int]]:
         monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
-        settings = Settings("http://127.0.0.1:1", rate=rate, concurrency=concurrency)
+        settings = Settings("http://127.0.0.1:1", rate=rate, concurrency=concurrency, pace=before)
         said = list(reversed(words))
         widened: list[int] = []
 
@@ -56,3 +60,11 @@ def test_going_on_after_a_pause_keeps_the_rate_that_the_run_was_told(rates_and_w
 def test_another_concurrency_leaves_the_rate_that_the_run_was_told(rates_and_widths):
     earlier, later = PaceSetting("500/s", 64), PaceSetting("500/s", 8)
     assert rates_and_widths(earlier, later, rate=2.0, concurrency=2) == (2.0, [8])
+
+
+def test_what_is_said_while_a_run_begins_is_heard(rates_and_widths):
+    """Waiting for the lock and looking through the files can take long: much may be said until
+    the first look, after the settings were made.
+    """
+    said = PaceSetting("20/s", 4)
+    assert rates_and_widths(PaceSetting(), said, rate=500.0, concurrency=64) == (20.0, [4])
