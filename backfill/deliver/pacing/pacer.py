@@ -218,7 +218,9 @@ class Pacer:
         now = self._clock()
         if self._limiter.quiet(now + seconds):
             self.generation += 1
-            self.quiet_until = max(self.quiet_until, self._wall() + seconds)
+            # The later end by the loop's clock, though an earlier moment where the wall clock was
+            # set back meanwhile.
+            self.quiet_until = self._wall() + seconds
             if now >= self._not_before:
                 self._open_since = self._not_before
             self._not_before = now + seconds

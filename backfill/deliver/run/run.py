@@ -223,7 +223,7 @@ class Run:
         if isinstance(answer.reply, Reply):
             self._pacer.listen(answer.reply.headers)
         stop = self._pacer.on_verdict(grant, verdict)
-        if self._pacer.quiet_until > self._quiet_until:
+        if self._pacer.quiet_until != self._quiet_until:
             self._quiet_until = self._pacer.quiet_until
             self._committer.quiet(self._quiet_until)
         host = self._sender.url.host

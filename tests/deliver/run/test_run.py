@@ -417,6 +417,27 @@ def test_a_retry_after_quiets_every_lane(job, run_virtually):
     assert sorted(store.stored) == list(range(80))
 
 
+def test_a_wait_is_written_down_by_a_clock_that_was_set_back_since_the_one_before(
+    job, run_virtually
+):
+    """Its end is an earlier moment than that of the first wait, and yet the one to be kept."""
+    ahead = [3600.0]
+
+    def behave(store, request):
+        if len(store.requests) == 1:
+            return error(429, headers={"Retry-After": "10"})
+        ahead[0] = 0.0
+        return error(429, headers={"Retry-After": "300"})
+
+    each = job(lanes=[[4]])
+    wall = lambda: 1_700_000_000 + anyio.current_time() + ahead[0]  # noqa: E731
+    stop = run_virtually(each, Store(behave), wall=wall, max_wait=100.0)
+    assert stop is not None
+    with each.open() as ledger:
+        assert ledger.quiet_until() == stop.come_back_at
+    assert 1_700_000_300 < stop.come_back_at < 1_700_003_600
+
+
 def test_a_wait_longer_than_max_wait_stops_and_is_obeyed_by_the_next_run(job, run_virtually):
     each = job(lanes=[[10] * 4])
     store = Store(lambda store, request: error(429, headers={"Retry-After": "3600"}))
