@@ -72,7 +72,15 @@ def make_job(
     """
     ready = directory / "ready"
     ready.mkdir(parents=True, exist_ok=True)
-    buckets = []
+    manifest = manifest_for(name, lanes)
+    for bucket, frame in zip(manifest.buckets, ready_frames(name, lanes, keys), strict=True):
+        frame.write_parquet(ready / bucket.file)
+    return manifest
+
+
+def ready_frames(name: str, lanes: Sequence[Sequence[int]], keys: int) -> list[pl.DataFrame]:
+    """What the ready file of each bucket holds."""
+    frames = []
     number = 0
     for index, lengths in enumerate(lanes):
         rows = []
@@ -85,20 +93,30 @@ def make_job(
                     key = f"+1202555{index:02}{lane:04}{turn}"
                 rows.append((lane, number, key, item(name, key, number)))
                 number += 1
-        frame = pl.DataFrame(
-            {
-                "lane": [row[0] for row in rows],
-                "file": [0] * len(rows),
-                "row": [row[1] + 1 for row in rows],
-                "time": [None] * len(rows),
-                "key": [row[2] for row in rows],
-                "record": [str(uuid.uuid5(_NAMESPACE, str(row[1]))) for row in rows],
-                "body": [row[3] for row in rows],
-            },
-            schema=READY,
+        frames.append(
+            pl.DataFrame(
+                {
+                    "lane": [row[0] for row in rows],
+                    "file": [0] * len(rows),
+                    "row": [row[1] + 1 for row in rows],
+                    "time": [None] * len(rows),
+                    "key": [row[2] for row in rows],
+                    "record": [str(uuid.uuid5(_NAMESPACE, str(row[1]))) for row in rows],
+                    "body": [row[3] for row in rows],
+                },
+                schema=READY,
+            )
         )
-        frame.write_parquet(ready / f"{index:03}.parquet")
-        buckets.append(Bucket(file=f"{index:03}.parquet", rows=len(rows), lanes=tuple(lengths)))
+    return frames
+
+
+def manifest_for(name: str, lanes: Sequence[Sequence[int]]) -> Manifest:
+    """The manifest of a job whose buckets have lanes of these lengths, and nothing else."""
+    buckets = tuple(
+        Bucket(file=f"{index:03}.parquet", rows=sum(lengths), lanes=tuple(lengths))
+        for index, lengths in enumerate(lanes)
+    )
+    number = sum(each.rows for each in buckets)
     api = destination(name)
     return Manifest(
         backfill="0",
@@ -115,5 +133,5 @@ def make_job(
         rejected=0,
         duplicate=0,
         ready=number,
-        buckets=tuple(buckets),
+        buckets=buckets,
     )

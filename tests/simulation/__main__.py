@@ -8,23 +8,20 @@ import shutil
 import sys
 import tempfile
 import time
-import traceback
-from collections import Counter
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-from tests.simulation.findings import Finding
-from tests.simulation.life import live
-from tests.simulation.marks import unreached
-from tests.simulation.plan import FAULTS, Plan, make_plan
+from tests.simulation.campaign import Batch, Lived, kind_of, live_many, live_one
+from tests.simulation.checks.marks import unreached
+from tests.simulation.plan import FAULTS, make_plan
 from tests.simulation.shrink import shrink
 from tests.simulation.teeth import show_teeth
 
 __all__ = ["main"]
 
 _FAST = Path("/dev/shm")  # noqa: S108 - a file system in memory
+_FOREVER = 10**9  # lives
 
 
 def main() -> int:
@@ -33,6 +30,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, help="how many lives")
     parser.add_argument("--seed", type=int, help="of the first life; the next is +1")
     parser.add_argument("--minutes", type=float, help="begin no life after so many minutes")
+    parser.add_argument("--jobs", type=int, help="processes; as many as there are cores")
     parser.add_argument("--verbose", action="store_true", help="tell each life step by step")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
@@ -44,12 +42,15 @@ def main() -> int:
         help="look for a shorter life with the same finding",
     )
     parser.add_argument("--teeth", action="store_true", help="with each known fault put in")
+    parser.add_argument("--tooth", default="", help="only faults whose name contains this")
     options = parser.parse_args()
     without = frozenset(filter(None, options.without.split(",")))
     if not without <= set(FAULTS):
         parser.error(f"--without: specify some of {', '.join(FAULTS)}")
+    if options.jobs is None:
+        options.jobs = len(os.sched_getaffinity(0))
     if options.teeth:
-        return 0 if show_teeth(options.seeds or 1000, options.findings) else 1
+        return 0 if show_teeth(options.seeds or 1000, options.jobs, options.tooth) else 1
     place = tempfile.mkdtemp(prefix="simulation-", dir=_FAST if _FAST.is_dir() else None)
     tempfile.tempdir = place
     try:
@@ -62,56 +63,43 @@ def main() -> int:
 def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str]) -> int:
     """One life after another; what they came to is told at the end."""
     first = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
-    seeds = options.seeds or (1 if options.seed is not None else 1000)
+    usual = _FOREVER if options.minutes else 1 if options.seed is not None else 1000
+    until = time.monotonic() + 60 * options.minutes if options.minutes else None
+    batch = Batch(first, options.seeds or usual, options.records, without, until)
     print(f"first seed {first}", flush=True)
-    began, cpu = time.monotonic(), time.process_time()
-    lives = findings = 0
-    marks: Counter[str] = Counter()
-    for seed in range(first, first + seeds):
-        over = options.minutes and time.monotonic() - began > 60 * options.minutes
-        if over or findings >= options.findings:
-            break
-        plan = make_plan(seed, most=options.records, without=without)
-        found = _one(plan, place, marks, verbose=options.verbose)
-        lives += 1
-        if found:
-            findings += 1
+    began = time.monotonic()
+    lived = Lived()
+    for part in [_told(batch)] if options.verbose else live_many(batch, place, options.jobs):
+        lived.add(part)
+        for seed, found in part.findings:
             print(f"{seed}: FOUND {found}", flush=True)
             if options.shrink:
-                kind = found.partition(":")[0]
-                print(f"  {shrink(plan, kind, partial(_kind, place))}", flush=True)
-    missing = unreached(marks, 0 if without else lives)
+                plan = make_plan(seed, most=options.records, without=without)
+                print(f"  {shrink(plan, found.partition(':')[0], kind_of)}", flush=True)
+        over = until is not None and time.monotonic() > until
+        if over or len(lived.findings) >= options.findings:
+            break
+    missing = unreached(lived.marks, 0 if without else lived.lives)
     for mark in missing:
         print(f"{first}: FOUND no life came to this: {mark}")
-    seconds = time.process_time() - cpu
     print(
-        f"{lives} lives, {findings} findings, {time.monotonic() - began:.0f} s,"
-        f" {lives / max(seconds, 1e-9):.1f} lives a second of CPU"
+        f"{lived.lives} lives, {len(lived.findings)} findings, {time.monotonic() - began:.0f} s,"
+        f" {lived.lives / max(lived.seconds, 1e-9):.1f} lives a second of CPU"
     )
-    for mark, count in sorted(marks.items()):
+    for mark, count in sorted(lived.marks.items()):
         print(f"  {count:>9,} {mark}")
-    return 1 if findings or missing else 0
+    return 1 if lived.findings or missing else 0
 
 
-def _kind(place: Path, plan: Plan) -> str | None:
-    """The kind of what is found in a life."""
-    found = _one(plan, place, Counter(), verbose=False)
-    return found and found.partition(":")[0]
-
-
-def _one(plan: Plan, place: Path, marks: Counter[str], *, verbose: bool) -> str | None:
-    """One life; what was found in it."""
-    try:
-        with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as own:
-            summary = live(plan, Path(own), print if verbose else None)
-    except Finding as finding:
-        return str(finding)
-    except Exception:  # noqa: BLE001 - whatever it is, it is a finding
-        return traceback.format_exc()
-    marks.update(summary.marks)
-    if verbose:
-        print(summary.digest)
-    return None
+def _told(batch: Batch) -> Lived:
+    """The lives step by step."""
+    lived = Lived()
+    for seed in range(batch.first, batch.first + batch.count):
+        plan = make_plan(seed, most=batch.most, without=batch.without)
+        lived.lives += 1
+        if (found := live_one(plan, lived.marks, print)) is not None:
+            lived.findings.append((seed, found))
+    return lived
 
 
 if __name__ == "__main__":

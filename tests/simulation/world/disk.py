@@ -38,15 +38,26 @@ class Disk:
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
-        self.place = Path()
         self._connect: Callable[..., sqlite3.Connection] = sqlite3.connect
         self._pwrite, self._fsync = os.pwrite, os.fsync
-        self._marks: dict[str, bytes] = {}
+        self._synced_mark: bytes | None = None
+        self.place = Path()
+
+    @property
+    def place(self) -> Path:
+        """The job's directory, as the last death has left it."""
+        return self._place
+
+    @place.setter
+    def place(self, place: Path) -> None:
+        self._place = place
+        self._ledger = str(place / _LEDGER)
+        self._mark = f"{self._ledger}-mark"
 
     def connect(self, database: str, /, **options: Any) -> sqlite3.Connection:
         """`sqlite3.connect`, watched where it is the job's own ledger that is to be written."""
         path = database.removeprefix("file://").partition("?")[0]
-        if path != str(self.place / _LEDGER) or "mode=rw" not in database:
+        if path != self._ledger or "mode=rw" not in database:
             return self._connect(database, **options)
         disk = self
 
@@ -76,7 +87,7 @@ class Disk:
         elif statement == "COMMIT":
             self.observer.step("commit")
             self._fault(connection, run, "commit")
-            synced = run("PRAGMA synchronous").fetchone()[0] >= 2
+            synced = connection.changed and run("PRAGMA synchronous").fetchone()[0] >= 2
             cursor: sqlite3.Cursor = run(statement)
             self.observer.committed(connection, changed=connection.changed, synced=synced)
             self.observer.step("committed")
@@ -105,8 +116,7 @@ class Disk:
 
     def pwrite(self, handle: int, content: bytes, offset: int) -> int:
         """`os.pwrite`, by which the mark and the lock are written."""
-        path = Path(f"/proc/self/fd/{handle}").readlink()
-        if path != self.place / f"{_LEDGER}-mark":
+        if os.readlink(f"/proc/self/fd/{handle}") != self._mark:  # noqa: PTH115 - for speed
             return self._pwrite(handle, content, offset)
         self.observer.step("mark")
         fault = self.observer.disk_fault("mark")
@@ -119,14 +129,11 @@ class Disk:
 
     def fsync(self, handle: int) -> None:
         """`os.fsync`; what the mark held then outlives a loss of power."""
-        path = Path(f"/proc/self/fd/{handle}").readlink()
-        if path == self.place / f"{_LEDGER}-mark":
-            self._marks[path.name] = path.read_bytes()
+        if os.readlink(f"/proc/self/fd/{handle}") == self._mark:  # noqa: PTH115 - for speed
+            self._synced_mark = Path(self._mark).read_bytes()
 
     def copy_to(self, place: Path, *, power_lost: bool = False) -> None:
         """The files as another process finds them after this one has died."""
         shutil.copytree(self.place, place, ignore=shutil.ignore_patterns("*-shm", ".draft-*"))
-        if power_lost:
-            for name, content in self._marks.items():
-                if (place / name).exists():
-                    (place / name).write_bytes(content)
+        if power_lost and self._synced_mark is not None:
+            (place / f"{_LEDGER}-mark").write_bytes(self._synced_mark)

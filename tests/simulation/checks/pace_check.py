@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tests.simulation.witness import Witness
+from tests.simulation.checks.witness import Witness
 
 __all__ = ["PaceCheck"]
 
@@ -28,6 +28,11 @@ class PaceCheck:
         self._begun = False
         self._said_at = -math.inf  # when another pace was said, or a freeze ended
         self._paused_since: float | None = None
+        self._until = math.inf  # when the run's time is up
+
+    def ends_after(self, seconds: float | None) -> None:
+        """The run is to start nothing any more after so many seconds."""
+        self._until = self._at + seconds if seconds is not None else math.inf
 
     def change(self, now: float, rate: float | None, concurrency: int | None) -> None:
         """Another pace was said."""
@@ -39,8 +44,9 @@ class PaceCheck:
     def pause(self, now: float, *, paused: bool) -> None:
         self._paused_since = now if paused else None
 
-    def freeze(self, now: float) -> None:
-        """Time has passed until `now` in which nobody could do anything."""
+    def freeze(self, now: float, seconds: float) -> None:
+        """So much time has passed until `now` in which nobody could do anything."""
+        self._until += seconds
         self._begun = False
         self._said_at = now
         if self._paused_since is not None:
@@ -50,6 +56,8 @@ class PaceCheck:
         """A request leaves."""
         if len(self._witness.calls) > self._concurrency:
             raise self._witness.found("more requests out at once than allowed")
+        if now > max(self._until, self._said_at) + _SECOND + 4 * self.delay:
+            raise self._witness.found("sent after the run's time was up")
         since = self._paused_since
         if since is not None and now > since + _SECOND + 4 * self.delay:
             raise self._witness.found("sent while paused", f"{now - since:.3f} s after the word")

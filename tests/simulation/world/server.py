@@ -14,10 +14,10 @@ import httpx
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault
 from tests.deliver.jobs import key_of, number_of
-from tests.simulation.clock import Clock
-from tests.simulation.limiters import Limiter, limiter_of
+from tests.simulation.checks.witness import Call, Witness
 from tests.simulation.plan import Plan
-from tests.simulation.witness import Call, Witness
+from tests.simulation.world.clock import Clock
+from tests.simulation.world.limiters import Limiter, limiter_of
 
 __all__ = ["CREDENTIAL", "Answer", "Network"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.findings import Finding
+from tests.simulation.checks.findings import Finding
 
 __all__ = ["Call", "Quiet", "Standing", "Witness", "counts_of"]
 
@@ -31,7 +31,12 @@ class Standing:
 
     state: str | None = None
     cause: str | None = None
+    status: int | None = None
     in_flight: bool = False
+
+
+_PENDING = Standing()
+_FLYING = Standing(in_flight=True)
 
 
 @dataclass
@@ -68,21 +73,43 @@ class Witness:
     quiets: list[Quiet] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)  # in flight when the program ended
     torn: bool = False  # the last commit may be gone
-    decision: str | None = None  # what a person decides at this moment
+    decision: str | None = None  # what a person decides at this moment, and for which records
+    decided: Callable[[int, Standing], bool] = lambda number, each: True
     resends: bool = False  # the run at hand sends again what was lost
     marks: Counter[str] = field(default_factory=Counter)
     first: Finding | None = None
     unsent: set[int] = field(default_factory=set)  # with an intent, and not sent yet
     halved: set[int] = field(default_factory=set)  # in a batch that was refused as a whole
 
+    limit: int | None = None  # records that the run at hand may send for the first time
+    chosen: frozenset[str] | None = None  # keys of which it may send
+    fresh: set[int] = field(default_factory=set)  # records that it has sent
+
     def mixed(self) -> None:
         """Guarantees differ between runs: what may be stored can be pending from now on."""
         self.at_most_once = False
         self.only_once = False
 
+    def run_begins(
+        self,
+        *,
+        resends: bool,
+        at_most_once: bool,
+        limit: int | None,
+        only: Mapping[str, Sequence[str]] | None,
+    ) -> None:
+        """What the run that begins was told."""
+        self.resends = resends
+        self.at_most_once = at_most_once and self.only_once
+        self.limit = limit
+        self.chosen = None if only is None else frozenset(*only.values())
+        self.fresh = set()
+
     def __post_init__(self) -> None:
-        self.book = [Standing()] * len(self.keys)
+        self.book = [_PENDING] * len(self.keys)
         self.before = list(self.book)
+        self._known: dict[tuple[str, str, int | None], Standing] = {}
+        self._counts: Counter[str] | None = None
         earlier: dict[str, list[int]] = {}
         for number, key in enumerate(self.keys):
             earlier.setdefault(key, []).append(number)
@@ -93,6 +120,13 @@ class Witness:
         finding = Finding(kind, details)
         self.first = self.first or finding
         return finding
+
+    def decide(
+        self, decision: str | None, decided: Callable[[int, Standing], bool] | None = None
+    ) -> None:
+        """A person decides about the records for which `decided` is true, or has done so."""
+        self.decision = decision
+        self.decided = decided or (lambda number, each: True)
 
     # --- the wire --------------------------------------------------------------------------
 
@@ -111,6 +145,11 @@ class Witness:
                     raise self.found(
                         "sent before an earlier record of its key", f"{number}, {other}"
                     )
+        self.fresh.update(call.numbers)
+        if self.limit is not None and len(self.fresh) > self.limit:
+            raise self.found("more was sent than the limit allows", f"{len(self.fresh)}")
+        if self.chosen is not None and not call.keys <= self.chosen:
+            raise self.found("something was sent that was not chosen", str(sorted(call.keys)))
         if call.numbers != sorted(call.numbers):
             raise self.found("sent out of order in one request", str(call.numbers))
         busy = {key for each in self.calls for key in each.keys} & call.keys
@@ -151,21 +190,22 @@ class Witness:
 
     def read(self, connection: sqlite3.Connection) -> list[Standing]:
         """Where each record stands by the file."""
-        found = [Standing()] * len(self.keys)
-        statement = "SELECT bucket, start, stop, state, cause FROM span"
-        for bucket, start, stop, state, cause in _rows(connection, statement):
-            first, standing = self.starts[bucket], Standing(state, cause)
-            for number in range(first + start, first + stop):
-                if found[number].state is not None:
-                    raise self.found("a record is settled twice", str(number))
-                found[number] = standing
-        flying = Standing(in_flight=True)
+        found = [_PENDING] * len(self.keys)
+        statement = "SELECT bucket, start, stop, state, cause, http_status FROM span"
+        records = 0
+        for bucket, start, stop, *words in _rows(connection, statement):
+            standing = self._known.get(tuple(words))
+            if standing is None:
+                standing = self._known[tuple(words)] = Standing(*words)
+            first = self.starts[bucket]
+            found[first + start : first + stop] = [standing] * (stop - start)
+            records += stop - start
         for bucket, start, stop in _rows(connection, "SELECT bucket, start, stop FROM flight"):
             first = self.starts[bucket]
-            for number in range(first + start, first + stop):
-                if found[number].state is not None:
-                    raise self.found("a record is settled and in flight", str(number))
-                found[number] = flying
+            found[first + start : first + stop] = [_FLYING] * (stop - start)
+            records += stop - start
+        if len(found) != len(self.keys) or records != len(found) - found.count(_PENDING):
+            raise self.found("a record is settled twice, or settled and in flight")
         return found
 
     def opened(self, connection: sqlite3.Connection) -> None:
@@ -176,6 +216,7 @@ class Witness:
                 raise self.found("the ledger lost a commit", _difference(self.book, found))
             self.marks["the last commit was torn"] += 1
             self.book = found
+            self._counts = None
         self.torn = False
         self.lost = {number for number, each in enumerate(found) if each.in_flight}
 
@@ -183,8 +224,9 @@ class Witness:
         """A transaction that changed spans or intents is on the disk."""
         found = self.read(connection)
         self.before, self.book = self.book, found
+        self._counts = None
         for number, (old, new) in enumerate(zip(self.before, found, strict=True)):
-            if old != new:
+            if old is not new:  # one object for each standing
                 self._changed(number, old, new)
         if self.lost:
             self.lost = set()
@@ -224,9 +266,8 @@ class Witness:
         }
         source, targets = allowed.get(self.decision or "", ("", ()))
         lost = self.resends and (old.state, old.cause) == ("unknown", _LOST)
-        if new.in_flight or not (
-            (old.state == source and to in targets) or (lost and to == "pending")
-        ):
+        meant = old.state == source and to in targets and self.decided(number, old)
+        if new.in_flight or not (meant or (lost and to == "pending")):
             raise self.found("something settled changed", f"record {number}: {old.state} to {to}")
         self.excused.add(number)
         if to == "pending" and number in self.exposed:
@@ -259,7 +300,48 @@ class Witness:
 
     def counts(self) -> Counter[str]:
         """Records by state; those in flight by that name."""
-        return counts_of(self.book, in_flight="in_flight")
+        if self._counts is None:
+            self._counts = counts_of(self.book, in_flight="in_flight")
+        return self._counts
+
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be sent or heard of, and what is written down is safe."""
+        return all(each.state is not None for each in self.book) and not self.torn
+
+    def counted(self) -> str:
+        """The same in words."""
+        return " ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
+
+    # --- quiet periods -----------------------------------------------------------------------
+
+    def asked(self, quiet: Quiet) -> None:
+        """The client has heard that it is to wait."""
+        self.quiets.append(quiet)
+
+    def read_quiets(self, now: float, wall: float) -> None:
+        """What a new process can know of the waits before it: the wall clock may have jumped."""
+        for quiet in self.quiets:
+            if quiet.asked_wall > wall:  # the clock was set back: no longer than was asked for
+                quiet.until_wall -= quiet.asked_wall - wall
+                quiet.asked_wall = wall
+            quiet.until = now + quiet.until_wall - wall
+            self.marks["opened within a quiet period"] += quiet.until > now
+
+    def tear(self) -> None:
+        """The last commit may be gone, and what was written with it."""
+        self.torn = True
+        flying = {n for n, each in enumerate(self.before) if each.in_flight}
+        for quiet in self.quiets:
+            quiet.durable &= not flying.intersection(quiet.numbers)
+
+    def process_ends(self) -> None:
+        """A process is gone, and with it what it alone knew."""
+        for call in list(self.calls):
+            self.silent(call)
+        flying = {n for n, each in enumerate(self.book) if each.in_flight}
+        self.quiets = [
+            each for each in self.quiets if each.durable or not flying.intersection(each.numbers)
+        ]
 
     def stores(self, numbers: Iterable[int]) -> None:
         """The server keeps these records."""

@@ -1,0 +1,124 @@
+"""Many lives, on as many cores as there are: what they came to, and what they found."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from tests.simulation.checks.findings import Finding
+from tests.simulation.life import live
+from tests.simulation.plan import Plan, make_plan
+
+__all__ = ["Batch", "Lived", "kind_of", "live_many", "live_one"]
+
+_PART = 20  # lives that a core is given at a time
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Lives one after another, from a seed on; none begins after `until`, a monotonic moment."""
+
+    first: int
+    count: int
+    most: int | None = None  # records of a life
+    without: frozenset[str] = frozenset()
+    until: float | None = None
+
+
+@dataclass
+class Lived:
+    """What some lives came to: findings by seed, marks, and seconds of CPU."""
+
+    lives: int = 0
+    findings: list[tuple[int, str]] = field(default_factory=list)
+    marks: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    def add(self, other: Lived) -> None:
+        """Count others, too."""
+        self.lives += other.lives
+        self.findings += other.findings
+        self.marks.update(other.marks)
+        self.seconds += other.seconds
+
+
+def live_many(batch: Batch, place: Path, jobs: int) -> Iterator[Lived]:
+    """The lives of a large batch, in parts and in any order."""
+    parts = (
+        replace(batch, first=first, count=min(_PART, batch.first + batch.count - first))
+        for first in range(batch.first, batch.first + batch.count, _PART)
+    )
+    if jobs == 1:
+        _enter(place)
+        yield from map(_live_batch, parts)
+        return
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _enter, (place,))
+    try:
+        waiting = {pool.submit(_live_batch, part) for part in islice(parts, 2 * jobs)}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            waiting |= {pool.submit(_live_batch, part) for part in islice(parts, len(done))}
+            for each in done:
+                yield each.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _enter(place: Path) -> None:
+    """Keep all files of this process in a place; what is loaded by now is never garbage."""
+    tempfile.tempdir = str(place)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def _live_batch(batch: Batch) -> Lived:
+    began = time.process_time()
+    lived = Lived()
+    for plan in _plans(batch):
+        found = live_one(plan, lived.marks)
+        lived.lives += 1
+        if found is not None:
+            lived.findings.append((plan.seed, found))
+    gc.collect()
+    lived.seconds = time.process_time() - began
+    return lived
+
+
+def _plans(batch: Batch) -> Iterable[Plan]:
+    for seed in range(batch.first, batch.first + batch.count):
+        if batch.until is not None and time.monotonic() > batch.until:
+            return
+        yield make_plan(seed, most=batch.most, without=batch.without)
+
+
+def live_one(
+    plan: Plan, marks: Counter[str], tell: Callable[[str], None] | None = None
+) -> str | None:
+    """One life; what was found in it. `tell` hears all that happens, and the hash of that."""
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+            summary = live(plan, Path(place), tell)
+    except Finding as finding:
+        return str(finding)
+    except Exception:  # noqa: BLE001 - whatever it is, it is a finding
+        return traceback.format_exc()
+    marks.update(summary.marks)
+    if tell is not None:
+        tell(summary.digest)
+    return None
+
+
+def kind_of(plan: Plan) -> str | None:
+    """The kind of what is found in a life."""
+    found = live_one(plan, Counter())
+    return found and found.partition(":")[0]

@@ -1,0 +1,1 @@
+"""What surrounds the program in a life: time, disk, network, server, people."""
