@@ -61,6 +61,11 @@ _WORDS: dict[int, tuple[str, str]] = {
     ),
 }
 
+_CODES = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    errno.EIO: sqlite3.SQLITE_IOERR,
+}
 
 _AT_ONCE = 4  # files that SQLite has open: the database, its log, the log's index, a directory
 
@@ -92,12 +97,9 @@ def plain_words(path: Path) -> Iterator[None]:
             hint=DAMAGED,
         ) from error
     except OSError as error:
+        message, hint = _WORDS[_CODES.get(error.errno or 0, sqlite3.SQLITE_CANTOPEN)]
         reason = error.strerror or str(error)
-        raise LedgerError(
-            f"the ledger cannot be opened ({reason})",
-            where=str(path),
-            hint=_WORDS[sqlite3.SQLITE_CANTOPEN][1],
-        ) from error
+        raise LedgerError(f"{message} ({reason})", where=str(path), hint=hint) from error
 
 
 def _too_few_open_files() -> bool:

@@ -48,7 +48,7 @@ class LedgerFile:
 
     def close(self) -> None:
         """Let the file go. May be called twice."""
-        with self.turn:
+        with self.turn, plain_words(self.path):
             self._let_go.close()
 
     def read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:

@@ -7,6 +7,7 @@ may run in a worker thread while the event loop goes on.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -120,7 +121,9 @@ class Ledger(LedgerReading):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # What went wrong first says more than a disk that fails at the end, too.
+        with contextlib.suppress(*[LedgerError] if error is not None else []):
+            self.close()
 
     # --- in the course of a run --------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -179,3 +180,38 @@ def test_the_mark_is_durable_from_the_first_commit_then_once_a_second_and_at_the
     assert len(synced) == 4
     Ledger.open(path).close()
     assert len(synced) == 4, "nothing new, nothing to sync"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.EIO, "the disk failed"), (errno.ENOSPC, "the disk is full")]
+)
+def test_a_disk_that_fails_as_the_ledger_is_closed_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    """Found by simulation: it came out as a fault of the program."""
+    ledger = Ledger.open(tmp_path / "ledger.sqlite", create=True)
+    ledger.set_meta("a", "b")
+    ledger.set_meta("a", "c")  # not synced yet
+
+    def failing(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(LedgerError, match=words):
+        ledger.close()
+    ledger.close()
+
+
+def test_what_went_wrong_first_is_told_where_the_disk_fails_at_the_end_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite", create=True)
+    ledger.set_meta("a", "b")
+    ledger.set_meta("a", "c")
+
+    def failing(handle: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(KeyError), ledger:
+        raise KeyError

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 __all__ = ["Disk", "Observer"]
 
 _LEDGER = "ledger.sqlite"
+_CODES = {"full": sqlite3.SQLITE_FULL, "error": sqlite3.SQLITE_IOERR}
 
 
 class Observer(Protocol):
@@ -72,8 +73,11 @@ class Disk:
 
             def executemany(self, statement: str, *values: Any) -> sqlite3.Cursor:
                 self.changed = True
+                disk.fault(self, super().execute, "write")
                 return super().executemany(statement, *values)
 
+        if (fault := self.observer.disk_fault("open")) == "error":
+            raise _sqlite_error(sqlite3.SQLITE_CANTOPEN, fault)
         return self._connect(database, factory=Connection, **options)
 
     def execute(self, connection: Any, run: Any, statement: str, *values: Any) -> sqlite3.Cursor:
@@ -86,7 +90,7 @@ class Disk:
             connection.changed = False
         elif statement == "COMMIT":
             self.observer.step("commit")
-            self._fault(connection, run, "commit")
+            self.fault(connection, run, "commit")
             synced = connection.changed and run("PRAGMA synchronous").fetchone()[0] >= 2
             cursor: sqlite3.Cursor = run(statement)
             self.observer.committed(connection, changed=connection.changed, synced=synced)
@@ -97,32 +101,27 @@ class Disk:
         elif " span" in statement or " flight" in statement:
             if not statement.lstrip().startswith(("SELECT", "WITH")):
                 connection.changed = True
+                self.fault(connection, run, "write")
             elif not connection.in_transaction:
-                self._fault(connection, run, "read")
+                self.fault(connection, run, "read")
         found: sqlite3.Cursor = run(statement, *values)
         return found
 
-    def _fault(self, connection: Any, run: Any, step: str) -> None:
+    def fault(self, connection: Any, run: Any, step: str) -> None:
+        """Raise what SQLite raises where this step meets a fault."""
         fault = self.observer.disk_fault(step)
         if fault is None:
             return
-        code = sqlite3.SQLITE_FULL if fault == "full" else sqlite3.SQLITE_IOERR
         if fault == "full" and connection.in_transaction:
             run("ROLLBACK")  # as SQLite does by itself after some errors
-        error = sqlite3.OperationalError(f"disk {fault}")
-        error.sqlite_errorcode = code
-        error.sqlite_errorname = "SQLITE_FULL" if fault == "full" else "SQLITE_IOERR"
-        raise error
+        raise _sqlite_error(_CODES[fault], fault)
 
     def pwrite(self, handle: int, content: bytes, offset: int) -> int:
         """`os.pwrite`, by which the mark and the lock are written."""
         if os.readlink(f"/proc/self/fd/{handle}") != self._mark:  # noqa: PTH115 - for speed
             return self._pwrite(handle, content, offset)
         self.observer.step("mark")
-        fault = self.observer.disk_fault("mark")
-        if fault is not None:
-            number = errno.ENOSPC if fault == "full" else errno.EIO
-            raise OSError(number, os.strerror(number))
+        self._refuse("mark")
         written = self._pwrite(handle, content, offset)
         self.observer.step("marked")
         return written
@@ -130,10 +129,26 @@ class Disk:
     def fsync(self, handle: int) -> None:
         """`os.fsync`; what the mark held then outlives a loss of power."""
         if os.readlink(f"/proc/self/fd/{handle}") == self._mark:  # noqa: PTH115 - for speed
+            self._refuse("sync")
             self._synced_mark = Path(self._mark).read_bytes()
+
+    def _refuse(self, step: str) -> None:
+        """Raise what the operating system raises where this step meets a fault."""
+        fault = self.observer.disk_fault(step)
+        if fault is not None:
+            number = errno.ENOSPC if fault == "full" else errno.EIO
+            raise OSError(number, os.strerror(number))
 
     def copy_to(self, place: Path, *, power_lost: bool = False) -> None:
         """The files as another process finds them after this one has died."""
         shutil.copytree(self.place, place, ignore=shutil.ignore_patterns("*-shm", ".draft-*"))
         if power_lost and self._synced_mark is not None:
             (place / f"{_LEDGER}-mark").write_bytes(self._synced_mark)
+
+
+def _sqlite_error(code: int, fault: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(f"disk {fault}")
+    error.sqlite_errorcode = code
+    names = {sqlite3.SQLITE_FULL: "FULL", sqlite3.SQLITE_IOERR: "IOERR"}
+    error.sqlite_errorname = f"SQLITE_{names.get(code, 'CANTOPEN')}"
+    return error

@@ -145,7 +145,7 @@ class Network(httpx.AsyncBaseTransport):
         if self._meets("outage", 0.1):
             self._out_until = clock.now + chance.choice((0.5, 5, 60, 600))
             self._tell("outage", self._out_until - clock.now)
-        if self._meets("refuse_connection") or (clock.now < self._out_until and not self.calm):
+        if self._meets("refuse_connection") or self._is_out():
             fault = chance.choice(_BEFORE)
             clock.after(there, lambda: answered(Answer("nothing", fault=fault)))
             return
@@ -166,7 +166,7 @@ class Network(httpx.AsyncBaseTransport):
             answer = self._serve(call)
             if not call.waiting and self._witness.stored[call.numbers[0]]:
                 self._witness.marks["stored after the client gave up"] += 1
-            if loses:
+            if loses or self._is_out():
                 answer = Answer("ambiguous", fault=chance.choice(list(Fault)[6:]))
             elif cut:
                 answer.cut_at = chance.randrange(0, 30)
@@ -178,6 +178,10 @@ class Network(httpx.AsyncBaseTransport):
 
         self.open_calls[number] = (call, arrive)
         clock.after(there, arrive)
+
+    def _is_out(self) -> bool:
+        """Whether the network is down at this moment, which cuts off what is on its way."""
+        return self._clock.now < self._out_until and not self.calm
 
     def client_dies(self) -> None:
         """What is on its way arrives, or does not."""
@@ -211,7 +215,7 @@ class Network(httpx.AsyncBaseTransport):
         if self._meets("ask_wait", 0.3):
             return self._throttled(chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0)))
         if self._meets("unavailable"):
-            return self._unavailable()
+            return self._unavailable(call)
         if self._meets("server_error"):
             if chance.random() < 0.5:
                 self._store(call.numbers)
@@ -253,13 +257,18 @@ class Network(httpx.AsyncBaseTransport):
         status = 503 if how == 4 else 429
         return Answer("nothing", status, self._words("slow down"), headers, asks=asks)
 
-    def _unavailable(self) -> Answer:
-        if self._pristo and self._chance.random() < 0.3:
-            inner = self._chance.choice((429, 503))
+    def _unavailable(self, call: Call) -> Answer:
+        """The server has no time, or a proxy before it says so, whatever the server did."""
+        chance = self._chance
+        if self._pristo and chance.random() < 0.3:
+            inner = chance.choice((429, 503))
             return Answer("nothing", 201, {"ok": False, "status": inner, "statusText": "later"})
-        if self._chance.random() < 0.3:
+        if chance.random() < 0.3:
             return Answer("nothing", 408, self._words("timed out"))
-        return Answer("ambiguous", 503, None)
+        if chance.random() < 0.5:
+            self._store(call.numbers)
+        self._witness.marks["a proxy gave up on the server"] += 1
+        return Answer("ambiguous", 503, chance.choice((None, "upstream connect error")))
 
     def _refuses(self, call: Call, bad: list[int]) -> Answer:
         """Some records are no good; the server names them, or does not."""
