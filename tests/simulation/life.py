@@ -272,7 +272,7 @@ class Life:
     def _asked(self, seconds: float, call: Call) -> None:
         """The client has heard that it is to wait; what a wait survives is worth a try."""
         now, wall = self.clock.now, self.clock.wall()
-        self.witness.asked(Quiet(now + seconds, wall + seconds, wall, call.numbers))
+        self.witness.asked(Quiet(now + seconds, wall + seconds, call.numbers))
         self.machine.die_soon()
         if self._chance.random() < 0.3:
             self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)

@@ -45,7 +45,6 @@ class Quiet:
 
     until: float
     until_wall: float
-    asked_wall: float
     numbers: list[int]
     durable: bool = False
 
@@ -319,12 +318,11 @@ class Witness:
         self.quiets.append(quiet)
 
     def read_quiets(self, now: float, wall: float) -> None:
-        """What a new process can know of the waits before it: the wall clock may have jumped."""
+        """What a new process can know of the waits before it: a wall clock that was set ahead
+        says that they are over.
+        """
         for quiet in self.quiets:
-            if quiet.asked_wall > wall:  # the clock was set back: no longer than was asked for
-                quiet.until_wall -= quiet.asked_wall - wall
-                quiet.asked_wall = wall
-            quiet.until = now + quiet.until_wall - wall
+            quiet.until = min(quiet.until, now + quiet.until_wall - wall)
             self.marks["opened within a quiet period"] += quiet.until > now
 
     def tear(self) -> None:

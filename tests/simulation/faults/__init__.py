@@ -250,5 +250,71 @@ TEETH = (
         "            carrier = self._transport\n"
         "            reply = await read_reply(await carrier.handle_async_request(request))\n",
     ),
+    Tooth(
+        "a proxy's 503 counts as nothing done",
+        "destination/verdicts.py",
+        "        return Flow.AGAIN if own_error or asks_to_wait else Flow.AMBIGUOUS\n",
+        "        return Flow.AGAIN\n",
+    ),
+    Tooth(
+        "a reply that did not come counts as nothing done",
+        "destination/verdicts.py",
+        "    return Verdict(Flow.AMBIGUOUS if fault.reached else Flow.AGAIN, reason=fault.value)\n",
+        "    return Verdict(Flow.AGAIN, reason=fault.value)\n",
+    ),
+    Tooth(
+        "the limit counts requests",
+        _RUN,
+        "                self._allowance -= fresh\n",
+        "                self._allowance -= fresh > 0\n",
+    ),
+    Tooth(
+        "a choice of records is not heeded",
+        "deliver/run/lane_queue.py",
+        "                if found and self._selection is not None:\n",
+        "                if not found and self._selection is not None:\n",
+    ),
+    Tooth(
+        "a run's time is never up",
+        _RUN,
+        "            if self._settings.max_duration is not None:\n",
+        "            if self._settings.max_duration == 0:\n",
+    ),
+    Tooth(
+        "a pace that is said while a run begins is not heard",
+        "deliver/run/pace_follower.py",
+        "    known = settings.pace\n",
+        "    known = await anyio.to_thread.run_sync(pace)\n",
+    ),
+    Tooth(
+        "a wait is not stored after the clock was set back",
+        _RUN,
+        "        if self._pacer.quiet_until != self._quiet_until:\n",
+        "        if self._pacer.quiet_until > self._quiet_until:\n",
+    ),
+    Tooth(
+        "an abandoned job runs",
+        _JOB,
+        "            refuse_abandoned(self.directory, ledger)\n            first = bind_address",
+        "            first = bind_address",
+    ),
+    Tooth(
+        "a decision is carried out for more than was chosen",
+        "jobs/choice.py",
+        "    count = ledger.retry(positions) if of is State.FAILED else ledger.resolve(to, positions)\n",
+        "    count = ledger.retry() if of is State.FAILED else ledger.resolve(to, positions)\n",
+    ),
+    Tooth(
+        "what was lost is settled and not counted",
+        "ledger/sqlite/recovery.py",
+        "            connection.execute(sql.DELETE_ALL_INTENTS)\n            recount(connection)\n",
+        "            connection.execute(sql.DELETE_ALL_INTENTS)\n",
+    ),
+    Tooth(
+        "an intent that was taken back is forgotten",
+        _RUN,
+        "                cursor.put_back(batch)\n                continue\n",
+        "                continue\n",
+    ),
 )
 """Every fault that the simulation must find."""
