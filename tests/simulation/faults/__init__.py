@@ -48,14 +48,14 @@ TEETH = (
     Tooth(
         "a group is told yes though its commit failed",
         _GROUP,
-        "        return group.committed\n",
-        "        return True\n",
+        "            self._fail(error)\n        finally:",
+        "            group.committed = True\n        finally:",
     ),
     Tooth(
-        "a failed commit lets the run go on",
+        "a run does not hear that a commit failed",
         _GROUP,
-        "        if self.error is not None or self._closing:\n            return False",
-        "        if self._closing:\n            return False",
+        "        self._broken(self.error)\n",
+        "",
     ),
     Tooth(
         "an outcome is counted before it is durable",
@@ -301,8 +301,8 @@ TEETH = (
     Tooth(
         "a decision is carried out for more than was chosen",
         "jobs/choice.py",
-        "    count = ledger.retry(positions) if of is State.FAILED else ledger.resolve(to, positions)\n",
-        "    count = ledger.retry() if of is State.FAILED else ledger.resolve(to, positions)\n",
+        "    count = ledger.retry(positions) if of is State.FAILED",
+        "    count = ledger.retry() if of is State.FAILED",
     ),
     Tooth(
         "what was lost is settled and not counted",
