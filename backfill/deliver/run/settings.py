@@ -34,4 +34,4 @@ class Settings:
     limit: int | None = None
     max_duration: float | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    pace: PaceSetting = PaceSetting()
+    pace: PaceSetting = field(default_factory=PaceSetting)
