@@ -27,6 +27,7 @@ from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
 from backfill.sources.locations import Compression, Location, locate
+from backfill.sources.ranges import Range, divided, without_blocks
 from backfill.sources.reimport import is_ours
 from backfill.sources.remote import Copies, RemoteVersion, fetch
 from backfill.sources.schemas import converted
@@ -84,16 +85,32 @@ class Source:
         """
         return replace(self, _as_written=columns)
 
-    def scan(self) -> pl.LazyFrame:
-        """`__file`, `__row`, `__raw`, then the own columns.
+    def ranges(self, count: int) -> list[Range]:
+        """All rows in at most `count` ranges: `scan` of this source or its outline reads them."""
+        return divided([_unaddressed(each) for each in self._files], count)
+
+    def outline(self) -> Source:
+        """The source without where its rows lie: it can be sent, and scans only ranges.
+
+        Neither names an address, in which a password or a signature may stand.
+        """
+        return replace(
+            self,
+            entries=tuple(each.model_copy(update={"path": each.name}) for each in self.entries),
+            _files=tuple(_unaddressed(without_blocks(each)) for each in self._files),
+        )
+
+    def scan(self, part: Range | None = None) -> pl.LazyFrame:
+        """`__file`, `__row`, `__raw`, then the own columns, of all rows or those of a range.
 
         A malformed row has its text in `__raw` and null in every own column. The rows of a file
         come in order, and so do files of one kind; text comes before Parquet. May be called,
         and its frame collected, several times, as long as the source lives.
         """
-        groups: dict[Hashable, list[int]] = {}
-        for index in range(len(self._files)):
-            groups.setdefault(self._scanned_with(index), []).append(index)
+        files = part.files if part is not None else tuple(enumerate(self._files))
+        groups: dict[Hashable, list[tuple[int, Opened]]] = {}
+        for index, file in files:
+            groups.setdefault(self._scanned_with(index, file), []).append((index, file))
         text = groups.pop(None, None)
         parts = [self._streamed(text)] if text else []
         return pl.concat([*parts, *map(self._together, groups.values())])
@@ -118,20 +135,26 @@ class Source:
             if isinstance(file, ParquetFile):
                 read_through(path, name=file.location.name)
 
-    def _scanned_with(self, index: int) -> Hashable:
+    def _scanned_with(self, index: int, file: Opened) -> Hashable:
         """Files of which this is equal are read by one scan; None is for text."""
-        file = self._files[index]
         if not isinstance(file, ParquetFile):
             return None
         partitions = tuple(name for name, _ in file.location.partitions)
-        return tuple(file.schema.items()), tuple(file.extensions), partitions
+        alone = index if file.sliced else None
+        return tuple(file.schema.items()), tuple(file.extensions), partitions, alone
 
-    def _together(self, indices: Sequence[int]) -> pl.LazyFrame:
+    def _together(self, chosen: Sequence[tuple[int, Opened]]) -> pl.LazyFrame:
         """Parquet files of one schema: a scan for each would cost milliseconds for each."""
-        files = [self._files[index] for index in indices]
-        extensions = next(each.extensions for each in files if isinstance(each, ParquetFile))
+        indices = [index for index, _ in chosen]
+        files = [file for _, file in chosen]
+        first = next(file for file in files if isinstance(file, ParquetFile))
         paths = [self._paths[index] for index in indices]
-        scan = scan_parquet(paths, [each.rows for each in files], extensions)
+        scan = scan_parquet(
+            paths,
+            [each.rows for each in files],
+            first.extensions,
+            first=first.rows_before if first.sliced else None,
+        )
         number = pl.col("__file")
         partitions = {
             name: pl.lit(pl.Series([dict(file.location.partitions)[name] for file in files]))
@@ -144,7 +167,7 @@ class Source:
             *self._own(files[0], {name: each.gather(number) for name, each in partitions.items()}),
         )
 
-    def _streamed(self, indices: Sequence[int]) -> pl.LazyFrame:
+    def _streamed(self, chosen: Sequence[tuple[int, Opened]]) -> pl.LazyFrame:
         """Text files, read block by block as the engine asks for them."""
         schema = {**INTERNAL, **self.schema}
 
@@ -155,8 +178,7 @@ class Source:
             _batch_size: int | None,
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            for index in indices:
-                file = self._files[index]
+            for index, file in chosen:
                 assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
                 partitions = {name: pl.lit(value) for name, value in file.location.partitions}
                 own = tuple(self._own(file, partitions))
@@ -259,6 +281,11 @@ def open_source(
         _paths=tuple(paths),
         _copies=place,
     )
+
+
+def _unaddressed(file: Opened) -> Opened:
+    location = file.location
+    return replace(file, location=replace(location, path=location.name, kept=""))
 
 
 def _as_sent(location: Location, path: str, version: RemoteVersion) -> Location:

@@ -29,7 +29,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["INVALID", "ByteStream", "mark_invalid", "open_stream", "packed_by"]
+__all__ = ["INVALID", "ByteStream", "is_utf8", "mark_invalid", "open_stream", "packed_by"]
 
 INVALID = b"\xff"
 _BOM = codecs.BOM_UTF8
@@ -123,6 +123,7 @@ class ByteStream:
         hashed: bool,
     ) -> None:
         self._name = name
+        self._file = cast("IO[bytes]", file)
         self._hashed = _Hashed(file) if hashed else None
         source = cast("IO[bytes]", self._hashed or file)
         if compression is not None:
@@ -134,11 +135,10 @@ class ByteStream:
                 self._bytes = cast("IO[bytes]", zstd.ZstdFile(source))
             case _:
                 self._bytes = source
-        codec = codecs.lookup(encoding).name
         self._decoder = (
             None
-            if codec in ("utf-8", "utf-8-sig")
-            else codecs.getincrementaldecoder(codec)(errors=_MARK)
+            if is_utf8(encoding)
+            else codecs.getincrementaldecoder(codecs.lookup(encoding).name)(errors=_MARK)
         )
         self._first = True
         self._spare = b""
@@ -169,6 +169,24 @@ class ByteStream:
         while left and (read := len(self.read(min(left, _CHUNK)))):
             left -= read
         return size - left
+
+    def pass_over(self, size: int) -> None:
+        """Go on `size` bytes of text later: at once where the file holds the text as it is.
+
+        Elsewhere, packed or in another encoding, what lies between is read and forgotten.
+        """
+        if not self.seekable:
+            self.skip(size)
+            return
+        start = self.read(min(size, 1))  # whatever goes before the text, such as its mark
+        ahead = size - len(start)
+        self._file.seek(max(0, ahead - len(self._spare)), io.SEEK_CUR)
+        self._spare = self._spare[ahead:]
+
+    @property
+    def seekable(self) -> bool:
+        """Whether the bytes of the file are the bytes of the text."""
+        return self._decoder is None and self._bytes is self._file
 
     def _decode(self, data: bytes) -> str:
         assert self._decoder is not None  # noqa: S101 - the caller looked
@@ -218,6 +236,11 @@ def open_stream(
         file.seek(0)
         with closing(ByteStream(file, name, compression, encoding, hashed)) as stream:
             yield stream
+
+
+def is_utf8(encoding: str) -> bool:
+    """Whether text in this encoding is taken as it stands."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
 def packed_by(start: bytes) -> Compression | None:

@@ -19,7 +19,7 @@ import polars as pl
 
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.column_names import told_apart
-from backfill.sources.formats.byte_streams import ByteStream, open_stream
+from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
 from backfill.sources.formats.csv_grammar import KEPT, Dialect
 from backfill.sources.locations import Location
 
@@ -48,7 +48,11 @@ class Block:
 
 @dataclass(frozen=True)
 class CsvFile:
-    """One surveyed file. All cells are text."""
+    """One surveyed file, or `blocks` of it one after another. All cells are text.
+
+    `rows_before` and `bytes_before` count what lies before these blocks and after the header;
+    `final` where the last one ends the file.
+    """
 
     location: Location
     encoding: str
@@ -60,19 +64,27 @@ class CsvFile:
     rows: int
     size: int
     sha256: str
+    rows_before: int = 0
+    bytes_before: int = 0
+    final: bool = True
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         return dict.fromkeys(self.columns, pl.String())
+
+    @property
+    def divisible(self) -> bool:
+        """Whether blocks can be read without what lies before them."""
+        return self.location.compression is None and is_utf8(self.encoding)
 
     def frames(self, path: str) -> Iterator[pl.DataFrame]:
         """The rows in order: `__row`, `__raw`, then the columns, some thousand rows at a time.
 
         Raises SourceError where the file is no longer what was surveyed.
         """
-        first = 1
+        first = self.rows_before + 1
         with open_stream(path, self.location, encoding=self.encoding) as stream:
-            stream.read(self.header_length)
+            stream.pass_over(self.header_length + self.bytes_before)
             for block in self.blocks:
                 text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
                 length = len(text)
@@ -89,7 +101,7 @@ class CsvFile:
                     *self.columns,
                 )
                 first += block.rows
-            if stream.read(1):
+            if self.final and stream.read(1):
                 raise SourceError("changed while it was read", where=self.location.name)
 
     def _read(self, text: bytes, straight: bool) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.byte_streams import INVALID, mark_invalid, open_stream
+from backfill.sources.formats.byte_streams import INVALID, is_utf8, mark_invalid, open_stream
 from backfill.sources.formats.csv_grammar import KEPT
 from backfill.sources.formats.ndjson_lines import (
     END,
@@ -60,10 +60,12 @@ class Block:
 
 @dataclass(frozen=True)
 class NdjsonFile:
-    """One surveyed file.
+    """One surveyed file, or `blocks` of it one after another.
 
     `schema` is what `frames` gives. `met_by` is what the columns of other files meet: there, a
     whole number in a nested value has 32 bits if fractions could stand beside it (`lossless`).
+    `rows_before` and `bytes_before` count what lies before these blocks; `final` where the last
+    one ends the file.
     """
 
     location: Location
@@ -74,6 +76,14 @@ class NdjsonFile:
     rows: int
     size: int
     sha256: str
+    rows_before: int = 0
+    bytes_before: int = 0
+    final: bool = True
+
+    @property
+    def divisible(self) -> bool:
+        """Whether blocks can be read without what lies before them."""
+        return self.location.compression is None and is_utf8(self.encoding)
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
@@ -89,8 +99,9 @@ class NdjsonFile:
         the file, from a magnitude on. Raises SourceError where the file is no longer what was
         surveyed.
         """
-        first = 1
+        first = self.rows_before + 1
         with open_stream(path, self.location, encoding=self.encoding) as stream:
+            stream.pass_over(self.bytes_before)
             for block in self.blocks:
                 text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
                 length = len(text)
@@ -107,7 +118,7 @@ class NdjsonFile:
                     *self.schema,
                 )
                 first += block.rows
-            if stream.read(1):
+            if self.final and stream.read(1):
                 raise SourceError("changed while it was read", where=self.location.name)
 
     def _read(

@@ -26,9 +26,10 @@ _LENIENT = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """One Parquet file: its columns in their own types, and its rows.
+    """One Parquet file, or `rows` of it: its columns in their own types, and its rows.
 
     A column of an extension type has the type in which it is stored; `extensions` has its own.
+    `rows_before` counts the file's rows before these, and `sliced` says that they are not all.
     """
 
     location: Location
@@ -37,17 +38,25 @@ class ParquetFile:
     rows: int
     size: int
     sha256: str
+    rows_before: int = 0
+    sliced: bool = False
 
 
 def scan_parquet(
-    paths: Sequence[str], rows: Sequence[int], extensions: Iterable[str] = ()
+    paths: Sequence[str],
+    rows: Sequence[int],
+    extensions: Iterable[str] = (),
+    *,
+    first: int | None = None,
 ) -> pl.LazyFrame:
     """Files of one schema, which hold so many rows: `__file`, `__row`, `__raw`, the columns.
 
     `__file` counts them from 0, `__row` the rows of each from 1. The columns `extensions` are read
-    as they are stored.
+    as they are stored. Of a single file the rows from the index `first` on can be read alone.
     """
     stored = [pl.col(name).ext.storage() for name in extensions]
+    if first is not None:
+        return _scan(paths, rows, 0).slice(first, rows[0]).with_columns(stored)
     groups = range(0, len(paths), _FILES_OF_A_SCAN)
     return pl.concat(
         [
