@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -12,11 +12,11 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
-from backfill.prepare.plan_stats import PartStats, seen_in_excluded, seen_in_ready, seen_in_rejected
+from backfill.prepare.plan_stats import PlanStats, seen_in_excluded, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
 
-__all__ = ["OWN", "BucketWriter", "gather"]
+__all__ = ["OWN", "BucketWriter", "PartOutput", "gather"]
 
 OWN = "source."
 """What stands before a source's own column's name beside other columns."""
@@ -24,9 +24,29 @@ OWN = "source."
 _ROW_GROUP = 8_192  # rows that a reader of a few positions has to decode
 
 
+@dataclass
+class PartOutput:
+    """What one task made of `rows` rows: files in its own directory by what they hold, counts.
+
+    The bucket, where there is one, has the file "ready".
+    """
+
+    directory: Path
+    rows: int
+    stats: PlanStats = field(default_factory=PlanStats)
+    files: dict[str, str] = field(default_factory=dict)
+    bucket: Bucket | None = None
+
+    def path(self, what: str) -> Path:
+        """The path of a new file, which is there from now on."""
+        path = self.directory / f"{what}.parquet"
+        self.files[what] = str(path)
+        return path
+
+
 @dataclass(frozen=True)
 class BucketWriter:
-    """Writes buckets of one job; `work` takes what is gathered into one file at the end.
+    """Writes the buckets of one job, and its rows that are not sent.
 
     `names` are the names of the source's files, `columns` its own columns.
     """
@@ -36,36 +56,33 @@ class BucketWriter:
     names: Sequence[str]
     columns: Sequence[str]
     buckets: int
-    into: Path
-    work: Path
 
-    def reject(self, number: int, rows: pl.DataFrame, rejected: pl.DataFrame) -> PartStats:
+    def reject(self, output: PartOutput, rows: pl.DataFrame, rejected: pl.DataFrame) -> None:
         """Write rejected rows (their places in `rows`, and REASON) with their own columns."""
         if rejected.is_empty():
-            return PartStats()
+            return
         own = rows.select(*self.columns, pl.col("__raw").alias("_raw"))[rejected["__at"]]
-        self._write("rejected", number, self._reasoned(rejected), own)
-        return seen_in_rejected(rejected)
+        _write(output.path("rejected"), self._reasoned(rejected), own)
+        output.stats.add(seen_in_rejected(rejected))
 
-    def exclude(self, number: int, rows: pl.DataFrame, excluded: pl.DataFrame) -> PartStats:
+    def exclude(self, output: PartOutput, rows: pl.DataFrame, excluded: pl.DataFrame) -> None:
         """Write rows that are left out on purpose, as `reject` does."""
         if excluded.is_empty():
-            return PartStats()
+            return
         own = rows.select(self.columns)[excluded["__at"]]
-        self._write("excluded", number, self._reasoned(excluded), own)
-        return seen_in_excluded(excluded)
+        _write(output.path("excluded"), self._reasoned(excluded), own)
+        output.stats.add(seen_in_excluded(excluded))
 
     def settle(
-        self, number: int, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
-    ) -> tuple[PartStats, Bucket | None]:
+        self, output: PartOutput, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
+    ) -> None:
         """Write one bucket: its duplicates, as marked, and its ready records in their order."""
-        stats = PartStats()
         if marks.height:
             duplicates = items.select("__at", "__file", "__row", IDENTITY).join(
                 marks, on=["__file", "__row"]
             )
             items = items.filter(~pl.col("__at").is_in(duplicates["__at"].implode()))
-            stats.duplicate = duplicates.height
+            output.stats.duplicate = duplicates.height
             out = duplicates.select(
                 "__file",
                 self._name("__file").alias("_file"),
@@ -78,11 +95,10 @@ class BucketWriter:
                 pl.when(pl.col("_kept_job").is_not_null()).then(self.record).alias("__record"),
             )
             if duplicates.height:
-                self._write(
-                    "duplicates", number, out, rows.select(self.columns)[duplicates["__at"]]
-                )
+                own = rows.select(self.columns)[duplicates["__at"]]
+                _write(output.path("duplicates"), out, own)
         if items.is_empty():
-            return stats, None
+            return
         # The record keys come first: hashing reads the identities where they were just written.
         keyed = items.with_columns(self.record.alias("record")).drop(IDENTITY)
         ready = ordered(keyed, self.destination, self.buckets)
@@ -100,19 +116,19 @@ class BucketWriter:
         own = rows.select(
             flattened(name, types[name]).alias(f"{OWN}{name}") for name in self.columns
         )
-        name = f"{number:03d}.parquet"
+        path = output.path("ready")
         out.hstack(own[ready["__at"]]).write_parquet(
-            self.into / "ready" / name,
+            path,
             compression="lz4",
             statistics=False,
             row_group_size=_ROW_GROUP,
         )
         found = seen_in_ready(ready, lanes, self.destination.batch_size)
-        found.duplicate = stats.duplicate
         for column in ready.columns:
             if column.startswith("__warned"):
                 found.warned[column] = int(ready[column].sum())
-        return found, Bucket(file=name, rows=ready.height, lanes=tuple(lanes))
+        output.stats.add(found)
+        output.bucket = Bucket(file=path.name, rows=ready.height, lanes=tuple(lanes))
 
     def _reasoned(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.select(
@@ -128,23 +144,20 @@ class BucketWriter:
         names = pl.Series(self.names, dtype=pl.String())
         return pl.col(index).replace_strict(numbers, names, return_dtype=pl.String())
 
-    def _write(self, what: str, number: int, out: pl.DataFrame, own: pl.DataFrame) -> None:
-        directory = self.work / what
-        directory.mkdir(exist_ok=True)
-        rows = out.hstack(own).sort("__file", "_row")
-        rows.write_parquet(directory / f"{number:04d}.parquet", compression="lz4")
+
+def _write(path: Path, out: pl.DataFrame, own: pl.DataFrame) -> None:
+    out.hstack(own).sort("__file", "_row").write_parquet(path, compression="lz4")
 
 
-def gather(directory: Path, target: Path, schema: pl.Schema) -> int:
-    """Put the files of a directory together, in source order where memory allows it.
+def gather(files: Sequence[str], target: Path, schema: pl.Schema) -> int:
+    """Put files together, in source order where memory allows it, else in theirs.
 
     Returns the rows that stand in `target` afterwards, which has the columns of `schema`.
     """
-    files = sorted(directory.glob("*.parquet"))
     if not files:
         pl.DataFrame(schema=schema).write_parquet(target)
         return 0
-    rows = pl.scan_parquet(files, glob=False)
+    rows = pl.scan_parquet(list(files), glob=False)
     total: int = rows.select(pl.len()).collect().item()
     if total <= _SORTABLE:
         rows = rows.sort("__file", "_row")

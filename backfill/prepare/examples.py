@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
@@ -13,6 +12,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import MALFORMED, FieldMapping
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.plan_stats import Place
+from backfill.prepare.records import one_each
 from backfill.sources.scan import Source
 from backfill.sources.schemas import MIXED, split_mixed
 from backfill.sources.timestamps import in_calendar
@@ -29,11 +29,11 @@ def examples_of(
     binding: Binding,
     mapping: FieldMapping,
     *,
-    rejected: Path,
+    rejected: Sequence[str],
     contacts: Source | None,
     names: Sequence[str],
 ) -> dict[str, tuple[Example, ...]]:
-    """Give each reason's places their values, read again from the rejected rows in a directory.
+    """Give each reason's places their values, read again from the files of the rejected rows.
 
     A value of a contact is read from the contacts; a rule about a whole record has none.
     """
@@ -44,12 +44,12 @@ def examples_of(
         sorted(wanted), schema={"__file": pl.UInt32, "_row": pl.UInt64}, orient="row"
     )
     rows = (
-        pl.scan_parquet(sorted(rejected.glob("*.parquet")), glob=False)
+        pl.scan_parquet(list(rejected), glob=False)
         .join(chosen.lazy(), on=["__file", "_row"], how="semi")
         .collect()
     )
     inputs = {each.name: each for each in (*binding.inputs, *filter(None, [binding.time]))}
-    contact_rows = _people(rows, inputs, mapping, contacts)
+    contact_rows = _contact_rows(rows, binding, mapping, contacts)
     found: dict[str, tuple[Example, ...]] = {}
     for reason, stands in places.items():
         each = inputs.get(reason.partition("|")[0])
@@ -60,24 +60,21 @@ def examples_of(
     return found
 
 
-def _people(
-    rows: pl.DataFrame,
-    inputs: MappingOf[str, Input],
-    mapping: FieldMapping,
-    contacts: Source | None,
+def _contact_rows(
+    rows: pl.DataFrame, binding: Binding, mapping: FieldMapping, contacts: Source | None
 ) -> pl.DataFrame | None:
-    """The rows with the columns of their contacts, where a field comes from there."""
+    """The rows with the columns of the contacts that they were joined with, if with any."""
     if contacts is None or mapping.join is None:
         return None
-    columns = {name for e in inputs.values() if e.side == "contacts" for name in e.columns()}
     keys = rows.select("__file", "_row", mapping.join.events.alias(_JOIN)).drop_nulls()
     matched = (
         contacts.scan()
-        .select(mapping.join.contacts.alias(_JOIN), *sorted(columns))
+        .select("__file", "__row", mapping.join.contacts.alias(_JOIN), *binding.contacts_columns())
         .join(keys.lazy().select(_JOIN), on=_JOIN, how="semi")
-        .unique(_JOIN, keep="any")
+        .sort("__file", "__row")
     )
-    return keys.join(matched.collect(), on=_JOIN)
+    kept = one_each(matched, _JOIN, binding).select(_JOIN, *binding.contacts_columns())
+    return keys.join(kept.collect(), on=_JOIN)
 
 
 def _texts(

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-__all__ = ["ROWS_OF_A_BUCKET", "Parts", "part_of", "parts_needed", "split"]
+__all__ = [
+    "ROWS_OF_A_BUCKET",
+    "Files",
+    "Parts",
+    "part_of",
+    "parts_needed",
+    "scan_files",
+    "split",
+]
+
+Files = tuple[str, ...]
+"""Paths of Parquet files, by which they are named to other processes."""
 
 ROWS_OF_A_BUCKET = 150_000
 _BYTES_OF_A_BUCKET = 150_000_000
@@ -33,33 +44,37 @@ def part_of(key: pl.Expr, parts: int) -> pl.Expr:
 
 
 class Parts:
-    """Rows in numbered parts, each of which fits into memory."""
+    """Rows in numbered parts, each of which fits into memory: the files that hold each."""
 
-    def __init__(self, count: int, directory: Path | None, whole: pl.LazyFrame | None) -> None:
+    def __init__(self, count: int) -> None:
         self.count = count
-        self._directory = directory
-        self._whole = whole
+        self._files: dict[int, list[str]] = {}
 
-    def scan(self, number: int) -> pl.LazyFrame | None:
-        """One part, or None where no row fell into it."""
-        if self._directory is None:
-            return self._whole
-        files = sorted((self._directory / f"{_PART}={number}").glob("*.parquet"))
-        return pl.scan_parquet(files, hive_partitioning=False, glob=False) if files else None
+    def add(self, files: Mapping[int, Files]) -> None:
+        """Take in what one split wrote."""
+        for number, names in files.items():
+            self._files.setdefault(number, []).extend(names)
+
+    def files(self, number: int) -> Files:
+        """The files of one part; none where no row fell into it."""
+        return tuple(sorted(self._files.get(number, ())))
 
     def drop(self, number: int) -> None:
         """Give the part's space back."""
-        if self._directory is not None:
-            shutil.rmtree(self._directory / f"{_PART}={number}", ignore_errors=True)
+        for name in self._files.pop(number, ()):
+            Path(name).unlink(missing_ok=True)
 
 
-def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Parts:
-    """Write the rows into `count` parts by the hash of `key`, streaming.
+def scan_files(files: Files) -> pl.LazyFrame | None:
+    """The rows of files, None where there are none."""
+    return pl.scan_parquet(list(files), hive_partitioning=False, glob=False) if files else None
 
-    The rows hold `__file` and `__row`. A single part is not written anywhere.
+
+def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> dict[int, Files]:
+    """Write the rows into at most `count` parts by the hash of `key`, streaming.
+
+    The rows hold `__file` and `__row`. Returns the files of each part that has rows.
     """
-    if count == 1:
-        return Parts(1, None, rows)
     scheme = pl.PartitionBy(
         directory, key=_PART, include_key=False, approximate_bytes_per_file=None
     )
@@ -67,6 +82,7 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Part
     parted = rows.with_columns(key.alias(_PART)).with_columns(
         part_of(pl.col(_PART), count).alias(_PART)
     )
+    written: list[Path] = []
     parted.sink_parquet(
         scheme,
         compression="lz4",
@@ -74,5 +90,10 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> Part
         row_group_size=max(2_000, min(50_000, _ROWS_HELD // count)),
         mkdir=True,
         maintain_order=False,
+        sinked_paths_callback=lambda sunk: written.extend(Path(each.path) for each in sunk.paths),
     )
-    return Parts(count, directory, None)
+    files: dict[int, Files] = {}
+    for path in sorted(written):
+        number = int(path.parent.name.removeprefix(f"{_PART}="))
+        files[number] = (*files.get(number, ()), str(path))
+    return files

@@ -19,16 +19,16 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
+from backfill.prepare.engine import Engine, Threads
 from backfill.prepare.examples import examples_of
-from backfill.prepare.identity import identity_of
 from backfill.prepare.mapping.binding import bind
-from backfill.prepare.mapping.fields import mapping_of
 from backfill.prepare.mapping.hours import hours_left_out
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed
 from backfill.prepare.partition_stages import Passes
 from backfill.prepare.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.previous_jobs import Previous, left_out, refuse_unrecognised
+from backfill.prepare.recipe import Recipe
 from backfill.prepare.records import UNDECODABLE
 from backfill.prepare.sql.errors import not_on_every_row
 from backfill.sources.formats.parquet_errors import UNREADABLE
@@ -50,15 +50,18 @@ def prepare(
     progress: Progress | None = None,
     parts: int | None = None,
     careful: bool = False,
+    engine: Engine | None = None,
 ) -> Manifest:
     """Prepare a job: write `ready/` and a file each of excluded, rejected and duplicate rows.
 
     All goes into `into`, an existing, empty directory; the manifest is returned, not written.
     `previous` are the earlier jobs that are named. `parts` says into how many parts the source
     is split, which otherwise follows from its size. `careful` has another process try each Parquet
-    file first, for when an attempt before this one died. Raises ConfigError (SourceError among
-    them) where nothing can be prepared, BackfillError where the books do not balance.
+    file first, for when an attempt before this one died. `engine` runs the tasks, threads of this
+    process without one. Raises ConfigError (SourceError among them) where nothing can be prepared,
+    BackfillError where the books do not balance.
     """
+    engine = engine or Threads()
     with _workspace(into) as work:
         opened = partial(
             open_source,
@@ -73,19 +76,25 @@ def prepare(
         events = events.with_numbers_as_written(binding.numbers_as_written("events"))
         if contacts is not None:
             contacts = contacts.with_numbers_as_written(binding.numbers_as_written("contacts"))
-        passes = Passes(
+        recipe = Recipe(
             config=config,
+            destination=destination,
+            now=now,
+            events=events.outline(),
+            contacts=contacts.outline() if contacts is not None else None,
             binding=binding,
-            identity=identity_of(binding, config.population),
-            mapping=mapping_of(binding, config, now=now),
-            events=events,
-            contacts=contacts,
-            left_out=left_out(previous, config, binding, events.entries, work),
+            left_out=left_out(
+                previous,
+                config,
+                binding,
+                events.entries,
+                work,
+                in_files=not engine.shares_memory,
+            ),
             parts=parts or _parts_for(events, contacts),
-            into=into,
             work=work,
-            tell=progress or _silent,
         )
+        passes = Passes(recipe, events, contacts, into, engine, progress or _silent)
         sources = [source for source in (events, contacts) if source is not None]
         try:
             manifest = _finished(passes, passes.run(), now)
@@ -103,7 +112,7 @@ def prepare(
 def _sql_fault(passes: Passes) -> ConfigError | None:
     """The first expression of the configuration that fails on some row, such as a strict cast."""
     sources = {"events": passes.events, "contacts": passes.contacts}
-    for each in passes.binding.expressions:
+    for each in passes.recipe.binding.expressions:
         source = sources[each.side]
         if source is not None:
             fault = not_on_every_row(each.text, each.raw, source.scan(), each.where)
@@ -126,7 +135,7 @@ def _parts_for(events: Source, contacts: Source | None) -> int:
 @contextmanager
 def _workspace(into: Path) -> Iterator[Path]:
     """A hidden directory for what is on its way, gone afterwards whatever happens."""
-    work = into / ".work"
+    work = into.absolute() / ".work"
     work.mkdir(mode=0o700)
     (into / "ready").mkdir(mode=0o700)
     try:
@@ -150,11 +159,11 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         backfill=version("backfill"),
         polars=pl.__version__,
         created=now.timestamp(),
-        destination=passes.binding.destination.name,
-        population=passes.config.population,
-        shape=passes.config.shape(),
-        shape_sha256=passes.config.digest(),
-        identity=passes.binding.identity,
+        destination=passes.recipe.binding.destination.name,
+        population=passes.recipe.config.population,
+        shape=passes.recipe.config.shape(),
+        shape_sha256=passes.recipe.config.digest(),
+        identity=passes.recipe.binding.identity,
         events=passes.events.entries,
         contacts=passes.contacts.entries if passes.contacts else (),
         columns=passes.events.columns,
@@ -169,21 +178,21 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         buckets=tuple(buckets),
         facts=facts_of(
             passes.stats,
-            passes.binding,
+            passes.recipe.binding,
             examples=examples_of(
                 passes.stats.examples,
-                passes.binding,
-                passes.mapping,
-                rejected=passes.work / "rejected",
+                passes.recipe.binding,
+                passes.recipe.mapping,
+                rejected=passes.files["rejected"],
                 contacts=passes.contacts,
                 names=[entry.name for entry in passes.events.entries],
             ),
             unreadable=_unreadable(passes.contacts),
-            warned=passes.maker.warned,
-            encodings=_encodings(passes.config),
+            warned=passes.recipe.maker.warned,
+            encodings=_encodings(passes.recipe.config),
             names=[entry.name for entry in passes.events.entries],
-            selection=passes.binding.selection.shown(passes.config.events),
-            asked=hours_left_out(passes.config.events, passes.events),
+            selection=passes.recipe.binding.selection.shown(passes.recipe.config.events),
+            asked=hours_left_out(passes.recipe.config.events, passes.events),
         ),
     )
 
@@ -230,16 +239,16 @@ def _gathered(passes: Passes) -> tuple[int, int, int]:
     place = {"_file": pl.String(), "_row": pl.UInt64()}
     reasoned = {**place, "_reason": pl.String(), **own}
     excluded = gather(
-        passes.work / "excluded", passes.into / "excluded.parquet", pl.Schema(reasoned)
+        passes.files["excluded"], passes.into / "excluded.parquet", pl.Schema(reasoned)
     )
     rejected = gather(
-        passes.work / "rejected",
+        passes.files["rejected"],
         passes.into / "rejected.parquet",
         pl.Schema({**reasoned, "_raw": pl.String()}),
     )
     kept = {name: dtype for name, dtype in MARKS.items() if name.startswith("_kept")}
     duplicates = gather(
-        passes.work / "duplicates",
+        passes.files["duplicates"],
         passes.into / "duplicates.parquet",
         pl.Schema({**place, **kept, "__record": pl.String(), **own}),
     )

@@ -53,10 +53,13 @@ def left_out(
     binding: Binding,
     entries: Sequence[SourceEntry],
     work: Path,
+    *,
+    in_files: bool,
 ) -> LeftOut:
     """What the named jobs sent, as this job's source of `entries` meets it.
 
-    Every part of the source asks for places, so these are gathered into a file in `work` once.
+    Every part of the source asks for places, so these are gathered into a file in `work` once;
+    `in_files` the keys are, too, for those who cannot see the ledgers of other jobs.
 
     Raises ConfigError for a job of another kind, whose records can never be the same, and
     ChangedError for the rest of a job whose source had other content.
@@ -81,12 +84,18 @@ def left_out(
             places.append(each.records.select(place, row, *kept))
         elif sorted(each.manifest.identity) == sorted(binding.identity):
             keys.append(each.records.select("record", *kept))
-    by_place = None
-    if places:
-        gathered = work / "places.parquet"
-        pl.concat(places).sink_parquet(gathered, compression="lz4")
-        by_place = pl.scan_parquet(gathered, glob=False)
-    return LeftOut(pl.concat(keys) if keys else None, by_place)
+    by_key = pl.concat(keys) if keys else None
+    by_place = pl.concat(places) if places else None
+    if by_key is not None and in_files:
+        by_key = _gathered(by_key, work / "keys.parquet")
+    if by_place is not None:
+        by_place = _gathered(by_place, work / "places.parquet")
+    return LeftOut(by_key, by_place)
+
+
+def _gathered(rows: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    rows.sink_parquet(path, compression="lz4")
+    return pl.scan_parquet(path, glob=False)
 
 
 def refuse_unrecognised(

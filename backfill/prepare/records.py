@@ -20,7 +20,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, Rule, reasons
 from backfill.prepare.mapping.inputs import Input
 
-__all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker"]
+__all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker", "one_each"]
 
 REASON = "__reason"
 
@@ -165,7 +165,7 @@ class RecordMaker:
         broken = reasons(rule for rule in side.rules if rule.rejects)
         names = [each.name for each in self._binding.inputs_for("contacts")]
         return (
-            side.apply(self._one_each(keyed.sort("__file", "__row")), [_JOIN])
+            side.apply(one_each(keyed.sort("__file", "__row"), _JOIN, self._binding), [_JOIN])
             .with_columns(
                 pl.lit(value=True).alias(_MET),
                 pl.when(broken != "").then(broken).alias(_BROKEN),
@@ -183,18 +183,6 @@ class RecordMaker:
                 *(expr.meta.output_name() for expr in self._identity.fragments),
             )
         )
-
-    def _one_each(self, keyed: pl.LazyFrame) -> pl.LazyFrame:
-        """One row for each contact, of rows in the source's order."""
-        match self._binding.keep_contact:
-            case "first":
-                return keyed.filter(pl.col(_JOIN).is_first_distinct())
-            case "last":
-                return keyed.filter(pl.col(_JOIN).is_last_distinct())
-        own = self._binding.contacts_columns()
-        types = keyed.collect_schema()
-        values = [pl.col(name).filter(_said(name, types[name])).last() for name in own]
-        return keyed.group_by(_JOIN).agg(values)
 
     def _read_after_join(self) -> set[str]:
         """Fields of which later steps read the canonical value."""
@@ -302,6 +290,19 @@ class RecordMaker:
             if count := int(good[rule.column].sum()):
                 counts[rule.reason] = counts.get(rule.reason, 0) + count
         return counts
+
+
+def one_each(contacts: pl.LazyFrame, key: str, binding: Binding) -> pl.LazyFrame:
+    """One row for each contact by the column `key`, of rows in the source's order."""
+    match binding.keep_contact:
+        case "first":
+            return contacts.filter(pl.col(key).is_first_distinct())
+        case "last":
+            return contacts.filter(pl.col(key).is_last_distinct())
+    own = binding.contacts_columns()
+    types = contacts.collect_schema()
+    values = [pl.col(name).filter(_said(name, types[name])).last() for name in own]
+    return contacts.group_by(key).agg(values)
 
 
 def _needed(destination: Destination) -> set[str]:

@@ -17,6 +17,7 @@ from backfill.config import Config, config_from_mapping
 from backfill.core.model import Progress
 from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Manifest
+from backfill.prepare.engine import Engine
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
 
@@ -78,6 +79,7 @@ def prepare_in(
     name: str = "job",
     previous: Sequence[Previous] = (),
     progress: Progress | None = None,
+    engine: Engine | None = None,
     **sections: Any,
 ) -> Prepared:
     """Write the sources (unless they lie there already), prepare the job, and read it."""
@@ -95,6 +97,7 @@ def prepare_in(
         parts=parts,
         previous=previous,
         progress=progress,
+        engine=engine,
     )
     return Prepared(
         manifest,

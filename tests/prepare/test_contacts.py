@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.core.errors import SourceError
-from tests.prepare.prepared import Prepared, prepare_in, prepared
+from tests.prepare.prepared import Prepared, prepare_in, prepared, watch_fields
 
 ID = "6f9619ff-8b86-4d01-b42d-00cf4fc96{:03}"
 FIELDS: dict[str, Any] = {
@@ -190,3 +190,21 @@ def test_who_has_a_phone_that_is_wrong_is_not_called_without_one(
         rules={"drop_invalid": drop},
     )
     assert job.reasons == {1: reasons}
+
+
+@pytest.mark.parametrize(("keep", "value"), [("first", "one"), ("last", "none"), ("fill", "none")])
+def test_an_example_shows_the_row_of_a_contact_that_was_joined(
+    tmp_path: Path, keep: str, value: str
+) -> None:
+    phones = ["one", "+12025550101", "none", None if keep == "fill" else "none"]
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"user": ["a"], "label": ["x"]}),
+        pl.DataFrame({"id": ["a"] * 4, "phone": phones}),
+        events={"contact_key": "user"},
+        contacts={"key": "id", "keep": keep},
+        fields=watch_fields(**{"target.value": "contacts.phone"}),
+    )
+    [example] = job.manifest.facts.examples["target.value|e164"]
+    assert example.value == value

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backfill.prepare.partition import ROWS_OF_A_BUCKET, Parts, parts_needed, split
+from backfill.prepare.partition import ROWS_OF_A_BUCKET, Parts, parts_needed, scan_files, split
 
 
 def rows_with(keys: list[str | None]) -> pl.LazyFrame:
@@ -18,14 +18,22 @@ def rows_with(keys: list[str | None]) -> pl.LazyFrame:
 
 
 def parts_of(parts: Parts) -> list[pl.DataFrame]:
-    found = [parts.scan(number) for number in range(parts.count)]
+    found = [scan_files(parts.files(number)) for number in range(parts.count)]
     return [each.collect() for each in found if each is not None]
+
+
+def split_into(directory: Path, count: int, *rows: pl.LazyFrame) -> Parts:
+    """Parts of rows that are split one portion after another."""
+    parts = Parts(count)
+    for number, each in enumerate(rows):
+        parts.add(split(each, pl.col("key"), directory / str(number), count))
+    return parts
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_rows_of_one_key_lie_in_one_part_and_none_is_lost(tmp_path: Path, count: int) -> None:
     rows = rows_with([f"key-{index % 50}" for index in range(1_000)])
-    parts = parts_of(split(rows, pl.col("key"), tmp_path / "parts", count))
+    parts = parts_of(split_into(tmp_path, count, rows.head(300), rows.slice(300)))
     assert sorted(row for part in parts for row in part["__row"]) == list(range(1, 1_001))
     homes: dict[str, set[int]] = {}
     for number, part in enumerate(parts):
@@ -34,22 +42,29 @@ def test_rows_of_one_key_lie_in_one_part_and_none_is_lost(tmp_path: Path, count:
     assert all(len(home) == 1 for home in homes.values())
     assert len(parts) == count
     assert {tuple(part.columns) for part in parts} == {("__file", "__row", "key")}
-    assert (tmp_path / "parts").exists() == (count > 1)
 
 
 def test_rows_without_a_key_are_spread_and_not_heaped_up(tmp_path: Path) -> None:
     rows = rows_with([None] * 900)
-    parts = parts_of(split(rows, pl.col("key"), tmp_path / "parts", 3))
+    parts = parts_of(split_into(tmp_path, 3, rows))
     assert sum(part.height for part in parts) == 900
     assert max(part.height for part in parts) < 450
 
 
-def test_a_part_that_was_dropped_or_never_filled_is_none(tmp_path: Path) -> None:
-    parts = split(rows_with(["a", "a"]), pl.col("key"), tmp_path / "parts", 2)
-    full = next(number for number in range(2) if parts.scan(number) is not None)
-    assert parts.scan(1 - full) is None
+def test_a_part_that_was_dropped_or_never_filled_has_no_file(tmp_path: Path) -> None:
+    parts = split_into(tmp_path, 2, rows_with(["a", "a"]))
+    full = next(number for number in range(2) if parts.files(number))
+    assert parts.files(1 - full) == ()
+    [file] = parts.files(full)
     parts.drop(full)
-    assert parts.scan(full) is None
+    assert parts.files(full) == ()
+    assert not Path(file).exists()
+
+
+def test_parts_have_the_files_that_were_named_and_no_others(tmp_path: Path) -> None:
+    parts = split_into(tmp_path, 2, rows_with(["a"]), rows_with(["a", "b"]))
+    split(rows_with(["a"] * 9), pl.col("key"), tmp_path / "killed", 2)
+    assert sum(part.height for part in parts_of(parts)) == 3
 
 
 @pytest.mark.parametrize(
