@@ -30,6 +30,10 @@ _CHECKS = """\
 Each check by itself, as preparing runs it.
 """
 
+_COLUMNS = """\
+Files of one row and many columns: the time is to grow in proportion to the columns.
+"""
+
 _LEDGER = """\
 The write-ahead ledger, every commit durable before the request leaves. A commit holds what
 waits at that moment, so its size grows with the load; disks differ more than processors here.
@@ -60,6 +64,7 @@ def main() -> None:
     print(f"# Benchmarks\n\n{_conditions()}")
     _section("Preparing", _PREPARING, "prepare", data)
     _section("Checks", _CHECKS, "checks")
+    _section("Many columns", _COLUMNS, "columns")
     _section("Ledger", _LEDGER, "ledger")
     _section("Delivering", _DELIVERING, "deliver", sending)
     _section("Row by row", _ROW_BY_ROW, "row_by_row")

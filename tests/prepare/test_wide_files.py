@@ -1,19 +1,33 @@
-"""Files of thousands of columns take time in proportion to their columns."""
+"""Files of thousands of columns are worked on in proportion to their columns.
+
+Work is counted, not timed: the lines of this package that run, and the queries that are worked
+out. Of what grows in proportion, twice the columns add twice as much as before; of what grows
+with their square, four times as much. What it takes in seconds: `python -m benchmarks.columns`.
+"""
 
 from __future__ import annotations
 
-import time
+import inspect
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import polars as pl
 import pytest
 
+import backfill
 from backfill.config.types import Files
 from backfill.discover.columns import profile_columns
 from backfill.discover.samples import read_sample
 from tests.prepare.prepared import NOW, prepare_in
 
-FEW, MANY = 1_250, 5_000
-_LINEAR = 7  # four times the columns; what grows with their square takes sixteen times as long
+COLUMNS = 100, 200, 400
+_OURS = str(Path(backfill.__file__).parent)
+_COLLECT = inspect.unwrap(pl.LazyFrame.collect).__code__
+_COLLECT_ALL = inspect.unwrap(pl.collect_all).__code__
 
 
 def wide(columns: int) -> pl.DataFrame:
@@ -25,37 +39,68 @@ def wide(columns: int) -> pl.DataFrame:
     return pl.DataFrame({**own, **{f"column_{number}": f"v{number}" for number in range(columns)}})
 
 
-def seconds(directory, frame: pl.DataFrame, form: str) -> float:
-    """How long this process works on a plan of the frame, however busy the machine is."""
-    directory.mkdir()
-    getattr(frame, f"write_{form}")(directory / f"events.{form}")
-    started = time.process_time()
-    prepared = prepare_in(
-        directory,
-        "pristo-events",
-        None,
-        events={"files": f"events.{form}", "time": "at"},
-        fields={"contact.id": "user_id", "contact.email": {"value": "a@example.com"},
-                "type": "event", "customFields.x": f"column_{frame.width - 4}"},
-    )  # fmt: skip
-    assert prepared.manifest.ready == 1
-    return time.process_time() - started
+class Work(Counter[str]):
+    """How many lines of the package run and how many queries are worked out, while it is open."""
+
+    def __enter__(self) -> Work:
+        self._before = sys.gettrace()
+        threading.settrace(self._call)
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+        threading.settrace(self._before)
+
+    def _call(self, frame: FrameType, _event: str, _: object) -> Any:
+        if frame.f_code is _COLLECT:
+            self["queries"] += 1
+        elif frame.f_code is _COLLECT_ALL:
+            self["queries"] += len(list(frame.f_locals["lazy_frames"]))
+        return self._line if frame.f_code.co_filename.startswith(_OURS) else None
+
+    def _line(self, _frame: FrameType, event: str, _: object) -> Any:
+        self["lines"] += event == "line"
+        return self._line
+
+
+def assert_linear(few: Work, some: Work, many: Work) -> None:
+    """Of three in which each has twice the columns of the one before."""
+    first, second = some["lines"] - few["lines"], many["lines"] - some["lines"]
+    assert first > 0
+    assert second < 2.2 * first
+    assert few["queries"] == some["queries"] == many["queries"] > 0
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson", "parquet"])
-def test_a_plan_takes_time_in_proportion_to_the_columns(tmp_path, form):
-    few = seconds(tmp_path / "few", wide(FEW), form)
-    many = seconds(tmp_path / "many", wide(MANY), form)
-    assert many < _LINEAR * few + 0.1
+def test_a_plan_does_work_in_proportion_to_the_columns(tmp_path, form):
+    def planned(columns: int) -> Work:
+        directory, frame = tmp_path / str(columns), wide(columns)
+        directory.mkdir()
+        getattr(frame, f"write_{form}")(directory / f"events.{form}")
+        with Work() as work:
+            prepared = prepare_in(
+                directory,
+                "pristo-events",
+                None,
+                events={"files": f"events.{form}", "time": "at"},
+                fields={"contact.id": "user_id", "contact.email": {"value": "a@example.com"},
+                        "type": "event", "customFields.x": f"column_{columns - 1}"},
+            )  # fmt: skip
+        assert prepared.manifest.ready == 1
+        return work
+
+    planned(COLUMNS[0] // 2)  # what is done once a process
+    assert_linear(*map(planned, COLUMNS))
 
 
-def test_a_look_at_many_columns_takes_time_in_proportion_to_them(tmp_path):
-    def looked(columns: int) -> float:
+def test_a_look_at_many_columns_does_work_in_proportion_to_them(tmp_path):
+    def looked(columns: int) -> Work:
         wide(columns).write_csv(tmp_path / f"{columns}.csv")
-        started = time.process_time()
-        sample = read_sample(Files(files=f"{columns}.csv"), tmp_path, "events")
-        assert len(profile_columns(sample.common, "events", now=NOW)) == columns + 3
-        return time.process_time() - started
+        with Work() as work:
+            sample = read_sample(Files(files=f"{columns}.csv"), tmp_path, "events")
+            assert len(profile_columns(sample.common, "events", now=NOW)) == columns + 3
+        return work
 
-    looked(FEW // 2)
-    assert looked(MANY // 2) < _LINEAR * looked(FEW // 2) + 0.1
+    looked(COLUMNS[0] // 2)
+    assert_linear(*map(looked, COLUMNS))

