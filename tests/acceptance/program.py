@@ -1,7 +1,9 @@
-"""The real program in a process of its own."""
+"""The program: a command line of it, or a process of its own."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,8 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-__all__ = ["Ended", "backfill", "start"]
+from backfill.cli import command_line
+
+__all__ = [
+    "CREDENTIALS",
+    "Ended",
+    "backfill",
+    "backfill_in_a_process",
+    "command_of",
+    "environment",
+    "start",
+]
 
 CREDENTIALS = {
     "PRISTO_API_KEY": "99999999-8888-4777-8666-555555555555",
@@ -33,14 +46,24 @@ class Ended:
         return content
 
 
+def command_of(*arguments: object, prefix: Sequence[str] = ()) -> list[str]:
+    """The program's command line, behind a `prefix` such as `nice`."""
+    return [*prefix, sys.executable, "-m", "backfill", *map(str, arguments)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a process of the program is started with."""
+    return {**os.environ, **CREDENTIALS, "POLARS_MAX_THREADS": "2", **more}
+
+
 def start(
-    *arguments: object, cwd: Path, prefix: Sequence[str] = (), **environment: str
+    *arguments: object, cwd: Path, prefix: Sequence[str] = (), **more: str
 ) -> subprocess.Popen[str]:
     """Start the program, behind a `prefix` such as `nice`, and let it run."""
     return subprocess.Popen(
-        [*prefix, sys.executable, "-m", "backfill", *map(str, arguments)],
+        command_of(*arguments, prefix=prefix),
         cwd=cwd,
-        env={**os.environ, **CREDENTIALS, "POLARS_MAX_THREADS": "2", **environment},
+        env=environment(**more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -48,13 +71,39 @@ def start(
     )
 
 
-def backfill(
+def backfill(*arguments: object, cwd: Path, expect: Sequence[int] = (), **env: str) -> Ended:
+    """Run a command line to its end in this process; `expect` are the exit codes that are right.
+
+    All of the program but its process: what concerns that (signals, terminals, what is loaded,
+    an end without a goodbye) is for `start` and `backfill_in_a_process`.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        contextlib.chdir(cwd),
+        Path(os.devnull).open(encoding="utf-8") as nothing,
+        mock.patch.dict(os.environ, {**CREDENTIALS, **env}),
+        mock.patch.multiple(sys, argv=["backfill", *map(str, arguments)], stdin=nothing),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = command_line()
+        except KeyboardInterrupt:
+            code = 130
+    texts = [each.buffer.getvalue().decode() for each in (out, err)]
+    return _expected(Ended(code, *texts), expect)
+
+
+def backfill_in_a_process(
     *arguments: object, cwd: Path, timeout: float = 60, expect: Sequence[int] = (), **env: str
 ) -> Ended:
     """Run the program to its end; `expect` are the exit codes that are right."""
     process = start(*arguments, cwd=cwd, **env)
     out, err = process.communicate(timeout=timeout)
-    ended = Ended(process.returncode, out, err)
-    assert not expect or ended.code in expect, f"exit code {ended.code}\n{out}\n{err}"
-    assert "Traceback" not in err, err
+    return _expected(Ended(process.returncode, out, err), expect)
+
+
+def _expected(ended: Ended, expect: Sequence[int]) -> Ended:
+    assert not expect or ended.code in expect, f"exit code {ended.code}\n{ended.out}\n{ended.err}"
+    assert "Traceback" not in ended.err, ended.err
     return ended

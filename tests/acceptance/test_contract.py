@@ -12,7 +12,7 @@ import pytest
 
 from backfill.jobs.opening import open_job
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill, start
+from tests.acceptance.program import backfill, backfill_in_a_process, start
 from tests.acceptance.sources import pristo_job, watch_job
 
 STATES = ("rejected", "duplicate", "pending", "delivered", "failed", "unknown")
@@ -25,12 +25,12 @@ def balanced(content) -> bool:
 
 def test_a_clean_job_goes_all_the_way(tmp_path):
     config = pristo_job(tmp_path, 200)
-    planned = backfill("plan", config, "--json", cwd=tmp_path, expect=[0]).json
+    planned = backfill_in_a_process("plan", config, "--json", cwd=tmp_path, expect=[0]).json
     assert planned["phase"] == "planned"
     assert planned["records"]["pending"] == planned["records"]["input"] == 200
     assert planned["next"] == f"backfill run {config}"
     with running_sandbox() as server:
-        ended = backfill(
+        ended = backfill_in_a_process(
             "run", config, "--json", "--base-url", server.url, cwd=tmp_path, expect=[0]
         ).json
         accepted = server.accepted
@@ -39,7 +39,7 @@ def test_a_clean_job_goes_all_the_way(tmp_path):
     assert ended["requests"]["sent"] == 200
     assert ended["next"] is None
     assert len(accepted) == 200
-    assert backfill("status", config, "--json", cwd=tmp_path, expect=[0]).json == ended
+    assert backfill_in_a_process("status", config, "--json", cwd=tmp_path, expect=[0]).json == ended
     assert balanced(planned)
     assert balanced(ended)
 
