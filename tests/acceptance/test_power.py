@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.program import start
 from tests.acceptance.sources import watch_job
 from tests.chaos.power import can_trace, lose_power, parse
-from tests.chaos.program import Finding
+from tests.promises import Finding
 
 pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace, and leave to use it")
 

@@ -12,7 +12,7 @@ from backfill.core.errors import ConfigError
 from backfill.core.secret import Secret
 from backfill.jobs.opening import open_job, plan_job
 from backfill.sandbox import running_sandbox
-from tests.attack.checker import check_run
+from tests.promises import check_job, sandbox_log
 from tests.reference.configurations import random_job
 
 __all__ = ["attack"]
@@ -32,7 +32,7 @@ _HASTE: dict[str, Any] = {
 
 
 def attack(place: Path, seed: int) -> str:
-    """Play the round of a seed in an empty directory. Raises AssertionError for a finding."""
+    """Play the round of a seed in an empty directory. Raises Finding."""
     chance = random.Random(seed)
     job = random_job(seed)
     job.write(place)
@@ -61,7 +61,7 @@ def attack(place: Path, seed: int) -> str:
                 **_HASTE,
                 **limit,
             )
-            states = check_run(directory, server, secret=_SECRET)
+            states = check_job(directory, sandbox_log(server, job.destination), secret=_SECRET)
             if not states["pending"]:
                 break
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

@@ -11,8 +11,8 @@ import traceback
 from pathlib import Path
 
 from tests.chaos.power import can_trace, lose_power
-from tests.chaos.program import Finding
 from tests.chaos.rounds import Figures, play
+from tests.promises import Finding
 
 __all__ = ["main"]
 

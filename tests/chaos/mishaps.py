@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from backfill.core.job_files import LEDGER
 from backfill.jobdir.lock import locked
-from tests.chaos.program import Finding, Process, faketime, offline
+from tests.chaos.program import Process, faketime, offline
+from tests.promises import Finding
 
 if TYPE_CHECKING:
     from tests.chaos.rounds import Round

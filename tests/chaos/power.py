@@ -29,8 +29,9 @@ from backfill.core.model import State
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger import Ledger
 from tests.chaos.jobs import Plan, make_plan, uid_of
-from tests.chaos.program import Finding, start
+from tests.chaos.program import start
 from tests.chaos.world import World, running_world
+from tests.promises import Finding
 
 __all__ = ["Step", "can_trace", "lose_power", "parse"]
 

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-__all__ = ["Ended", "Finding", "Process", "faketime", "mounted", "offline", "start", "unmount"]
+from tests.acceptance.program import CREDENTIALS, Ended, command_of, environment
+from tests.promises import Finding
 
-_CREDENTIALS = {
-    "PRISTO_API_KEY": "99999999-8888-4777-8666-555555555555",
-    "PRELUDE_API_TOKEN": "sk_invented_token_for_chaos",
-}
+__all__ = [
+    "Ended",
+    "Process",
+    "credential_of",
+    "faketime",
+    "mounted",
+    "offline",
+    "start",
+    "unmount",
+]
+
 _PATIENCE = 90.0  # seconds after which a process counts as hanging
-
-
-class Finding(AssertionError):  # noqa: N818 - no fault of the campaign: what it looks for
-    """A promise that was not kept."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a process left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.out)
-        return content
 
 
 class Process:
@@ -91,16 +77,15 @@ def start(
 ) -> Process:
     """Start the program, behind a `prefix` such as `strace`."""
     return Process(
-        [*prefix, sys.executable, "-m", "backfill", *map(str, arguments)],
+        command_of(*arguments, prefix=prefix),
         cwd,
-        {
-            **os.environ,
-            **_CREDENTIALS,
-            "POLARS_MAX_THREADS": "2",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            **(env or {}),
-        },
+        {**environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
     )
+
+
+def credential_of(destination: str) -> str:
+    """What the program was given to send to a destination with."""
+    return CREDENTIALS["PRISTO_API_KEY" if destination == "pristo-events" else "PRELUDE_API_TOKEN"]
 
 
 # --- what this machine allows ----------------------------------------------------------------

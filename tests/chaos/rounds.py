@@ -17,11 +17,12 @@ from typing import Any
 import polars as pl
 
 from backfill import open_job
-from tests.chaos.books import Explanations, check_books
+from tests.chaos.books import Explanations, check_round
 from tests.chaos.jobs import Plan, make_plan
 from tests.chaos.mishaps import MISHAPS, kill_plan, plan_on_a_full_disk
-from tests.chaos.program import Ended, Finding, Process, mounted, start, unmount
+from tests.chaos.program import Ended, Process, mounted, start, unmount
 from tests.chaos.world import World, running_world
+from tests.promises import Finding
 
 __all__ = ["Disk", "Figures", "Round", "play"]
 
@@ -238,7 +239,7 @@ def _settle(now: Round, figures: Figures) -> None:
     if counted != told:
         raise Finding(f"`records` counts {counted}, `status` {told}")
     at_once = now.in_flight_at_most
-    check_books(
+    check_round(
         plan,
         records,
         now.world.sandbox,

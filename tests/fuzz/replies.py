@@ -10,7 +10,9 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
+from tests.conversations import conversing
 from tests.fuzz.mutations import spoilt_bytes
+from tests.promises import canonical
 
 __all__ = ["Liar", "lying"]
 
@@ -106,7 +108,7 @@ class Liar:
 
     def __init__(self, chance: random.Random, destination: str) -> None:
         self.received: Counter[str] = Counter()
-        self.honest: set[str] = set()
+        self.honest: list[str] = []
         self.url = ""
         self._chance = chance
         self._destination = destination
@@ -114,7 +116,7 @@ class Liar:
     def items(self, body: bytes) -> Sequence[str]:
         content = json.loads(body)
         found = content.get("feedbacks", [content])
-        return [json.dumps(item, sort_keys=True) for item in found]
+        return [canonical(item) for item in found]
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():
@@ -127,7 +129,7 @@ class Liar:
             items = self.items(await reader.readexactly(length))
             self.received.update(items)
             if self._chance.random() < 0.5:
-                self.honest.update(items)
+                self.honest.extend(items)
                 writer.write(self.success())
             elif not await self._lie(writer):
                 return
@@ -186,25 +188,6 @@ class Liar:
 async def lying(chance: random.Random, destination: str) -> AsyncIterator[Liar]:
     """Serve on this machine until the block ends."""
     liar = Liar(chance, destination)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
-                await liar.converse(reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
-
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
-    liar.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
+    async with conversing(liar.converse) as port:
+        liar.url = f"http://127.0.0.1:{port}"
         yield liar
-    finally:
-        listener.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,7 +25,8 @@ def _texts(path: Path) -> Iterator[bytes]:
     if data.startswith(b"SQLite format 3"):
         connection = sqlite3.connect(path)
         try:
-            yield "\n".join(connection.iterdump()).encode()
+            with suppress(sqlite3.DatabaseError):  # of a damaged one, its bytes are all there is
+                yield "\n".join(connection.iterdump()).encode()
         finally:
             connection.close()
 
