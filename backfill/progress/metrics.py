@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from backfill.core.errors import BackfillError
 from backfill.core.model import Books, State
 from backfill.deliver import Snapshot
 from backfill.progress.progress import Pace
+from backfill.progress.repeating import Repeating
 
 __all__ = ["MetricsFile"]
 
@@ -48,8 +48,7 @@ class MetricsFile(Collector):
         self._running = True
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="backfill-metrics", daemon=True)
+        self._repeating = Repeating(self._try, _EVERY, name="backfill-metrics")
 
     def __enter__(self) -> Self:
         try:
@@ -60,7 +59,7 @@ class MetricsFile(Collector):
                 where=str(self._path),
                 hint="Name a file in a directory that exists and can be written to.",
             ) from error
-        self._thread.start()
+        self._repeating.start()
         return self
 
     def __exit__(
@@ -69,8 +68,7 @@ class MetricsFile(Collector):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        self._repeating.stop()
         self._running = False
         self._try()
 
@@ -125,10 +123,6 @@ class MetricsFile(Collector):
             buckets=[*buckets, ("+Inf", total)],
             sum_value=snapshot.waited,
         )
-
-    def _keep(self) -> None:
-        while not self._over.wait(_EVERY):
-            self._try()
 
     def _try(self) -> None:
         try:

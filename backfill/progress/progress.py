@@ -19,6 +19,7 @@ from backfill.core.terminal import duration
 from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.jobs.job import Job
 from backfill.progress.bars import Bar, Moment, draw, is_interactive
+from backfill.progress.repeating import Repeating
 
 __all__ = ["DeliveryBar", "Pace", "PlanBar"]
 
@@ -39,13 +40,12 @@ class _Display:
         self._bar: Bar | None = None
         self._moment: Moment | None = None
         self._lock = threading.Lock()
-        self._over = threading.Event()
         self._began = self._said = time.monotonic()
-        self._thread = threading.Thread(target=self._watch, name="backfill-progress", daemon=True)
+        self._repeating = Repeating(self._watch, _REFRESH, name="backfill-progress")
 
     def __enter__(self) -> Self:
         if self._lively or self._lines:
-            self._thread.start()
+            self._repeating.start()
         return self
 
     def __exit__(
@@ -54,9 +54,7 @@ class _Display:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._repeating.stop()
         with contextlib.suppress(OSError, ValueError):
             self._clear()
 
@@ -73,8 +71,7 @@ class _Display:
     def _watch(self) -> None:
         # A terminal that went away is no reason to end what it was watching.
         with contextlib.suppress(OSError, ValueError):
-            while not self._over.wait(_REFRESH):
-                self._picture()
+            self._picture()
 
     def _picture(self) -> None:
         moment, now = self._now(), time.monotonic()

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.conversations import conversing
+
 SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
 """A certificate for localhost that nobody trusts, with its key. It protects nothing."""
 
@@ -63,7 +65,6 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Serve until the block ends. A connection that is idle for `idle` seconds is closed."""
     server = Server()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = server.connections
@@ -83,27 +84,9 @@ async def serving(
                 exchange.body = await reader.readexactly(length)
             await behave(exchange)
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.CancelledError):
-                await converse(reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
-
     context = None
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(SELF_SIGNED)
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
+    async with conversing(converse, tls=context) as server.port:
         yield server
-    finally:
-        listener.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,11 +19,12 @@ import polars as pl
 
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.column_names import told_apart
+from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
-from backfill.sources.formats.csv_grammar import KEPT, Dialect
+from backfill.sources.formats.csv_grammar import Dialect
 from backfill.sources.locations import Location
 
-__all__ = ["BLOCK", "Block", "CsvFile", "survey_csv"]
+__all__ = ["BLOCK", "CsvFile", "survey_csv"]
 
 BLOCK = 4 << 20  # bytes: few calls of Polars, and what one holds stays near the processor
 _LONGEST = 256 << 20  # bytes of one line
@@ -31,19 +32,6 @@ _BOM = codecs.BOM_UTF8
 # How gzip, zstd and zlib begin, and a text with its byte order mark.
 _SNIFFED = (b"\x1f\x8b", b"(\xb5/\xfd", b"x\x01", b"x^", b"x\x9c", b"x\xda", _BOM)
 _BLANK = re.compile(rb"(?:\r?\n)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A stretch of the file's text, whole rows. `straight` where Polars reads it as it stands.
-
-    One that is `overlong` is a single line, too long to be a row.
-    """
-
-    length: int
-    rows: int
-    straight: bool
-    overlong: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,27 +70,18 @@ class CsvFile:
 
         Raises SourceError where the file is no longer what was surveyed.
         """
-        first = self.rows_before + 1
         with open_stream(path, self.location, encoding=self.encoding) as stream:
             stream.pass_over(self.header_length + self.bytes_before)
-            for block in self.blocks:
-                text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
-                length = len(text)
-                if block.overlong:
-                    frame = self._malformed(text)
-                    length += stream.skip(block.length - length)
-                else:
-                    frame = self._read(text, block.straight)
-                if length != block.length or frame.height != block.rows:
-                    raise SourceError("changed while it was read", where=self.location.name)
-                yield frame.select(
-                    pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
-                    "__raw",
-                    *self.columns,
-                )
-                first += block.rows
-            if self.final and stream.read(1):
-                raise SourceError("changed while it was read", where=self.location.name)
+            yield from read_blocks(
+                stream,
+                self.blocks,
+                self.columns,
+                name=self.location.name,
+                first=self.rows_before + 1,
+                final=self.final,
+                read=self._read,
+                malformed=self._malformed,
+            )
 
     def _read(self, text: bytes, straight: bool) -> pl.DataFrame:
         if not text.endswith(b"\n"):

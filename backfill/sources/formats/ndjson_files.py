@@ -13,12 +13,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
 
 from backfill.core.errors import SourceError
+from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import INVALID, is_utf8, mark_invalid, open_stream
 from backfill.sources.formats.csv_grammar import KEPT
 from backfill.sources.formats.ndjson_lines import (
@@ -43,19 +44,6 @@ BLOCK = 8 << 20  # bytes
 _LONGEST = 8 << 20  # bytes of one line; a longer one is malformed, and never held whole
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A stretch of the file's text, whole lines. `sound` where Polars reads it as it stands.
-
-    One that is `overlong` is a single line, too long to be a row.
-    """
-
-    length: int
-    rows: int
-    sound: bool
-    overlong: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,36 +87,27 @@ class NdjsonFile:
         the file, from a magnitude on. Raises SourceError where the file is no longer what was
         surveyed.
         """
-        first = self.rows_before + 1
         with open_stream(path, self.location, encoding=self.encoding) as stream:
             stream.pass_over(self.bytes_before)
-            for block in self.blocks:
-                text = stream.read(min(block.length, 2 * KEPT) if block.overlong else block.length)
-                length = len(text)
-                if block.overlong:
-                    frame: pl.DataFrame | None = self._overlong(text)
-                    length += stream.skip(block.length - length)
-                else:
-                    frame = self._read(text, block.sound, as_written or {})
-                if length != block.length or frame is None or frame.height != block.rows:
-                    raise SourceError("changed while it was read", where=self.location.name)
-                yield frame.select(
-                    pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
-                    _RAW,
-                    *self.schema,
-                )
-                first += block.rows
-            if self.final and stream.read(1):
-                raise SourceError("changed while it was read", where=self.location.name)
+            yield from read_blocks(
+                stream,
+                self.blocks,
+                self.schema,
+                name=self.location.name,
+                first=self.rows_before + 1,
+                final=self.final,
+                read=partial(self._read, as_written=as_written or {}),
+                malformed=self._overlong,
+            )
 
     def _read(
-        self, text: bytes, sound: bool, as_written: Mapping[str, float]
+        self, text: bytes, straight: bool, as_written: Mapping[str, float]
     ) -> pl.DataFrame | None:
         own = self.schema
         both = [name for name, dtype in own.items() if dtype == MIXED]
         schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
         texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
-        lines = text if sound else _repair(text).text
+        lines = text if straight else _repair(text).text
         frame = _read(lines, schema=schema)
         if frame is None:
             return None
@@ -173,11 +152,11 @@ def survey_ndjson(
             first = first or text.strip().partition(b"\n")[0]
             last = text[-END:].strip()[-1:] or last
             if beyond:
-                blocks.append(Block(beyond, 1, sound=False, overlong=True))
+                blocks.append(Block(beyond, 1, straight=False, overlong=True))
             else:
-                found, rows, sound = _survey(text)
+                found, rows, straight = _survey(text)
                 schema = union((schema, found))
-                blocks.append(Block(len(text), rows, sound))
+                blocks.append(Block(len(text), rows, straight))
             if advance is not None:
                 advance(stream.raw_count)
         sha256 = stream.sha256()

@@ -20,6 +20,7 @@ from backfill.deliver.http.errors import TransportFault
 from backfill.deliver.http.proxies import ProxiedTransport, proxy_for, transport_for
 from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import Transport
+from tests.conversations import conversing
 from tests.deliver.servers import SELF_SIGNED, Exchange, Server, serving
 
 SECRET = "hunter2-credential"  # noqa: S105 - an invented one
@@ -76,28 +77,8 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def proxying(proxy: Proxy) -> AsyncIterator[Proxy]:
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
-                await proxy.serve(reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
-
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
-    proxy.port = listener.sockets[0].getsockname()[1]
-    try:
+    async with conversing(proxy.serve) as proxy.port:
         yield proxy
-    finally:
-        listener.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
