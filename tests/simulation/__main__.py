@@ -50,7 +50,7 @@ def main() -> int:
     if options.jobs is None:
         options.jobs = len(os.sched_getaffinity(0))
     if options.teeth:
-        return 0 if show_teeth(options.seeds or 1000, options.jobs, options.tooth) else 1
+        return 0 if _teeth(options) else 1
     place = tempfile.mkdtemp(prefix="simulation-", dir=_FAST if _FAST.is_dir() else None)
     tempfile.tempdir = place
     try:
@@ -58,6 +58,11 @@ def main() -> int:
     finally:
         tempfile.tempdir = None
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _teeth(options: argparse.Namespace) -> bool:
+    lives, findings = options.seeds or 1000, options.findings
+    return show_teeth(lives, findings, options.jobs, options.tooth)
 
 
 def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str]) -> int:

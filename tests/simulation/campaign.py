@@ -20,7 +20,7 @@ from tests.simulation.plan import Plan, make_plan
 
 __all__ = ["Batch", "Lived", "kind_of", "live_many", "live_one"]
 
-_PART = 20  # lives that a core is given at a time
+_PART = 10  # lives that a core is given at a time
 
 
 @dataclass(frozen=True)

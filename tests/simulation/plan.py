@@ -83,18 +83,22 @@ def make_plan(seed: int, *, most: int | None = None, without: frozenset[str] = f
     share = chance.choice((0.2, 0.4, 0.7))
     faults = frozenset(each for each in FAULTS if chance.random() < share) - without
     records = min(records, most or records)
+    destination = chance.choice(_DESTINATIONS)
+    intensity = chance.choice((0.03, 0.1, 0.3))
+    guarantee = chance.choice(("at-most-once", "at-most-once", "at-least-once"))
+    most_runs = chance.choice((1, 1, 2, 4))
     lengths = [[0] * lanes for _ in range(buckets)]
-    for _ in range(records):
+    for _ in range(records):  # last, so that a shorter life is like the long one in all else
         lengths[chance.randrange(buckets)][chance.randrange(lanes)] += 1
     shaped = tuple(tuple(each for each in bucket if each) for bucket in lengths)
     return Plan(
         seed=seed,
-        destination=chance.choice(_DESTINATIONS),
+        destination=destination,
         lanes=tuple(bucket for bucket in shaped if bucket),
         keys=keys,
         faults=faults,
-        intensity=chance.choice((0.03, 0.1, 0.3)),
-        guarantee=chance.choice(("at-most-once", "at-most-once", "at-least-once")),
-        most_runs=chance.choice((1, 1, 2, 4)),
+        intensity=intensity,
+        guarantee=guarantee,
+        most_runs=most_runs,
         records=records,
     )

@@ -20,22 +20,26 @@ _COUNTS = re.compile(r"^(\d+) lives, (\d+) findings", re.MULTILINE)
 _KIND = re.compile(r"FOUND ([^:\n]*)")
 
 
-def show_teeth(lives: int, jobs: int, name: str = "") -> bool:
-    """Print the table of faults whose name contains `name`; each has so many lives.
+def show_teeth(lives: int, findings: int, jobs: int, name: str = "") -> bool:
+    """Print the table of faults whose name contains `name`.
 
-    Returns whether all were found.
+    Each is given so many lives, and no more after so many findings. Returns whether all were found.
     """
     missed = 0
     teeth = [tooth for tooth in TEETH if name in tooth.name]
     for tooth in teeth:
-        lived, found, kind = bite(tooth, lives, jobs)
+        lived, found, kind = bite(tooth, lives, findings, jobs)
         missed += found == 0
-        print(f"{found:>4} of {lived:>5} lives: {tooth.name} ({kind})", flush=True)
+        print(
+            f"{found:>4} of {lived:>5} lives, {1000 * found / max(lived, 1):>4.0f} in 1,000:"
+            f" {tooth.name} ({kind})",
+            flush=True,
+        )
     print(f"{len(teeth) - missed} of {len(teeth)} faults found")
     return missed == 0
 
 
-def bite(tooth: Tooth, lives: int, jobs: int) -> tuple[int, int, str]:
+def bite(tooth: Tooth, lives: int, findings: int, jobs: int) -> tuple[int, int, str]:
     """Lives lived with a fault, how many of them found it, and what most of these found."""
     place = Path(tempfile.mkdtemp(prefix="teeth-"))
     try:
@@ -45,7 +49,7 @@ def bite(tooth: Tooth, lives: int, jobs: int) -> tuple[int, int, str]:
         (place / "tests").symlink_to(_ROOT / "tests")
         tooth.apply(place / "backfill")
         command = [sys.executable, "-m", "tests.simulation", "--seed", "1", "--no-shrink"]
-        numbers = ["--seeds", str(lives), "--findings", str(lives), "--jobs", str(jobs)]
+        numbers = ["--seeds", str(lives), "--findings", str(findings), "--jobs", str(jobs)]
         done = subprocess.run(
             [*command, *numbers],
             cwd=place,

@@ -86,7 +86,7 @@ class Machine:
 
     def die_soon(self) -> None:
         """Have the process die within its next few steps."""
-        if self.has("death") and self._chance.random() < 0.3:
+        if self.has("death") and self._chance.random() < 0.5:
             self._death = _ANY, self._crossed[_ANY] + self._chance.randint(1, 12)
 
     def step(self, name: str) -> None:
