@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-import os
-import re
+import importlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.simulation.faults import TEETH, Tooth
 
-__all__ = ["bite", "show_teeth"]
+__all__ = ["Bite", "show_teeth"]
 
 _ROOT = Path(__file__).parents[2]
-_COUNTS = re.compile(r"^(\d+) lives, (\d+) findings", re.MULTILINE)
-_KIND = re.compile(r"FOUND ([^:\n]*)")
+_OURS = ("backfill", "tests")
+
+
+@dataclass(frozen=True)
+class Bite:
+    """A fault, how many lives it was given, how many found it, and what most of them found."""
+
+    tooth: Tooth
+    lives: int
+    findings: int
+    kind: str
+
+    def __str__(self) -> str:
+        share = 1000 * self.findings / max(self.lives, 1)
+        return (
+            f"{self.findings:>4} of {self.lives:>5} lives, {share:>4.0f} in 1,000:"
+            f" {self.tooth.name} ({self.kind})"
+        )
 
 
 def show_teeth(lives: int, findings: int, jobs: int, name: str = "") -> bool:
@@ -25,22 +43,24 @@ def show_teeth(lives: int, findings: int, jobs: int, name: str = "") -> bool:
 
     Each is given so many lives, and no more after so many findings. Returns whether all were found.
     """
-    missed = 0
     teeth = [tooth for tooth in TEETH if name in tooth.name]
-    for tooth in teeth:
-        lived, found, kind = bite(tooth, lives, findings, jobs)
-        missed += found == 0
-        print(
-            f"{found:>4} of {lived:>5} lives, {1000 * found / max(lived, 1):>4.0f} in 1,000:"
-            f" {tooth.name} ({kind})",
-            flush=True,
-        )
+    missed = 0
+    for bite in _bites(teeth, lives, findings, jobs):
+        missed += bite.findings == 0
+        print(bite, flush=True)
     print(f"{len(teeth) - missed} of {len(teeth)} faults found")
     return missed == 0
 
 
-def bite(tooth: Tooth, lives: int, findings: int, jobs: int) -> tuple[int, int, str]:
-    """Lives lived with a fault, how many of them found it, and what most of these found."""
+def _bites(teeth: list[Tooth], lives: int, findings: int, jobs: int) -> Iterator[Bite]:
+    """Each in a process that has loaded all but our own code, which it loads from a copy."""
+    with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        given = partial(_bite, lives=lives, findings=findings)
+        for tooth, told in zip(teeth, pool.imap(given, teeth, chunksize=1), strict=True):
+            yield Bite(tooth, *told)
+
+
+def _bite(tooth: Tooth, *, lives: int, findings: int) -> tuple[int, int, str]:
     place = Path(tempfile.mkdtemp(prefix="teeth-"))
     try:
         shutil.copytree(
@@ -48,20 +68,21 @@ def bite(tooth: Tooth, lives: int, findings: int, jobs: int) -> tuple[int, int, 
         )
         (place / "tests").symlink_to(_ROOT / "tests")
         tooth.apply(place / "backfill")
-        command = [sys.executable, "-m", "tests.simulation", "--seed", "1", "--no-shrink"]
-        numbers = ["--seeds", str(lives), "--findings", str(findings), "--jobs", str(jobs)]
-        done = subprocess.run(
-            [*command, *numbers],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": str(place)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        (place / "lives").mkdir()
+        sys.path.insert(0, str(place))
+        for each in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
+            del sys.modules[each]
+        importlib.invalidate_caches()
+        campaign = importlib.import_module("tests.simulation.campaign")
+        lived = campaign.Lived()
+        batch = campaign.Batch(1, lives)
+        for part in campaign.live_many(batch, place / "lives", 1):
+            lived.add(part)
+            if len(lived.findings) >= findings:
+                break
     finally:
+        sys.path.remove(str(place))
         shutil.rmtree(place)
-    counts, kinds = _COUNTS.search(done.stdout), Counter(_KIND.findall(done.stdout))
-    if counts is None:
-        raise RuntimeError(done.stdout + done.stderr)
-    kind = kinds.most_common(1)[0][0].strip() if kinds else "nothing"
-    return int(counts[1]), int(counts[2]), kind
+    kinds = Counter(found.partition(":")[0] for _, found in lived.findings)
+    kind = kinds.most_common(1)[0][0] if kinds else "nothing"
+    return lived.lives, len(lived.findings), kind
