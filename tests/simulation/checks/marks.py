@@ -9,31 +9,31 @@ __all__ = ["ENOUGH", "EXPECTED", "unreached"]
 ENOUGH = 2000
 """Lives after which each mark must have been reached."""
 
+_STEPS = ("begin", "commit", "committed", "mark", "marked", "leave", "reply", "thread")
+
 EXPECTED = (
     "a halved batch came to its last record",
+    "a proxy gave up on the server",
+    "an abandoned job refused to run",
     "an abandoned job refuses to go on",
     "an intent was taken back unsent",
+    "decided by a choice",
     "decided delivered",
     "decided failed",
     "decided resend",
     "decided retry",
-    "died at begin",
-    "died at commit",
-    "died at committed",
-    "died at leave",
-    "died at mark",
-    "died at marked",
-    "died at reply",
+    *(f"died at {step}" for step in _STEPS),
     "died while recovering",
-    "disk error at commit",
-    "disk error at mark",
-    "disk error at read",
-    "disk full at commit",
-    "disk full at mark",
+    *(f"disk error at {step}" for step in ("commit", "mark", "open", "read", "sync", "write")),
+    *(f"disk full at {step}" for step in ("commit", "mark", "sync", "write")),
+    *(f"frozen at {step}" for step in _STEPS),
     "looked beside a run",
     "looked between runs",
     "opened within a quiet period",
+    "sent again after it was lost",
     "stored after the client gave up",
+    "the clock was set ahead",
+    "the clock was set back",
     "the last commit was torn",
 )
 

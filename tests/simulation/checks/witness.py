@@ -268,6 +268,7 @@ class Witness:
         meant = old.state == source and to in targets and self.decided(number, old)
         if new.in_flight or not (meant or (lost and to == "pending")):
             raise self.found("something settled changed", f"record {number}: {old.state} to {to}")
+        self.marks["sent again after it was lost"] += lost and not meant
         self.excused.add(number)
         if to == "pending" and number in self.exposed:
             self.twice.add(number)

@@ -76,8 +76,8 @@ class Disk:
                 disk.fault(self, super().execute, "write")
                 return super().executemany(statement, *values)
 
-        if (fault := self.observer.disk_fault("open")) == "error":
-            raise _sqlite_error(sqlite3.SQLITE_CANTOPEN, fault)
+        if self.observer.disk_fault("open") is not None:
+            raise _sqlite_error(sqlite3.SQLITE_CANTOPEN, "error")
         return self._connect(database, factory=Connection, **options)
 
     def execute(self, connection: Any, run: Any, statement: str, *values: Any) -> sqlite3.Cursor:

@@ -111,7 +111,7 @@ class Machine:
             self._die(name)
 
     def _is_due(self, moment: tuple[str, int] | None, name: str) -> bool:
-        if moment is None or moment[0] not in (name, _ANY):
+        if self.calm or moment is None or moment[0] not in (name, _ANY):
             return False
         return self._crossed[moment[0]] == moment[1]
 
@@ -168,7 +168,9 @@ class Machine:
 
     def disk_fault(self, name: str) -> str | None:
         fault = self._broken
-        if fault is None or self._chance.random() < 0.3 or (name == "read" and fault == "full"):
+        if fault is None or self._chance.random() < 0.3:
+            return None
+        if fault == "full" and name in ("open", "read"):  # which need no room
             return None
         self.suffered = True
         self._witness.marks[f"disk {fault} at {name}"] += 1
