@@ -33,6 +33,8 @@ from tests.simulation.world.system import simulated
 __all__ = ["Life", "Summary", "live"]
 
 _STALLED = 2000.0  # seconds without a step after which nothing will come any more
+_BETWEEN = (0.0, 0.0, 0.1, 1.0, 3.0, 100.0, 1000.0)  # seconds from one run to the next
+_REST = 5000.0  # seconds after which no wait is left that a server asked for
 _CALM_RUNS = 4  # within which everything settles once the world is calm
 _CALM = {"rate": 500, "max_errors": "100%", "max_wait": 1000, "timeout": 1000}
 
@@ -117,9 +119,9 @@ class Life:
         for _ in range(self.plan.most_runs):
             self._run(self.people.settings())
             self._guarded(self.people.between_runs)
-            if self.witness.is_settled():
+            if self.witness.is_settled() or self.abandoned:
                 break
-            self._wait(self._chance.choice((0.0, 0.1, 3.0, 100.0, 1000.0)))
+            self._wait(self._chance.choice(_BETWEEN))
         self.network.calm = self.machine.calm = True
         self.machine.mend()
         calm_runs = 0
@@ -127,7 +129,7 @@ class Life:
             if calm_runs == _CALM_RUNS:
                 raise Finding("pending records that nothing settles", self.witness.counted())
             calm_runs += 1
-            self._wait(5000.0)
+            self._wait(_REST if calm_runs > 1 else self._chance.choice((0.0, 1.0, _REST)))
             self.people.calm()
             self._run(_CALM)
         self.people.look()
@@ -272,6 +274,7 @@ class Life:
     def _asked(self, seconds: float, call: Call) -> None:
         """The client has heard that it is to wait; what a wait survives is worth a try."""
         now, wall = self.clock.now, self.clock.wall()
+        self.marks["asked to wait"] += 1
         self.witness.asked(Quiet(now + seconds, wall + seconds, call.numbers))
         self.machine.die_soon()
         if self._chance.random() < 0.5:

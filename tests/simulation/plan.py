@@ -84,9 +84,9 @@ def make_plan(seed: int, *, most: int | None = None, without: frozenset[str] = f
     faults = frozenset(each for each in FAULTS if chance.random() < share) - without
     records = min(records, most or records)
     destination = chance.choice(_DESTINATIONS)
-    intensity = chance.choice((0.03, 0.1, 0.3))
+    intensity = chance.choice((0.03, 0.1, 0.3, 0.6))
     guarantee = chance.choice(("at-most-once", "at-most-once", "at-least-once"))
-    most_runs = chance.choice((1, 1, 2, 4))
+    most_runs = chance.choice((1, 2, 3, 5))
     lengths = [[0] * lanes for _ in range(buckets)]
     for _ in range(records):  # last, so that a shorter life is like the long one in all else
         lengths[chance.randrange(buckets)][chance.randrange(lanes)] += 1

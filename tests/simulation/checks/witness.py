@@ -325,6 +325,7 @@ class Witness:
         for quiet in self.quiets:
             quiet.until = min(quiet.until, now + quiet.until_wall - wall)
             self.marks["opened within a quiet period"] += quiet.until > now
+            self.marks["opened after a quiet period"] += 1
 
     def tear(self) -> None:
         """The last commit may be gone, and what was written with it."""

@@ -82,7 +82,7 @@ class People:
     def between_runs(self) -> None:
         """What is done while no run goes on."""
         life, chance = self._life, self._chance
-        if life.has("look") and chance.random() < 0.7:
+        if life.has("look") and chance.random() < 0.4:
             self.look()
         if life.has("decide") and chance.random() < 0.6:
             self._decide()
@@ -103,7 +103,7 @@ class People:
     def end(self) -> None:
         """Abandon the job, after which nothing more is sent of it."""
         life = self._life
-        if "abandon" not in life.plan.faults:
+        if "abandon" not in life.plan.faults or self._chance.random() < 0.5:
             return
         self._abandon()
         try:
