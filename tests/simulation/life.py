@@ -282,6 +282,6 @@ class Life:
 
     def halted(self, kind: StopKind) -> None:
         """Somebody stops the run that goes on."""
-        if self.running:
+        if self.running and not self.machine.calm:
             self.tell("halt", kind)
             self.halt.request(kind)
