@@ -270,9 +270,11 @@ class Witness:
             raise self.found("something settled changed", f"record {number}: {old.state} to {to}")
         self.marks["sent again after it was lost"] += lost and not meant
         self.excused.add(number)
-        if to == "pending" and number in self.exposed:
-            self.twice.add(number)
-            self.exposed.discard(number)
+        if to == "pending":  # what a process that ended had heard of it is known to nobody
+            if number in self.exposed:
+                self.twice.add(number)
+            for known in (self.exposed, self.confirmed, self.refused):
+                known.discard(number)
 
     def _settled(self, number: int, old: Standing, new: Standing) -> None:
         if not old.in_flight:
