@@ -19,11 +19,17 @@ __all__ = ["PaceSetting", "as_written", "read_pace", "write_pace"]
 
 @dataclass(frozen=True, slots=True)
 class PaceSetting:
-    """What was said. None leaves the configuration's word; `rate` is as a person writes it."""
+    """What was said. None leaves the configuration's word; `rate` is as a person writes it.
+
+    How many times a thing was said tells the same once more from nothing: a run that was told
+    a rate of its own goes by the one that is said then.
+    """
 
     rate: str | None = None  # "50/s", "3000/min" or "auto"
     concurrency: int | None = None  # requests in flight at most
     paused: bool = False
+    rate_said: int = 0  # times
+    concurrency_said: int = 0
 
     @property
     def per_second(self) -> float | None:
@@ -42,7 +48,13 @@ def read_pace(directory: Path) -> PaceSetting:
     path = directory / PACE
     try:
         content = json.loads(path.read_bytes())
-        found = PaceSetting(content["rate"], content["concurrency"], content["paused"])
+        found = PaceSetting(
+            content["rate"],
+            content["concurrency"],
+            content["paused"],
+            content.get("rate_said", 0),
+            content.get("concurrency_said", 0),
+        )
         parse_rate(found.rate)
     except FileNotFoundError:
         return PaceSetting()

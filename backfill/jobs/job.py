@@ -172,6 +172,8 @@ class Job(JobView):
             rate=known.rate if rate is None else as_written(rate),
             concurrency=known.concurrency if concurrency is None else concurrency,
             paused=known.paused if paused is None else paused,
+            rate_said=known.rate_said + (rate is not None),
+            concurrency_said=known.concurrency_said + (concurrency is not None),
         )
         if changed != known:
             write_pace(self.directory, changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -56,7 +57,8 @@ def test_what_was_said_holds_for_later_runs_until_one_is_told_otherwise(tmp_path
     again = library.open_job(job.directory)
     assert (again.settings({}).rate, again.settings({}).concurrency) == (7.0, 3)
     assert again.settings({"rate": "9/s"}).rate == 9.0
-    assert again.pace().per_second == 7.0
+    assert (said := again.pace()).per_second == 7.0
+    assert job.pace(rate=7) == replace(said, rate_said=2), "said once more"
     assert job.pace(rate="auto").per_second is None
     assert again.settings({}).rate is None
 

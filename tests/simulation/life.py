@@ -66,6 +66,7 @@ class Life:
         self.running = False
         self.halt = StopRequest()
         self.runs = 0
+        self._task: asyncio.Task[Any] | None = None  # the run that goes on
         self.abandoned = False
         self.marks: Counter[str] = Counter()
         self._told = tell
@@ -184,11 +185,15 @@ class Life:
         secret = Secret(CREDENTIAL)
         task = loop.create_task(job._run(self._observe, self.halt, secret, settings))
         self.running = True
+        self._task = task
         status = None
         try:
             status = loop.run_until_complete(task)
         except Finding:
             raise
+        except asyncio.CancelledError as error:
+            if self._task is not None and not self.machine.dead:
+                raise Finding("a run was cancelled by nobody") from error
         except LedgerError as error:
             self.tell("fails", error)
             if not self.machine.suffered and not self.machine.dead:
@@ -279,6 +284,14 @@ class Life:
         self.machine.die_soon()
         if self._chance.random() < 0.5:
             self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)
+
+    def cancel(self) -> None:
+        """Somebody no longer waits for the run that goes on."""
+        if self.running and self._task is not None and not self.machine.calm:
+            self.tell("cancel")
+            self.marks["cancelled"] += 1
+            self._task.cancel()
+            self._task = None
 
     def halted(self, kind: StopKind) -> None:
         """Somebody stops the run that goes on."""

@@ -38,6 +38,7 @@ FAULTS = (
     "decide",
     "pace",
     "halt",
+    "cancel",
     "limits",
     "only",
     "abandon",

@@ -46,11 +46,14 @@ async def follow_pace(
             await anyio.sleep(_EVERY)
             continue
         before, known = known, said
-        if said.rate != before.rate:
+        if rate_changes := (said.rate, said.rate_said) != (before.rate, before.rate_said):
             rate = said.per_second if said.rate else settings.rate
-        if said.concurrency != before.concurrency:
+        if concurrency_changes := (
+            (said.concurrency, said.concurrency_said)
+            != (before.concurrency, before.concurrency_said)
+        ):
             concurrency = said.concurrency or settings.concurrency
-        if (said.rate, said.concurrency) != (before.rate, before.concurrency):
+        if rate_changes or concurrency_changes:
             pacer.change(rate, concurrency)
             widen(concurrency)
         pacer.pause(paused=said.paused)

@@ -68,3 +68,17 @@ def test_what_is_said_while_a_run_begins_is_heard(rates_and_widths):
     """
     said = PaceSetting("20/s", 4)
     assert rates_and_widths(PaceSetting(), said, rate=500.0, concurrency=64) == (20.0, [4])
+
+
+def test_a_rate_that_is_said_once_more_counts_for_a_run_that_was_told_its_own(rates_and_widths):
+    """Found by simulation: what was said for an earlier run, and again for this one, was taken
+    for nothing new.
+    """
+    earlier, again = PaceSetting("2/s", 1, rate_said=1), PaceSetting("2/s", 1, rate_said=2)
+    assert rates_and_widths(earlier, again, rate=200.0, concurrency=64) == (2.0, [64])
+
+
+def test_a_concurrency_that_is_said_once_more_leaves_the_rate(rates_and_widths):
+    earlier = PaceSetting("2/s", 8, concurrency_said=1)
+    again = PaceSetting("2/s", 8, concurrency_said=2)
+    assert rates_and_widths(earlier, again, rate=200.0, concurrency=64) == (200.0, [8])
