@@ -86,8 +86,9 @@ class People:
         life, chance = self._life, self._chance
         if life.has("look") and chance.random() < 0.4:
             self.look()
-        if life.has("decide") and chance.random() < 0.6:
-            self._decide()
+        if life.has("decide"):
+            for _ in range(chance.choice((0, 1, 1, 2))):
+                self._decide()
         if life.has("abandon") and chance.random() < 0.15:
             self._abandon()
         if life.has("clock_jump") and chance.random() < 0.3:
@@ -138,7 +139,9 @@ class People:
         life, chance = self._life, self._chance
         if life.machine.dead:
             return
-        decision = chance.choice(tuple(_OF))
+        known = life.witness.counts()
+        useful = [each for each, state in _OF.items() if known[state]]
+        decision = chance.choice(useful if useful and chance.random() < 0.8 else tuple(_OF))
         options, chosen = self._choice(_OF[decision])
         life.tell("decides", decision, sorted(options.items()))
         job, witness = life.job(), life.witness
