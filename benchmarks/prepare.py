@@ -115,8 +115,11 @@ WHOLE = [
 # --- data ----------------------------------------------------------------------------------
 
 
-def generate(directory: Path, events: int, contacts: int) -> None:
-    """Write events and contacts as Parquet; about 1% of the rows break a rule."""
+def generate(directory: Path, events: int, contacts: int, *, one_key: bool = False) -> None:
+    """Write events and contacts as Parquet; about 1% of the rows break a rule.
+
+    With `one_key` all events are those of one contact.
+    """
     import polars as pl  # noqa: PLC0415 - each measured process imports only what it measures
     import polars_hash as plh  # noqa: PLC0415
 
@@ -147,7 +150,7 @@ def generate(directory: Path, events: int, contacts: int) -> None:
     rows = pl.LazyFrame({"index": pl.int_range(events, eager=True)}).select(one)
     moment = row.hash(6) % (2 * 365 * 86_400_000)
     lines = rows.select(
-        user_id=uuid_of(row.hash(7) % contacts),
+        user_id=uuid_of(pl.lit(0) if one_key else row.hash(7) % contacts),
         event=pl.when(row.hash(8) % 500 > 0).then(
             chosen(row, 8, ["purchase", "signup", "login", "cart_abandoned", "refund"])
         ),
@@ -274,6 +277,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--contacts", type=int, default=200_000)
+    parser.add_argument("--one-key", action="store_true", help="all events are of one contact")
     parser.add_argument("--rounds", type=int, default=1, help="the median of them counts")
     parser.add_argument("--only", nargs="*", choices=list(MEASURED), default=list(MEASURED))
     parser.add_argument("--directory", type=Path, help="where the data lies, or is put for later")
@@ -286,7 +290,7 @@ def main() -> None:
         directory = (arguments.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
         if not (directory / "events.parquet").exists():
-            generate(directory, arguments.events, arguments.contacts)
+            generate(directory, arguments.events, arguments.contacts, one_key=arguments.one_key)
         if "backfill, CSV" in arguments.only and not (directory / "events.csv").exists():
             write_as_csv(directory)
         # In turns, so that what else the machine does falls on all alike.

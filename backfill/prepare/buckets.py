@@ -16,12 +16,13 @@ from backfill.prepare.plan_stats import PlanStats, seen_in_excluded, seen_in_rea
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
 
-__all__ = ["OWN", "BucketWriter", "PartOutput", "gather"]
+__all__ = ["OWN", "ROW_GROUP", "BucketWriter", "PartOutput", "gather", "split_own", "with_own"]
 
 OWN = "source."
 """What stands before a source's own column's name beside other columns."""
 
-_ROW_GROUP = 8_192  # rows that a reader of a few positions has to decode
+ROW_GROUP = 8_192
+"""Rows that a reader of a few positions of a bucket has to decode."""
 
 
 @dataclass
@@ -34,13 +35,14 @@ class PartOutput:
     directory: Path
     rows: int
     stats: PlanStats = field(default_factory=PlanStats)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
     bucket: Bucket | None = None
 
     def path(self, what: str) -> Path:
         """The path of a new file, which is there from now on."""
-        path = self.directory / f"{what}.parquet"
-        self.files[what] = str(path)
+        known = self.files.setdefault(what, [])
+        path = self.directory / f"{what}-{len(known):05d}.parquet"
+        known.append(str(path))
         return path
 
 
@@ -77,12 +79,31 @@ class BucketWriter:
         self, output: PartOutput, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
     ) -> None:
         """Write one bucket: its duplicates, as marked, and its ready records in their order."""
+        ready = self.without_duplicates(output, items, rows, marks)
+        if ready.is_empty():
+            return
+        ready = ordered(ready, self.destination, self.buckets)
+        lanes = ready["lane"].rle().struct.field("len").to_list()
+        path = output.path("ready")
+        self.as_written(ready, rows).write_parquet(
+            path,
+            compression="lz4",
+            statistics=False,
+            row_group_size=ROW_GROUP,
+        )
+        output.stats.add(seen_in_ready(ready, lanes, self.destination.batch_size))
+        output.bucket = Bucket(file=path.name, rows=ready.height, lanes=tuple(lanes))
+
+    def without_duplicates(
+        self, output: PartOutput, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Write the records that are marked with their own columns; returns the others, keyed."""
         if marks.height:
             duplicates = items.select("__at", "__file", "__row", IDENTITY).join(
                 marks, on=["__file", "__row"]
             )
             items = items.filter(~pl.col("__at").is_in(duplicates["__at"].implode()))
-            output.stats.duplicate = duplicates.height
+            output.stats.duplicate += duplicates.height
             out = duplicates.select(
                 "__file",
                 self._name("__file").alias("_file"),
@@ -97,12 +118,11 @@ class BucketWriter:
             if duplicates.height:
                 own = rows.select(self.columns)[duplicates["__at"]]
                 _write(output.path("duplicates"), out, own)
-        if items.is_empty():
-            return
         # The record keys come first: hashing reads the identities where they were just written.
-        keyed = items.with_columns(self.record.alias("record")).drop(IDENTITY)
-        ready = ordered(keyed, self.destination, self.buckets)
-        lanes = ready["lane"].rle().struct.field("len").to_list()
+        return items.with_columns(self.record.alias("record")).drop(IDENTITY)
+
+    def as_written(self, ready: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        """Ready records as a bucket's file has them: with the source's own columns."""
         out = ready.select(
             "lane",
             pl.col("__file").alias("file"),
@@ -116,19 +136,7 @@ class BucketWriter:
         own = rows.select(
             flattened(name, types[name]).alias(f"{OWN}{name}") for name in self.columns
         )
-        path = output.path("ready")
-        out.hstack(own[ready["__at"]]).write_parquet(
-            path,
-            compression="lz4",
-            statistics=False,
-            row_group_size=_ROW_GROUP,
-        )
-        found = seen_in_ready(ready, lanes, self.destination.batch_size)
-        for column in ready.columns:
-            if column.startswith("__warned"):
-                found.warned[column] = int(ready[column].sum())
-        output.stats.add(found)
-        output.bucket = Bucket(file=path.name, rows=ready.height, lanes=tuple(lanes))
+        return out.hstack(own[ready["__at"]])
 
     def _reasoned(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.select(
@@ -147,6 +155,21 @@ class BucketWriter:
 
 def _write(path: Path, out: pl.DataFrame, own: pl.DataFrame) -> None:
     out.hstack(own).sort("__file", "_row").write_parquet(path, compression="lz4")
+
+
+def with_own(items: pl.DataFrame, rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Records beside their own columns, from the rows in which `__at` says where they stand."""
+    own = rows.select(pl.col(name).alias(f"{OWN}{name}") for name in columns)
+    return items.drop("__at").hstack(own[items["__at"]])
+
+
+def split_own(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What `with_own` put together: records with `__at`, and the rows of their own columns."""
+    own = [name for name in rows.columns if name.startswith(OWN)]
+    return (
+        rows.drop(own).with_row_index("__at"),
+        rows.select(pl.col(name).alias(name.removeprefix(OWN)) for name in own),
+    )
 
 
 def gather(files: Sequence[str], target: Path, schema: pl.Schema) -> int:

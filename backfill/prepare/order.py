@@ -6,12 +6,13 @@ All records of one ordering key lie in one lane. A lane is a contiguous range of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import polars as pl
 
 from backfill.destination import Destination
 
-__all__ = ["lanes_needed", "ordered", "requests_needed"]
+__all__ = ["lanes_needed", "order_of", "ordered", "requests_needed", "sorted_by_all"]
 
 _FEWEST = 64  # lanes of a job whose records go one a request, so that many can be in flight
 _RECORDS = 1_500  # of a lane, where records go one a request
@@ -33,7 +34,13 @@ def ordered(rows: pl.DataFrame, destination: Destination, buckets: int) -> pl.Da
     `rows` hold `key`, `time`, `__file`, `__row` and what there is of the tie order's fields; a
     column `lane` comes to them, counted from 0 without gaps.
     """
-    lanes = lanes_needed(rows.height, destination, buckets)
+    order = order_of(rows, destination, lanes_needed(rows.height, destination, buckets))
+    order = sorted_by_all(order.with_row_index("__to"), order.columns)
+    return rows[order["__to"]].with_columns(order["lane"].rle_id())
+
+
+def order_of(rows: pl.DataFrame, destination: Destination, lanes: int) -> pl.DataFrame:
+    """What decides the order of rows, the weightiest column first: `lane`, one of so many."""
     lane = (pl.col("key").hash(_SEED) % lanes).cast(pl.UInt32)
     ties = [
         pl.col(name).replace_strict(
@@ -42,12 +49,16 @@ def ordered(rows: pl.DataFrame, destination: Destination, buckets: int) -> pl.Da
         for name, values in destination.tie_order.items()
         if name in rows.columns  # a constant orders nothing
     ]
-    order = rows.select(lane.alias("lane"), "time", *ties, "__file", "__row").with_row_index("__to")
+    return rows.select(lane.alias("lane"), "time", *ties, "__file", "__row")
+
+
+def sorted_by_all(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Rows in the order of these columns, the weightiest first; missing values come last."""
     # By one column after another, the weightiest last, each keeping the order of those before:
     # five times as fast as by all of them at once.
-    for name in reversed(order.columns[1:]):
-        order = order.sort(name, nulls_last=True, maintain_order=True)
-    return rows[order["__to"]].with_columns(order["lane"].rle_id())
+    for name in reversed(columns):
+        rows = rows.sort(name, nulls_last=True, maintain_order=True)
+    return rows
 
 
 def requests_needed(lanes: tuple[int, ...], batch_size: int) -> int:

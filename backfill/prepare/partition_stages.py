@@ -39,8 +39,6 @@ from backfill.sources.scan import Source
 
 __all__ = ["Passes"]
 
-_TWINS = 8  # identities are short, so their parts may hold more rows than a bucket does
-
 
 class _Counted(Protocol):
     @property
@@ -79,7 +77,7 @@ class Passes:
             return self._settle(parts)
         made = self._each("preparing", partial(make_part, self.recipe), parts)
         self._count(made)
-        items = tuple(each.files["items"] for each in made)
+        items = tuple(name for each in made for name in each.files["items"])
         duplicates = None if self._identity_gathered() else self._find_duplicates(items)
         return self._gather_and_settle(items, duplicates)
 
@@ -144,7 +142,7 @@ class Passes:
 
     def _find_duplicates(self, items: Files) -> Files:
         """Mark duplicates among parts of their own, of identities only."""
-        count = max(1, self.recipe.parts // _TWINS)
+        count = self.recipe.identity_parts
         parts = [Identities(0, items, (), split=False)] if items else []
         if count > 1:
             phase = "finding duplicates"
@@ -161,7 +159,7 @@ class Passes:
                 if (files := found.files(number))
             ]
         marked = self._each("finding duplicates", partial(find_duplicates, self.recipe), parts)
-        return tuple(each.files["marks"] for each in marked if "marks" in each.files)
+        return tuple(name for each in marked for name in each.files.get("marks", ()))
 
     def _gather_and_settle(self, items: Files, duplicates: Files | None) -> list[Bucket]:
         """Second of two passes: the records of one ordering key come together."""
@@ -212,8 +210,7 @@ class Passes:
         for each in made:
             self.stats.add(each.stats)
             for what, files in self.files.items():
-                if what in each.files:
-                    files.append(each.files[what])
+                files.extend(each.files.get(what, ()))
 
     def _buckets(self, made: Sequence[PartOutput]) -> list[Bucket]:
         """Take the buckets that came of the parts, numbered without gaps."""
@@ -223,6 +220,7 @@ class Passes:
             if each.bucket is None:
                 continue
             name = f"{len(buckets):03d}.parquet"
-            Path(each.files["ready"]).rename(self.into / "ready" / name)
+            [made_in] = each.files["ready"]
+            Path(made_in).rename(self.into / "ready" / name)
             buckets.append(each.bucket.model_copy(update={"file": name}))
         return buckets

@@ -24,7 +24,7 @@ from backfill.prepare.examples import examples_of
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.hours import hours_left_out
 from backfill.prepare.mapping.inputs import Side
-from backfill.prepare.partition import parts_needed
+from backfill.prepare.partition import parts_needed, rows_at_once
 from backfill.prepare.partition_stages import Passes
 from backfill.prepare.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.previous_jobs import Previous, left_out, refuse_unrecognised
@@ -49,6 +49,7 @@ def prepare(
     previous: Sequence[Previous] = (),
     progress: Progress | None = None,
     parts: int | None = None,
+    at_once: int | None = None,
     careful: bool = False,
     engine: Engine | None = None,
 ) -> Manifest:
@@ -56,9 +57,10 @@ def prepare(
 
     All goes into `into`, an existing, empty directory; the manifest is returned, not written.
     `previous` are the earlier jobs that are named. `parts` says into how many parts the source
-    is split, which otherwise follows from its size. `careful` has another process try each Parquet
-    file first, for when an attempt before this one died. `engine` runs the tasks, threads of this
-    process without one. Raises ConfigError (SourceError among them) where nothing can be prepared,
+    is split and `at_once` how many rows of a large part are worked on together, which otherwise
+    follow from its size. `careful` has another process try each Parquet file first, for when an
+    attempt before this one died. `engine` runs the tasks, threads of this process without one.
+    Raises ConfigError (SourceError among them) where nothing can be prepared,
     BackfillError where the books do not balance.
     """
     engine = engine or Threads()
@@ -92,6 +94,7 @@ def prepare(
                 in_files=not engine.shares_memory,
             ),
             parts=parts or _parts_for(events, contacts),
+            at_once=at_once or rows_at_once(events.rows, _size(events)),
             work=work,
         )
         passes = Passes(recipe, events, contacts, into, engine, progress or _silent)
@@ -127,9 +130,13 @@ def _silent(phase: str, done: int, total: int | None) -> None:
 
 def _parts_for(events: Source, contacts: Source | None) -> int:
     """How many parts: events decide, unless there are far more contacts than events."""
-    size = sum(entry.size for entry in events.entries)
     others = contacts.rows // 2 if contacts else 0
-    return parts_needed(max(events.rows, others), size)
+    return parts_needed(max(events.rows, others), _size(events))
+
+
+def _size(source: Source) -> int:
+    """Bytes of its files."""
+    return sum(entry.size for entry in source.entries)
 
 
 @contextmanager

@@ -163,6 +163,9 @@ def seen_in_ready(ready: pl.DataFrame, lanes: Sequence[int], batch_size: int) ->
         requests=requests_needed(tuple(lanes), batch_size),
         timeless=ready["time"].null_count(),
         samples=[((file, row), body) for file, row, body in first.iter_rows()],
+        warned=Counter(
+            {each: int(ready[each].sum()) for each in ready.columns if each.startswith("__warned")}
+        ),
     )
 
 

@@ -16,11 +16,15 @@ from backfill.prepare.buckets import BucketWriter
 from backfill.prepare.identity import Identity, identity_of
 from backfill.prepare.mapping.binding import Binding, bind
 from backfill.prepare.mapping.fields import FieldMapping, mapping_of
+from backfill.prepare.partition import Rows
 from backfill.prepare.previous_jobs import LeftOut
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
 
 __all__ = ["Recipe"]
+
+_LARGE = 2  # times the usual rows; there are always parts of somewhat more than others
+_IDENTITIES = 4  # are short, so so many times the rows of a bucket are held
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Recipe:
     """How the rows of a job's sources become its ready records.
 
     `events` and `contacts` are outlines, of which ranges are scanned. `parts` is into how many
-    parts rows are split by their key, `work` an existing directory for what is on its way.
+    parts rows are split by their key, `at_once` how many rows of one are worked on together where
+    it is large, `work` an existing directory for what is on its way.
 
     Its expressions stay in the process in which they were made: another one is sent what they
     were made from, without addresses and settings that are none of its business, and makes them
@@ -43,6 +48,7 @@ class Recipe:
     binding: Binding
     left_out: LeftOut
     parts: int
+    at_once: int
     work: Path
 
     @cached_property
@@ -67,6 +73,20 @@ class Recipe:
             buckets=self.parts,
         )
 
+    @property
+    def identity_parts(self) -> int:
+        """Into how many parts the identities of all records are split."""
+        return -(-self.parts // _IDENTITIES)
+
+    def is_large(self, rows: Rows, *, of_identities: bool = False) -> bool:
+        """Whether so many rows of one part are not held in memory together."""
+        usual = self.at_once * (_IDENTITIES if of_identities else 1)
+        return rows.height > _LARGE * usual
+
+    def parts_of_identities(self, records: int) -> int:
+        """Into how many parts the identities of the records of one large part are split."""
+        return max(1, -(-records // (_IDENTITIES * self.at_once)))
+
     def __reduce__(self) -> tuple[Callable[[bytes], Recipe], tuple[bytes]]:
         content = (
             _without_addresses(self.config),
@@ -75,6 +95,7 @@ class Recipe:
             self.contacts,
             self.left_out,
             self.parts,
+            self.at_once,
             self.work,
         )
         return _made_again, (pickle.dumps(content),)
@@ -94,7 +115,7 @@ def _without_addresses(config: Config) -> Config:
 
 @lru_cache(maxsize=2)
 def _made_again(content: bytes) -> Recipe:
-    config, now, events, contacts, left_out, parts, work = pickle.loads(content)  # noqa: S301 - ours
+    config, now, events, contacts, *others = pickle.loads(content)  # noqa: S301 - ours
     known = destination(config.destination)
     binding = bind(config, known, events, contacts, now=now)
-    return Recipe(config, known, now, events, contacts, binding, left_out, parts, work)
+    return Recipe(config, known, now, events, contacts, binding, *others)

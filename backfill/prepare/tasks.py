@@ -8,17 +8,20 @@ is never read.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from backfill.prepare.buckets import OWN, PartOutput
-from backfill.prepare.dedupe import MARKS, marks
+from backfill.prepare.buckets import PartOutput, split_own, with_own
+from backfill.prepare.dedupe import Marks, marked_among, marks, marks_in_slices
 from backfill.prepare.identity import IDENTITY
-from backfill.prepare.partition import Files, scan_files, split
-from backfill.prepare.plan_stats import count_conversions
+from backfill.prepare.large_parts import LargePart
+from backfill.prepare.partition import Files, Rows, scan_files, split
+from backfill.prepare.plan_stats import PartStats, count_conversions
 from backfill.prepare.previous_jobs import LeftOut
 from backfill.prepare.recipe import Recipe
 from backfill.sources.ranges import Range
@@ -95,15 +98,16 @@ def split_contacts(recipe: Recipe, chosen: Range) -> Split:
 
 def split_items(recipe: Recipe, files: Files) -> Split:
     """Good records by their ordering key."""
-    rows = _scanned(files)
-    return Split(_height(rows), split(rows, pl.col("key"), _attempt(recipe, "items"), recipe.parts))
+    rows = Rows.count(_scanned(files))
+    into = _attempt(recipe, "items")
+    return Split(rows.height, split(rows.source, pl.col("key"), into, recipe.parts))
 
 
 def split_identities(recipe: Recipe, parts: int, files: Files) -> Split:
     """The identities of good records by their record keys."""
-    rows = _identities(recipe, files)
+    rows = Rows.count(_identities(recipe, files))
     into = _attempt(recipe, "identities")
-    return Split(_height(rows), split(rows, pl.col("record"), into, parts))
+    return Split(rows.height, split(rows.source, pl.col("record"), into, parts))
 
 
 def split_earlier(recipe: Recipe, parts: int) -> Split:
@@ -122,14 +126,17 @@ def settle_part(recipe: Recipe, part: Part) -> PartOutput:
     """From rows to a bucket in one pass."""
     rows = _rows(recipe, part)
     output = PartOutput(_attempt(recipe, "bucket"), rows.height)
-    items = _records(recipe, output, part, rows)
-    same = marks(
-        items,
-        recipe.config.dedupe.keep,
-        record=recipe.identity.record,
-        left_out=recipe.left_out,
-    )
-    recipe.writer.settle(output, items, rows, same)
+    if recipe.is_large(rows):
+        _write_items(recipe, output, part, rows)
+        files = tuple(output.files.pop("items"))
+        records = Rows.count(_scanned(files))
+        if records.height:
+            _settle_large(recipe, output, records, None)
+        _remove(files)
+    else:
+        source = rows.read()
+        items = _records(recipe, output, part, source)
+        recipe.writer.settle(output, items, source, _marks(recipe, items))
     return output
 
 
@@ -137,10 +144,7 @@ def make_part(recipe: Recipe, part: Part) -> PartOutput:
     """First of two passes: the good records, with the source's own columns."""
     rows = _rows(recipe, part)
     output = PartOutput(_attempt(recipe, "made"), rows.height)
-    items = _records(recipe, output, part, rows)
-    own = [pl.col(name).alias(f"{OWN}{name}") for name in recipe.events.columns]
-    whole = items.drop("__at").hstack(rows.select(own)[items["__at"]])
-    whole.write_parquet(output.path("items"), compression="lz4", statistics=False)
+    _write_items(recipe, output, part, rows)
     return output
 
 
@@ -151,16 +155,10 @@ def find_duplicates(recipe: Recipe, part: Identities) -> PartOutput:
         earlier = known.drop(_PLACE) if known is not None else None
     else:
         rows, earlier = _identities(recipe, part.files), recipe.left_out.by_key
-    identities = rows.collect()
+    identities = Rows.count(rows)
     output = PartOutput(_attempt(recipe, "marks"), identities.height)
-    same = marks(
-        identities,
-        recipe.config.dedupe.keep,
-        record=pl.col("record"),
-        left_out=LeftOut(earlier, recipe.left_out.by_place),
-    )
-    if same.height:
-        same.write_parquet(output.path("marks"), compression="lz4")
+    left_out = replace(recipe.left_out, by_key=earlier)
+    _write_marks(recipe, output, identities, pl.col("record"), left_out)
     return output
 
 
@@ -169,20 +167,65 @@ def settle_gathered(recipe: Recipe, known: Files | None, files: Files) -> PartOu
 
     `known` are the marks of all duplicates; None where they are to be found in this part.
     """
-    part = _in_one_chunk(_scanned(files))
+    part = Rows.count(_scanned(files))
     output = PartOutput(_attempt(recipe, "bucket"), part.height)
-    own = [name for name in part.columns if name.startswith(OWN)]
-    rows = part.select(pl.col(name).alias(name.removeprefix(OWN)) for name in own)
-    records = part.drop(own).with_row_index("__at")
-    if known is None:
-        same = marks(records, recipe.config.dedupe.keep, left_out=recipe.left_out)
-    elif known:
-        place = records.lazy().select(_PLACE)
-        same = _scanned(known).join(place, on=_PLACE, how="semi").collect()
+    marked = partial(marked_among, found=scan_files(known)) if known is not None else None
+    if recipe.is_large(part):
+        _settle_large(recipe, output, part, marked)
     else:
-        same = pl.DataFrame(schema=MARKS)
-    recipe.writer.settle(output, records, rows, same)
+        records, rows = split_own(part.read())
+        same = marked(records) if marked is not None else _marks(recipe, records)
+        recipe.writer.settle(output, records, rows, same)
     return output
+
+
+def _settle_large(recipe: Recipe, output: PartOutput, records: Rows, marked: Marks | None) -> None:
+    """Write a bucket of records that memory does not hold all at once, with their own columns."""
+    marks_here: Files = ()
+    if marked is None:
+        identities = records.source.select(*_PLACE, IDENTITY)
+        parts = recipe.parts_of_identities(records.height)
+        found = split(identities, pl.col(IDENTITY), output.directory / "identities", parts)
+        for files in found.values():
+            part = Rows.count(_scanned(files))
+            _write_marks(recipe, output, part, recipe.identity.record, recipe.left_out)
+            _remove(files)
+        marks_here = tuple(output.files.pop("marks", ()))
+        marked = partial(marked_among, found=scan_files(marks_here))
+    LargePart(recipe.writer, output, records, marked, recipe.at_once).settle()
+    _remove(marks_here)
+
+
+def _marks(recipe: Recipe, records: pl.DataFrame) -> pl.DataFrame:
+    return marks(
+        records,
+        recipe.config.dedupe.keep,
+        record=recipe.identity.record,
+        left_out=recipe.left_out,
+    )
+
+
+def _write_marks(
+    recipe: Recipe, output: PartOutput, part: Rows, record: pl.Expr, left_out: LeftOut
+) -> None:
+    """Write the marks of a part of identities, whose record keys are `record`."""
+    keep = recipe.config.dedupe.keep
+    if recipe.is_large(part, of_identities=True):
+        found = marks_in_slices(part, recipe.at_once, keep, record=record, left_out=left_out)
+    else:
+        found = iter([marks(part.read(), keep, record=record, left_out=left_out)])
+    for same in found:
+        if same.height:
+            same.write_parquet(output.path("marks"), compression="lz4")
+
+
+def _write_items(recipe: Recipe, output: PartOutput, part: Part, rows: Rows) -> None:
+    """Write the good records of a part with the source's own columns, a slice at a time."""
+    for each in rows.slices(recipe.at_once) if recipe.is_large(rows) else [rows.read()]:
+        items = _records(recipe, output, part, each)
+        with_own(items, each, recipe.events.columns).write_parquet(
+            output.path("items"), compression="lz4", statistics=False
+        )
 
 
 def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame) -> pl.DataFrame:
@@ -191,23 +234,26 @@ def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame)
     made = recipe.maker.make(rows, contacts)
     recipe.writer.reject(output, rows, made.rejected)
     recipe.writer.exclude(output, rows, made.excluded)
-    stats = output.stats
-    stats.unmatched_events = made.unmatched_events
-    stats.unmatched = [((file, row), name) for file, row, name in made.unmatched]
-    stats.undecodable = made.undecodable
-    stats.dropped.update(made.dropped)
+    stats = PartStats(
+        unmatched_events=made.unmatched_events,
+        unmatched=[((file, row), name) for file, row, name in made.unmatched],
+        undecodable=made.undecodable,
+        dropped=Counter(made.dropped),
+        lacking=Counter(made.lacking),
+    )
     count_conversions(stats, made.converted)
-    stats.lacking.update(made.lacking)
+    output.stats.add(stats)
     return made.items
 
 
 # --- reading ---------------------------------------------------------------------------------
 
 
-def _rows(recipe: Recipe, part: Part) -> pl.DataFrame:
+def _rows(recipe: Recipe, part: Part) -> Rows:
     chosen = part.events
-    rows = recipe.events.scan(chosen) if isinstance(chosen, Range) else _scanned(chosen)
-    return _in_one_chunk(rows)
+    if isinstance(chosen, Range):
+        return Rows(recipe.events.scan(chosen), chosen.rows)
+    return Rows.count(_scanned(chosen))
 
 
 def _contacts(recipe: Recipe, chosen: Range | Files) -> pl.LazyFrame:
@@ -237,13 +283,9 @@ def _scanned(files: Files) -> pl.LazyFrame:
     return found
 
 
-def _in_one_chunk(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Rows that are gathered by their positions later, which costs ten times as much from two."""
-    return rows.collect().rechunk()
-
-
-def _height(rows: pl.LazyFrame) -> int:
-    return int(rows.select(pl.len()).collect().item())
+def _remove(files: Files) -> None:
+    for name in files:
+        Path(name).unlink()
 
 
 def _attempt(recipe: Recipe, kind: str) -> Path:

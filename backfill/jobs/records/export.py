@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from backfill.checks.text import as_text
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.core.model import Progress
+from backfill.prepare.partition import streamed
 from backfill.sources.canonical_text import day_written, json_ready, json_written
 
 __all__ = ["write_records"]
@@ -64,7 +64,7 @@ def write_records(
         beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
         with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
             pieces = _in_order(parts, rows, Path(place), progress or _silent)
-            ordered = _streamed(parts[0].collect_schema(), pieces).drop("__file")
+            ordered = streamed(parts[0].collect_schema(), pieces).drop("__file")
             if not isinstance(target, Path):
                 ordered.sink_csv(target)
                 return
@@ -106,7 +106,7 @@ def _in_order(
     # A row group is held in memory until it is full, one for each piece.
     held = _HELD // (rows // _SORTED_AT_ONCE + 1)
     batches = _told((each for part in parts for each in _batches(part)), "gathering", rows, tell)
-    _streamed(parts[0].collect_schema(), batches).sink_parquet(
+    streamed(parts[0].collect_schema(), batches).sink_parquet(
         pl.PartitionBy(
             parted,
             key={"f": pl.col("__file"), "p": pl.col("_row") // _SORTED_AT_ONCE},
@@ -141,19 +141,6 @@ def _told(
         yield each
         done += each.height
         tell(phase, done, rows)
-
-
-def _streamed(schema: pl.Schema, frames: Iterator[pl.DataFrame]) -> pl.LazyFrame:
-    """Frames as one that is read once, from its first row to its last."""
-
-    def read(
-        columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _size: int | None
-    ) -> Iterator[pl.DataFrame]:
-        assert (predicate, n_rows) == (None, None)  # noqa: S101 - no query above asks for less
-        for each in frames:
-            yield each.select(columns if columns is not None else list(schema))
-
-    return register_io_source(read, schema=schema)
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -1,0 +1,199 @@
+"""A part that memory does not hold gives what the same part gives in memory, frame by frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from backfill.config import config_from_mapping
+from backfill.destinations import builtin_destinations
+from backfill.jobdir.manifest import Manifest
+from backfill.prepare.identity import IDENTITY
+from backfill.prepare.order import sorted_by_all
+from backfill.prepare.partition import Rows
+from backfill.prepare.pipeline import prepare
+from backfill.prepare.previous_jobs import Previous
+from tests.prepare.prepared import NOW, prepare_in, watch_fields
+from tests.reference.configurations import random_job
+from tests.reference.jobs import Job
+
+FILES = ("excluded.parquet", "rejected.parquet", "duplicates.parquet")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """All that a plan left behind."""
+
+    manifest: Manifest
+    frames: dict[str, pl.DataFrame]
+
+
+def planned(job: Job, place: Path, name: str, **settings: Any) -> Planned:
+    into = place / name
+    into.mkdir()
+    config = config_from_mapping(dict(job.config), directory=place)
+    destination = builtin_destinations()[job.destination]
+    manifest = prepare(config, destination, into, now=NOW, **settings)
+    names = [*FILES, *(f"ready/{bucket.file}" for bucket in manifest.buckets)]
+    assert not (into / ".work").exists()
+    return Planned(manifest, {name: pl.read_parquet(into / name) for name in names})
+
+
+def same(one: Planned, other: Planned) -> None:
+    assert one.manifest == other.manifest
+    assert list(one.frames) == list(other.frames)
+    for name, frame in one.frames.items():
+        assert_frame_equal(frame, other.frames[name])
+
+
+@pytest.mark.parametrize("first", range(0, 24, 6))
+def test_random_jobs_are_the_same_in_slices(tmp_path: Path, first: int) -> None:
+    for seed in range(first, first + 6):
+        job = random_job(seed)
+        place = tmp_path / str(seed)
+        place.mkdir()
+        job.write(place)
+        parts = 1 + seed % 4
+        whole = planned(job, place, "whole", parts=parts)
+        same(whole, planned(job, place, "slices", parts=parts, at_once=1 + seed % 7))
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["+12025550143"] * 4 + ["+12025550144", "+12025550145", "none"]),
+            st.sampled_from(["verification.started", "verification.completed"]),
+            st.sampled_from("ab"),
+            st.none() | st.integers(0, 2),
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    parts=st.integers(1, 3),
+    at_once=st.integers(1, 25),
+    keep=st.sampled_from(["first", "last"]),
+    key=st.sampled_from([None, "target.value", "metadata.correlation_id", "time"]),
+    sent=st.sampled_from([None, "delivered", "rest"]),
+)
+def test_one_key_with_most_of_a_source_is_the_same_in_slices(
+    *,
+    rows: list[tuple[str, str, str, int | None]],
+    parts: int,
+    at_once: int,
+    keep: str,
+    key: str | None,
+    sent: str | None,
+) -> None:
+    """Whatever repeats, has no time, ties, or was sent before: by key, or by its place."""
+    with TemporaryDirectory() as directory:
+        place = Path(directory)
+        events = pl.DataFrame(
+            rows,
+            schema={**dict.fromkeys(["phone", "type", "about"], pl.String), "after": pl.Int64},
+            orient="row",
+        ).with_columns(
+            at=pl.lit(datetime(2024, 3, 1, tzinfo=UTC)) + pl.duration(seconds=pl.col("after"))
+        )
+        events.write_parquet(place / "events.parquet")
+        config = {
+            "destination": "watch-feedbacks",
+            "events": {"files": "events.parquet", "time": "at"},
+            "fields": {
+                "target.value": "phone",
+                "type": "type",
+                "metadata.correlation_id": "about",
+            },
+            "dedupe": {"keep": keep, **({"key": [key]} if key else {})},
+        }
+        job = Job(0, config, [], [], {})
+        previous = [] if sent is None else [half_sent(planned(job, place, "earlier"), sent)]
+        chosen = {"parts": parts, "previous": previous}
+        whole = planned(job, place, "whole", **chosen)
+        same(whole, planned(job, place, "slices", at_once=at_once, **chosen))
+
+
+def half_sent(earlier: Planned, how: str) -> Previous:
+    """An earlier job that delivered every other record."""
+    ready = [frame for name, frame in earlier.frames.items() if name.startswith("ready/")]
+    schema = {"record": pl.String, "file": pl.UInt32, "row": pl.UInt64}
+    records = pl.concat(
+        [pl.DataFrame(schema=schema), *(each.select(list(schema)) for each in ready)]
+    )
+    return Previous(
+        "earlier.job",
+        earlier.manifest,
+        records.gather_every(2)
+        .lazy()
+        .select(
+            "record",
+            "row",
+            number=pl.col("file"),
+            file=pl.lit("events.parquet"),
+            state=pl.lit("delivered"),
+        ),
+        rest=how == "rest",
+    )
+
+
+def test_a_part_of_one_key_is_never_held_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but identities is read by the part, and those by many parts."""
+    held: list[tuple[list[str], int]] = []
+    read = Rows.read
+
+    def noted(part: Rows) -> pl.DataFrame:
+        frame = read(part)
+        held.append((frame.columns, frame.height))
+        return frame
+
+    monkeypatch.setattr(Rows, "read", noted)
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"phone": ["+12025550143"] * 900, "label": [f"l{n}" for n in range(900)]}),
+        fields=watch_fields(),
+        parts=3,
+        at_once=50,
+    )
+    assert job.ready["row"].to_list() == list(range(1, 901))
+    assert sum(rows for _, rows in held) == 900
+    assert all(columns == ["__file", "__row", IDENTITY] for columns, _ in held)
+    assert max(rows for _, rows in held) < 4 * 50
+
+
+def test_ranges_of_a_large_part_are_of_about_one_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Equal times are no heap: file and row divide them."""
+    sizes: list[int] = []
+
+    def noted(rows: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        if "body" in rows.columns:
+            sizes.append(rows.height)
+        return sorted_by_all(rows, columns)
+
+    monkeypatch.setattr("backfill.prepare.large_parts.sorted_by_all", noted)
+    many = 20_000
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"phone": ["+12025550143"] * many, "label": [f"l{n}" for n in range(many)]}),
+        fields=watch_fields(),
+        parts=2,
+        at_once=1_000,
+    )
+    assert job.ready["row"].to_list() == list(range(1, many + 1))
+    assert sum(sizes) == many
+    assert len(sizes) > 10
+    assert max(sizes) < 2_000
