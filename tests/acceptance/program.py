@@ -22,6 +22,7 @@ __all__ = [
     "backfill",
     "backfill_in_a_process",
     "command_of",
+    "credential_of",
     "environment",
     "start",
 ]
@@ -30,6 +31,11 @@ CREDENTIALS = {
     "PRISTO_API_KEY": "99999999-8888-4777-8666-555555555555",
     "PRELUDE_API_TOKEN": "sk_invented_token_for_tests",
 }
+
+
+def credential_of(destination: str) -> str:
+    """What the program was given to send to a destination with."""
+    return CREDENTIALS["PRISTO_API_KEY" if destination == "pristo-events" else "PRELUDE_API_TOKEN"]
 
 
 @dataclass(frozen=True)

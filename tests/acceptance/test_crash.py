@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import time
-from collections import Counter
-from pathlib import Path
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
 
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill, start
+from tests.acceptance.program import backfill, credential_of, start
 from tests.acceptance.sources import pristo_job, watch_job
+from tests.promises import check_job, log_of
 
 KILLS = 8
 CONCURRENCY = 8
 
 
-def stored(log: Path) -> Counter[str]:
-    """How often the server stored each record, by a value that is unique in the source."""
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    bodies = [line["record"] for line in lines]
-    return Counter(
-        body["label"] if "label" in body else body["customFields"]["order"] for body in bodies
-    )
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("make", "rows", "column", "batch"),
-    [(pristo_job, 3_000, "order_no", 1), (watch_job, 30_000, "label", 100)],
+    ("make", "rows", "destination", "batch"),
+    [
+        (pristo_job, 3_000, "pristo-events", 1),
+        (watch_job, 30_000, "watch-events", 100),
+    ],
     ids=["one event a request", "a hundred events a request"],
 )
 def test_a_run_killed_eight_times_loses_nothing_and_repeats_nothing(
-    tmp_path, make, rows, column, batch
+    tmp_path, make, rows, destination, batch
 ):
     config = make(tmp_path, rows, delivery=f"concurrency = {CONCURRENCY}")
     log = tmp_path / "accepted.ndjson"
@@ -52,24 +45,21 @@ def test_a_run_killed_eight_times_loses_nothing_and_repeats_nothing(
             time.sleep(chance.uniform(0.5, 1.8) if kill % 4 else chance.uniform(0.3, 0.7))
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=10)
+        seen = server.stats["destinations"][destination]
+    with running_sandbox(log=log, port=urlsplit(server.url).port, keep=False) as server:
         ended = backfill(*run, "--json", cwd=tmp_path, expect=[0, 5])
-        seen = server.stats["destinations"]
-    assert sum(each["overlaps"] + each["disorder"] for each in seen.values()) == 0
+        now = server.stats["destinations"][destination]
+    assert seen["overlaps"] + seen["disorder"] + now["overlaps"] + now["disorder"] == 0
     books = ended.json["records"]
     assert books["pending"] == 0
     assert books["input"] == rows == books["delivered"] + books["unknown"]
     assert books["unknown"] <= KILLS * CONCURRENCY * batch
 
+    states = check_job(config.with_suffix(".job"), log_of(log), secret=credential_of(destination))
+    assert states == {state: n for state in ("delivered", "unknown") if (n := books[state])}
     backfill("records", config, "-o", tmp_path / "all.parquet", cwd=tmp_path, expect=[0])
     records = pl.read_parquet(tmp_path / "all.parquet")
     assert records["_row"].to_list() == list(range(1, rows + 1))
-    arrived = stored(log)
-    assert max(arrived.values()) == 1
-    delivered = set(records.filter(pl.col("_state") == "delivered")[column])
-    unknown = set(records.filter(pl.col("_state") == "unknown")[column])
-    assert delivered <= set(arrived)
-    assert set(arrived) - delivered <= unknown
-    assert len(delivered) + len(unknown) == rows
 
 
 @pytest.mark.timeout(120)
@@ -90,4 +80,6 @@ def test_a_killed_run_that_delivers_at_least_once_ends_with_nothing_unknown(tmp_
         assert before["records"]["unknown"] > 0
         ended = backfill(*run, "--json", cwd=tmp_path, expect=[0]).json
     assert ended["records"]["delivered"] == 400
-    assert len(stored(log)) == 400
+    directory, secret = config.with_suffix(".job"), credential_of("pristo-events")
+    assert len(set(log_of(log).stored)) == 400
+    check_job(directory, log_of(log), secret=secret, at_most_once=False)

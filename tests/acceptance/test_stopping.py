@@ -199,7 +199,8 @@ def test_a_damaged_ledger_is_named_and_nothing_is_sent(tmp_path):
         goes_on_to_the_end(config, server, [0])
 
 
-def test_a_ledger_that_another_program_holds_is_named(tmp_path):
+def test_a_ledger_that_another_program_holds_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("backfill.ledger.sqlite.opening._PATIENCE", 0.5)
     config = pristo_job(tmp_path, 30)
     backfill("plan", config, cwd=tmp_path, expect=[0])
     with running_sandbox() as server:
@@ -316,12 +317,12 @@ def test_a_server_that_dies_in_mid_run_ends_it_soon_with_few_unknown(tmp_path):
 
 def test_a_wait_longer_than_max_wait_is_told_and_kept_over_a_restart(tmp_path):
     config = pristo_job(tmp_path, 30, delivery="max_wait = '1s'\n")
-    with running_sandbox(faults=lambda arrival: "429:15") as server:
+    with running_sandbox(faults=lambda arrival: "429:8") as server:
         run = ["run", config, "--json", "--base-url", server.url]
         began = time.time()
         told = backfill(*run, cwd=tmp_path, expect=[7]).json
         come_back = told["stop"]["come_back_at"]
-        assert began + 15 <= come_back <= time.time() + 15
+        assert began + 8 <= come_back <= time.time() + 8
         assert "asks to wait" in told["stop"]["message"]
         assert told["records"]["pending"] == 30
         sent = told["requests"]["sent"]
@@ -341,19 +342,19 @@ def test_a_wait_longer_than_max_wait_is_told_and_kept_over_a_restart(tmp_path):
 
 def test_a_laptop_that_slept_wakes_up_to_no_unknown(tmp_path):
     """Its idle connections were closed meanwhile, and the one in use was answered."""
-    config = pristo_job(tmp_path, 200, delivery="concurrency = 8\n")
+    config = pristo_job(tmp_path, 120, delivery="concurrency = 8\n")
     backfill("plan", config, cwd=tmp_path, expect=[0])
-    with running_sandbox(latency=0.01, idle=1.5) as server:
+    with running_sandbox(latency=0.01, idle=0.5) as server:
         run = ["run", config, "--json", "--rate", "60/s", "--base-url", server.url]
         process = start(*run, cwd=tmp_path)
         for _ in range(2):
             wait_for(process, server, len(server.accepted) + 20)
             process.send_signal(signal.SIGSTOP)
-            time.sleep(2.5)
+            time.sleep(1.2)
             process.send_signal(signal.SIGCONT)
         told = ended(process)
     assert told.code == 0, told.err
-    assert told.json["records"]["delivered"] == 200 == len(server.accepted)
+    assert told.json["records"]["delivered"] == 120 == len(server.accepted)
 
 
 def test_a_run_that_may_last_only_so_long_stops_and_goes_on(tmp_path):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from backfill.sandbox import Sandbox
+from tests.acceptance.program import credential_of
 from tests.chaos.jobs import Plan, uid_of
-from tests.chaos.program import credential_of
 from tests.chaos.world import AMBIGUOUS, DISTRUSTED, REFUSING
 from tests.promises import Excused, Finding, check_job, sandbox_log
 

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from tests.acceptance.program import CREDENTIALS, Ended, command_of, environment
+from tests.acceptance.program import Ended, command_of, environment
 from tests.promises import Finding
 
 __all__ = [
     "Ended",
     "Process",
-    "credential_of",
     "faketime",
     "mounted",
     "offline",
@@ -81,11 +80,6 @@ def start(
         cwd,
         {**environment(), "PYTHONPATH": str(Path(__file__).parents[2]), **(env or {})},
     )
-
-
-def credential_of(destination: str) -> str:
-    """What the program was given to send to a destination with."""
-    return CREDENTIALS["PRISTO_API_KEY" if destination == "pristo-events" else "PRELUDE_API_TOKEN"]
 
 
 # --- what this machine allows ----------------------------------------------------------------

@@ -42,8 +42,8 @@ def test_no_credential_is_needed_and_no_vendor_is_asked(tmp_path):
 def test_faults_and_a_limit_are_as_asked_for(tmp_path):
     config = pristo_job(tmp_path, 200)
     done = backfill(
-        "rehearse", config, "--limit", 40, "--fault", "500-after=100%", "--json",
-        cwd=tmp_path, expect=[5, 7],
+        "rehearse", config, "--limit", 6, "--fault", "500-after=100%", "--json",
+        cwd=tmp_path, expect=[5, 8],
     )  # fmt: skip
     books = done.json["records"]
     assert (books["unknown"] + books["pending"], books["delivered"]) == (200, 0)

@@ -125,7 +125,7 @@ _GROUPED = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(_CELLS | _GROUPED, min_size=1, max_size=20),
     st.sampled_from([None, "IL", "US", "GB", "DE", "AR", "BR", "IT", "SG", "RU"]),

@@ -103,7 +103,7 @@ def test_a_quoted_cell_longer_than_a_row_may_be_is_a_broken_quote(tmp_path):
 _PIECES = st.sampled_from([b"a", b",", b'"', b"\n", b"\r\n", b"\xff", "ü".encode(), b"x" * 60])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(st.lists(_PIECES, max_size=25).map(b"".join), SMALL_BLOCKS)
 def test_a_row_that_is_too_long_is_malformed_wherever_the_text_is_cut(directory, body, block):
     content = b"c,d\n" + body
@@ -267,7 +267,7 @@ CELL = st.text(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     table=st.integers(1, 4).flatmap(
         lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), max_size=8).map(
@@ -304,7 +304,7 @@ FAULTS = {
 }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(
         st.one_of(st.tuples(SAFE_CELL, SAFE_CELL), st.sampled_from(sorted(FAULTS))), max_size=12
@@ -378,7 +378,7 @@ def _reference_row(text: str, at: int) -> tuple[list[str] | None, int]:
             return cells, at
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     width=st.integers(1, 3),
     pieces=st.lists(
@@ -412,7 +412,7 @@ def test_bytes_that_begin_like_compressed_ones_are_a_malformed_row(directory, ma
     assert rows[1] == (None, "a", "2")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     content=st.one_of(
         st.binary(max_size=60),
