@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -32,6 +31,7 @@ from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
 from backfill.deliver.pacing.shared_budget import Budget
+from backfill.deliver.pacing.turns import Turns
 
 __all__ = ["Grant", "Pacer"]
 
@@ -59,7 +59,6 @@ class Pacer:
     ) -> None:
         now = clock()
         self.generation = 0  # of quiet periods
-        self.stopped = False
         self.quiet_until = quiet_until  # seconds since the epoch; store it when it changes
         self.out = 0  # grants not given back
         self._health = health
@@ -78,8 +77,7 @@ class Pacer:
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
         self._probing = False  # after a guessed wait one request finds out if it was enough
-        self._queue: deque[anyio.Event] = deque()
-        self._alarm: anyio.Event | None = None  # set to let the first in the queue look again
+        self._turns = Turns()
         self._end = anyio.Event()  # set when the run is to stop
         self._limiter.quiet(now + max(0.0, quiet_until - wall()))
 
@@ -91,6 +89,10 @@ class Pacer:
         led = self._shared is not None and self._shared.others and not self._shared.leads
         found = self._shared.rate if led and self._shared else None
         return found or self._auto.rate(self._clock())
+
+    @property
+    def stopped(self) -> bool:
+        return self._turns.over
 
     @property
     def others(self) -> int:
@@ -109,23 +111,7 @@ class Pacer:
 
     async def acquire(self) -> Grant | None:
         """Wait for the turn to send one request. None once the run is to stop."""
-        if not self._queue:
-            grant = self.try_acquire()
-            if grant is not None or self.stopped:
-                return grant
-        turn = anyio.Event()
-        self._queue.append(turn)
-        try:
-            if self._queue[0] is not turn:
-                await turn.wait()
-            while not self.stopped:
-                grant = self.try_acquire()
-                if grant is not None:
-                    return grant
-                await self._sleep()
-            return None
-        finally:
-            self._leave(turn)
+        return await self._turns.take(self.try_acquire, self.until_next)
 
     def try_acquire(self) -> Grant | None:
         """The permission to send a request now, or None. Passes by those who wait in line."""
@@ -133,6 +119,8 @@ class Pacer:
             return None
         now = self._clock()
         rate = self.rate
+        if self._auto is not None:
+            self._limiter.allow(self._auto.burst, rate)
         if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
             return None
         self.out += 1
@@ -250,14 +238,14 @@ class Pacer:
             self._shared.find(find=rate is None)
         self._limiter.quiet(now + before.wait(now, math.inf))
         self._health.allow(concurrency)
-        self._look_again()
+        self._turns.look_again()
 
     def pause(self, *, paused: bool) -> None:
         """Grant nothing until told to go on, and call back what was granted and not sent."""
         if paused and not self.paused:
             self.generation += 1
         self.paused = paused
-        self._look_again()
+        self._turns.look_again()
 
     async def rest(self, seconds: float) -> None:
         """Let one lane wait so long, while the others go on; no longer than the run does."""
@@ -266,11 +254,8 @@ class Pacer:
 
     def stop(self) -> None:
         """Let nobody wait any longer."""
-        self.stopped = True
         self._end.set()
-        for turn in self._queue:
-            turn.set()
-        self._look_again()
+        self._turns.end()
 
     def _alone(self, now: float, rate: float) -> bool:
         """Whether no other run shares the limit; takes note of what they did."""
@@ -301,35 +286,12 @@ class Pacer:
     def _concurrency_limit(self) -> int:
         return 1 if self._probing else self._health.concurrency_limit
 
-    async def _sleep(self) -> None:
-        """Wait until there may be something for the first in the queue."""
-        self._alarm = anyio.Event()
-        try:
-            # A wait of 0 can be left over from rounding; a moment later it is there.
-            with anyio.move_on_after(max(self.until_next(), 1e-6)):
-                await self._alarm.wait()
-        finally:
-            self._alarm = None
-
-    def _leave(self, turn: anyio.Event) -> None:
-        """Go out of the queue, and let the next one come to the front of it."""
-        if self._queue and self._queue[0] is turn:
-            self._queue.popleft()
-            if self._queue:
-                self._queue[0].set()
-        else:
-            self._queue.remove(turn)
-
     def _give_back(self, grant: Grant) -> None:
         if grant.given_back:
             raise RuntimeError("a grant is given back once")
         grant.given_back = True
         self.out -= 1
-        self._look_again()
-
-    def _look_again(self) -> None:
-        if self._alarm is not None:
-            self._alarm.set()
+        self._turns.look_again()
 
     def _slow_down(self, grant: Grant) -> None:
         """Answers to requests from before the last quiet period say nothing new of the rate."""

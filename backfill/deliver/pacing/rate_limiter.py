@@ -10,6 +10,12 @@ from __future__ import annotations
 __all__ = ["RateLimiter"]
 
 _TIMER = 0.004  # seconds; what is closer together than this a timer cannot keep apart
+_FEW = 2.0  # requests; a server that allows no more at once is sent to evenly, whatever it costs
+_ENOUGH = 4.0  # requests; one that allows so many has room for late timers
+_ROOM = 0.5  # of what it allows at once
+_LOST = 0.1  # seconds' worth of requests that may be caught up with, at most
+_UNKNOWN = 0.04  # and where nothing is known
+_SPACING, _LEAST = 0.9, 0.4  # of an even gap: on time, and a request behind or more
 
 
 class RateLimiter:
@@ -25,7 +31,7 @@ class RateLimiter:
         self, now: float, *, burst: float = 0.1, least: float = 1.2, spacing: float = 0.0
     ) -> None:
         self._burst = burst
-        self._spacing = spacing
+        self._spacing = self._least = spacing
         self._next = now  # the earliest next request, where they are spaced
         self._extra = least - 1
         self._due = now
@@ -36,7 +42,21 @@ class RateLimiter:
         """For a set rate, or for one that is being found: that is spaced evenly, for servers that
         allow no burst.
         """
-        return cls(now) if rate is not None else cls(now, burst=0.02, least=1.9, spacing=0.9)
+        if rate is not None:
+            return cls(now)
+        return cls(now, burst=_UNKNOWN, least=1.9, spacing=_SPACING)
+
+    def allow(self, burst: float | None, rate: float) -> None:
+        """Catch up with what late timers lost, in so far as the server allows some `burst` of
+        requests at once; None where that is not known. For a rate that is being found.
+        """
+        self._spacing, self._least = _SPACING, _LEAST
+        if burst is not None and burst < _FEW:
+            self._burst, self._least = 0.0, _SPACING
+        elif burst is None or burst < _ENOUGH:
+            self._burst = _UNKNOWN
+        else:
+            self._spacing, self._burst = 0.0, min(_LOST, _ROOM * burst / rate)
 
     def wait(self, now: float, rate: float) -> float:
         """Seconds until a request may go, 0 where one may go now. `rate` is a second."""
@@ -48,9 +68,11 @@ class RateLimiter:
         due = max(self._due, self._begin + slack)
         if now < due - slack or now < self._next:
             return False
+        behind = max(0.0, now - due) * rate
         self._due = max(due, now) + 1 / rate
-        if rate * _TIMER < 1:
-            self._next = now + self._spacing / rate
+        if self._spacing and rate * _TIMER < 1:
+            share = max(self._least, self._spacing - (self._spacing - self._least) * behind)
+            self._next = now + share / rate
         return True
 
     def quiet(self, until: float) -> bool:

@@ -1,12 +1,21 @@
-"""What was sent between two refusals, and what that tells of a limiter. Pure."""
+"""What was sent between two refusals, and what that tells of a token bucket. Pure.
+
+Just before a refusal the server's allowance is used up. Of a token bucket with rate R and burst B
+follows: in any time before the refusal at most `R * time + B` requests were accepted, and exactly
+so many since the bucket was last full. It was full at the start, so the first refusal gives B for
+each R (`Cycle.burst_at`), and a second one that was approached at another speed gives R.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-__all__ = ["Cycle"]
+__all__ = ["Cycle", "rate_for_burst", "rate_of_both"]
 
 _POINTS = 256  # moments of a cycle that are remembered
+_STEPS = 200  # rates that are tried between two bounds
+_HALVINGS = 30
+_NO_BURST = 0.5  # requests
 
 
 class Cycle:
@@ -58,3 +67,37 @@ class Cycle:
             return float(self.requests)
         (t0, n0), (t1, n1) = [*self.points, (self.end, self.last)][place - 1 : place + 1]
         return self.last - (n0 + (n1 - n0) * (begin - t0) / max(t1 - t0, 1e-9))
+
+
+def rate_for_burst(cycle: Cycle, burst: float, low: float, high: float) -> float:
+    """The rate between two bounds at which a bucket of `burst` requests refuses as this cycle
+    tells; else the nearer bound.
+    """
+    if high <= low or cycle.burst_at(low) <= burst:
+        return low
+    if cycle.burst_at(high) >= burst:
+        return high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if cycle.burst_at(middle) > burst else (low, middle)
+    return (low + high) / 2
+
+
+def rate_of_both(one: Cycle, other: Cycle, low: float, high: float) -> float | None:
+    """The rate between two bounds of a token bucket that was full at the beginning of two cycles
+    and empty at their ends. None where there is none.
+
+    Of several the lowest: well above the limit every cycle looks as if there was no burst.
+    """
+    step = (high - low) / _STEPS
+    before = None
+    for number in range(_STEPS):
+        rate = low + number * step
+        bursts = one.burst_at(rate), other.burst_at(rate)
+        gap = bursts[1] - bursts[0]
+        if before is not None and gap * before <= 0:
+            return rate - step * abs(gap) / max(abs(gap) + abs(before), 1e-9)
+        if max(bursts) < _NO_BURST:
+            return None
+        before = gap
+    return None

@@ -46,8 +46,9 @@ ALL = BUCKETS | SECONDS | LONG
 @pytest.mark.parametrize("name", ALL)
 def test_a_hundred_seconds_of_work_take_little_more(name: str, *, says_when: bool) -> None:
     found = simulate(ALL[name](150.0), requests=15_000, says_when=says_when)
-    # A second is lost to each `Retry-After: 1`, and a window of a second gives none of it back.
-    assert found.share(150.0) >= (0.91 if says_when and name in SECONDS else 0.94)
+    # A second is lost to each `Retry-After: 1`, and a window of a second gives none of it back;
+    # it looks like a bucket of a lower rate, too.
+    assert found.share(150.0) >= (0.85 if says_when and name in SECONDS else 0.94)
     assert found.refusals() <= 0.005
     assert not found.early
 
@@ -58,6 +59,24 @@ def test_twenty_seconds_of_work_do_not_wait_for_the_rate(name: str, *, says_when
     found = simulate(ALL[name](150.0), requests=3_000, says_when=says_when)
     assert found.share(150.0) >= 0.82
     assert found.refusals() <= 0.0075
+
+
+@pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
+@pytest.mark.parametrize("seed", range(3))
+def test_late_timers_cost_little_of_the_rate(seed: int, *, says_when: bool) -> None:
+    """On a machine with other work a timer is 2 ms late as a rule, and some 20 ms."""
+    limiter = Bucket(150.0, 15.0)
+    found = simulate(limiter, requests=15_000, says_when=says_when, late=0.004, seed=seed)
+    assert found.share(150.0) >= 0.95
+    assert found.refusals() <= 0.005
+    assert not found.early
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_twenty_seconds_are_enough_to_reach_it_with_late_timers(seed: int) -> None:
+    found = simulate(Bucket(150.0, 15.0), requests=3_000, says_when=True, late=0.004, seed=seed)
+    assert found.share(150.0) >= 0.85
+    assert found.refusals() <= 0.005
 
 
 @pytest.mark.parametrize("limit", [14.0, 40.0])

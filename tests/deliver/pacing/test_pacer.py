@@ -280,6 +280,17 @@ def test_the_longer_of_two_waits_wins() -> None:
     virtually(main)
 
 
+def test_a_quiet_period_ends_where_the_clock_says_now_also_when_it_was_set_back() -> None:
+    now, clock_is_off = 0.0, 7200.0
+    health = Health(concurrency=4, patience=30.0, max_wait=600.0)
+    pacer = Pacer(10.0, health=health, clock=lambda: now, wall=lambda: EPOCH + now + clock_is_off)
+    pacer.quiet(5.0)
+    assert pacer.quiet_until == EPOCH + 7205.0
+    now, clock_is_off = 2.0, 0.0
+    pacer.quiet(30.0)
+    assert pacer.quiet_until == EPOCH + 32.0
+
+
 def test_a_date_is_a_moment_of_the_wall_clock() -> None:
     async def main() -> None:
         pacer = pacer_for(100.0)

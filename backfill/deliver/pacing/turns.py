@@ -1,0 +1,77 @@
+"""Those who wait for a permission, served in the order in which they came."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio
+
+__all__ = ["Turns"]
+
+_Permission = TypeVar("_Permission")
+
+
+class Turns:
+    """A queue of which only the first one looks whether there is something for it."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._queue: deque[anyio.Event] = deque()
+        self._alarm: anyio.Event | None = None  # set to let the first one look again
+
+    async def take(
+        self, look: Callable[[], _Permission | None], until_next: Callable[[], float]
+    ) -> _Permission | None:
+        """Wait until it is one's turn and `look` finds something. None once all is over.
+
+        `until_next` says how many seconds it takes until there may be something.
+        """
+        if not self._queue:
+            found = look()
+            if found is not None or self.over:
+                return found
+        turn = anyio.Event()
+        self._queue.append(turn)
+        try:
+            if self._queue[0] is not turn:
+                await turn.wait()
+            while not self.over:
+                found = look()
+                if found is not None:
+                    return found
+                await self._sleep(until_next())
+            return None
+        finally:
+            self._leave(turn)
+
+    def look_again(self) -> None:
+        """Something has changed: there may be something for the first one."""
+        if self._alarm is not None:
+            self._alarm.set()
+
+    def end(self) -> None:
+        """Let nobody wait any longer."""
+        self.over = True
+        for turn in self._queue:
+            turn.set()
+        self.look_again()
+
+    async def _sleep(self, seconds: float) -> None:
+        self._alarm = anyio.Event()
+        try:
+            # A wait of 0 can be left over from rounding; a moment later it is there.
+            with anyio.move_on_after(max(seconds, 1e-6)):
+                await self._alarm.wait()
+        finally:
+            self._alarm = None
+
+    def _leave(self, turn: anyio.Event) -> None:
+        """Go out of the queue, and let the next one come to the front of it."""
+        if self._queue[0] is turn:
+            self._queue.popleft()
+            if self._queue:
+                self._queue[0].set()
+        else:
+            self._queue.remove(turn)
