@@ -14,7 +14,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.simulation.checks.findings import Finding
+from tests.promises import Finding
 from tests.simulation.life import live
 from tests.simulation.plan import Plan, make_plan
 

@@ -19,11 +19,13 @@ from backfill.deliver import Snapshot, StopRequest
 from backfill.jobs.job import Job
 from backfill.jobs.running.surroundings import Surroundings
 from backfill.jobs.status import Status
-from tests.simulation.checks.findings import DeathError, Finding
+from tests.promises import Finding
 from tests.simulation.checks.pace_check import PaceCheck
-from tests.simulation.checks.witness import Call, Quiet, Witness, counts_of
+from tests.simulation.checks.standings import counts_of
+from tests.simulation.checks.witness import Call, Quiet, Witness
 from tests.simulation.plan import Plan
 from tests.simulation.world.clock import Clock, VirtualLoop
+from tests.simulation.world.death import DeathError
 from tests.simulation.world.job import make
 from tests.simulation.world.machine import Machine
 from tests.simulation.world.people import People
@@ -135,6 +137,7 @@ class Life:
             self._run(_CALM)
         self.people.look()
         self.people.end()
+        self.witness.ends()
         self._nothing_leaks()
         self.tell("end", self.witness.counted())
         return Summary(

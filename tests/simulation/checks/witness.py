@@ -6,11 +6,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from tests.simulation.checks.findings import Finding
+from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
+from tests.simulation.checks.standings import PENDING, LedgerReader, Standing, counts_of
 
-__all__ = ["Call", "Quiet", "Standing", "Witness", "counts_of"]
+__all__ = ["Call", "Quiet", "Witness"]
 
 _LOST = "lost"
 
@@ -23,20 +23,6 @@ class Call:
     keys: frozenset[str]
     at: float
     waiting: bool = True  # for its reply
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a record stands by the ledger. Neither settled nor in flight is pending."""
-
-    state: str | None = None
-    cause: str | None = None
-    status: int | None = None
-    in_flight: bool = False
-
-
-_PENDING = Standing()
-_FLYING = Standing(in_flight=True)
 
 
 @dataclass
@@ -61,6 +47,7 @@ class Witness:
     at_most_once: bool = True
     only_once: bool = True  # no run was to deliver at least once
     stored: Counter[int] = field(default_factory=Counter)
+    arrived: list[str] = field(default_factory=list)  # the same, in order
     book: list[Standing] = field(default_factory=list)
     before: list[Standing] = field(default_factory=list)
     exposed: set[int] = field(default_factory=set)  # may have arrived, as far as a client knows
@@ -105,9 +92,9 @@ class Witness:
         self.fresh = set()
 
     def __post_init__(self) -> None:
-        self.book = [_PENDING] * len(self.keys)
+        self.book = [PENDING] * len(self.keys)
         self.before = list(self.book)
-        self._known: dict[tuple[str, str, int | None], Standing] = {}
+        self._reader = LedgerReader(len(self.keys), self.starts)
         self._counts: Counter[str] | None = None
         earlier: dict[str, list[int]] = {}
         for number, key in enumerate(self.keys):
@@ -187,29 +174,16 @@ class Witness:
 
     # --- the ledger ------------------------------------------------------------------------
 
-    def read(self, connection: sqlite3.Connection) -> list[Standing]:
-        """Where each record stands by the file."""
-        found = [_PENDING] * len(self.keys)
-        statement = "SELECT bucket, start, stop, state, cause, http_status FROM span"
-        records = 0
-        for bucket, start, stop, *words in _rows(connection, statement):
-            standing = self._known.get(tuple(words))
-            if standing is None:
-                standing = self._known[tuple(words)] = Standing(*words)
-            first = self.starts[bucket]
-            found[first + start : first + stop] = [standing] * (stop - start)
-            records += stop - start
-        for bucket, start, stop in _rows(connection, "SELECT bucket, start, stop FROM flight"):
-            first = self.starts[bucket]
-            found[first + start : first + stop] = [_FLYING] * (stop - start)
-            records += stop - start
-        if len(found) != len(self.keys) or records != len(found) - found.count(_PENDING):
-            raise self.found("a record is settled twice, or settled and in flight")
-        return found
+    def _read(self, connection: sqlite3.Connection) -> list[Standing]:
+        try:
+            return self._reader.read(connection)
+        except Finding as finding:
+            self.first = self.first or finding
+            raise
 
     def opened(self, connection: sqlite3.Connection) -> None:
         """A process is about to write: the file must be as the last one left it."""
-        found = self.read(connection)
+        found = self._read(connection)
         if found != self.book:
             if not (self.torn and found == self.before):
                 raise self.found("the ledger lost a commit", _difference(self.book, found))
@@ -221,7 +195,7 @@ class Witness:
 
     def committed(self, connection: sqlite3.Connection) -> None:
         """A transaction that changed spans or intents is on the disk."""
-        found = self.read(connection)
+        found = self._read(connection)
         self.before, self.book = self.book, found
         self._counts = None
         for number, (old, new) in enumerate(zip(self.before, found, strict=True)):
@@ -314,6 +288,19 @@ class Witness:
         """The same in words."""
         return " ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
 
+    def ends(self) -> None:
+        """The life is over: what the ledger tells, against what the server stored."""
+        told = [
+            Told(str(number), key, each.state or ("unknown" if each.in_flight else "pending"))
+            for number, (key, each) in enumerate(zip(self.keys, self.book, strict=True))
+        ]
+        decided = {str(number) for number in self.excused}
+        excused = Excused(
+            resent=decided.__contains__, late=self.marks["stored after the client gave up"] > 0
+        )
+        once = self.at_most_once and self.only_once
+        check_delivery(told, ServerLog(self.arrived), at_most_once=once, excused=excused)
+
     # --- quiet periods -----------------------------------------------------------------------
 
     def asked(self, quiet: Quiet) -> None:
@@ -348,18 +335,10 @@ class Witness:
     def stores(self, numbers: Iterable[int]) -> None:
         """The server keeps these records."""
         for number in numbers:
+            self.arrived.append(str(number))
             self.stored[number] += 1
             if self.stored[number] > 1 and self.at_most_once and number not in self.twice:
                 raise self.found("stored twice under at-most-once", f"record {number}")
-
-
-def counts_of(book: Sequence[Standing], *, in_flight: str) -> Counter[str]:
-    """Records by state, with those in flight under the name given."""
-    return Counter(in_flight if each.in_flight else each.state or "pending" for each in book)
-
-
-def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:
-    return sqlite3.Connection.execute(connection, statement).fetchall()
 
 
 def _difference(expected: Sequence[Standing], found: Sequence[Standing]) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 
 import anyio
 
-from tests.simulation.checks.findings import DeathError
 from tests.simulation.checks.pace_check import PaceCheck
 from tests.simulation.checks.witness import Witness
 from tests.simulation.plan import Plan
 from tests.simulation.world.clock import Clock
+from tests.simulation.world.death import DeathError
 from tests.simulation.world.disk import Disk
 
 __all__ = ["Machine"]

@@ -11,7 +11,7 @@ from backfill.core.errors import BackfillError, BusyError, JobError, LedgerError
 from backfill.core.model import StopKind
 from backfill.jobdir.pace_file import read_pace
 from backfill.jobs.status import Phase
-from tests.simulation.checks.witness import Standing
+from tests.simulation.checks.standings import Standing
 from tests.simulation.world.job import SOURCE
 
 if TYPE_CHECKING:
