@@ -22,6 +22,7 @@ from backfill.deliver import Settings, Snapshot, StopRequest, deliver
 from backfill.deliver.run.ready_reader import read_bucket
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import AnyLedger, Ledger
 from tests.deliver.jobs import make_job
 
@@ -44,6 +45,7 @@ class Job:
         halt: StopRequest | None = None,
         observe: Callable[[Snapshot], None] | None = None,
         ledger: AnyLedger | None = None,
+        pace: Callable[[], PaceSetting] | None = None,
         wall: Callable[[], float] = time.time,
         **settings: Any,
     ) -> Stop | None:
@@ -58,6 +60,7 @@ class Job:
                 settings=Settings(base_url=base_url, **{"rate": 1e5, **settings}),
                 halt=halt or StopRequest(),
                 observe=observe,
+                pace=pace,
                 transport=transport,
                 rng=random.Random(7),
                 wall=wall,

@@ -117,10 +117,12 @@ class Run:
                 around.start_soon(self._time_is_up, self._settings.max_duration)
             async with anyio.create_task_group() as writing:
                 writing.start_soon(self._committer.run)
-                async with anyio.create_task_group() as lanes:
-                    self._walking = lanes
-                    self._widen(self._settings.concurrency)
-                self._walking = None
+                try:
+                    async with anyio.create_task_group() as lanes:
+                        self._walking = lanes
+                        self._widen(self._settings.concurrency)
+                finally:
+                    self._walking = None  # also after a fault, while the last outcomes are written
                 self._committer.close()
             around.cancel_scope.cancel()
         if observe is not None:

@@ -8,14 +8,16 @@ import time
 import anyio
 import httpx
 import pytest
+import trio.testing
 
 from backfill.core.errors import ConfigError, JobError, LedgerError
 from backfill.core.model import Fault, RequestCounts, State, Stop, StopKind
 from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
+from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
 from tests.deliver.fakes import Store, accepted
-from tests.deliver.jobs import POPULATION
+from tests.deliver.jobs import POPULATION, number_of
 
 DELIVERED, FAILED, UNKNOWN = State.DELIVERED, State.FAILED, State.UNKNOWN
 APIS = ["pristo-events", "watch-events", "watch-feedbacks"]
@@ -689,3 +691,37 @@ def test_a_log_tells_refusals_with_their_reasons_and_how_far_a_run_is(job, run_v
     lines = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("refused: 429") and "slow down" in line for line in lines)
     assert any("pending" in line and "2 delivered" in line for line in lines)
+
+
+def test_a_pace_that_is_said_while_a_fault_ends_a_run_adds_no_fault_of_its_own(job, monkeypatch):
+    """Found by simulation: the lanes are gone, and their last outcomes are still being written."""
+    broken = False
+
+    def pace() -> PaceSetting:
+        return PaceSetting(concurrency=3) if broken else PaceSetting()
+
+    async def slow(function, *args, limiter=None):
+        await anyio.sleep(0.01 if function is pace else 1.0)
+        return function(*args)
+
+    def behave(store, request):
+        async def fail() -> httpx.Response:
+            nonlocal broken
+            await anyio.sleep(0.2)  # while the other's outcome is being written
+            broken = True
+            raise RuntimeError("a fault")
+
+        if number_of(request.items[0]) == 0:
+            return accepted(request)
+        return fail()
+
+    async def inside() -> None:
+        with pytest.raises(ExceptionGroup) as caught:
+            await job(lanes=[[1, 1, 1]]).run(Store(behave), concurrency=2, pace=pace)
+        faults, others = caught.value.split(lambda each: str(each) == "a fault")
+        assert faults is not None
+        assert others is None
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", slow)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    anyio.run(inside, backend="trio", backend_options={"clock": clock})
