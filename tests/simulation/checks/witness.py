@@ -298,8 +298,9 @@ class Witness:
         excused = Excused(
             resent=decided.__contains__, late=self.marks["stored after the client gave up"] > 0
         )
+        log = ServerLog(self.arrived, received=Counter([*self.arrived, *decided]))
         once = self.at_most_once and self.only_once
-        check_delivery(told, ServerLog(self.arrived), at_most_once=once, excused=excused)
+        check_delivery(told, log, at_most_once=once, excused=excused)
 
     # --- quiet periods -----------------------------------------------------------------------
 

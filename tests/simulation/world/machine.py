@@ -25,7 +25,8 @@ from tests.simulation.world.disk import Disk
 __all__ = ["Machine"]
 
 _BOUNDARIES = ("begin", "commit", "committed", "mark", "marked", "leave", "reply", "thread")
-_RECOVERY = ("begin", "commit", "committed", "mark", "marked")
+_RECOVERY = ("begin", "commit", "committed", "mark")
+_FEW = ("leave", "reply")  # boundaries that a small job seldom comes to
 _ANY = "any"
 
 
@@ -74,8 +75,10 @@ class Machine:
         self._death = self._moment(0.75) if self.has("death") else None
         self._freeze = self._moment(0.4) if self.has("freeze") else None
         recovers = any(each.in_flight for each in self._witness.book)
-        if recovers and self.has("death") and chance.random() < 0.5:
+        if recovers and self.has("death") and chance.random() < 0.7:
             self._death = chance.choice(_RECOVERY), 1
+        elif self._death is not None and self.has("power") and chance.random() < 0.4:
+            self._death = "committed", self._death[1]  # whose commit may be torn
         self._broken = None
         if self.has("disk_full") or self.has("disk_error"):
             self._clock.after(2 ** chance.uniform(-9, 5), self._break_disk)
@@ -84,7 +87,8 @@ class Machine:
         chance = self._chance
         if chance.random() >= share:
             return None
-        return chance.choice(_BOUNDARIES), int(2 ** chance.uniform(0, 6))
+        name = chance.choice(_BOUNDARIES)
+        return name, int(2 ** chance.uniform(0, 3 if name in _FEW else 6))
 
     def die_soon(self) -> None:
         """Have the process die within its next few steps."""
@@ -119,7 +123,7 @@ class Machine:
 
     def _die(self, name: str) -> None:
         witness = self._witness
-        power = self.has("power") and self._chance.random() < 0.5
+        power = self.has("power") and self._chance.random() < 0.7
         self._tell("dies", name, "without power" if power else "")
         witness.marks[f"died at {name}"] += 1
         if witness.lost:
