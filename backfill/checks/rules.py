@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
         "malformed",
         "The row cannot be read: a broken quote, too many cells, bytes in another encoding, more"
         " than 8 MiB in a CSV.",
-        "Mend the file; its raw text is in the rejected rows.",
+        "Fix the file; its raw text is in the rejected rows.",
         why="Guessing where a cell ends would send somebody's data under another's name.",
     ),
     Rule(

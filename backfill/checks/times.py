@@ -16,7 +16,7 @@ from backfill.checks.checked import Stage, Steps, absent, trimmed
 from backfill.config.time_formats import TimeFormat, read_time_format
 from backfill.sources.timestamps import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
-__all__ = ["MOMENT", "check_time", "read_as", "rfc3339"]
+__all__ = ["EPOCH", "MOMENT", "check_time", "read_as", "rfc3339"]
 
 MOMENT = pl.Datetime("us", "UTC")
 
@@ -24,7 +24,8 @@ _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
 _ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 _WRITTEN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
-_NUMBER = "^[0-9]{9,19}(?:[.][0-9]+)?$"
+EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
+"""The pattern of a text that counts the time since 1970, in whichever unit."""
 
 _SECOND = 1_000_000  # microseconds
 # An epoch counts in seconds from 10**8 (1973), in milliseconds from 10**11, in microseconds
@@ -222,7 +223,7 @@ def _text_stages() -> tuple[Stage, ...]:
         },
         {
             "clocked": pl.when(written.str.len_bytes() > 10).then(written),
-            "digits": pl.when(written.is_null() & text.str.contains(_NUMBER)).then(text),
+            "digits": pl.when(written.is_null() & text.str.contains(EPOCH)).then(text),
         },
         {"tail": clocked.str.slice(16)},
         {"numeric": tail.str.contains("[+-]")},

@@ -14,6 +14,7 @@ import polars as pl
 from backfill.checks.checked import Checked, trimmed
 from backfill.checks.fields import check
 from backfill.checks.text import as_text
+from backfill.checks.times import EPOCH
 from backfill.config import Rules
 from backfill.destination import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
@@ -28,7 +29,6 @@ _KINDS = (Kind.UUID, Kind.PHONE, Kind.EMAIL, Kind.LANGUAGE, Kind.TIME)
 _LIKELY = 0.5  # the share of times from which a column is one of known times
 _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
-_EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
 _DECIMAL = "^[0-9]+[.][0-9]+$"
 _OURS = frozenset({"__file", "__row", "__raw"})
@@ -159,7 +159,7 @@ def _measured(dtype: pl.DataType, now: datetime) -> list[pl.Expr]:
         text.str.len_chars().alias("longest"),
         *(_passing(kind, dtype, now).alias(kind.value) for kind in _KINDS),
         text.str.contains(_NUMBER).alias("number"),
-        text.str.contains(_EPOCH).alias("epoch"),
+        text.str.contains(EPOCH).alias("epoch"),
         (text.str.contains(_NATIONAL) & ~text.str.contains(_DECIMAL)).alias("national"),
         _unzoned(dtype, now).alias("unzoned"),
         looks_dated(text).alias("dated"),

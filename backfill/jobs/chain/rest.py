@@ -96,7 +96,7 @@ def take_rest(directory: Path, manifest: Manifest) -> None:
 def directory_for_rest(config: Path, earlier: Path) -> Path:
     """Where the rest of a job is put unless somebody says so: beside the configuration.
 
-    A rest that was planned before is found again. A configuration that was mended in place has
+    A rest that was planned before is found again. A configuration that was corrected in place has
     its own name taken by the earlier job.
     """
     usual = job_directory(config)
