@@ -37,7 +37,7 @@ def phone(text: str, *, level: str, region: str | None) -> str | None:
     text = stripped(text)
     if not text:
         return None
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(text) or _is_signed_decimal(text):
         raise Broken("float")
     if _EXTENSION.fullmatch(text):
         raise Broken("extension")
@@ -48,7 +48,18 @@ def phone(text: str, *, level: str, region: str | None) -> str | None:
         number = _from_abroad(number, region)
     elif not _E164.fullmatch(number):
         raise Broken("e164")
+    elif number != text and _rewritten(number):
+        raise Broken("e164")  # what its zero is for, the spaces say and the digits do not
     return _judged(number, level)
+
+
+def _is_signed_decimal(text: str) -> bool:
+    """A plus, and digits around one point that does not stand behind a calling code."""
+    if not re.fullmatch(r"\+[0-9]+\.[0-9]+", text):
+        return False
+    code = int(text[1 : text.index(".")])
+    digits = len(text) - len("+.")
+    return code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE or digits < 8
 
 
 def _without_separators(text: str) -> str:
@@ -79,10 +90,19 @@ def _judged(number: str, level: str) -> str:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
         raise Broken("possible") from None
-    if phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != number:
+    if _rewritten(number):
         raise Broken("rewritten")
     if not phonenumbers.is_possible_number(parsed):
         raise Broken("possible")
     if level == "valid" and not phonenumbers.is_valid_number(parsed):
         raise Broken("valid")
     return number
+
+
+def _rewritten(number: str) -> bool:
+    """Whether the library reads a number of the world as another one."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != number

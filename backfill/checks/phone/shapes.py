@@ -42,6 +42,16 @@ _FLOAT = "|".join(
     )
 )
 
+# What SQL makes of a sign and a decimal (`'+' || 12.345678`) differs from a number of the form of
+# domain registries only in this: theirs has its dot behind a calling code, and is no short one.
+_DECIMAL = "[+][0-9]+[.][0-9]+"
+_CODE = (
+    "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
+    "|(?:2[1-689]|3[578]|42|5[09]|6[789]|8[035789]|9[679])[0-9]"
+)
+_REGISTERED = f"[+](?:{_CODE})[.][0-9]+"
+_FEWEST = 8  # digits of such a number
+
 _BETWEEN = "[ \u00a0\u2009\u202f().\u2010-\u2014\u2212-]*"
 _LONG = f"[+(]*(?:[0-9]{_BETWEEN}){{7,}}"
 _SHORT = f"[+(]*(?:[0-9]{_BETWEEN}){{1,6}}"
@@ -75,13 +85,16 @@ def shape_stages(text: pl.Expr) -> tuple[Stage, ...]:
     """Stages for each rule of SHAPES over texts that are not E.164 already; false for null.
 
     - `float`: a decimal point or comma, an exponent, thousands. One dot after the calling code
-      (`+1.2025550143`, as domain registries write it) and dots between all groups are none.
+      of at least 8 digits (`+1.2025550143`, as domain registries write it) and dots between all
+      groups are none.
     - `several`: two numbers, or a number and another ending (`…188/9`).
     - `extension`: `x`, `ext.`, `#`, `;ext=` and their like, a pause, digits in brackets at the end.
     """
     is_float, several = pl.field("float"), pl.field("several")
+    registered = _matches(text, f"^{_REGISTERED}$") & (text.str.len_bytes() >= _FEWEST + len("+."))
+    decimal = _matches(text, f"^{_DECIMAL}$") & ~registered
     return (
-        {"float": _matches(text, f"^(?:{_FLOAT})$")},
+        {"float": _matches(text, f"^(?:{_FLOAT})$") | decimal},
         {"several": ~is_float & _matches(text, f"(?is)^(?:{_SEVERAL})$")},
         {"extension": ~is_float & ~several & _matches(text, f"(?is)^(?:{_EXTENSION})$")},
     )

@@ -107,7 +107,7 @@ class NdjsonFile:
         both = [name for name, dtype in own.items() if dtype == MIXED]
         schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
         texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
-        lines = text if straight else _repair(text).text
+        lines = text if straight else _repair(_marked(text, self.encoding)).text
         frame = _read(lines, schema=schema)
         if frame is None:
             return None
@@ -125,7 +125,7 @@ class NdjsonFile:
 
     def _overlong(self, start: bytes) -> pl.DataFrame:
         """The row of a line that begins so and is too long."""
-        raw = pl.DataFrame({_RAW: [_raw(mark_invalid(start)[:KEPT])]})
+        raw = pl.DataFrame({_RAW: [_raw(_marked(start, self.encoding)[:KEPT])]})
         return raw.with_columns(pl.lit(None, dtype).alias(n) for n, dtype in self.schema.items())
 
 
@@ -154,7 +154,7 @@ def survey_ndjson(
             if beyond:
                 blocks.append(Block(beyond, 1, straight=False, overlong=True))
             else:
-                found, rows, straight = _survey(text)
+                found, rows, straight = _survey(text, encoding)
                 schema = union((schema, found))
                 blocks.append(Block(len(text), rows, straight))
             if advance is not None:
@@ -188,7 +188,7 @@ def survey_ndjson(
     )
 
 
-def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
+def _survey(text: bytes, encoding: str) -> tuple[dict[str, pl.DataType], int, bool]:
     """The columns of a block, its rows, and whether Polars reads it as it stands."""
     if not text.strip():
         return {}, 0, True
@@ -196,7 +196,7 @@ def _survey(text: bytes) -> tuple[dict[str, pl.DataType], int, bool]:
         frame = _read(text)
         if frame is not None and frame.width and _RAW not in frame.schema:
             return _shapes(frame, text), frame.height, True
-    repaired = _repair(text)
+    repaired = _repair(_marked(text, encoding))
     return repaired.schema, repaired.rows, False
 
 
@@ -257,8 +257,13 @@ class _Repaired:
     schema: dict[str, pl.DataType]
 
 
-def _repair(text: bytes) -> _Repaired:
-    lines = [line for line in mark_invalid(text).split(b"\n") if line.strip()]
+def _marked(text: bytes, encoding: str) -> bytes:
+    """The text with a mark at each byte that is none; another encoding than UTF-8 left them."""
+    return mark_invalid(text) if is_utf8(encoding) else text
+
+
+def _repair(marked: bytes) -> _Repaired:
+    lines = [line for line in marked.split(b"\n") if line.strip()]
     objects = [object_in(line) for line in lines]
     names = {name: None for each in objects if each is not None for name in each}
     sound = [index for index, each in enumerate(objects) if each is not None]

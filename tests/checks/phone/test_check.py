@@ -267,3 +267,19 @@ def _dialled(text: str, region: str) -> str | None:
     if not dialled.endswith(phonenumbers.national_significant_number(number)):
         return None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+@pytest.mark.parametrize(
+    ("written", "level", "rule"),
+    [
+        ("+490123456", "e164", ""),  # as it stands
+        ("+490123456", "valid", "rewritten"),
+        ("+49 0123456", "e164", "e164"),
+        ("+49.0123456", "e164", "e164"),
+        ("+49 0123456", "possible", "e164"),
+        ("+4. 30 123456", "valid", "e164"),
+        ("+49 (0123456)", "valid", "e164"),
+    ],
+)
+def test_a_zero_after_the_calling_code_is_not_read_out_of_separators(written, level, rule):
+    assert judged([written], level)[0][1] == rule

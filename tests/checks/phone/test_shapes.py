@@ -44,6 +44,14 @@ FLOATS = [
     "(054) 000 0188.00",
     "+1.202.555.0143.0",
     "-540000188.0",
+    # What SQL makes of a plus and a decimal.
+    "+1.255",
+    "+44.1234",
+    "+123456.789",
+    "+1234.567890",
+    "+12.345678901",
+    "+0.123456789",
+    "+35.123456789",
 ]
 
 SEVERAL = [
@@ -154,3 +162,32 @@ def test_a_region_that_adds_or_exchanges_digits_converts_nothing():
         number = phonenumbers.parse(written, region)
         assert phonenumbers.is_possible_number(number)
         assert judged([written], "e164", region) == [(written, "e164")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 9_999_999), st.integers(1, 999_999_999))
+def test_a_decimal_behind_a_plus_is_a_number_only_as_registries_write_it(whole, fraction):
+    """Its point stands behind a calling code, and it has eight digits at least."""
+    written = f"+{whole}.{fraction}"
+    [(number, rule)] = judged([written], "e164")
+    if rule != "float":
+        assert whole < 1_000
+        assert len(written) - len("+.") >= 8
+        assert rule == "e164" or number == f"+{whole}{fraction}"
+    elif whole in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        assert len(written) - len("+.") < 8
+
+
+def test_calling_codes_in_the_pattern_are_those_of_the_library():
+    """And some that none uses: more may come, but none begins with another one."""
+    known = {str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
+    numbers = [f"+{code}.{'2' * 9}" for code in range(1_000)]
+    taken = {
+        number[1:].partition(".")[0]
+        for number in numbers
+        if judged([number], "e164")[0][1] != "float"
+    }
+    assert known <= taken
+    assert not {
+        code for code in taken for other in taken if code != other and code.startswith(other)
+    }

@@ -215,6 +215,18 @@ def test_a_line_that_is_no_object_is_malformed_and_harms_no_other(tmp_path, line
     ]
 
 
+@pytest.mark.parametrize("longest", [12, 1 << 16])
+def test_a_byte_that_another_encoding_does_not_know_is_told_once(tmp_path, longest):
+    """Also in a line that is too long to be read."""
+    content = b'{"id":"\xe0"}\n{"id":"\xe0\xd9yyyyyy"}\n'
+    _, rows = read(content, tmp_path, encoding="windows-1255", longest=longest)
+    told = '{"id":"א\\xd9yyyyyy"}'
+    assert [row["id"] for row in rows] == ["א", None]
+    assert rows[1]["__raw"]
+    assert told.startswith(rows[1]["__raw"])
+    assert "\\xd9" in rows[1]["__raw"]
+
+
 @pytest.mark.parametrize("line", [b"x^", b"x\x01", b"\x1f\x8b\x00"])
 def test_a_first_line_that_begins_like_compressed_bytes_is_malformed(tmp_path, line):
     _, rows = read(line + b'\n{"id":"a"}\n', tmp_path)
