@@ -4,12 +4,16 @@ A body is one concatenation of literals and members (`"name":"value"`). A member
 missing is null then, and brings its comma with it; an object whose members are all missing is
 missing itself. Members that come from the contacts alone and stand side by side become one
 fragment, which is encoded once for a contact and not once for an event.
+
+What is missing on no row of a part is written there like what never is: without an object put
+together beforehand to see whether it is empty, a body takes two thirds of the time.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -57,15 +61,21 @@ class Body:
     """
 
     fragments: tuple[pl.Expr, ...]
-    item: pl.Expr
+    _root: _Object
+
+    def item(self, present: AbstractSet[str] = frozenset()) -> pl.Expr:
+        """The bodies of rows on which none of the fields in `present` is missing."""
+        return _concatenated([*_Encoder(present).whole(self._root)])
 
 
 def body_of(inputs: Sequence[Input]) -> Body:
     """The body of inputs that stand in its order. Canonical columns bear their fields' names."""
     encoder = _Encoder()
-    root = reduce(_insert, ((each.path, each) for each in inputs), _Object("", ()))
-    item = _concatenated([*encoder.whole(encoder.with_runs(root))])
-    return Body(tuple(encoder.fragments), item)
+    tree = reduce(_insert, ((each.path, each) for each in inputs), _Object("", ()))
+    root = encoder.with_runs(tree)
+    for _ in encoder.whole(root):
+        pass  # which leaves the fragments
+    return Body(tuple(encoder.fragments), root)
 
 
 # --- the tree of names -----------------------------------------------------------------------
@@ -98,11 +108,20 @@ def _always(member: _Member) -> bool:
     return any(_always(each) for each in member.members)
 
 
+def _fragmented(owner: _Object) -> bool:
+    """Whether fragments stand in it, whose commas were set when they were made."""
+    return any(
+        isinstance(each, _Run) or (isinstance(each, _Object) and _fragmented(each))
+        for each in owner.members
+    )
+
+
 # --- from the tree to expressions ------------------------------------------------------------
 
 
 @dataclass
 class _Encoder:
+    present: AbstractSet[str] = frozenset()
     fragments: list[pl.Expr] = field(default_factory=list)
     count: int = 0
 
@@ -131,16 +150,27 @@ class _Encoder:
     def _listed(self, members: Sequence[_Member]) -> Iterator[_Piece]:
         """Members of which at least one is always there, with commas between them.
 
-        Commas belong to those that may be missing, on the side of the first that is not.
+        Commas belong to those that may be missing, on the side of the first that is not. Which
+        one that is must not depend on the part where there are fragments, which have theirs.
         """
-        first = next(index for index, member in enumerate(members) if _always(member))
+        always = [index for index, member in enumerate(members) if _always(member)]
+        there = [index for index, member in enumerate(members) if self._there(member)]
+        first = min(always or there)
         for index, member in enumerate(members):
-            if not _always(member):
+            if index < first or index not in there:
                 yield self._optional(member, *(("", ",") if index < first else (",", "")))
                 continue
             if index > first:
                 yield ","
             yield from self._present(member)
+
+    def _there(self, member: _Member) -> bool:
+        """Whether every ready record of the part has it."""
+        if isinstance(member, Input):
+            return _always(member) or member.name in self.present
+        if isinstance(member, _Run) or _fragmented(member):
+            return _always(member)
+        return any(self._there(each) for each in member.members)
 
     def _present(self, member: _Member) -> Iterator[_Piece]:
         if isinstance(member, _Run):

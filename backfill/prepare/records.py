@@ -245,6 +245,8 @@ class RecordMaker:
     def _items(self, good: pl.DataFrame) -> pl.DataFrame:
         destination = self._binding.destination
         time = pl.col(self._mapping.time) if self._mapping.time else pl.lit(None)
+        mapped = [each.name for each in self._binding.inputs_for("events")]
+        present = {name for name in mapped if not good[name].null_count()}
         ties = [name for name in destination.tie_order if name in good.columns]
         warnings = [
             expr.alias(f"__warned{index}")
@@ -262,7 +264,7 @@ class RecordMaker:
                 *ties,
                 *warnings,
                 self._identity.text,
-                self._body.item.alias("body"),
+                self._body.item(present).alias("body"),
             )
             .collect(engine=_ENGINE)
         )
