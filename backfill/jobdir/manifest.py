@@ -33,7 +33,8 @@ __all__ = [
     "fingerprint",
 ]
 
-FORMAT = 1  # of the job directory; raised when an older program could not read a newer job
+FORMAT = 2  # of the job directory; raised when an older program could not read a newer job
+_READABLE = (1, FORMAT)  # a job of format 1 has its own columns in the buckets, never beside them
 
 
 class _Part(BaseModel):
@@ -41,11 +42,16 @@ class _Part(BaseModel):
 
 
 class Bucket(_Part):
-    """One file under `ready/`: its rows, and how many of them each lane holds, in order."""
+    """One file under `ready/`: its rows, and how many of them each lane holds, in order.
+
+    `own` are the files beside it that hold the rows of the source with their own columns, as
+    they were split; there are none where the file has these columns itself.
+    """
 
     file: str
     rows: int
     lanes: tuple[int, ...]
+    own: tuple[str, ...] = ()
 
 
 class Seal(_Part):
@@ -237,7 +243,7 @@ class Manifest(_Part):
         except (OSError, ValueError) as error:
             raise JobError(f"the manifest cannot be read: {error}", where=str(path)) from error
         found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
+        if found not in _READABLE:
             raise JobError(
                 f"the job has format {found}, and this version of backfill reads format {FORMAT}",
                 where=str(path),

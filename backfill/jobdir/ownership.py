@@ -33,7 +33,7 @@ _PLANNED = re.compile(
     rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?"
 )
 _REPORT = re.compile(r"report(\.html|-(books|outcomes|requests|latency|replies|times)\.(png|svg))")
-_READY = re.compile(r"\d{3,}\.parquet")
+_READY = re.compile(r"\d{3,}(\.own-\d+)?\.parquet")
 _FRAME = re.compile(r"(events|contacts)-[0-9a-f]{12}\.parquet")
 _KEPT = re.compile(rf"{_FRAME.pattern}|(events|contacts)\.draft")
 _MARK = b'{"pid":'  # how the lock's description begins

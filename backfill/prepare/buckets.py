@@ -12,6 +12,7 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
+from backfill.prepare.partition import Files
 from backfill.prepare.plan_stats import PlanStats, seen_in_excluded, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
@@ -76,23 +77,33 @@ class BucketWriter:
         output.stats.add(seen_in_excluded(excluded))
 
     def settle(
-        self, output: PartOutput, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
+        self,
+        output: PartOutput,
+        items: pl.DataFrame,
+        rows: pl.DataFrame,
+        marks: pl.DataFrame,
+        files: Files = (),
     ) -> None:
-        """Write one bucket: its duplicates, as marked, and its ready records in their order."""
+        """Write one bucket: its duplicates, as marked, and its ready records in their order.
+
+        Where `files` hold `rows` already, and most of these are ready, the bucket points to them.
+        """
         ready = self.without_duplicates(output, items, rows, marks)
         if ready.is_empty():
             return
         ready = ordered(ready, self.destination, self.buckets)
         lanes = ready["lane"].rle().struct.field("len").to_list()
         path = output.path("ready")
-        self.as_written(ready, rows).write_parquet(
+        own = files if ready.height > rows.height / 2 else ()
+        out = _in_bucket(ready) if own else self.as_written(ready, rows)
+        out.write_parquet(
             path,
             compression="lz4",
             statistics=False,
             row_group_size=ROW_GROUP,
         )
         output.stats.add(seen_in_ready(ready, lanes, self.destination.batch_size))
-        output.bucket = Bucket(file=path.name, rows=ready.height, lanes=tuple(lanes))
+        output.bucket = Bucket(file=path.name, rows=ready.height, lanes=tuple(lanes), own=own)
 
     def without_duplicates(
         self, output: PartOutput, items: pl.DataFrame, rows: pl.DataFrame, marks: pl.DataFrame
@@ -123,20 +134,11 @@ class BucketWriter:
 
     def as_written(self, ready: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         """Ready records as a bucket's file has them: with the source's own columns."""
-        out = ready.select(
-            "lane",
-            pl.col("__file").alias("file"),
-            pl.col("__row").alias("row"),
-            "time",
-            "key",
-            "record",
-            "body",
-        )
         types = rows.schema  # worked out anew at each use, which thousands of columns would feel
         own = rows.select(
             flattened(name, types[name]).alias(f"{OWN}{name}") for name in self.columns
         )
-        return out.hstack(own[ready["__at"]])
+        return _in_bucket(ready).hstack(own[ready["__at"]])
 
     def _reasoned(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.select(
@@ -151,6 +153,12 @@ class BucketWriter:
         numbers = pl.Series(range(len(self.names)), dtype=pl.UInt32())
         names = pl.Series(self.names, dtype=pl.String())
         return pl.col(index).replace_strict(numbers, names, return_dtype=pl.String())
+
+
+def _in_bucket(ready: pl.DataFrame) -> pl.DataFrame:
+    """What every bucket's file has of its records."""
+    place = (pl.col("__file").alias("file"), pl.col("__row").alias("row"))
+    return ready.select("lane", *place, "time", "key", "record", "body")
 
 
 def _write(path: Path, out: pl.DataFrame, own: pl.DataFrame) -> None:

@@ -219,8 +219,12 @@ class Passes:
         for each in made:
             if each.bucket is None:
                 continue
-            name = f"{len(buckets):03d}.parquet"
-            [made_in] = each.files["ready"]
-            Path(made_in).rename(self.into / "ready" / name)
-            buckets.append(each.bucket.model_copy(update={"file": name}))
+            stem = f"{len(buckets):03d}"
+            own = tuple(f"{stem}.own-{at}.parquet" for at in range(len(each.bucket.own)))
+            names = {"file": f"{stem}.parquet", "own": own}
+            for path, name in zip(
+                (*each.files["ready"], *each.bucket.own), (names["file"], *own), strict=True
+            ):
+                Path(path).rename(self.into / "ready" / name)
+            buckets.append(each.bucket.model_copy(update=names))
         return buckets

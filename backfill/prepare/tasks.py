@@ -136,7 +136,8 @@ def settle_part(recipe: Recipe, part: Part) -> PartOutput:
     else:
         source = rows.read()
         items = _records(recipe, output, part, source)
-        recipe.writer.settle(output, items, source, _marks(recipe, items))
+        split_into = () if isinstance(part.events, Range) else part.events
+        recipe.writer.settle(output, items, source, _marks(recipe, items), split_into)
     return output
 
 

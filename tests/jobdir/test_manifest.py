@@ -74,6 +74,18 @@ def test_one_of_another_format_names_both(tmp_path):
         Manifest.read(tmp_path)
 
 
+def test_one_of_the_first_format_is_read(tmp_path):
+    a_manifest().write(tmp_path)
+    path = tmp_path / "manifest.json"
+    content = json.loads(path.read_text())
+    for bucket in content["buckets"]:
+        del bucket["own"]  # which no version that wrote this format knew
+    path.write_text(json.dumps({**content, "format": 1}))
+    assert [bucket.own for bucket in Manifest.read(tmp_path).buckets] == [()] * len(
+        a_manifest().buckets
+    )
+
+
 def test_a_missing_part_is_told(tmp_path):
     a_manifest().write(tmp_path)
     path = tmp_path / "manifest.json"

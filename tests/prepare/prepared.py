@@ -16,7 +16,7 @@ import polars as pl
 from backfill.config import Config, config_from_mapping
 from backfill.core.model import Progress
 from backfill.destinations import builtin_destinations
-from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.engine import Engine
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
@@ -103,7 +103,7 @@ def prepare_in(
     )
     return Prepared(
         manifest,
-        [pl.read_parquet(into / "ready" / bucket.file) for bucket in manifest.buckets],
+        [_bucket(into / "ready", bucket) for bucket in manifest.buckets],
         pl.read_parquet(into / "rejected.parquet"),
         pl.read_parquet(into / "duplicates.parquet"),
         into,
@@ -125,3 +125,18 @@ def watch_fields(**others: Any) -> Mapping[str, Any]:
         "confidence": {"value": "high"},
         **others,
     }
+
+
+def _bucket(directory: Path, bucket: Bucket) -> pl.DataFrame:
+    """A bucket's records with their own columns, wherever these lie."""
+    ready = pl.read_parquet(directory / bucket.file)
+    if not bucket.own:
+        return ready
+    rows = pl.read_parquet([directory / name for name in bucket.own], hive_partitioning=False)
+    own = rows.drop("__raw").rename(lambda name: f"source.{name}")
+    return ready.join(
+        own.rename({"source.__file": "file", "source.__row": "row"}),
+        on=["file", "row"],
+        how="left",
+        maintain_order="left",
+    )

@@ -155,7 +155,9 @@ def story_of(
 def _record(
     file: str, row: int, directory: Path, manifest: Manifest, ledger: Ledger
 ) -> dict[str, Any]:
-    wanted = (pl.col("_file") == file) & (pl.col("_row") == row)
+    number = next(at for at, entry in enumerate(manifest.events) if entry.name == file)
+    # By what a bucket's records and its rows are joined on, so that both are read no further.
+    wanted = (pl.col("__file") == number) & (pl.col("_row") == row)
     for part in parts_of_records(directory, manifest, ledger):
         frame = part.filter(wanted).collect()
         if frame.height:

@@ -6,7 +6,7 @@ as-of join, so the cost is that of reading the rows once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +14,9 @@ import polars as pl
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destinations import destination
-from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.ledger import Ledger
+from backfill.sources.schemas import flattened
 
 __all__ = [
     "FRONT",
@@ -187,6 +188,10 @@ def _parts(
             frame = _with_state(directory, manifest, bucket, spans)
             if state is not None:
                 frame = frame.filter(pl.col("_state") == state.value)
+            described = manifest.buckets[bucket]
+            if described.own:
+                rows = _own_rows(directory, described, manifest.columns)
+                frame = frame.join(rows, on=["__file", "_row"], how="inner")
             yield _shaped(frame, own, prefix="source.")
 
 
@@ -222,6 +227,15 @@ def _with_state(
     )
 
 
+def _own_rows(directory: Path, bucket: Bucket, columns: Sequence[str]) -> pl.LazyFrame:
+    """A bucket's rows with the source's own columns, of rows that were not sent, too."""
+    paths = [directory / "ready" / name for name in bucket.own]
+    rows = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+    types = rows.collect_schema()
+    own = [flattened(name, types[name]).alias(f"source.{name}") for name in columns]
+    return rows.select("__file", pl.col("__row").alias("_row"), *own)
+
+
 def _numbers(manifest: Manifest) -> pl.LazyFrame:
     """The index of each file by its name."""
     names = {"_file": [entry.name for entry in manifest.events]}
@@ -241,7 +255,12 @@ def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
         pl.scan_parquet(directory / "rejected.parquet", glob=False).collect_schema()
     )
     if manifest.buckets:
-        ready = pl.scan_parquet(directory / "ready" / manifest.buckets[0].file, glob=False)
+        bucket = manifest.buckets[0]
+        ready = (
+            _own_rows(directory, bucket, manifest.columns)
+            if bucket.own
+            else pl.scan_parquet(directory / "ready" / bucket.file, glob=False)
+        )
         found |= {
             name.removeprefix("source."): dtype
             for name, dtype in ready.collect_schema().items()
