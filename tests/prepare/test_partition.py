@@ -44,6 +44,29 @@ def test_rows_of_one_key_lie_in_one_part_and_none_is_lost(tmp_path: Path, count:
     assert {tuple(part.columns) for part in parts} == {("__file", "__row", "key")}
 
 
+def test_many_parts_at_once_lose_no_row_and_mix_none(tmp_path: Path) -> None:
+    """All files are open at the same time, far more of them than threads or cores."""
+    count, rows = 500, 200_000
+    row = pl.int_range(1, rows + 1, dtype=pl.UInt64)
+    source = pl.select(
+        pl.lit(0, pl.UInt32).alias("__file"),
+        row.alias("__row"),
+        pl.format("key-{}", row % 3_000).alias("key"),
+        pl.format("{}", row).alias("said"),
+    )
+    found = split_into(tmp_path, count, source.lazy())
+    numbered = [
+        frame.with_columns(part=pl.lit(number))
+        for number in range(count)
+        if (scan := scan_files(found.files(number))) is not None
+        for frame in [scan.collect()]
+    ]
+    together = pl.concat(numbered)
+    assert len(numbered) > 0.95 * count
+    assert together.drop("part").sort("__row").equals(source)
+    assert together.group_by("key").agg(pl.col("part").n_unique())["part"].max() == 1
+
+
 def test_rows_without_a_key_are_spread_and_not_heaped_up(tmp_path: Path) -> None:
     rows = rows_with([None] * 900)
     parts = parts_of(split_into(tmp_path, 3, rows))
