@@ -20,6 +20,7 @@ from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.engine import Engine
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
+from backfill.sources.schemas import flattened
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
@@ -103,7 +104,7 @@ def prepare_in(
     )
     return Prepared(
         manifest,
-        [_bucket(into / "ready", bucket) for bucket in manifest.buckets],
+        [bucket_with_own(into / "ready", bucket) for bucket in manifest.buckets],
         pl.read_parquet(into / "rejected.parquet"),
         pl.read_parquet(into / "duplicates.parquet"),
         into,
@@ -127,16 +128,24 @@ def watch_fields(**others: Any) -> Mapping[str, Any]:
     }
 
 
-def _bucket(directory: Path, bucket: Bucket) -> pl.DataFrame:
-    """A bucket's records with their own columns, wherever these lie."""
+def bucket_with_own(directory: Path, bucket: Bucket) -> pl.DataFrame:
+    """A bucket's records with their own columns, wherever these lie under `directory`."""
     ready = pl.read_parquet(directory / bucket.file)
     if not bucket.own:
         return ready
     rows = pl.read_parquet([directory / name for name in bucket.own], hive_partitioning=False)
-    own = rows.drop("__raw").rename(lambda name: f"source.{name}")
+    own = [
+        flattened(name, dtype).alias(f"source.{name}")
+        for name, dtype in rows.schema.items()
+        if name not in ("__file", "__row", "__raw")
+    ]
+    place = (pl.col("__file").alias("file"), pl.col("__row").alias("row"))
     return ready.join(
-        own.rename({"source.__file": "file", "source.__row": "row"}),
-        on=["file", "row"],
-        how="left",
-        maintain_order="left",
+        rows.select(*place, *own), on=["file", "row"], how="left", maintain_order="left"
     )
+
+
+def without_own_files(manifest: Manifest) -> Manifest:
+    """A manifest that does not say where the own columns lie, which depends on how it was made."""
+    buckets = tuple(bucket.model_copy(update={"own": ()}) for bucket in manifest.buckets)
+    return manifest.model_copy(update={"buckets": buckets})

@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from backfill.jobdir.manifest import Manifest
-from tests.prepare.prepared import Prepared, watch_fields
+from tests.prepare.prepared import Prepared, watch_fields, without_own_files
 
 __all__ = ["FORMATS", "JOBS", "assert_same", "write_sources"]
 
@@ -93,7 +92,7 @@ def assert_same(one: Prepared, other: Prepared) -> None:
 
     Into how many files a bucket's rows were split is a matter of the ranges that were read.
     """
-    assert _without_own_files(one.manifest) == _without_own_files(other.manifest)
+    assert without_own_files(one.manifest) == without_own_files(other.manifest)
     assert len(one.buckets) == len(other.buckets)
     for left, right in zip(one.buckets, other.buckets, strict=True):
         assert left.equals(right)
@@ -109,8 +108,3 @@ def assert_same(one: Prepared, other: Prepared) -> None:
         for each in (one, other)
     ]
     assert files[0] == files[1]
-
-
-def _without_own_files(manifest: Manifest) -> Manifest:
-    buckets = [bucket.model_copy(update={"own": bool(bucket.own)}) for bucket in manifest.buckets]
-    return manifest.model_copy(update={"buckets": buckets})

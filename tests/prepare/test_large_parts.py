@@ -22,7 +22,13 @@ from backfill.prepare.order import sorted_by_all
 from backfill.prepare.partition import Rows
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
-from tests.prepare.prepared import NOW, prepare_in, watch_fields
+from tests.prepare.prepared import (
+    NOW,
+    bucket_with_own,
+    prepare_in,
+    watch_fields,
+    without_own_files,
+)
 from tests.reference.configurations import random_job
 from tests.reference.jobs import Job
 
@@ -43,13 +49,15 @@ def planned(job: Job, place: Path, name: str, **settings: Any) -> Planned:
     config = config_from_mapping(dict(job.config), directory=place)
     destination = builtin_destinations()[job.destination]
     manifest = prepare(config, destination, into, now=NOW, **settings)
-    names = [*FILES, *(f"ready/{bucket.file}" for bucket in manifest.buckets)]
     assert not (into / ".work").exists()
-    return Planned(manifest, {name: pl.read_parquet(into / name) for name in names})
+    frames = {name: pl.read_parquet(into / name) for name in FILES}
+    for bucket in manifest.buckets:
+        frames[bucket.file] = bucket_with_own(into / "ready", bucket)
+    return Planned(manifest, frames)
 
 
 def same(one: Planned, other: Planned) -> None:
-    assert one.manifest == other.manifest
+    assert without_own_files(one.manifest) == without_own_files(other.manifest)
     assert list(one.frames) == list(other.frames)
     for name, frame in one.frames.items():
         assert_frame_equal(frame, other.frames[name])
