@@ -220,11 +220,10 @@ class Passes:
             if each.bucket is None:
                 continue
             stem = f"{len(buckets):03d}"
+            file = f"{stem}.parquet"
             own = tuple(f"{stem}.own-{at}.parquet" for at in range(len(each.bucket.own)))
-            names = {"file": f"{stem}.parquet", "own": own}
-            for path, name in zip(
-                (*each.files["ready"], *each.bucket.own), (names["file"], *own), strict=True
-            ):
+            made_in = (*each.files["ready"], *each.bucket.own)
+            for path, name in zip(made_in, (file, *own), strict=True):
                 Path(path).rename(self.into / "ready" / name)
-            buckets.append(each.bucket.model_copy(update=names))
+            buckets.append(each.bucket.model_copy(update={"file": file, "own": own}))
         return buckets
