@@ -297,7 +297,7 @@ def test_a_server_that_dies_in_mid_run_ends_it_soon_with_few_unknown(tmp_path):
         url = server.url
     began = time.monotonic()
     told = ended(process)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25, "by default it goes on for 30 s"
     assert told.code == 7, told.err
     records = told.json["records"]
     assert balanced(told.json)

@@ -14,13 +14,13 @@ import pytest
 from tests.fuzz import __main__
 from tests.fuzz.__main__ import Campaign, attack
 
-# (seeds, attacks): about five seconds each on one core
+# (seeds, attacks): about three seconds each on one core
 _SHORT = {
-    "configurations": (1_000, 60),
-    "sources": (2_000, 400),
-    "parquet": (3_000, 50),
-    "jobs": (4_000, 40),
-    "replies": (5_000, 4),
+    "configurations": (1_000, 40),
+    "sources": (2_000, 250),
+    "parquet": (3_000, 30),
+    "jobs": (4_000, 25),
+    "replies": (5_000, 3),
 }
 
 

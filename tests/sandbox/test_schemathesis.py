@@ -41,7 +41,7 @@ OPERATIONS = [
     ("/v1/events/send/{populationId}", 201),
 ]
 _modest = settings(
-    max_examples=60,
+    max_examples=25,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
