@@ -11,18 +11,19 @@ from dataclasses import dataclass
 
 from backfill.destination import AnyOf, Destination, Field, Kind, TargetAgrees
 
-__all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
+__all__ = ["RULES", "BrokenRule", "Rule", "brief_of", "rule_named", "rules_of"]
 
 
 @dataclass(frozen=True)
 class Rule:
     """A rule's name without the field, its meaning, what helps, and why it exists.
 
-    `kinds` are the kinds of field that it applies to; a rule without kinds belongs to certain
-    fields only, which the destination says.
+    `brief` is both in a few words, to stand beside a count. `kinds` are the kinds of field that
+    it applies to; a rule without kinds belongs to certain fields only, which the destination says.
     """
 
     name: str
+    brief: str
     meaning: str
     remedy: str
     kinds: frozenset[Kind] = frozenset()
@@ -46,6 +47,7 @@ _TIMES = frozenset({Kind.TIME})
 RULES: tuple[Rule, ...] = (
     Rule(
         "malformed",
+        "cannot be read; mend the file",
         "The row cannot be read: a broken quote, too many cells, bytes in another encoding, more"
         " than 8 MiB in a CSV.",
         "Fix the file; its raw text is in the rejected rows.",
@@ -53,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "required",
+        "missing or empty; fill it, or map another column",
         "The field must be there, and an empty text (for codes, ids and labels also one of white"
         " space alone) counts as missing.",
         "Fill the column, or map the field to another one.",
@@ -60,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unmapped",
+        "in no row of its table; add one, or `otherwise`",
         "The value is in no row of the field's `values` table.",
         "Add a row, or say with `otherwise` what becomes of other values.",
         _ALL,
@@ -67,6 +71,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nested",
+        "a list or an object; take one part with `sql`",
         "The value is a list, a struct or a map, and the API takes a single text.",
         "Take one part of it with `sql`.",
         _WORDS,
@@ -74,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "type",
+        "has no text form; convert it with `sql`",
         "The value is of a type that has no one text form: bytes, a duration, an object.",
         "Convert it with `sql`.",
         _WORDS,
@@ -81,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "finite",
+        "infinite or no number; leave the cell empty",
         "The number is infinite or not a number.",
         "Leave the cell empty where there is no value.",
         _WORDS,
@@ -88,6 +95,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "uuid",
+        "no UUID; `contact_id` can make one of any id",
         "The id is no UUID of 36 characters, such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.",
         "With `contact_id = { namespace = … }` other ids become UUIDs by name (version 5).",
         frozenset({Kind.UUID}),
@@ -96,6 +104,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "float",
+        "a spreadsheet's number; export it as text",
         "A spreadsheet or a frame has turned the number into a quantity: a decimal point or comma,"
         " an exponent, thousands, or a column of floating-point numbers (for ids such values that"
         " are rounded or not whole).",
@@ -106,6 +115,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "several",
+        "more than one number; leave one of them",
         "More than one number stands in the cell.",
         "Choose one with `sql`, or leave one in the file.",
         _PHONES,
@@ -113,6 +123,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "extension",
+        "has an extension; leave it out if you know",
         "An extension follows the number: `x`, `ext.`, `#`, `;ext=`, a pause, digits in brackets at"
         " the end.",
         "Leave the extension out where the number itself is the contact's; no program can know.",
@@ -121,6 +132,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "e164",
+        "not + and digits; `phone_region` may convert it",
         "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
         "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
         " in brackets and letters are never taken away.",
@@ -130,6 +142,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "rewritten",
+        "write it as it is dialled from abroad",
         "libphonenumber would read the number as another one, for example without a zero after"
         " the country's calling code.",
         "Write the number as it is dialled from abroad.",
@@ -138,6 +151,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "possible",
+        "no number of this length; look for a lost digit",
         "No such calling code, or no number of this length under it, says libphonenumber.",
         "Look for missing or doubled digits.",
         _PHONES,
@@ -145,6 +159,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "valid",
+        'in no range in use; "possible" asks for less',
         "The number lies in no range that is in use, says libphonenumber.",
         'Numbering plans change; `phone = "possible"` asks for the length only.',
         _PHONES,
@@ -152,6 +167,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "email",
+        "not name@domain.tld and nothing else",
         "Not an address of the form name@domain.tld in ASCII letters.",
         "Only the address may stand there, no name beside it. A domain beyond ASCII is written"
         " in its `xn--` form.",
@@ -160,6 +176,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "language",
+        "no code of ISO 639-1; write `en`, not English",
         "Not a two-letter code of ISO 639-1.",
         "Write `en` for `en-US`, `eng` or English; `he` for the withdrawn `iw`.",
         frozenset({Kind.LANGUAGE}),
@@ -168,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "choice",
+        "no word of the API; translate it by a table",
         "Not one of the words that the API knows, letter by letter.",
         "Translate your own words with a `values` table.",
         frozenset({Kind.CHOICE}),
@@ -175,6 +193,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "allowed",
+        "not in `event_types`; add it where it is right",
         "The event type is not in the configuration's `event_types`.",
         "Add it there once it is defined in Pristo.",
         frozenset({Kind.EVENT_TYPE}),
@@ -182,6 +201,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "max_length",
+        "too long, and never cut; shorten it with `sql`",
         "The text has more characters than the API takes; it is never cut.",
         "Shorten it with `sql`. For custom fields, `custom_value_max = 255` follows the schema"
         " where the prose says 50.",
@@ -189,6 +209,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "format",
+        "no known form; `time_format` names another",
         "Not a time in any known form.",
         "Known are RFC 3339, a space for the T, a date alone, and epochs in seconds to"
         " nanoseconds from 1973 on. `time_format` in [events] names another form, for example"
@@ -198,6 +219,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "timezone",
+        "has no zone; set `timezone` in [events]",
         "The time has no zone, and the configuration names none.",
         'Set `timezone` in [events], for example "Asia/Jerusalem".',
         _ALL,
@@ -205,6 +227,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nonexistent",
+        "a clock that was put forward skipped it",
         "Clocks were put forward over this local time, so it never was.",
         "Export times in UTC or with their offset.",
         _ALL,
@@ -212,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "range",
+        "outside the years 1 to 9999; leave it empty",
         "The time lies outside the years 1 to 9999.",
         "Such times stand for a missing one as a rule; leave the cell empty.",
         _ALL,
@@ -219,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "future",
+        "later than now; check zone and unit",
         "The time is later than the moment of planning.",
         "Check `timezone`, and the unit of epochs.",
         _TIMES,
@@ -226,18 +251,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "reachable",
+        "neither phone nor email; map one of them",
         "The contact has neither a phone nor an email address; its first report needs one.",
         "Map `contact.phone` or `contact.email`.",
         why="Pristo makes a contact from the first report of it, and needs a way to reach it.",
     ),
     Rule(
         "phone_only",
+        "an email address; the API takes phones for now",
         "The target is an email address, and the API supports phone numbers only for now.",
         "`allow_email_targets = true` sends them all the same.",
         why="The API document says so, although its schema names the word.",
     ),
     Rule(
         "agrees",
+        "not what its type says; map both from one source",
         "The target's value is not what its type says: an email address for a phone number, or"
         " the reverse.",
         "Map the type from the same source as the value.",
@@ -245,24 +273,28 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "where",
+        "`where` is not true for it",
         "The row is excluded: the condition under [events] is not true for it, or has no value.",
         "Nothing is wrong. Change `where` to have it sent.",
         why="You chose what goes.",
     ),
     Rule(
         "since",
+        "earlier than `since`",
         "The row is excluded: its time is earlier than `since` under [events].",
         "Nothing is wrong. Change `since` to have it sent.",
         why="You chose what goes.",
     ),
     Rule(
         "until",
+        "not earlier than `until`",
         "The row is excluded: its time is not earlier than `until` under [events].",
         "Nothing is wrong. Change `until` to have it sent.",
         why="You chose what goes.",
     ),
     Rule(
         "otherwise",
+        "in no row of its table",
         "The row is excluded: the value is in no row of the field's table, whose `otherwise` is"
         ' "exclude".',
         "Nothing is wrong. Add a row to the table to have it sent.",
@@ -277,6 +309,12 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 def rule_named(broken: str) -> Rule:
     """The rule behind `field|rule`, or what excluded a row. Raises KeyError for any other name."""
     return _BY_NAME[broken.rpartition("|")[2]]
+
+
+def brief_of(broken: str) -> str:
+    """A rule in a few words; nothing for one of another version of this program."""
+    rule = _BY_NAME.get(broken.rpartition("|")[2])
+    return rule.brief if rule is not None else ""
 
 
 def rules_of(destination: Destination) -> tuple[BrokenRule, ...]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from backfill.cli.text import wrapped
+from backfill.cli.text import rate_in_words, wrapped
 from backfill.core.terminal import printable
 from backfill.core.urls import is_here
 from backfill.deliver import Settings
@@ -28,7 +28,7 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
         return True
     host = urlsplit(settings.base_url).netloc
     here = " (this machine: a rehearsal)" if is_here(settings.base_url) else ""
-    pace = f"{settings.rate:g} requests/s" if settings.rate else "as fast as it allows"
+    pace = rate_in_words(settings.rate) if settings.rate else "as fast as it allows"
     sending = f"Sending {_count(amount)}"
     if settings.only:
         chosen = " and ".join(f"{k} = {' or '.join(v)}" for k, v in settings.only.items())

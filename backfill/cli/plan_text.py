@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
 
-from backfill.cli.text import WIDTH, wrapped
+from backfill.cli.text import WIDTH, counted_rules, wrapped
 from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
 from backfill.destination import Destination
@@ -113,6 +114,8 @@ def _print_broken(manifest: Manifest) -> None:
     _print_rules("Rejected because of", manifest.reasons, manifest.facts.examples, several=several)
     # An optional value that is left out costs the record nothing else.
     _print_rules("Left out of their records", manifest.dropped, {}, several=several)
+    first = next(iter({**manifest.reasons, **manifest.dropped}))
+    click.secho(f"  Why, and what helps: backfill explain {shlex.quote(first)}", dim=True)
 
 
 def _print_rules(
@@ -129,11 +132,9 @@ def _print_rules(
     if not counted:
         return
     _title(title)
-    width = max(cells(printable(name)) for name, _ in counted)
-    digits = max(len(f"{count:,}") for _, count in counted)
-    for name, count in counted:
-        found = f"  {pad(printable(name), width)}  {count:>{digits},}"
-        click.echo(click.style(found, fg="yellow"))
+    lines = counted_rules(counted, indent="  ", colour="yellow")
+    for (name, _), shown in zip(counted, lines, strict=True):
+        _echo(shown)
         _echo(_examples(examples.get(name, ()), several=several), dim=True)
 
 

@@ -7,18 +7,27 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from backfill.checks.rules import brief_of
 from backfill.core.atomic_files import free_name
 from backfill.core.model import State, Stop, StopKind
-from backfill.core.terminal import cells, duration, pad, printable
+from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.jobs.status import Phase, Status
 
-__all__ = ["WIDTH", "print_json", "print_status", "program", "wrapped"]
+__all__ = [
+    "WIDTH",
+    "counted_rules",
+    "print_json",
+    "print_status",
+    "program",
+    "rate_in_words",
+    "wrapped",
+]
 
 WIDTH = 80
 
@@ -32,6 +41,11 @@ _COLOURS = {
     State.UNKNOWN: "magenta",
 }
 _REASONS = 12  # that are listed; --json has them all
+
+
+def rate_in_words(per_second: float) -> str:
+    """`50 requests/s`, `1 request/s`."""
+    return f"{per_second:g} {'request' if per_second == 1 else 'requests'}/s"
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -106,10 +120,25 @@ def _print_stop(stop: Stop, status: Status, program: str) -> None:
     click.echo()
     for line in wrapped(f"Stopped: {printable(stop.message)}".split(), indent=""):
         click.secho(line, fg="yellow")
+    _print_answers(stop)
+    if stop.kind is StopKind.UNAVAILABLE and status.address is None:
+        click.echo("  No server was reached there. --base-url names another address.")
     if stop.kind is StopKind.ERRORS and status.books.failed:
         job = shlex.quote(status.job)
         file = free_name("failed.csv")
         click.echo(f"\nLook at them first: {program} records {job} --state failed -o {file}")
+
+
+def _print_answers(stop: Stop) -> None:
+    """The destination's own words, and how often they came; one that stopped the run is told."""
+    if sum(count for _, count in stop.answers) < (2 if stop.kind is StopKind.REFUSED else 1):
+        return
+    click.echo("  Answers other than success:")
+    digits = max(len(f"{count:,}") for _, count in stop.answers)
+    for words, count in stop.answers:
+        click.echo(
+            f"    {count:>{digits},} times: {shorten(printable(words), WIDTH - digits - 12)}"
+        )
 
 
 def wrapped(parts: Iterable[str], *, indent: str, separator: str = " ") -> list[str]:
@@ -134,9 +163,30 @@ def _print_reasons(reasons: Mapping[str, int], title: str) -> None:
         return
     click.echo(f"  {title}")
     shown = counted[:_REASONS]
-    width = max(cells(printable(name)) for name, _ in shown)
-    digits = max(len(f"{count:,}") for _, count in shown)
-    for name, count in shown:
-        click.echo(f"    {pad(printable(name), width)}  {count:>{digits},}")
+    for lines in counted_rules(shown, indent="    "):
+        for line in lines:
+            click.echo(line)
     if len(counted) > len(shown):
         click.echo(f"    and {len(counted) - len(shown)} more; --json lists them all")
+
+
+def counted_rules(
+    counted: Sequence[tuple[str, int]], *, indent: str, colour: str | None = None
+) -> Iterator[list[str]]:
+    """For each rule its name, its count and, dim, what it means in a few words.
+
+    The words stand beside the count, or in a line below where there is no room.
+    """
+    width = max(cells(printable(name)) for name, _ in counted)
+    digits = max(len(f"{count:,}") for _, count in counted)
+    for name, count in counted:
+        line = f"{indent}{pad(printable(name), width)}  {count:>{digits},}"
+        brief = brief_of(name)
+        beside = cells(f"{line}  {brief}") <= WIDTH
+        line = click.style(line, fg=colour) if colour else line
+        if not brief:
+            yield [line]
+        elif beside:
+            yield [f"{line}  {click.style(brief, dim=True)}"]
+        else:
+            yield [line, click.style(f"{indent}  {brief}", dim=True)]

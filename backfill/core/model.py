@@ -327,11 +327,16 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A run's early end: why, in words for the user, and when it makes sense to come back."""
+    """A run's early end: why, in words for the user, and when it makes sense to come back.
+
+    `answers` are the destination's own words in that run where they were no success, each with the
+    number of requests that it answered so, the most frequent first.
+    """
 
     kind: StopKind
     message: str
     come_back_at: float | None = None
+    answers: tuple[tuple[str, int], ...] = ()
 
 
 Progress = Callable[[str, int, int | None], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -117,4 +118,5 @@ async def deliver(
         raise run.brake.error
     if pacer.learned is not None:
         ledger.set_meta(_LEARNED, repr(pacer.learned))
-    return run.outcome()
+    stop = run.outcome()
+    return stop and replace(stop, answers=meter.answers())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from backfill.core.errors import JobError
@@ -17,6 +18,7 @@ __all__ = [
     "DRAFT",
     "clear",
     "discard_draft",
+    "discard_unused",
     "is_frame_file",
     "is_report",
     "make_private",
@@ -83,6 +85,14 @@ def clear(directory: Path) -> None:
 def discard_draft(directory: Path) -> None:
     """Remove a plan that did not come to its end."""
     shutil.rmtree(directory / DRAFT, ignore_errors=True)
+
+
+def discard_unused(directory: Path) -> None:
+    """Remove a directory in which nothing but the lock lies. The caller holds that."""
+    with suppress(OSError):
+        if [path.name for path in directory.iterdir()] == [_LOCK]:
+            (directory / _LOCK).unlink()
+            directory.rmdir()
 
 
 def make_private(directory: Path) -> None:

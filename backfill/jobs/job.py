@@ -21,7 +21,13 @@ from backfill.jobs.audit import audit
 from backfill.jobs.chain.rest import refuse_abandoned, take_rest
 from backfill.jobs.changes import refuse_change
 from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
-from backfill.jobs.run_history import abandon, check_current, record_end, record_start
+from backfill.jobs.run_history import (
+    abandon,
+    check_current,
+    record_end,
+    record_pace,
+    record_start,
+)
 from backfill.jobs.running.credentials import credential_for
 from backfill.jobs.running.settings import delivery_for
 from backfill.jobs.running.surroundings import Surroundings
@@ -118,6 +124,7 @@ class Job(JobView):
             if settings.guarantee == "at-least-once":
                 ledger.resend_lost()
             record_start(ledger, settings.base_url)
+            record_pace(ledger, settings, read_pace(self.directory))
             log.info("%s: sending to %s", self.directory, settings.base_url)
             from backfill.deliver import (  # noqa: PLC0415 - looking needs none of it
                 deliver,
@@ -125,21 +132,27 @@ class Job(JobView):
             )
 
             started = time.monotonic()
-            stop = await deliver(
-                manifest=self.manifest,
-                directory=self.directory,
-                ledger=ledger,
-                destination=self.destination,
-                credential=credential,
-                settings=settings,
-                halt=halt,
-                observe=observe,
-                pace=partial(read_pace, self.directory),
-                transport=self.surroundings.transport,
-                rng=self.surroundings.rng,
-                wall=self.surroundings.wall,
-                state=state_directory() if self.surroundings.shared else None,
-            )
+            try:
+                stop = await deliver(
+                    manifest=self.manifest,
+                    directory=self.directory,
+                    ledger=ledger,
+                    destination=self.destination,
+                    credential=credential,
+                    settings=settings,
+                    halt=halt,
+                    observe=observe,
+                    pace=partial(read_pace, self.directory),
+                    transport=self.surroundings.transport,
+                    rng=self.surroundings.rng,
+                    wall=self.surroundings.wall,
+                    state=state_directory() if self.surroundings.shared else None,
+                )
+            except ConfigError:  # what was asked for means no record, and none was sent
+                record_end(ledger, time.monotonic() - started, None)
+                if first:
+                    release_address(ledger)
+                raise
             record_end(ledger, time.monotonic() - started, stop)
             if first:
                 release_address(ledger)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from backfill.destinations import destination
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.ownership import discard_unused
 from backfill.jobs.job import Job
 from backfill.jobs.planning import make_directory, plan_into
 from backfill.jobs.running.settings import address_for
@@ -38,8 +40,7 @@ def plan_job(
     """
     address = address_for(config, destination(config.destination), base_url)
     rest = _rest(rest_of)
-    make_directory(directory)
-    with locked(directory, "plan"):
+    with _to_be_planned(directory):
         manifest = plan_into(
             directory, config, anew=anew, address=address, rest=rest, progress=progress
         )
@@ -58,8 +59,7 @@ def plan_frames(
     Raises what `plan_job` does.
     """
     rest = _rest(rest_of)
-    make_directory(directory)
-    with locked(directory, "plan"):
+    with _to_be_planned(directory):
         config = config_from_mapping(store_frames(content, directory), directory=directory)
         address = address_for(config, destination(config.destination))
         manifest = plan_into(
@@ -67,6 +67,20 @@ def plan_frames(
         )
         discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)
+
+
+@contextmanager
+def _to_be_planned(directory: Path) -> Iterator[None]:
+    """Make a job's directory and hold it; one that is new goes where no plan comes of it."""
+    new = not directory.exists()
+    make_directory(directory)
+    with locked(directory, "plan"):
+        try:
+            yield
+        except BaseException:
+            if new:
+                discard_unused(directory)
+            raise
 
 
 def _rest(name: str | Path | None) -> Path | None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from backfill.core.errors import JobError
 from backfill.core.model import State, Stop, Tick
+from backfill.deliver import Settings
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.pace_file import PaceSetting
 from backfill.jobs.status import stop_as_text, stop_from_text
 from backfill.ledger import Ledger
 
@@ -21,9 +23,11 @@ __all__ = [
     "last_base_url",
     "last_run",
     "last_stop",
+    "pace_of_run",
     "rates",
     "record_decision",
     "record_end",
+    "record_pace",
     "record_start",
     "seconds_at_work",
 ]
@@ -32,7 +36,7 @@ __all__ = [
 # records of these, how many there were before the last one, its address, and why it stopped.
 _SECONDS, _COUNTED, _BEFORE = "seconds", "counted", "before"
 _BASE_URL, _STOP, _ABANDONED = "base_url", "stop", "abandoned"
-_STARTED, _ENDED = "started_at", "ended_at"
+_STARTED, _ENDED, _PACE = "started_at", "ended_at", "pace_of_run"
 AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 _LATELY = 60.0  # seconds over which a running job's rate is taken
 
@@ -72,6 +76,28 @@ def record_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     ledger.set_meta(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
     ledger.set_meta(_STOP, stop_as_text(stop))
     ledger.set_meta(_ENDED, repr(time.time()))
+
+
+def record_pace(ledger: Ledger, settings: Settings, said: PaceSetting) -> None:
+    """Note how fast a run begins; `said` is the pace that was set beside the job by then."""
+    began = [settings.rate, settings.concurrency, said.rate, said.concurrency]
+    ledger.set_meta(_PACE, json.dumps(began))
+
+
+def pace_of_run(ledger: Ledger, said: PaceSetting) -> tuple[float | None, int] | None:
+    """Rate and concurrency of the run that goes on, None where no run has noted them.
+
+    What the run itself was told holds until something else is `said` of that very thing.
+    """
+    known = ledger.get_meta(_PACE)
+    if known is None:
+        return None
+    rate, concurrency, rate_then, concurrency_then = json.loads(known)
+    if said.rate is not None and said.rate != rate_then:
+        rate = said.per_second
+    if said.concurrency is not None and said.concurrency != concurrency_then:
+        concurrency = said.concurrency
+    return rate, concurrency
 
 
 def last_run(ledger: Ledger) -> tuple[float | None, float | None]:

@@ -104,6 +104,7 @@ class Status:
                 "kind": stop.kind.value,
                 "message": stop.message,
                 "come_back_at": stop.come_back_at,
+                "answers": [{"words": words, "requests": n} for words, n in stop.answers],
             },
             "next": self.next,
         }
@@ -123,15 +124,18 @@ def place_of(address: str) -> str:
 
 def stop_as_text(stop: Stop | None) -> str:
     """A stop as the ledger keeps it between two processes; nothing for none."""
-    return "" if stop is None else json.dumps([stop.kind.value, stop.message, stop.come_back_at])
+    if stop is None:
+        return ""
+    return json.dumps([stop.kind.value, stop.message, stop.come_back_at, stop.answers])
 
 
 def stop_from_text(text: str | None) -> Stop | None:
     """The stop that `stop_as_text` wrote down."""
     if not text:
         return None
-    kind, message, come_back_at = json.loads(text)
-    return Stop(StopKind(kind), message, come_back_at)
+    kind, message, come_back_at, *more = json.loads(text)  # an older version wrote three
+    answers = tuple((words, count) for words, count in (more[0] if more else ()))
+    return Stop(StopKind(kind), message, come_back_at, answers)
 
 
 def exit_code(stop: Stop | None, books: Books) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -22,7 +23,7 @@ from backfill.jobs.addresses import refuse_other_address
 from backfill.jobs.chain.rest import refuse_abandoned
 from backfill.jobs.current_status import current_status
 from backfill.jobs.readonly import look
-from backfill.jobs.run_history import check_current
+from backfill.jobs.run_history import check_current, pace_of_run
 from backfill.jobs.running.settings import delivery_for, settings_for
 from backfill.jobs.status import Status
 from backfill.ledger import Ledger
@@ -159,6 +160,17 @@ class JobView:
         changes = {"rate": said.rate, "concurrency": said.concurrency} | given
         delivery = delivery_for(self.config, self.manifest, changes)
         return settings_for(delivery, self.destination, changes.get("only"), said)
+
+    def settings_in_force(self) -> Settings:
+        """The settings of the run that goes on, as far as they can be known beside it; without one
+        those that the next run would have.
+        """
+        settings = self.settings({})
+        with self._look() as (ledger, running):
+            pace = pace_of_run(ledger, read_pace(self.directory)) if running else None
+        if pace is None:
+            return settings
+        return replace(settings, rate=pace[0], concurrency=pace[1])
 
     def refuse_other_address(self, settings: Settings) -> None:
         """Raise ChangedError if the job belongs to another address than a run would send to."""

@@ -53,18 +53,29 @@ def difference_of(files: Files, entries: Sequence[SourceEntry], directory: Path)
     """What is no longer as it was when these entries of `files` were read, in words, else None.
 
     A file that has come to a glob or a directory since is a change, too, but for what `records`
-    wrote there: that is no part of the source until somebody says so. What lies in an object store
-    that cannot be reached is warned of, and no change.
+    wrote there: that is no part of the source until somebody says so. What cannot be reached (an
+    object store that does not answer, a disk that is not mounted, a file that is not there) is
+    warned of, and no change; but a file that is gone while others beside it stand is one.
     """
     entry = check_unchanged(entries, directory)
     if entry is not None:
-        gone = not is_remote(entry.path) and not (directory / entry.path).exists()
-        return f"{entry.name} is gone" if gone else f"the source changed: {entry.name}"
+        away = {each.path: error for each in entries if (error := _not_there(each, directory))}
+        there = [each for each in entries if each.path not in away]
+        beside = {(directory / each.path).parent for each in there}
+        for each in entries:
+            if each.path in away and (directory / each.path).parent in beside:
+                return f"{each.name} is gone"
+        if (changed := check_unchanged(there, directory)) is not None:
+            return f"the source changed: {changed.name}"
+        for each in entries:
+            if each.path in away:
+                _warn(each.name, away[each.path])
+        return None
     known = {entry.path for entry in entries}
     try:
         found = locate(files, directory)
     except UnreachableError as error:
-        _warn(error)
+        _warn(error.where, error.message)
         return None
     for each in found:
         if each.kept not in known and (each.remote or not is_ours(each, each.path)):
@@ -93,7 +104,7 @@ def _unchanged_there(entry: SourceEntry) -> bool:
         if same is None:
             return hash_remote(entry.path, name=entry.name) == entry.sha256
     except UnreachableError as error:
-        _warn(error)
+        _warn(error.where, error.message)
         return True
     except SourceError:
         return False
@@ -114,9 +125,20 @@ def _said_to_be_same(entry: SourceEntry, found: RemoteVersion) -> bool | None:
     return None
 
 
-def _warn(error: UnreachableError) -> None:
+def _not_there(entry: SourceEntry, directory: Path) -> str | None:
+    """Why a local file cannot be opened, None where it can."""
+    if is_remote(entry.path):
+        return None
+    try:
+        with (directory / entry.path).open("rb"):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _warn(where: str | None, reason: str) -> None:
     log.warning(
         "%s could not be checked for changes (%s); what was prepared from it is used",
-        error.where,
-        error.message,
+        where,
+        reason,
     )

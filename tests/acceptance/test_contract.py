@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import time
@@ -376,14 +377,27 @@ def test_a_project_can_be_moved_with_its_job(tmp_path):
         assert ended["records"]["delivered"] == len(server.accepted) == 20
 
 
-def test_a_source_that_is_gone_is_called_gone_before_anything_else_is_said(tmp_path):
+def test_a_job_whose_source_cannot_be_reached_goes_on_from_what_it_has_prepared(tmp_path):
     config = pristo_job(tmp_path, 20)
     with running_sandbox() as server:
-        run = ["run", "pristo.job", "--base-url", server.url]
-        backfill("run", config, *run[2:], "--limit", "5", cwd=tmp_path, expect=[8])
+        to = ["--base-url", server.url]
+        backfill("run", config, *to, "--limit", "5", cwd=tmp_path, expect=[8])
         (tmp_path / "events.parquet").unlink()
-        ended = backfill(*run, cwd=tmp_path, expect=[10])
-        assert "events.parquet is gone" in ended.err
+        ended = backfill("run", "pristo.job", *to, cwd=tmp_path, expect=[0])
+        assert "events.parquet could not be checked for changes" in ended.err
+        assert len(server.accepted) == 20
+
+
+def test_a_file_that_is_gone_from_among_others_is_called_gone_before_anything_is_sent(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    config.write_text(config.read_text().replace('"events.parquet"', '"events*.parquet"'))
+    shutil.copy(tmp_path / "events.parquet", tmp_path / "events-2.parquet")
+    with running_sandbox() as server:
+        to = ["--base-url", server.url]
+        backfill("run", config, *to, "--limit", "5", cwd=tmp_path, expect=[8])
+        (tmp_path / "events-2.parquet").unlink()
+        ended = backfill("run", "pristo.job", *to, cwd=tmp_path, expect=[10])
+        assert "events-2.parquet is gone" in ended.err
         assert "Sending" not in ended.err
 
 

@@ -35,3 +35,31 @@ def test_what_is_no_field_or_no_pair_is_refused_before_anything_is_sent(tmp_path
     assert "Did you mean" in done.err
     done = backfill("run", config, "--only", "contact.id", *url, cwd=tmp_path, expect=[2])
     assert "FIELD=VALUE" in done.err
+
+
+def test_a_value_that_no_record_has_is_a_mistake_and_binds_the_job_to_no_address(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        to = ("--base-url", server.url)
+        done = backfill("run", config, "--only", "type=purchse", *to, cwd=tmp_path, expect=[2])
+        assert "no record has type = purchse" in done.err
+        assert "Did you mean" in done.err or "Known names" in done.err
+        nothing = "customFields.nope=1"
+        done = backfill("run", config, "--only", nothing, *to, cwd=tmp_path, expect=[2])
+        assert "No record has a customFields.nope" in done.err
+        assert "contact.id" in done.err
+        found = backfill("status", config, "--json", cwd=tmp_path).json
+        assert (found["address"], found["records"]["pending"]) == (None, 5)
+        assert found["ended_at"] is not None
+        assert not server.accepted
+
+
+def test_a_canary_that_was_delivered_is_no_mistake(tmp_path):
+    config = pristo_job(tmp_path, 20, contacts=4)
+    sample = json.loads(backfill("plan", config, "--json", cwd=tmp_path).out)["plan"]["samples"][0]
+    only = ("--only", f"contact.id={json.loads(sample)['contact']['id']}")
+    with running_sandbox() as server:
+        to = ("--base-url", server.url)
+        backfill("run", config, *only, *to, cwd=tmp_path, expect=[8])
+        again = backfill("run", config, *only, *to, cwd=tmp_path, expect=[8])
+        assert "no pending record has contact.id" in again.out

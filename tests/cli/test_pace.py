@@ -83,3 +83,19 @@ def test_a_damaged_pace_is_named(tmp_path):
     (tmp_path / "pristo.job" / "pace.json").write_text("{")
     done = backfill("status", "pristo.job", cwd=tmp_path, expect=[1, 2])
     assert "pace.json" in done.err
+
+
+def test_what_a_run_was_told_is_what_pace_shows_until_something_else_is_said(tmp_path):
+    config = pristo_job(tmp_path, 4000)
+    job = tmp_path / "pristo.job"
+    with running_sandbox() as server:
+        flags = ("--base-url", server.url, "--rate", "1/s", "--concurrency", "3")
+        process = start("run", config, *flags, "--json", cwd=tmp_path)
+        until(lambda: len(server.accepted) >= 1)
+        shown = backfill("pace", job, cwd=tmp_path, expect=[0]).out
+        assert "1 request/s, at most 3 in flight" in shown
+        held = backfill("pace", job, "--rate", "2000/s", "--json", cwd=tmp_path, expect=[0]).json
+        assert held["in_force"] == {"rate": 2000.0, "concurrency": 3}
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert library.open_job(job).settings_in_force() == library.open_job(job).settings({})

@@ -99,7 +99,7 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "ended_at": None,
         "quiet_until": None,
         "paused": False,
-        "stop": {"kind": "limit", "message": "enough", "come_back_at": None},
+        "stop": {"kind": "limit", "message": "enough", "come_back_at": None, "answers": []},
         "next": "backfill run x.toml",
     }  # fmt: skip
     assert {name: status[name] for name in content} == status.as_dict()
@@ -114,3 +114,11 @@ def test_a_status_says_in_one_line_what_became_of_every_record():
     )
     assert status.exit_code == 5
     assert status.as_dict()["stop"] is None
+
+
+def test_a_stop_is_remembered_with_the_answers_and_without_them():
+    stop = Stop(StopKind.UNAVAILABLE, "no luck", 7.5, (("503 busy", 4), ("reset", 1)))
+    assert stop_from_text(stop_as_text(stop)) == stop
+    assert stop_from_text('["unavailable", "no luck", 7.5]') == Stop(
+        StopKind.UNAVAILABLE, "no luck", 7.5
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -72,6 +73,9 @@ def demo(directory: Path) -> None:
                     rate="2000/s",
                     max_errors="50%",
                 )
+            if status.next is not None:  # three jobs, so each has a file of its own
+                named = status.next.replace(" -o ", f" -o {Path(name).stem}-")
+                status = replace(status, next=named)
             print_status(status, program=called)
             balanced = balanced and status.books.balanced
             if status.stop is not None:

@@ -32,9 +32,9 @@ def pace(
     """Change how fast a job is sent: the run that goes on, within a second, and those after it.
 
     What is in flight is finished. A run that is told its own --rate or --concurrency begins with
-    that. Without an option it says what holds.
+    that. Without an option it says what holds, in the run that goes on or else for the next one.
     """
-    from backfill.cli.text import print_json  # noqa: PLC0415 - not for `--help`
+    from backfill.cli.text import print_json, rate_in_words  # noqa: PLC0415 - not for `--help`
     from backfill.jobs.opening import open_job  # noqa: PLC0415
 
     if pause and go_on:
@@ -43,12 +43,13 @@ def pace(
     said = found.pace(
         rate=rate, concurrency=concurrency, paused=True if pause else False if go_on else None
     )
+    settings = found.settings_in_force()
     if as_json:
         content = {"rate": said.rate, "concurrency": said.concurrency, "paused": said.paused}
-        print_json({"job": str(found.directory), **content})
+        holds = {"rate": settings.rate, "concurrency": settings.concurrency}
+        print_json({"job": str(found.directory), **content, "in_force": holds})
         return
-    settings = found.settings({})
-    shown = f"{settings.rate:g} requests/s" if settings.rate else "the rate is found"
+    shown = rate_in_words(settings.rate) if settings.rate else "the rate is found"
     click.echo(
         f"{found.directory}: {shown}, at most {settings.concurrency} in flight"
         + (", paused" if said.paused else "")

@@ -129,13 +129,17 @@ class Run:
             observe(self._snapshot())
 
     def outcome(self) -> Stop | None:
-        """Why the run ended, None where nothing is pending any more."""
+        """Why the run ended, None where nothing is pending any more.
+
+        Raises ConfigError where only records were to be sent that the job does not have.
+        """
         if not self._meter.pending:
             return None
         if self.brake.stop is None and self._allowance == 0:
             limit = self._settings.limit or 0
             return Stop(StopKind.LIMIT, f"the limit of {limit:,} records is reached")
         if self.brake.stop is None and self._selection is not None:
+            self._selection.refuse_unknown_value()
             return Stop(StopKind.LIMIT, self._selection.message())
         return self.brake.stop
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from backfill.core.model import Settlement, State, Tick, Verdict
+from backfill.core.model import Flow, Settlement, State, Tick, Verdict
 
 __all__ = ["SLICE", "Meter", "Snapshot"]
 
@@ -15,6 +16,10 @@ SLICE = 10
 """Seconds of one tick."""
 
 _RECENT = 5.0  # seconds over which the present rate is taken
+_LONGEST = 200  # characters of an answer that are kept
+_DISTINCT = 1000  # answers that are told apart
+_TOLD = 5  # of them
+_DIGITS = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Meter:
         self._reported = (0, 0, 0)
         self._latency: Counter[int] = Counter()
         self._outcomes: Counter[str] = Counter()
+        self._heard: Counter[str] = Counter()
+        self._words: dict[str, str] = {}
         self._all_latency: Counter[int] = Counter()
         self._waited = 0.0
         self._recent: deque[tuple[float, int]] = deque([(clock(), 0)])
@@ -80,12 +87,26 @@ class Meter:
         self.in_flight -= 1
         self.throttled += verdict.throttled
         self._outcomes["throttled" if verdict.throttled else verdict.flow.value] += 1
+        if verdict.flow is not Flow.DELIVERED:
+            self._hear(verdict)
         if replied:
             # Two slots for each doubling, from 1 ms.
             slot = max(0, int(2 * math.log2(max(seconds * 1000, 1))))
             self._latency[slot] += 1
             self._all_latency[slot] += 1
             self._waited += seconds
+
+    def _hear(self, verdict: Verdict) -> None:
+        """Count the words; those that differ in numbers alone count together, as the first."""
+        words = f"{verdict.http_status or ''} {verdict.reason}".strip()[:_LONGEST] or "no reply"
+        alike = _DIGITS.sub("0", words)
+        if alike in self._words or len(self._words) < _DISTINCT:
+            self._words.setdefault(alike, words)
+            self._heard[alike] += 1
+
+    def answers(self) -> tuple[tuple[str, int], ...]:
+        """The most frequent answers of this run that were no success, as `Stop` has them."""
+        return tuple((self._words[each], count) for each, count in self._heard.most_common(_TOLD))
 
     def tick(self, settled: Iterable[Settlement]) -> Tick:
         """What is new since the last tick, together with records that come to rest now."""

@@ -19,6 +19,7 @@ from backfill.jobdir.manifest import Manifest
 
 __all__ = ["Selection"]
 
+_COMPARED = 1000  # values of a bucket among which the nearest one is looked for
 _LOWER_CASE = frozenset({Kind.UUID, Kind.LANGUAGE})  # kinds that are sent in lower case
 
 
@@ -92,11 +93,48 @@ class Selection:
             found.setdefault(lane, []).append((start, stop))
         return [(pending[number][0], ranges) for number, ranges in found.items()]
 
-    def message(self) -> str:
-        """Why a run ended with records pending."""
-        said = " and ".join(
+    def refuse_unknown_value(self) -> None:
+        """Raise ConfigError where nothing was found, and no record has these values in any state.
+
+        Reads all of the job's bodies where nothing was found.
+        """
+        if self.chosen or self.waiting:
+            return
+        schema = _schema(set(self._wanted))
+        known: dict[tuple[str, ...], set[str]] = {path: set() for path in self._wanted}
+        for bucket in range(len(self._manifest.buckets)):
+            bodies = read_bucket(self._directory, self._manifest, bucket)["body"]
+            decoded = bodies.cast(pl.String).str.json_decode(schema)
+            fits = pl.repeat(value=True, n=decoded.len(), eager=True)
+            for path, values in self._wanted.items():
+                found = _at(decoded, path)
+                known[path] |= set(found.drop_nulls().unique().head(_COMPARED))
+                fits &= found.is_in(values).fill_null(value=False)
+            if fits.any():
+                return
+        raise ConfigError(f"no record has {self._said()}", where="--only", hint=self._helps(known))
+
+    def _helps(self, known: Mapping[tuple[str, ...], set[str]]) -> str:
+        """Which value or field may have been meant."""
+        fields = ", ".join(self._manifest.shape.get("fields", ()))
+        for (name, values), (path, wanted) in zip(
+            self._only.items(), self._wanted.items(), strict=True
+        ):
+            if not known[path]:
+                return f"No record has a {name}. Fields are {fields}."
+            if not known[path].intersection(wanted):
+                near = did_you_mean(values[0], known[path])
+                return near or f"Values are compared as they are sent. Fields are {fields}."
+        return "Each of these values is there, but no record has all of them."
+
+    def _said(self) -> str:
+        return " and ".join(
             f"{name} = {' or '.join(values)}" for name, values in self._only.items()
         )
+
+    def message(self) -> str:
+        """Why a run ended with records pending."""
+        said = self._said()
         if not self.chosen and not self.waiting:
             return f"no pending record has {said}"
         left = f"only records with {said} were to be sent"

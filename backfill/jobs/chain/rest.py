@@ -43,7 +43,10 @@ def refuse_abandoned(directory: Path, ledger: Ledger) -> None:
         hint = f"Its rest is with another job: backfill status {place}"
     else:
         job = shlex.quote(str(directory))
-        hint = f"What it has not delivered can go as a job of its own: plan CONFIG --rest-of {job}"
+        hint = (
+            "What it has not delivered can go as a job of its own:"
+            f" backfill plan CONFIG --rest-of {job}"
+        )
     raise JobError(
         "the job was abandoned, so nothing of it is sent any more", where=str(directory), hint=hint
     )
@@ -61,7 +64,7 @@ def refuse_taken(directory: Path, ledger: Ledger, *, own: str | None) -> None:
     raise JobError(
         f"{place} has begun to send the rest of this job",
         where=str(directory),
-        hint=f"What is left by now is the rest of that one: --rest-of {place}",
+        hint=f"What is left by now is the rest of that one: backfill plan CONFIG --rest-of {place}",
     )
 
 

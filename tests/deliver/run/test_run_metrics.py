@@ -88,3 +88,13 @@ def test_what_came_to_rest_counts_from_the_jobs_other_runs_on():
     meter.count(Tick(at=10, failed=1))
     seen = meter.snapshot(limit=None, quiet_until=0.0)
     assert (seen.delivered, seen.failed, seen.unknown, seen.pending) == (8, 8, 7, 77)
+
+
+def test_answers_count_by_their_words_and_those_that_differ_in_numbers_count_together():
+    meter = Meter({}, 10, clock=lambda: 0.0)
+    for words, status in [("item 3: bad", 400), ("item 41: bad", 400), ("busy", 503), ("", None)]:
+        meter.began(again=False)
+        meter.ended(Verdict(Flow.AGAIN, reason=words, http_status=status), 0.1, replied=True)
+    meter.began(again=False)
+    meter.ended(OK, 0.1, replied=True)
+    assert meter.answers() == (("400 item 3: bad", 2), ("503 busy", 1), ("no reply", 1))

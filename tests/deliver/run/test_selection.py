@@ -54,16 +54,32 @@ def test_a_record_waits_for_the_earlier_ones_of_its_key(job, run):
 def test_several_fields_must_all_fit(job, run):
     each = job("watch-events", [[4]], keys=1)
     store = Store()
-    run(each, store, only={"label": ("0", "1"), "confidence": ("low",)})
+    with pytest.raises(ConfigError, match="no record has label = 0 or 1 and confidence = low"):
+        run(each, store, only={"label": ("0", "1"), "confidence": ("low",)})
     assert store.stored == []
     run(each, store, only={"label": ("0", "1"), "confidence": ("neutral",)})
     assert sorted(store.stored) == [0, 1]
 
 
 def test_a_value_that_nothing_has_is_said(job, run):
-    stop = run(job(), Store(), only={"type": ("no-such",)})
+    with pytest.raises(ConfigError, match="no record has type = no-such"):
+        run(job(), Store(), only={"type": ("no-such",)})
+
+
+def test_values_that_no_one_record_has_together_are_said(job, run):
+    each = job("watch-events", [[4]], keys=1)
+    with pytest.raises(ConfigError) as raised:
+        run(each, Store(), only={"label": ("0",), "target.value": ("1",)})
+    assert raised.value.hint
+
+
+def test_a_value_whose_records_are_delivered_already_is_no_mistake(job, run):
+    each = job("watch-events", [[4]], keys=1)
+    store = Store()
+    run(each, store, only={"label": ("0",)})
+    stop = run(each, store, only={"label": ("0",)})
     assert stop is not None
-    assert stop.message == "no pending record has type = no-such"
+    assert stop.message == "no pending record has label = 0"
 
 
 def test_a_field_that_does_not_exist_is_refused_with_the_nearest(job, run):
