@@ -111,7 +111,15 @@ def _print_broken(manifest: Manifest) -> None:
     if not manifest.reasons and not manifest.dropped:
         return
     several = len(manifest.events) > 1
-    _print_rules("Rejected because of", manifest.reasons, manifest.facts.examples, several=several)
+    facts = manifest.facts
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in facts.malformed.items())
+    _print_rules(
+        "Rejected because of",
+        manifest.reasons,
+        facts.examples,
+        several=several,
+        briefs={"row|malformed": causes} if causes else None,
+    )
     # An optional value that is left out costs the record nothing else.
     _print_rules("Left out of their records", manifest.dropped, {}, several=several)
     first = next(iter({**manifest.reasons, **manifest.dropped}))
@@ -124,6 +132,7 @@ def _print_rules(
     examples: Mapping[str, tuple[Example, ...]],
     *,
     several: bool,
+    briefs: Mapping[str, str] | None = None,
 ) -> None:
     counted = sorted(
         ((name, count) for name, count in counts.items() if count),
@@ -132,7 +141,7 @@ def _print_rules(
     if not counted:
         return
     _title(title)
-    lines = counted_rules(counted, indent="  ", colour="yellow")
+    lines = counted_rules(counted, indent="  ", colour="yellow", briefs=briefs)
     for (name, _), shown in zip(counted, lines, strict=True):
         _echo(shown)
         _echo(_examples(examples.get(name, ()), several=several), dim=True)

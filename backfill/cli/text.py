@@ -171,17 +171,22 @@ def _print_reasons(reasons: Mapping[str, int], title: str) -> None:
 
 
 def counted_rules(
-    counted: Sequence[tuple[str, int]], *, indent: str, colour: str | None = None
+    counted: Sequence[tuple[str, int]],
+    *,
+    indent: str,
+    colour: str | None = None,
+    briefs: Mapping[str, str] | None = None,
 ) -> Iterator[list[str]]:
     """For each rule its name, its count and, dim, what it means in a few words.
 
-    The words stand beside the count, or in a line below where there is no room.
+    The words stand beside the count, or in a line below where there is no room. `briefs` are by
+    rule words that say more about these very rows.
     """
     width = max(cells(printable(name)) for name, _ in counted)
     digits = max(len(f"{count:,}") for _, count in counted)
     for name, count in counted:
         line = f"{indent}{pad(printable(name), width)}  {count:>{digits},}"
-        brief = brief_of(name)
+        brief = (briefs or {}).get(name) or brief_of(name)
         beside = cells(f"{line}  {brief}") <= WIDTH
         line = click.style(line, fg=colour) if colour else line
         if not brief:

@@ -31,7 +31,7 @@ _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
 _DECIMAL = "^[0-9]+[.][0-9]+$"
-_OURS = frozenset({"__file", "__row", "__raw"})
+_OURS = frozenset({"__file", "__row", "__raw", "__cause"})
 _AT_ONCE = 100_000  # values that are looked at in one query
 _UNMEASURED: Mapping[str, int] = defaultdict(int)
 

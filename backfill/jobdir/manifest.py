@@ -120,6 +120,7 @@ class Facts(_Part):
     requests: int = 0  # needed for the ready records in full batches of each lane
     samples: tuple[str, ...] = ()  # encoded bodies of a few records
     examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
+    malformed: Mapping[str, int] = {}  # why rows cannot be read -> how many
     conversions: Mapping[str, Conversions] = {}  # by field: national phones as E.164
     unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
     selection: Mapping[str, str] = {}  # `where`, and `since` and `until` as moments in UTC

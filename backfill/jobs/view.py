@@ -116,7 +116,7 @@ class JobView:
     def excluded(self) -> pl.DataFrame:
         """The rows that were left out on purpose, with what of the configuration did so."""
         if not self.manifest.excluded:  # a job of an older version has no file of them
-            return self.rejected.clear().drop("_raw", strict=False)
+            return self.rejected.clear().drop("_raw", "_cause", strict=False)
         return self._frame("excluded.parquet")
 
     @property
@@ -208,7 +208,7 @@ class JobView:
                 books = self._status(ledger, running=running).books
                 parts = parts_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
-                parts = [part.drop("_raw") for part in parts]
+                parts = [part.drop("_raw", "_cause") for part in parts]
             yield parts, books.input if wanted is None else books.count(wanted)
 
     def _frame(self, name: str) -> pl.DataFrame:

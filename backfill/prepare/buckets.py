@@ -64,9 +64,15 @@ class BucketWriter:
         """Write rejected rows (their places in `rows`, and REASON) with their own columns."""
         if rejected.is_empty():
             return
-        own = rows.select(*self.columns, pl.col("__raw").alias("_raw"))[rejected["__at"]]
+        own = rows.select(
+            *self.columns,
+            pl.col("__raw").alias("_raw"),
+            pl.col("__cause").cast(pl.String).alias("_cause"),
+        )[rejected["__at"]]
         _write(output.path("rejected"), self._reasoned(rejected), own)
-        output.stats.add(seen_in_rejected(rejected))
+        stats = seen_in_rejected(rejected)
+        stats.causes.update(dict(own["_cause"].drop_nulls().value_counts().iter_rows()))
+        output.stats.add(stats)
 
     def exclude(self, output: PartOutput, rows: pl.DataFrame, excluded: pl.DataFrame) -> None:
         """Write rows that are left out on purpose, as `reject` does."""

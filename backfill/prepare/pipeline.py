@@ -251,7 +251,7 @@ def _gathered(passes: Passes) -> tuple[int, int, int]:
     rejected = gather(
         passes.files["rejected"],
         passes.into / "rejected.parquet",
-        pl.Schema({**reasoned, "_raw": pl.String()}),
+        pl.Schema({**reasoned, "_raw": pl.String(), "_cause": pl.String()}),
     )
     kept = {name: dtype for name, dtype in MARKS.items() if name.startswith("_kept")}
     duplicates = gather(

@@ -43,6 +43,11 @@ _SUMS = (
 )  # fmt: skip
 
 
+_COUNTERS = (
+    "exclusions", "reasons", "causes", "dropped", "warned", "lacking", "converted",
+)  # fmt: skip
+
+
 @dataclass
 class PartStats:
     """What one part contributes, or all parts together."""
@@ -56,6 +61,7 @@ class PartStats:
     undecodable: int = 0
     exclusions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
@@ -92,7 +98,7 @@ class PlanStats(PartStats):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("longest_key", "longest_lane"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        for name in ("exclusions", "reasons", "dropped", "warned", "lacking", "converted"):
+        for name in _COUNTERS:
             getattr(self, name).update(getattr(other, name))
         for reason, places in other.examples.items():
             known = self.examples.get(reason, [])
@@ -207,6 +213,7 @@ def facts_of(
         longest_key=stats.longest_key,
         requests=stats.requests,
         samples=tuple(body for _, body in stats.samples),
+        malformed=as_counts(stats.causes),
         examples=examples,
         conversions={
             name: Conversions(

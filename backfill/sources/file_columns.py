@@ -11,6 +11,7 @@ import polars as pl
 from backfill.core.errors import SourceError
 from backfill.sources.formats.csv_files import CsvFile
 from backfill.sources.formats.csv_grammar import SEPARATORS
+from backfill.sources.formats.malformed import CAUSE, CAUSES
 from backfill.sources.formats.ndjson_files import NdjsonFile
 from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_files import ParquetFile
@@ -24,6 +25,7 @@ INTERNAL: dict[str, pl.DataType] = {
     "__file": pl.UInt32(),
     "__row": pl.UInt64(),
     "__raw": pl.String(),
+    CAUSE: CAUSES,
 }
 """What stands before the own columns of each row."""
 

@@ -13,7 +13,7 @@ from backfill.sources.locations import Location
 __all__ = ["OURS", "is_ours"]
 
 OURS = (
-    *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw"),
+    *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw", "_cause"),
     *("_kept_file", "_kept_row", "_kept_job", "_kept_state"),
 )
 """Columns that are added to rejected rows, duplicates and records, and dropped where such rows come

@@ -23,6 +23,7 @@ from backfill.sources.file_columns import INTERNAL, FileColumns, Opened, own_col
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.byte_streams import packed_by
 from backfill.sources.formats.csv_files import survey_csv
+from backfill.sources.formats.malformed import CAUSE
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
@@ -101,11 +102,11 @@ class Source:
         )
 
     def scan(self, part: Range | None = None) -> pl.LazyFrame:
-        """`__file`, `__row`, `__raw`, then the own columns, of all rows or those of a range.
+        """`__file`, `__row`, `__raw`, `__cause`, then the own columns, of all rows or of a range.
 
-        A malformed row has its text in `__raw` and null in every own column. The rows of a file
-        come in order, and so do files of one kind; text comes before Parquet. May be called,
-        and its frame collected, several times, as long as the source lives.
+        A malformed row has its text in `__raw`, why it is one in `__cause`, and null in every own
+        column. The rows of a file come in order, and so do files of one kind; text comes before
+        Parquet. May be called, and its frame collected, several times, as long as the source lives.
         """
         files = part.files if part is not None else tuple(enumerate(self._files))
         groups: dict[Hashable, list[tuple[int, Opened]]] = {}
@@ -164,6 +165,7 @@ class Source:
             pl.lit(pl.Series(indices, dtype=pl.UInt32)).gather(number).alias("__file"),
             "__row",
             "__raw",
+            CAUSE,
             *self._own(files[0], {name: each.gather(number) for name, each in partitions.items()}),
         )
 
@@ -189,7 +191,7 @@ class Source:
                     frames = file.frames(path)
                 for part in frames:
                     frame = part.select(
-                        pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", *own
+                        pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", CAUSE, *own
                     )
                     if left is not None:
                         frame = frame.head(left)

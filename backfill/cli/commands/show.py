@@ -47,8 +47,10 @@ def _print_story(story: Story) -> None:
     click.echo(f"  {story.meaning}")
     if story.reason:
         click.echo(f"  because of: {printable(story.reason)}")
-    _table("The row", {name: value or "" for name, value in story.row.items()})
-    if story.raw is not None:
+    if story.raw is None:
+        _table("The row", {name: value or "" for name, value in story.row.items()})
+    else:
+        click.secho(f"\nThe row: {story.cause or 'it cannot be read'}", bold=True)
         click.echo(f"  {printable(story.raw)}")
     _table("Fields", {each.name: f"{each}   ({each.origin})" for each in story.fields})
     if story.body is not None:

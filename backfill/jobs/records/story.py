@@ -44,9 +44,9 @@ class Request:
 class Story:
     """What is known of one record.
 
-    `row` are the source's own columns, `raw` the text of a row that cannot be read. `place` says
-    where it lies among the ready records: bucket, lane, its number in the lane, and the records
-    of its key before and after it.
+    `row` are the source's own columns, `raw` the text of a row that cannot be read, and `cause` why
+    it cannot. `place` says where it lies among the ready records: bucket, lane, its number in the
+    lane, and the records of its key before and after it.
     """
 
     file: str
@@ -57,6 +57,7 @@ class Story:
     helps: str
     row: Mapping[str, str | None]
     raw: str | None
+    cause: str | None
     fields: tuple[FieldStory, ...]
     body: str | None
     place: Mapping[str, Any] | None
@@ -75,6 +76,7 @@ class Story:
             ("record", f"{self.file}, row {self.number:,}"),
             ("state", f"{self.state}: {self.meaning}"),
             *([("reason", self.reason)] if self.reason else []),
+            *([("cannot be read", f"{self.cause}: {self.raw}")] if self.cause else []),
             *((f"{each.name} ← {each.origin}", str(each)) for each in self.fields),
             *([("body", self.body)] if self.body else []),
             *((f"request, {each.at}", _said(each)) for each in self.requests),
@@ -138,6 +140,7 @@ def story_of(
         helps=said.helps.replace("JOB", str(directory)).replace(" ROW", f" {row}"),
         row=own,
         raw=found.get("_raw"),
+        cause=found.get("_cause"),
         fields=field_stories(
             own,
             reason=found["_reason"],

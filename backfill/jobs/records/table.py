@@ -56,8 +56,9 @@ def parts_of_records(
 ) -> list[pl.LazyFrame]:
     """Every record of the job, or those of one state, in parts and in no promised order.
 
-    Each has the columns of FRONT, the source's own, `_raw` (the text of a row that could not be
-    read), and `__file`, the number of the file, to order by. At least one part is there.
+    Each has the columns of FRONT, the source's own, `_raw` and `_cause` (the text of a row that
+    could not be read, and why it could not), and `__file`, the number of the file, to order by. At
+    least one part is there.
     """
     return list(_parts(directory, manifest, ledger, state)) or [_empty(directory, manifest)]
 
@@ -267,7 +268,7 @@ def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
             if name.startswith("source.")
         }
     own = {name: found.get(name, pl.String()) for name in manifest.columns}
-    return {**own, "_raw": pl.String()}
+    return {**own, "_raw": pl.String(), "_cause": pl.String()}
 
 
 def _shaped(frame: pl.LazyFrame, own: dict[str, pl.DataType], *, prefix: str = "") -> pl.LazyFrame:

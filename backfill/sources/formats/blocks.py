@@ -10,6 +10,7 @@ import polars as pl
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import ByteStream
 from backfill.sources.formats.csv_grammar import KEPT
+from backfill.sources.formats.malformed import CAUSE, CAUSES
 
 __all__ = ["Block", "read_blocks"]
 
@@ -38,7 +39,7 @@ def read_blocks(
     read: Callable[[bytes, bool], pl.DataFrame | None],
     malformed: Callable[[bytes], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
-    """The rows in order: `__row`, `__raw`, then the columns.
+    """The rows in order: `__row`, `__raw`, CAUSE, then the columns.
 
     `first` is the first row's number, and the last block ends the file where it is `final`. `read`
     is given a block's text and whether it is straight, `malformed` the beginning of a line that is
@@ -57,6 +58,7 @@ def read_blocks(
         yield frame.select(
             pl.int_range(first, first + pl.len(), dtype=pl.UInt64).alias("__row"),
             "__raw",
+            pl.col(CAUSE).cast(CAUSES),
             *columns,
         )
         first += block.rows

@@ -22,6 +22,7 @@ from backfill.sources.column_names import told_apart
 from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
+from backfill.sources.formats.malformed import CAUSE, CAUSES, Cause
 from backfill.sources.locations import Location
 
 __all__ = ["BLOCK", "CsvFile", "survey_csv"]
@@ -66,7 +67,7 @@ class CsvFile:
         return self.location.compression is None and is_utf8(self.encoding)
 
     def frames(self, path: str) -> Iterator[pl.DataFrame]:
-        """The rows in order: `__row`, `__raw`, then the columns, some thousand rows at a time.
+        """The rows in order: `__row`, `__raw`, CAUSE, the columns, some thousand rows at a time.
 
         Raises SourceError where the file is no longer what was surveyed.
         """
@@ -88,7 +89,9 @@ class CsvFile:
             text += b"\n"
         if straight:
             try:
-                return self._parse(text).with_columns(__raw=pl.lit(None, pl.String))
+                return self._parse(text).with_columns(
+                    pl.lit(None, pl.String).alias("__raw"), pl.lit(None, CAUSES).alias(CAUSE)
+                )
             except pl.exceptions.PolarsError:
                 pass  # a cell too many, or bytes that are no text: the grammar says where
         repaired = self.dialect.repair(text, final=True)
@@ -97,15 +100,20 @@ class CsvFile:
         number = first.str.strip_prefix(token).cast(pl.UInt32, strict=False)
         malformed = first.str.starts_with(token)
         raw = pl.lit(pl.Series(repaired.malformed, dtype=pl.String))
+        cause = pl.lit(pl.Series(repaired.causes, dtype=CAUSES))
+        index = pl.when(malformed).then(number)
         return (
             self._parse(repaired.text)
-            .with_columns(__raw=raw.gather(pl.when(malformed).then(number)))
+            .with_columns(raw.gather(index).alias("__raw"), cause.gather(index).alias(CAUSE))
             .with_columns(pl.when(pl.col("__raw").is_null()).then(first))
         )
 
     def _malformed(self, start: bytes) -> pl.DataFrame:
         """The row of a line that begins so and is too long."""
-        raw = pl.DataFrame({"__raw": [self.dialect.beginning(start)]})
+        raw = pl.DataFrame(
+            {"__raw": [self.dialect.beginning(start)], CAUSE: [Cause.LONG]},
+            schema_overrides={CAUSE: CAUSES},
+        )
         return raw.with_columns(pl.lit(None, pl.String).alias(name) for name in self.columns)
 
     def _parse(self, text: bytes) -> pl.DataFrame:

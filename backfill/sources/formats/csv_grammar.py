@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from backfill.sources.formats.byte_streams import INVALID, mark_invalid
+from backfill.sources.formats.malformed import Cause
 
 __all__ = ["SEPARATORS", "Dialect", "Repaired", "Row"]
 
@@ -40,24 +41,29 @@ _QUOTE = 0x22
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row as the grammar reads it: where it ends, and its cells, or None if malformed."""
+    """One row as the grammar reads it: where it ends, and its cells, or None if malformed.
+
+    `cause` says why it is.
+    """
 
     end: int
     cells: tuple[bytes, ...] | None
+    cause: Cause = Cause.QUOTE
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
     """Text that Polars reads as the grammar does.
 
-    Row `index` of `malformed` starts with the cell `token` + index; its raw text is kept here.
-    `consumed` is how much of the original text it stands for.
+    Row `index` of `malformed` starts with the cell `token` + index; its raw text is kept here, and
+    in `causes` why it cannot be read. `consumed` is how much of the original text it stands for.
     """
 
     text: bytes
     consumed: int
     token: bytes
     malformed: Sequence[str]
+    causes: Sequence[Cause]
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ class Dialect:
                 if at >= limit:
                     if at == len(text) and not final:
                         return None
-                    return _first_line(text, start)
+                    return _first_line(text, start, Cause.LONG)
                 if text[at] == _LF:
                     return self._row(text, start, at + 1, cells)
                 if not text.startswith(self.separator, at):
@@ -195,14 +201,14 @@ class Dialect:
 
     def _row(self, text: bytes, start: int, end: int, cells: list[bytes]) -> Row | None:
         if end - start > self.reach:
-            return _first_line(text, start)
+            return _first_line(text, start, Cause.LONG)
         whole = text[start:end]
-        if (
-            (self.width and len(cells) > self.width)
-            or INVALID in whole
-            or (self.header and _line(whole) == self.header)
-        ):
-            return Row(end, None)
+        if INVALID in whole:
+            return Row(end, None, Cause.BYTES)
+        if self.width and len(cells) > self.width:
+            return Row(end, None, Cause.CELLS)
+        if self.header and _line(whole) == self.header:
+            return Row(end, None, Cause.HEADER)
         return Row(end, tuple(cells))
 
     def header_separator(self, text: bytes, start: int) -> bytes | None:
@@ -226,6 +232,7 @@ class Dialect:
         token = _token_absent_from(text)
         parts: list[bytes] = []
         malformed: list[str] = []
+        causes: list[Cause] = []
         at = 0
         while at < len(text):
             end = self._span(self._exact, text, at, len(text))
@@ -241,12 +248,13 @@ class Dialect:
                 long = row.end - at > self.reach
                 line = _line(text[at : row.end])
                 malformed.append(_readable(line[:KEPT] if long else line))
+                causes.append(row.cause)
             elif self.width == 1 or row.cells != (b"",) or text[at : at + 1] == b'"':
                 parts.append(self.separator.join(map(_quote, row.cells)) + b"\n")
             at = row.end
         left = text[at:]
         consumed = length - (len(left) if self.marked else _unmarked_length(left))
-        return Repaired(b"".join(parts), consumed, token, tuple(malformed))
+        return Repaired(b"".join(parts), consumed, token, tuple(malformed), tuple(causes))
 
     def beginning(self, text: bytes) -> str:
         """What is kept of a line longer than `reach` that begins with `text`."""
@@ -257,9 +265,9 @@ _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
 _QUOTED_CELL = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"')
 
 
-def _first_line(text: bytes, start: int) -> Row | None:
+def _first_line(text: bytes, start: int, cause: Cause = Cause.QUOTE) -> Row | None:
     line_end = text.find(b"\n", start)
-    return Row(line_end + 1, None) if line_end >= 0 else None
+    return Row(line_end + 1, None, cause) if line_end >= 0 else None
 
 
 def _readable(marked: bytes) -> str:

@@ -22,6 +22,7 @@ from backfill.core.errors import SourceError
 from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import INVALID, is_utf8, mark_invalid, open_stream
 from backfill.sources.formats.csv_grammar import KEPT
+from backfill.sources.formats.malformed import CAUSE, Cause
 from backfill.sources.formats.ndjson_lines import (
     END,
     nested_in,
@@ -44,6 +45,7 @@ BLOCK = 8 << 20  # bytes
 _LONGEST = 8 << 20  # bytes of one line; a longer one is malformed, and never held whole
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
+_MALFORMED = (_RAW, CAUSE)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class NdjsonFile:
     def frames(
         self, path: str, as_written: Mapping[str, float] | None = None
     ) -> Iterator[pl.DataFrame]:
-        """The rows in order: `__row`, `__raw`, then the columns.
+        """The rows in order: `__row`, `__raw`, CAUSE, then the columns.
 
         In the columns `as_written`, numbers with a point or an exponent stay as they stand in
         the file, from a magnitude on. Raises SourceError where the file is no longer what was
@@ -105,8 +107,9 @@ class NdjsonFile:
     ) -> pl.DataFrame | None:
         own = self.schema
         both = [name for name, dtype in own.items() if dtype == MIXED]
-        schema = {**own, **dict.fromkeys([*both, _RAW], pl.String())}
-        texts = [name for name, dtype in schema.items() if dtype == pl.String and name != _RAW]
+        schema = {**own, **dict.fromkeys([*both, *_MALFORMED], pl.String())}
+        texts = [name for name, dtype in schema.items() if dtype == pl.String]
+        texts = [name for name in texts if name not in _MALFORMED]
         lines = text if straight else _repair(_marked(text, self.encoding)).text
         frame = _read(lines, schema=schema)
         if frame is None:
@@ -125,7 +128,8 @@ class NdjsonFile:
 
     def _overlong(self, start: bytes) -> pl.DataFrame:
         """The row of a line that begins so and is too long."""
-        raw = pl.DataFrame({_RAW: [_raw(_marked(start, self.encoding)[:KEPT])]})
+        text = _raw(_marked(start, self.encoding)[:KEPT])
+        raw = pl.DataFrame({_RAW: [text], CAUSE: [Cause.LONG.value]})
         return raw.with_columns(pl.lit(None, dtype).alias(n) for n, dtype in self.schema.items())
 
 
@@ -168,8 +172,10 @@ def survey_ndjson(
             where=location.name,
             hint=array_hint(location.name),
         )
-    if _RAW in schema:
-        raise SourceError(f"the name {_RAW!r} is kept for the tool's own use", where=location.name)
+    if taken := [name for name in _MALFORMED if name in schema]:
+        raise SourceError(
+            f"the name {taken[0]!r} is kept for the tool's own use", where=location.name
+        )
     if not schema:
         raise SourceError(
             "no line is a JSON object with a value in it",
@@ -194,7 +200,7 @@ def _survey(text: bytes, encoding: str) -> tuple[dict[str, pl.DataType], int, bo
         return {}, 0, True
     if not _SURROGATE.search(text):
         frame = _read(text)
-        if frame is not None and frame.width and _RAW not in frame.schema:
+        if frame is not None and frame.width and frame.schema.keys().isdisjoint(_MALFORMED):
             return _shapes(frame, text), frame.height, True
     repaired = _repair(_marked(text, encoding))
     return repaired.schema, repaired.rows, False
@@ -281,7 +287,8 @@ def _repair(marked: bytes) -> _Repaired:
 
 
 def _wrapped(line: bytes) -> bytes:
-    return json.dumps({_RAW: _raw(line)}).encode()
+    cause = Cause.BYTES if INVALID in line else Cause.JSON
+    return json.dumps({_RAW: _raw(line), CAUSE: cause.value}).encode()
 
 
 def _raw(marked: bytes) -> str:

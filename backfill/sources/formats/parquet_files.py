@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import SourceError
+from backfill.sources.formats.malformed import CAUSE, CAUSES
 from backfill.sources.formats.parquet_errors import UNREADABLE
 from backfill.sources.locations import Location
 from backfill.sources.schemas import instance
@@ -81,6 +82,7 @@ def _scan(paths: Sequence[str], rows: Sequence[int], first: int) -> pl.LazyFrame
         list(paths), glob=False, hive_partitioning=False, row_index_name="__row"
     ).with_columns(
         pl.lit(None, pl.String).alias("__raw"),
+        pl.lit(None, CAUSES).alias(CAUSE),
         file.alias("__file"),
         index.cast(pl.UInt64) - before + 1,
     )

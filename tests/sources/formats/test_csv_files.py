@@ -29,7 +29,8 @@ def read(
     file = survey_csv(location, str(path), block=block, **options)
     rows = [row for frame in file.frames(str(path)) for row in frame.rows()]
     assert [row[0] for row in rows] == list(range(1, file.rows + 1))
-    return file, [row[1:] for row in rows]
+    assert all((raw is None) == (cause is None) for _, raw, cause, *_ in rows)
+    return file, [(row[1], *row[3:]) for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,29 @@ def test_a_malformed_row_keeps_its_text_and_harms_no_other(tmp_path, line, raw, 
         (None, "5", "6"),
         (None, "7", "8"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (b"3,4,5", "too many cells"),
+        (b"3,\xff", "undecodable bytes"),
+        (b"3,4,\xff", "undecodable bytes"),
+        (b'3,"open', "broken quote"),
+        (b'"3"x,4', "broken quote"),
+        (b"a,b", "header again"),
+        (b"3," + b"x" * 300, "too long"),
+        (b'"3","' + b"x" * 190 + b'"', "too long"),
+    ],
+)
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_a_malformed_row_says_why_it_is_one(tmp_path, line, cause, block):
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"\n".join([b"a,b", b"1,2", line, b"7,8"]))
+    location = Location("file.csv", str(path), "csv", ",")
+    file = survey_csv(location, str(path), block=block, reach=198)
+    causes = [each for frame in file.frames(str(path)) for each in frame["__cause"]]
+    assert causes == [None, cause, None]
 
 
 def test_a_quote_that_is_never_closed_costs_one_line_not_the_rest(tmp_path):

@@ -206,12 +206,13 @@ def test_texts_that_look_like_json_are_texts(tmp_path):
 )
 @pytest.mark.parametrize("block", [4, 1 << 16])
 def test_a_line_that_is_no_object_is_malformed_and_harms_no_other(tmp_path, line, raw, block):
+    cause = "undecodable bytes" if b"\xff" in line else "no JSON object"
     content = b'{"id":"a","x":[1]}\n' + line + b'\r\n{"id":"\\ud83d\\ude00"}\n'
     _, rows = read(content, tmp_path, block=block)
     assert rows == [
-        {"__raw": None, "id": "a", "x": [1]},
-        {"__raw": raw, "id": None, "x": None},
-        {"__raw": None, "id": "\U0001f600", "x": None},
+        {"__raw": None, "__cause": None, "id": "a", "x": [1]},
+        {"__raw": raw, "__cause": cause, "id": None, "x": None},
+        {"__raw": None, "__cause": None, "id": "\U0001f600", "x": None},
     ]
 
 
@@ -236,7 +237,7 @@ def test_a_first_line_that_begins_like_compressed_bytes_is_malformed(tmp_path, l
 
 def test_null_values_are_missing(tmp_path):
     _, rows = read(b'{"a":"NA","b":"NA "}\n', tmp_path, null_values=("NA",))
-    assert rows == [{"__raw": None, "a": None, "b": "NA "}]
+    assert rows == [{"__raw": None, "__cause": None, "a": None, "b": "NA "}]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"[1]\n[2]\n", b"a,b\n1,2\n", b"{}\n"])
@@ -310,6 +311,7 @@ def test_every_object_is_read_as_written_and_every_other_line_kept(
         for row, got in zip(rows, found, strict=True):
             values = {} if isinstance(row, str) else row
             assert got["__raw"] == (row if isinstance(row, str) else None)
+            assert (got["__cause"] is None) == (got["__raw"] is None)
             assert [got[name] for name in file.schema] == [
                 as_text(values.get(name)) for name in file.schema
             ]
@@ -325,6 +327,9 @@ def test_a_line_that_is_too_long_is_malformed_and_no_other_is(tmp_path, block, e
     assert [row["a"] for row in rows] == ["1", "x" * 32, None, None, "2", None]
     assert [row["__raw"] and len(row["__raw"]) for row in rows] == [
         *(None, None, len(fits) + 1, (1 << 16) - 1, None, (1 << 16) - 1)
+    ]
+    assert [row["__cause"] for row in rows] == [
+        *(None, None, "too long", "too long", None, "too long")
     ]
     assert sum(each.overlong for each in file.blocks) == 3
 
