@@ -1,7 +1,8 @@
-"""What nested columns hold, as columns of their own: `properties.time`, `context.traits.email`.
+"""What nested columns hold, as columns of their own: `properties.time`, `products[0].sku`.
 
-A column is nested where its type is, or where its cells hold JSON objects as text. The names are
-those by which a configuration reaches the values.
+A column is nested where its type is, or where its cells hold JSON objects or lists as text. The
+names are those by which a configuration reaches the values; of a list of objects, those of its
+first one.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ __all__ = ["flattened"]
 _DEPTH = 5
 _MOST = 400  # columns that come of all nested ones
 _NAME = re.compile(r"""[^.\[\]'"\\]+""")  # what a way into a column can name
-_OBJECT = r"^\s*\{"
+_NESTED = r"^\s*[\[{]"
 
 
 def flattened(frame: pl.DataFrame) -> pl.DataFrame:
     """The sample with a column for each single value in its nested ones, in their places.
 
-    What cannot be reached by a way of names (lists, names with a dot) is left as it is.
+    What cannot be reached (lists of single values, names with a dot) is left as it is.
     """
     columns: dict[str, pl.Series] = {}
     room = _MOST
@@ -38,11 +39,11 @@ def flattened(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _parsed(column: pl.Series) -> pl.Series:
-    """Text that is JSON objects as a struct; all else as it is."""
+    """Text that is JSON objects or lists as what it holds; all else as it is."""
     if column.dtype != pl.String:
         return column
     filled = column.drop_nulls()
-    if filled.is_empty() or not filled.str.contains(_OBJECT).all():
+    if filled.is_empty() or not filled.str.contains(_NESTED).all():
         return column
     try:
         return column.str.json_decode(infer_schema_length=None)
@@ -51,15 +52,20 @@ def _parsed(column: pl.Series) -> pl.Series:
 
 
 def _leaves(column: pl.Series, name: str, depth: int) -> Iterator[pl.Series]:
-    """The single values in a struct, nothing where the column is none."""
-    if not isinstance(column.dtype, pl.Struct) or not depth:
+    """The single values in a struct or in a list's first one, nothing of any other column."""
+    if not depth:
+        return
+    if isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct):
+        first = column.list.get(0, null_on_oob=True)
+        yield from _leaves(first, f"{name}[0]", depth - 1)
+    if not isinstance(column.dtype, pl.Struct):
         return
     for field in column.dtype.fields:
         if not _NAME.fullmatch(field.name):
             continue
         inner = column.struct.field(field.name)
         path = f"{name}.{field.name}"
-        if isinstance(inner.dtype, pl.Struct):
+        if inner.dtype.is_nested():
             yield from _leaves(inner, path, depth - 1)
-        elif not inner.dtype.is_nested():
+        else:
             yield inner.alias(path)

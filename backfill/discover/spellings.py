@@ -85,13 +85,13 @@ def closeness(name: str, spellings: tuple[str, ...]) -> float:
     """How well a column's name fits: about 1 for a spelling, about 0.6 where one is its ending
     or its beginning (`home_phone`, `email_work`), else 0.
     """
-    words = _words(name)
+    words = words_of(name)
     compact = "".join(words)
     for rank, spelling in enumerate(spellings):
         if compact == spelling.replace("_", "").replace(".", "").lower():
             return 1 - 0.02 * rank
     for rank, spelling in enumerate(spellings):
-        part = _words(spelling)
+        part = words_of(spelling)
         if spelling in _ALONE or len(part) >= len(words):
             continue
         if words[-len(part) :] == part or words[: len(part)] == part:
@@ -99,6 +99,7 @@ def closeness(name: str, spellings: tuple[str, ...]) -> float:
     return 0.0
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
+    """The words of a column's name in lower case: `MailingCountryCode` has three."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+", name)
     return [part.lower() for part in parts]

@@ -10,6 +10,7 @@ from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.phrases import percent, reason, summary
 from backfill.discover.proposal import Match, Proposal, resembles
+from backfill.discover.regions import country_beside
 from backfill.discover.source_sections import (
     Sampled,
     contacts_section,
@@ -105,7 +106,8 @@ def _custom(proposal: Proposal) -> Iterator[Line]:
         if family is None or column.dtype.is_nested():
             continue
         # A reason is written `field|rule`, with `;` between two, so neither may be in a name.
-        name = family.name[:-1] + re.sub("[;|]", "_", column.name)
+        own = column.name.replace("[0]", "")
+        name = family.name[:-1] + re.sub("[;|]", "_", own)
         if name in names:
             continue
         names.add(name)
@@ -148,7 +150,15 @@ def _rules(proposal: Proposal) -> list[str]:
     lines: list[str] = []
     phones = [c for f, c in mapped if f.kind in (Kind.PHONE, Kind.TARGET)]
     national = max((each.national for each in phones), default=0.0)
-    if national >= _NOTICED:
+    found = (country_beside(each, _of(proposal, each)) for each in phones if each.national)
+    country = next((each for each in found if each is not None), None)
+    if country is not None and national >= _SOME:
+        lines.append(
+            f"phone_region = {{ column = {_column(proposal, country)} }}"
+            f"  # {percent(national)} of the phones are national numbers: this column says of which"
+            " country"
+        )
+    elif national >= _NOTICED:
         lines.append(
             f"phone_region = {quoted(MARK)}  # {percent(national)} of the phones are national"
             ' numbers: of which country, such as "IL"?'
@@ -178,6 +188,10 @@ def _rules(proposal: Proposal) -> list[str]:
     if any(each.longest > _LONGEST for each in proposal.unused) and list(_custom(proposal)):
         lines.append(f"# custom_value_max = 255  # instead of {_LONGEST} characters")
     return ["[rules]", *lines] if lines else []
+
+
+def _of(proposal: Proposal, column: ColumnProfile) -> tuple[ColumnProfile, ...]:
+    return proposal.events if column.side == "events" else proposal.contacts
 
 
 def _rest(proposal: Proposal) -> list[str]:

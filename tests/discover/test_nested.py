@@ -28,7 +28,7 @@ def test_objects_in_text_are_read():
 def test_what_no_way_of_names_leads_to_stays_as_it_is():
     frame = pl.DataFrame(
         {
-            "list": [[{"sku": "a"}]],
+            "list": [["a", "b"]],
             "odd": [{"a.b": 1, "c[0]": 2}],
             "half": ["{no json"],
             "text": ["hello"],
@@ -36,6 +36,22 @@ def test_what_no_way_of_names_leads_to_stays_as_it_is():
         }
     )
     assert flattened(frame).equals(frame)
+
+
+def test_of_lists_of_objects_the_first_one_is_reached_also_in_text():
+    frame = pl.DataFrame(
+        {
+            "items": [[{"sku": "a", "at": {"n": 1}}, {"sku": "b", "at": {"n": 2}}], [], None],
+            "text": ['[{"sku": "c"}]', None, "[]"],
+            "deep": [{"lines": [{"id": 7}], "tags": ["x"]}, None, None],
+        }
+    )
+    assert flattened(frame).to_dict(as_series=False) == {
+        "items[0].sku": ["a", None, None],
+        "items[0].at.n": [1, None, None],
+        "text[0].sku": ["c", None, None],
+        "deep.lines[0].id": [7, None, None],
+    }
 
 
 def test_a_column_that_is_there_already_is_not_covered():
