@@ -13,7 +13,7 @@ from backfill.cli.text import WIDTH, counted_rules, wrapped
 from backfill.core.terminal import cells, duration, pad, printable, shorten
 from backfill.deliver import Settings
 from backfill.destination import Destination
-from backfill.jobdir.manifest import Example, Manifest
+from backfill.jobdir.manifest import Conversion, Example, Manifest
 from backfill.jobs.status import place_of
 
 __all__ = ["laid_out", "print_plan"]
@@ -81,18 +81,26 @@ def _print_tables(tables: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _print_conversions(manifest: Manifest) -> None:
-    if not manifest.facts.conversions:
-        return
-    several = len(manifest.events) > 1
-    _title("National phone numbers that become E.164")
-    for name, found in manifest.facts.conversions.items():
+    facts, several = manifest.facts, len(manifest.events) > 1
+    if facts.conversions:
+        _title("National phone numbers that become E.164")
+    for name, found in facts.conversions.items():
         click.echo(f"  {printable(name)}  {found.count:,}")
-        parts = [
-            f"{shorten(printable(each.before), _VALUE)} → {printable(each.after)}"
-            f" ({_place(each.file, each.row, several=several)})"
-            for each in found.examples
-        ]
-        _echo(wrapped(parts, indent="    ", separator=", "), dim=True)
+        _echo(_from_and_to(found.examples, several=several), dim=True)
+    if facts.readings:
+        _title("Times and ids, as they are read")
+    for name, examples in facts.readings.items():
+        click.echo(f"  {printable(name)}")
+        _echo(_from_and_to(examples, several=several), dim=True)
+
+
+def _from_and_to(examples: Iterable[Conversion], *, several: bool) -> list[str]:
+    parts = [
+        f"{shorten(printable(each.before), _VALUE)} → {printable(each.after)}"
+        f" ({_place(each.file, each.row, several=several)})"
+        for each in examples
+    ]
+    return wrapped(parts, indent="    ", separator=", ")
 
 
 def _print_selection(manifest: Manifest) -> None:

@@ -122,6 +122,7 @@ class Facts(_Part):
     examples: Mapping[str, tuple[Example, ...]] = {}  # up to three for each broken rule
     malformed: Mapping[str, int] = {}  # why rows cannot be read -> how many
     conversions: Mapping[str, Conversions] = {}  # by field: national phones as E.164
+    readings: Mapping[str, tuple[Conversion, ...]] = {}  # times and ids, as they are read
     unused_columns: tuple[str, ...] = ()  # "events.x", "contacts.y"
     selection: Mapping[str, str] = {}  # `where`, and `since` and `until` as moments in UTC
     tables: Mapping[str, Mapping[str, str]] = {}  # field -> value table or constant

@@ -15,6 +15,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import CONVERTED
 from backfill.prepare.mapping.inputs import Input, Side
 from backfill.prepare.order import requests_needed
+from backfill.prepare.readings import Reading, merged_readings, readings_of
 from backfill.prepare.records import REASON
 
 __all__ = [
@@ -69,6 +70,7 @@ class PartStats:
     samples: list[tuple[Place, str]] = field(default_factory=list)
     converted: Counter[str] = field(default_factory=Counter)
     conversions: dict[str, list[tuple[Place, str, str]]] = field(default_factory=dict)
+    readings: dict[str, list[Reading]] = field(default_factory=dict)
     first_time: datetime | None = None
     last_time: datetime | None = None
     keys: int = 0
@@ -105,6 +107,7 @@ class PlanStats(PartStats):
             self.examples[reason] = sorted([*known, *places])[:EXAMPLES]
         for name, shown in other.conversions.items():
             self.conversions[name] = sorted([*self.conversions.get(name, []), *shown])[:EXAMPLES]
+        self.readings = merged_readings(self.readings, other.readings)
         unmatched = [*self.unmatched, *other.unmatched]
         self.unmatched = sorted(unmatched, key=lambda each: each[0])[:EXAMPLES]
         self.samples = sorted([*self.samples, *other.samples])[:SAMPLES]
@@ -225,6 +228,7 @@ def facts_of(
             )
             for name, shown in sorted(stats.conversions.items())
         },
+        readings=readings_of(stats.readings, names),
         unused_columns=binding.unused,
         tables=binding.tables,
         selection=selection,

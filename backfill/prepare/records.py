@@ -19,6 +19,7 @@ from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, Rule, reasons
 from backfill.prepare.mapping.inputs import Input
+from backfill.prepare.readings import Reading, first_readings, shown_inputs
 
 __all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker", "one_each"]
 
@@ -64,6 +65,7 @@ class PreparedPart:
     undecodable: int
     dropped: MappingOf[str, int]
     lacking: MappingOf[str, int]
+    readings: dict[str, list[Reading]]
 
 
 class RecordMaker:
@@ -75,6 +77,7 @@ class RecordMaker:
         self._identity = identity
         self._body: Body = body_of(binding.inputs)
         self._needed = _needed(binding.destination)
+        self._shown = shown_inputs(binding.inputs, binding.time)
         self.warned: tuple[Input, ...] = tuple(
             each for each in binding.inputs if each.side and each.field.warn_chars is not None
         )
@@ -107,6 +110,7 @@ class RecordMaker:
             undecodable=int(rows["__raw"].drop_nulls().str.contains(UNDECODABLE).sum()),
             dropped=self._dropped(good),
             lacking=self._lacking(good),
+            readings=first_readings(rows, good, self._shown),
         )
 
     def _first(self, unmatched: pl.DataFrame) -> list[tuple[int, int, str | None]]:

@@ -241,6 +241,7 @@ def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame)
         undecodable=made.undecodable,
         dropped=Counter(made.dropped),
         lacking=Counter(made.lacking),
+        readings=made.readings,
     )
     count_conversions(stats, made.converted)
     output.stats.add(stats)
