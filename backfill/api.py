@@ -62,13 +62,13 @@ class Job(jobs_job.Job):
             return write_report(self, path, format)
 
     def rehearse(
-        self, *, limit: int | None = None, faults: Sequence[str] = (), keep: bool = False
+        self, *, limit: int | None = None, fault: str | Sequence[str] = (), keep: bool = False
     ) -> Rehearsal:
         """Plan this job's configuration anew and deliver it to a sandbox on this machine.
 
         Nothing leaves the machine, and this job stays as it is. `limit` is the number of records
-        to send, `faults` are "KIND=SHARE" as `backfill sandbox` takes them; with `keep` the
-        rehearsal's directory stays. Raises what planning and running raise.
+        to send, `fault` one or several "KIND=SHARE" as `backfill rehearse --fault` takes them; with
+        `keep` the rehearsal's directory stays. Raises what planning and running raise.
         """
         from backfill.rehearsal import rehearse  # noqa: PLC0415 - brings a server along
 
@@ -83,7 +83,7 @@ class Job(jobs_job.Job):
                 self.config,
                 name=self.directory,
                 limit=limit,
-                faults=faults,
+                faults=(fault,) if isinstance(fault, str) else fault,
                 keep=keep,
                 progress=bar,
                 watch=_showing_progress,

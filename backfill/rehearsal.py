@@ -94,6 +94,7 @@ def rehearse(
                 [destination(config.destination)],
                 custom_value_max=config.rules.custom_value_max,
                 email_targets=config.rules.allow_email_targets,
+                known_contacts=config.rules.reachable == "known",
             ),
         ) as server:
             job = plan_job(config, directory, progress=progress)

@@ -42,7 +42,8 @@ def _print_sources(manifest: Manifest) -> None:
     digits = max(len(f"{entry.rows:,}") for entry in shown)
     for entry in shown:
         name = printable(entry.name)
-        click.echo(f"  {pad(name, width)}  {entry.rows:>{digits},} rows")
+        rows = "row" if entry.rows == 1 else "rows"
+        click.echo(f"  {pad(name, width)}  {entry.rows:>{digits},} {rows}")
     if rest := entries[_NAMED:]:
         click.echo(f"  and {len(rest):,} more files: {sum(each.rows for each in rest):,} rows")
 

@@ -7,6 +7,7 @@ from backfill.destinations.registry import (
     builtin_destinations,
     destination,
     installed_destinations,
+    known_names,
 )
 
-__all__ = ["GROUP", "builtin_destinations", "destination", "installed_destinations"]
+__all__ = ["GROUP", "builtin_destinations", "destination", "installed_destinations", "known_names"]

@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destination import Destination, declaration_errors
 
-__all__ = ["GROUP", "builtin_destinations", "destination", "installed_destinations"]
+__all__ = ["GROUP", "builtin_destinations", "destination", "installed_destinations", "known_names"]
 
 GROUP = "backfill.destinations"
 """The entry point group; an entry's name is the destination's own, its value the class."""
@@ -51,6 +51,11 @@ def installed_destinations() -> dict[str, Destination]:
         except ConfigError as error:
             log.warning("%s", error)
     return usable
+
+
+def known_names() -> frozenset[str]:
+    """The names of all installed destinations, usable or not."""
+    return frozenset(_found())
 
 
 @lru_cache(maxsize=64)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from backfill.config import Config
-from backfill.core.errors import ConfigError
+from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import Progress, State, Stop
 from backfill.deliver import Settings
 from backfill.destination import Destination
-from backfill.destinations import destination
+from backfill.destinations import destination, known_names
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.manifest import Manifest
@@ -67,7 +67,15 @@ class JobView:
 
     @property
     def destination(self) -> Destination:
-        return destination(self.manifest.destination)
+        """Raises JobError where the package that brought it is not installed any more."""
+        name = self.manifest.destination
+        if name not in known_names():
+            raise JobError(
+                f"its destination {name!r} is not installed any more",
+                where=str(self.directory),
+                hint="Install the package again that brings it; the job is as it was.",
+            )
+        return destination(name)
 
     def status(self) -> Status:
         """The job at this moment. What a run that died left in flight counts as unknown."""

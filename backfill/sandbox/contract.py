@@ -221,15 +221,17 @@ class Pristo(Endpoint):
     """`POST /v1/events/send/{populationId}`.
 
     The documents limit custom values to 255 characters in the schema and to 50 in the prose;
-    `custom_value_max` says which of the two is kept.
+    `custom_value_max` says which of the two is kept. With `known_contacts` the population has every
+    contact already, so that none has to come with a phone or an email.
     """
 
     destination = "pristo-events"
     place = "/v1/events/send/"
     schema = PRISTO_REQUEST
 
-    def __init__(self, custom_value_max: int = 255) -> None:
+    def __init__(self, custom_value_max: int = 255, *, known_contacts: bool = False) -> None:
         super().__init__()
+        self._known_contacts = known_contacts
         self._custom_value_max = custom_value_max
 
     def takes(self, path: str) -> bool:
@@ -267,7 +269,8 @@ class Pristo(Endpoint):
             return refusal
         contact = content["contact"]
         reachable = contact.get("phone") or contact.get("email")
-        if not reachable and contact["id"].lower() not in contacts:
+        known = self._known_contacts or contact["id"].lower() in contacts
+        if not reachable and not known:
             return self.refusal([("contact", "a contact's first report needs phone or email")])
         if self._custom_value_max < 255:
             for place, holder in (("", content), ("contact.", contact)):
@@ -302,7 +305,9 @@ class Pristo(Endpoint):
         return json.dumps({"error": {"code": code, "message": refusal.message}}).encode()
 
 
-def endpoints(*, email_targets: bool = False, custom_value_max: int = 255) -> tuple[Endpoint, ...]:
+def endpoints(
+    *, email_targets: bool = False, custom_value_max: int = 255, known_contacts: bool = False
+) -> tuple[Endpoint, ...]:
     """The three endpoints, their validators compiled."""
     return (
         Watch(
@@ -317,5 +322,5 @@ def endpoints(*, email_targets: bool = False, custom_value_max: int = 255) -> tu
             "feedbacks",
             watch_feedbacks_request(emails=email_targets),
         ),
-        Pristo(custom_value_max),
+        Pristo(custom_value_max, known_contacts=known_contacts),
     )

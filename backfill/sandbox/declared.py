@@ -106,12 +106,18 @@ def endpoints_for(
     *,
     email_targets: bool = False,
     custom_value_max: int = 255,
+    known_contacts: bool = False,
 ) -> tuple[Endpoint, ...]:
     """An endpoint for each: the sandbox's own where it has one, else what is declared.
 
-    Where two take the same path, the first is asked. Raises ConfigError.
+    `known_contacts` says that the population has every contact already. Where two take the same
+    path, the first is asked. Raises ConfigError.
     """
-    found = endpoints(email_targets=email_targets, custom_value_max=custom_value_max)
+    found = endpoints(
+        email_targets=email_targets,
+        custom_value_max=custom_value_max,
+        known_contacts=known_contacts,
+    )
     own = {each.destination: each for each in found}
     return tuple(own.get(each.name) or _declared(each) for each in destinations)
 

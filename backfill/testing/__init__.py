@@ -22,7 +22,15 @@ except ImportError as error:
 from backfill.testing.crashes import Campaign, crash_campaign
 from backfill.testing.samples import record_of, row_of
 from backfill.testing.suite import DestinationTests
+from backfill.testing.verdict_table import verdict_table
 
-__all__ = ["Campaign", "DestinationTests", "crash_campaign", "record_of", "row_of"]
+__all__ = [
+    "Campaign",
+    "DestinationTests",
+    "crash_campaign",
+    "record_of",
+    "row_of",
+    "verdict_table",
+]
 
 del hypothesis

@@ -101,3 +101,29 @@ def test_a_job_without_its_configuration_says_what_is_missing(tmp_path):
     config.unlink()
     with pytest.raises(library.BackfillError, match="configuration is gone"):
         library.open_job(job.directory).rehearse()
+
+
+def test_a_notebook_names_faults_as_the_command_does(tmp_path):
+    job = library.plan(pristo_job(tmp_path, 30))
+    one = job.rehearse(fault="bad-item=100%", limit=5)
+    assert one.seen["faults"] == {"bad-item": one.seen["requests"]}
+    assert set(job.rehearse(fault=["bad-item=50%", "slow:0.01=50%"]).seen["faults"]) == {
+        "bad-item",
+        "slow",
+    }
+
+
+def test_contacts_that_are_known_already_are_taken_by_their_id_alone(tmp_path):
+    (tmp_path / "events.csv").write_text(
+        "user,kind,at\n6f9619ff-8b86-4d01-b42d-00cf4fc964ff,buy,2024-01-01T10:00:00Z\n"
+    )
+    job = library.plan(
+        destination="pristo-events",
+        population="00000000-0000-4000-8000-000000000000",
+        events=tmp_path / "events.csv",
+        fields={"contact.id": "user", "type": "kind"},
+        time="at",
+        rules={"reachable": "known"},
+        job=tmp_path / "known.job",
+    )
+    assert job.rehearse().status.books.delivered == 1

@@ -256,6 +256,17 @@ def test_a_bad_optional_value_may_be_left_out_and_is_counted(tmp_path: Path) -> 
     assert job.manifest.rejected == 0
 
 
+def test_an_optional_value_that_stays_out_anyway_may_be_named_all_the_same(tmp_path: Path) -> None:
+    contacts = pl.DataFrame({"id": [an_id(1)], "email": ["a@example.com"], "name": ["en-US"]})
+    fields = {
+        **{name: spec for name, spec in PRISTO["fields"].items() if name != "contact.name"},
+        "contact.language": "contacts.name",
+    }
+    rules = {"drop_invalid": ["contact.language"], "contact": "identifiers"}
+    job = pristo(tmp_path, pristo_events(user=[an_id(1)]), contacts, fields=fields, rules=rules)
+    assert [body["contact"].get("language") for body in job.bodies] == [None]
+
+
 def test_a_row_carries_every_rule_that_it_broke(tmp_path: Path) -> None:
     events = pristo_events(user=["nobody"]).with_columns(event=pl.lit(None, pl.String))
     contacts = pl.DataFrame({"id": [an_id(1)], "email": ["a@example.com"], "name": ["A"]})

@@ -51,6 +51,8 @@ def check_required(config: Config, destination: Destination, bound: set[str]) ->
         )
     for name in config.rules.drop_invalid:
         field = destination.field_for(name)
+        if name not in bound and name in config.fields:
+            continue  # it stays out anyway, by `contact = "identifiers"`
         if name not in bound:
             raise ConfigError(
                 f"{name!r} is not a mapped field",
