@@ -62,14 +62,14 @@ def difference_of(files: Files, entries: Sequence[SourceEntry], directory: Path)
         away = {each.path: error for each in entries if (error := _not_there(each, directory))}
         there = [each for each in entries if each.path not in away]
         beside = {(directory / each.path).parent for each in there}
-        for each in entries:
-            if each.path in away and (directory / each.path).parent in beside:
-                return f"{each.name} is gone"
+        for missing in entries:
+            if missing.path in away and (directory / missing.path).parent in beside:
+                return f"{missing.name} is gone"
         if (changed := check_unchanged(there, directory)) is not None:
             return f"the source changed: {changed.name}"
-        for each in entries:
-            if each.path in away:
-                _warn(each.name, away[each.path])
+        for missing in entries:
+            if missing.path in away:
+                _warn(missing.name, away[missing.path])
         return None
     known = {entry.path for entry in entries}
     try:

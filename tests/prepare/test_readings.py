@@ -13,7 +13,7 @@ from tests.prepare.prepared import prepare_in
 
 ROWS = st.lists(
     st.builds(
-        lambda place, length: Reading(*place, length, "x" * length, "y"),
+        lambda place, length: Reading(place[0], place[1], length, "x" * length, "y"),
         st.tuples(st.integers(0, 2), st.integers(1, 40)),
         st.integers(0, 6),
     ),
