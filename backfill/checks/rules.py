@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from backfill.destination import AnyOf, Destination, Field, Kind, TargetAgrees
 
-__all__ = ["RULES", "BrokenRule", "Rule", "brief_of", "rule_named", "rules_of"]
+__all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
 
 
 @dataclass(frozen=True)
@@ -309,12 +309,6 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 def rule_named(broken: str) -> Rule:
     """The rule behind `field|rule`, or what excluded a row. Raises KeyError for any other name."""
     return _BY_NAME[broken.rpartition("|")[2]]
-
-
-def brief_of(broken: str) -> str:
-    """A rule in a few words; nothing for one of another version of this program."""
-    rule = _BY_NAME.get(broken.rpartition("|")[2])
-    return rule.brief if rule is not None else ""
 
 
 def rules_of(destination: Destination) -> tuple[BrokenRule, ...]:
