@@ -199,6 +199,8 @@ class Life:
                 raise Finding("a run was cancelled by nobody") from error
         except LedgerError as error:
             self.tell("fails", error)
+            if self.witness.first is not None:  # which the run took for a fault of its ledger
+                raise self.witness.first from None
             if not self.machine.suffered and not self.machine.dead:
                 raise Finding("a run failed without a reason", str(error)) from error
         except BaseException as error:
