@@ -186,12 +186,20 @@ class Life:
         faults: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: faults.append(context))
         secret = Secret(CREDENTIAL)
-        task = loop.create_task(job._run(self._observe, self.halt, secret, settings))
+        self._task = loop.create_task(job._run(self._observe, self.halt, secret, settings))
+        status = self._carry_out(loop, self._task)
+        if faults and not self.machine.dead and self.witness.first is None:
+            raise Finding("unhandled in the loop", str(faults[0]))
+        if status is not None and self.witness.first is None:
+            self._ended(status)
+        self._process_ends()
+        return status
+
+    def _carry_out(self, loop: VirtualLoop, task: asyncio.Task[Status]) -> Status | None:
+        """Bring a run to its end; what it raised must have had a reason."""
         self.running = True
-        self._task = task
-        status = None
         try:
-            status = loop.run_until_complete(task)
+            return loop.run_until_complete(task)
         except Finding:
             raise
         except asyncio.CancelledError as error:
@@ -213,12 +221,7 @@ class Life:
         finally:
             self.running = False
             self._clear(loop, task)
-        if faults and not self.machine.dead and self.witness.first is None:
-            raise Finding("unhandled in the loop", str(faults[0]))
-        if status is not None and self.witness.first is None:
-            self._ended(status)
-        self._process_ends()
-        return status
+        return None
 
     def _clear(self, loop: VirtualLoop, task: asyncio.Task[Any]) -> None:
         """Bring what is left of a process to its end, which nobody sees."""

@@ -12,6 +12,7 @@ from unittest import mock
 
 import anyio.to_thread
 import polars as pl
+import sniffio
 
 from tests.simulation.world.clock import Clock
 from tests.simulation.world.disk import Disk
@@ -34,6 +35,7 @@ def simulated(
         mock.patch.object(sqlite3, "connect", disk.connect),
         mock.patch.object(os, "pwrite", disk.pwrite),
         mock.patch.object(os, "fsync", disk.fsync),
+        mock.patch.object(sniffio.thread_local, "name", "asyncio"),  # asked for at each step
         mock.patch.object(pl, "scan_parquet", job.scan),
         mock.patch.object(pl, "read_parquet", job.read),
     ):
