@@ -289,7 +289,7 @@ class Life:
         now, wall = self.clock.now, self.clock.wall()
         self.marks["asked to wait"] += 1
         self.witness.asked(Quiet(now + seconds, wall + seconds, call.numbers))
-        self.machine.die_soon()
+        self.machine.die_soon(0.3)
         if self._chance.random() < 0.5:
             self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)
 

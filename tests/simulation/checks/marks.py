@@ -31,6 +31,8 @@ EXPECTED = (
     "looked beside a run",
     "looked between runs",
     "opened within a quiet period",
+    "paused beside a run",
+    "paused between runs",
     "sent again after it was lost",
     "stored after the client gave up",
     "the clock was set ahead",

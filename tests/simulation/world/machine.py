@@ -90,9 +90,9 @@ class Machine:
         name = chance.choice(_BOUNDARIES)
         return name, int(2 ** chance.uniform(0, 3 if name in _FEW else 6))
 
-    def die_soon(self) -> None:
-        """Have the process die within its next few steps."""
-        if self.has("death") and self._chance.random() < 0.5:
+    def die_soon(self, share: float) -> None:
+        """Have a share of the processes die within their next few steps."""
+        if self.has("death") and self._chance.random() < share:
             self._death = _ANY, self._crossed[_ANY] + self._chance.randint(1, 12)
 
     def step(self, name: str) -> None:
@@ -215,7 +215,7 @@ class Machine:
         """The wall clock is set to another time."""
         if not self.has("clock_jump"):
             return
-        seconds = self._chance.choice((-3600.0, -5.0, 5.0, 3600.0))
+        seconds = self._chance.choice((-3600.0, -3600.0, -5.0, 5.0, 3600.0))
         self._clock.offset += seconds
         self._tell("the clock jumps", seconds)
         self._witness.marks[f"the clock was set {'back' if seconds < 0 else 'ahead'}"] += 1

@@ -35,7 +35,7 @@ class People:
     def settings(self) -> dict[str, Any]:
         """How the next run is started."""
         life, chance = self._life, self._chance
-        slow = (2, 20) if life.plan.records <= 40 else ()  # a long job would take a long life
+        slow = (2, 2, 20) if life.plan.records <= 40 else ()  # a long job would take a long life
         found: dict[str, Any] = {
             "rate": chance.choice(("auto", *slow, 200, 1000)),
             "concurrency": chance.choice((1, 2, 8, 64)),
@@ -63,16 +63,16 @@ class People:
         said = read_pace(life.directory)
         pace.pause(clock.now, paused=said.paused)
 
-        def soon(action: Callable[[], None]) -> None:
-            clock.after(2 ** chance.uniform(-8, 5), action)
+        def soon(action: Callable[[], None], most: int = 5) -> None:
+            clock.after(2 ** chance.uniform(-8, most), action)
 
         if life.has("look"):
             for _ in range(chance.randint(0, 2)):
                 soon(self.look)
         if life.has("decide") and chance.random() < 0.5:
             soon(self._decide)
-        if life.has("pace") and chance.random() < 0.6:
-            soon(self._say_pace)
+        if life.has("pace") and chance.random() < 0.8:
+            soon(self._say_pace, 1)
         if life.has("halt") and chance.random() < 0.4:
             kind = chance.choice((StopKind.INTERRUPTED, StopKind.TERMINATED))
             soon(lambda: life.halted(kind))
@@ -89,6 +89,8 @@ class People:
         if life.has("decide"):
             for _ in range(chance.choice((0, 1, 1, 2))):
                 self._decide()
+        if life.has("pace") and chance.random() < 0.3:
+            self._say_pace()
         if life.has("abandon") and chance.random() < 0.15:
             self._abandon()
         if life.has("clock_jump") and chance.random() < 0.3:
@@ -226,7 +228,8 @@ class People:
             job.pace(paused=True)
             life.machine.pace.pause(clock.now, paused=True)
             life.tell("pause")
-            clock.after(chance.choice((0.1, 2, 30)), self._go_on)
+            clock.after(chance.choice((0.1, 4, 30)), self._go_on)
+            life.marks["paused beside a run" if life.running else "paused between runs"] += 1
             return
         rate, concurrency = chance.choice((2, 20, 500)), chance.choice((1, 4, 64))
         job.pace(rate=rate, concurrency=concurrency)
