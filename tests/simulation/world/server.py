@@ -213,7 +213,7 @@ class Network(httpx.AsyncBaseTransport):
         if self._limiter is not None and (wait := self._limiter.refuses(now)) is not None:
             return self._throttled(wait)
         if self._meets("ask_wait", 0.7):
-            return self._throttled(chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0)))
+            return self._throttled(chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0, 4000.0)))
         if self._meets("unavailable"):
             return self._unavailable(call)
         if self._meets("server_error"):
