@@ -237,7 +237,7 @@ TEETH = (
     ),
     Tooth(
         "the next in the queue is not woken",
-        _PACER,
+        "deliver/pacing/turns.py",
         "            if self._queue:\n                self._queue[0].set()\n",
         "",
     ),
