@@ -134,6 +134,7 @@ def plan(
     rules: Mapping[str, Any] | None = None,
     dedupe: Mapping[str, Any] | None = None,
     delivery: Mapping[str, Any] | None = None,
+    on: object = None,
     progress: Progress | None = None,
 ) -> Job:
     """Prepare a job without any network, or open it where it is prepared already.
@@ -152,6 +153,9 @@ def plan(
 
     `rest_of` names a job of the same files: the new one has the rows that it has not delivered,
     told by file and row whatever the mapping, and it is abandoned.
+
+    `on` is where the work is done: `"local:4"` for 4 processes of this machine, `"tcp://host:8786"`
+    for a Dask cluster, or a `dask.distributed.Client`. Without it this process does it.
 
     Raises ConfigError (a wrong setting), SourceError (a file or a column), ChangedError (the
     job has sent something already, from another source), BusyError.
@@ -203,9 +207,9 @@ def plan(
             loaded = config_from_mapping(content, directory=directory)
             prepare = partial(opening.plan_job, loaded, directory)
     if progress is not None:
-        return _with_bar_and_html(prepare(rest_of=rest_of, progress=progress))
+        return _with_bar_and_html(prepare(rest_of=rest_of, on=on, progress=progress))
     with PlanBar() as bar:
-        return _with_bar_and_html(prepare(rest_of=rest_of, progress=bar))
+        return _with_bar_and_html(prepare(rest_of=rest_of, on=on, progress=bar))
 
 
 def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["free_name", "os_error_message", "put_in_place", "sync"]
+__all__ = ["free_name", "os_error_message", "put_in_place", "put_new", "sync"]
 
+_LINKLESS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)  # what a file system says without links
 _PROBE = 1 << 20  # bytes that must find room where a plan failed for another reason than room
 
 
@@ -33,6 +35,25 @@ def put_in_place(path: Path) -> Iterator[Path]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def put_new(draft: Path, path: Path) -> None:
+    """Have a file take a name that nothing has, in one step, whoever else tries.
+
+    A file system without links looks first. Raises FileExistsError, and other OSErrors.
+    """
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _LINKLESS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        draft.rename(path)
+        return
+    draft.unlink()
 
 
 def free_name(name: str) -> str:

@@ -30,19 +30,21 @@ def plan_job(
     anew: bool = True,
     base_url: str | None = None,
     rest_of: str | Path | None = None,
+    on: object = None,
     progress: Progress | None = None,
 ) -> Job:
     """Prepare a job without any network, or open it where it is prepared already.
 
     `base_url` is where a run is to send to, other than the configuration's, and `rest_of` a job
     (its directory or its configuration file): this one then sends the rows that it has not
-    delivered, and it is abandoned. Raises ConfigError, SourceError, ChangedError or BusyError.
+    delivered, and it is abandoned. `on` is where the work is done, as `engine_on` takes it: by
+    default in this process. Raises ConfigError, SourceError, ChangedError or BusyError.
     """
     address = address_for(config, destination(config.destination), base_url)
     rest = _rest(rest_of)
     with _to_be_planned(directory):
         manifest = plan_into(
-            directory, config, anew=anew, address=address, rest=rest, progress=progress
+            directory, config, anew=anew, address=address, rest=rest, on=on, progress=progress
         )
     return Job(directory, manifest, config)
 
@@ -52,6 +54,7 @@ def plan_frames(
     directory: Path,
     *,
     rest_of: str | Path | None = None,
+    on: object = None,
     progress: Progress | None = None,
 ) -> Job:
     """Prepare a job of settings whose `files` may be frames, which are kept in its directory.
@@ -63,7 +66,7 @@ def plan_frames(
         config = config_from_mapping(store_frames(content, directory), directory=directory)
         address = address_for(config, destination(config.destination))
         manifest = plan_into(
-            directory, config, anew=True, address=address, rest=rest, progress=progress
+            directory, config, anew=True, address=address, rest=rest, on=on, progress=progress
         )
         discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)

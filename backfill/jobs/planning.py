@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from backfill.config import Config
-from backfill.core.atomic_files import os_error_message, sync
+from backfill.core.atomic_files import os_error_message, put_new, sync
 from backfill.core.errors import (
     MORE_OPEN_FILES,
     BackfillError,
@@ -55,6 +55,7 @@ def plan_into(
     anew: bool,
     address: str,
     rest: Path | None = None,
+    on: object = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Prepare the job, or find it prepared already.
@@ -62,14 +63,14 @@ def plan_into(
     With `anew`, a job of which nothing was sent is prepared again where its source or its
     configuration changed; without, and wherever something was sent, that is a ChangedError. What
     changed at the earlier jobs that it names is always looked at anew while nothing was sent.
-    `address` is where a run would send to, and `rest` the job whose rest is to be planned. The
-    caller holds the lock.
+    `address` is where a run would send to, `rest` the job whose rest is to be planned, and `on`
+    where the work is done, as `engine_on` takes it. The caller holds the lock.
     """
     if not Manifest.exists(directory):
         _refuse_orphan(directory)
         if rest is None:
             _refuse_half_a_rest(directory)
-        return _prepare_after(directory, config, address, rest, progress)
+        return _prepare_after(directory, config, address, rest, on=on, progress=progress)
     manifest = Manifest.read(directory)
     before = directory / manifest.rest.path if manifest.rest else None
     if rest is not None and (before is None or before.resolve() != rest.resolve()):
@@ -83,7 +84,7 @@ def plan_into(
     changed = difference(directory, manifest, config)
     again = anew if changed else changed_earlier(directory, manifest, config, address) is not None
     if again and not fixed:
-        return _prepare_after(directory, config, address, before, progress)
+        return _prepare_after(directory, config, address, before, on=on, progress=progress)
     refuse(directory, manifest, config, changed)
     return manifest
 
@@ -125,12 +126,14 @@ def _prepare_after(
     config: Config,
     address: str,
     rest: Path | None,
+    *,
+    on: object,
     progress: Progress | None,
 ) -> Manifest:
     """Prepare the job after those that it names; the one that it is the rest of is abandoned."""
     if rest is None:
         named = list(delivered_by(config, directory, address))
-        return _prepare(directory, config, address, named, progress)
+        return _prepare(directory, config, address, named, on=on, progress=progress)
     if rest.resolve() == directory.resolve():
         raise JobError(
             "a job cannot be the rest of itself",
@@ -146,7 +149,9 @@ def _prepare_after(
         address = found.state.address or found.previous.manifest.address or address
         named = [found, *delivered_by(config, directory, address, without=rest)]
         claim = partial(claim_rest, rest, ledger, directory, found.state)
-        return _prepare(directory, config, address, named, progress, rest=rest, claim=claim)
+        return _prepare(
+            directory, config, address, named, on=on, progress=progress, rest=rest, claim=claim
+        )
 
 
 def _prepare(
@@ -154,8 +159,9 @@ def _prepare(
     config: Config,
     address: str,
     named: Sequence[Found],
-    progress: Progress | None,
     *,
+    on: object,
+    progress: Progress | None,
     rest: Path | None = None,
     claim: Callable[[], None] | None = None,
 ) -> Manifest:
@@ -170,7 +176,7 @@ def _prepare(
         with interrupts_first():
             draft.mkdir(mode=0o700)
             manifest = _drafted(
-                draft, directory, config, address, named, progress=progress, careful=died
+                draft, directory, config, address, named, on=on, progress=progress, careful=died
             )
             if rest is not None:
                 _note_rest(draft, directory, rest)
@@ -206,21 +212,25 @@ def _drafted(
     address: str,
     named: Sequence[Found],
     *,
+    on: object,
     progress: Progress | None,
     careful: bool,
 ) -> Manifest:
     """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
+    from backfill.prepare.engines.opening import engine_on  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
 
-    manifest = prepare(
-        config,
-        destination(config.destination),
-        draft,
-        now=datetime.now(UTC),
-        previous=[each.previous for each in named],
-        progress=progress,
-        careful=careful,
-    )
+    with engine_on(on) as engine:
+        manifest = prepare(
+            config,
+            destination(config.destination),
+            draft,
+            now=datetime.now(UTC),
+            previous=[each.previous for each in named],
+            progress=progress,
+            careful=careful,
+            engine=engine,
+        )
     notes = (note for each in named for note in each.notes)
     warnings = (*manifest.facts.warnings, *notes)
     manifest = manifest.model_copy(
@@ -266,11 +276,26 @@ def _put_in_place(draft: Path, directory: Path) -> None:
         if path.name == MANIFEST:
             sync(directory / "ready")
             sync(directory)
-        path.rename(directory / path.name)
+            _put_manifest(path, directory)
+        else:
+            path.rename(directory / path.name)
     (draft / _REST_OF).unlink(missing_ok=True)
     draft.rmdir()
     sync(directory)
     sync(directory.absolute().parent)
+
+
+def _put_manifest(draft: Path, directory: Path) -> None:
+    """Raises JobError where another process, which does not see our lock, was first."""
+    try:
+        put_new(draft, directory / MANIFEST)
+    except FileExistsError:
+        raise JobError(
+            "another process planned a job here meanwhile",
+            where=str(directory),
+            hint="The locks of a shared directory do not reach every machine. Plan once more, from"
+            " one machine.",
+        ) from None
 
 
 def _remembered(config: Path, directory: Path) -> str:

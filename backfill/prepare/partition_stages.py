@@ -7,6 +7,7 @@ identity without the ordering key finds its duplicates among parts of its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Protocol, TypeVar
 from backfill.core.model import Progress
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.buckets import PartOutput
-from backfill.prepare.engine import Engine
+from backfill.prepare.engines.engine import Engine
 from backfill.prepare.partition import Files, Parts
 from backfill.prepare.plan_stats import PlanStats
 from backfill.prepare.recipe import Recipe
@@ -38,6 +39,8 @@ from backfill.sources.ranges import Range
 from backfill.sources.scan import Source
 
 __all__ = ["Passes"]
+
+log = logging.getLogger("backfill.prepare")
 
 
 class _Counted(Protocol):
@@ -198,7 +201,13 @@ class Passes:
         results: dict[int, ResultT] = {}
         rows, of = 0, of or self.events.rows
         self.tell(phase, 0, of)
-        for index, result in self.engine.run(task, items):
+
+        def waiting(words: str | None) -> None:
+            if words is not None:
+                log.warning("%s: %s", phase, words)
+            self.tell(f"{phase}; {words}" if words is not None else phase, rows, of)
+
+        for index, result in self.engine.run(task, items, waiting):
             results[index] = result
             if done is not None:
                 done(index)

@@ -19,7 +19,7 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
-from backfill.prepare.engine import Engine, Threads
+from backfill.prepare.engines.engine import Engine, Threads
 from backfill.prepare.examples import examples_of
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.hours import hours_left_out
@@ -65,6 +65,9 @@ def prepare(
     """
     engine = engine or Threads()
     with _workspace(into) as work:
+        mark = work / "mark"
+        mark.touch()
+        engine.refuse_unseen([mark])
         opened = partial(
             open_source,
             directory=config.directory,
@@ -75,6 +78,7 @@ def prepare(
         events = opened(config.events, what="events")
         contacts = opened(config.contacts, what="contacts") if config.contacts else None
         binding = bind(config, destination, events, contacts, now=now)
+        engine.refuse_unseen([*events.paths, *(contacts.paths if contacts is not None else ())])
         events = events.with_numbers_as_written(binding.numbers_as_written("events"))
         if contacts is not None:
             contacts = contacts.with_numbers_as_written(binding.numbers_as_written("contacts"))

@@ -109,6 +109,7 @@ def _without_addresses(config: Config) -> Config:
             "events": config.events.model_copy(update={"files": ()}),
             "contacts": contacts and contacts.model_copy(update={"files": ()}),
             "delivery": type(config.delivery)(),
+            "cluster": None,
         }
     )
 

@@ -63,6 +63,11 @@ class Source:
         """The columns of each file."""
         return tuple(FileColumns.from_file(file) for file in self._files)
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where the bytes of each file lie on this machine."""
+        return tuple(map(Path, self._paths))
+
     def extension_of(self, column: str) -> str | None:
         """The extension type of a column, where some file has one that is no text."""
         files = (each for each in self._files if isinstance(each, ParquetFile))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from backfill.core.atomic_files import os_error_message
+from backfill.core.atomic_files import os_error_message, put_new
 
 WITH_NUMBER = "parquet: underlying IO error: No space left on device (os error 28)"
 WITHOUT = "parquet: File out of specification: Invalid thrift: transport error"
@@ -37,3 +38,28 @@ def test_where_polars_does_not_say_why_a_write_failed_it_is_tried_again(tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert words == os.strerror(errno.EFBIG)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_put_new_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(name)
+    put_new(tmp_path / "first", tmp_path / "name")
+    with pytest.raises(FileExistsError):
+        put_new(tmp_path / "second", tmp_path / "name")
+    assert (tmp_path / "name").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["name", "second"]
+
+
+def test_without_links_it_is_put_there_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(name)
+    put_new(tmp_path / "first", tmp_path / "name")
+    with pytest.raises(FileExistsError):
+        put_new(tmp_path / "second", tmp_path / "name")
+    assert (tmp_path / "name").read_text() == "first"

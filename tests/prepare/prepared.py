@@ -17,7 +17,7 @@ from backfill.config import Config, config_from_mapping
 from backfill.core.model import Progress
 from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Bucket, Manifest
-from backfill.prepare.engine import Engine
+from backfill.prepare.engines.engine import Engine
 from backfill.prepare.pipeline import prepare
 from backfill.prepare.previous_jobs import Previous
 from backfill.sources.schemas import flattened

@@ -22,9 +22,17 @@ __all__ = ["plan"]
     metavar="JOB",
     help="Plan the rows that JOB has not delivered; JOB is abandoned.",
 )
+@click.option(
+    "--on",
+    metavar="PLACE",
+    help="Where the work is done: local:N for N processes of this machine, or tcp://HOST:PORT of a"
+    " Dask scheduler.",
+)
 @as_json
 @quiet
-def plan(config: str, job: str | None, rest_of: str | None, as_json: bool, quiet: bool) -> None:
+def plan(
+    config: str, *, job: str | None, rest_of: str | None, on: str | None, as_json: bool, quiet: bool
+) -> None:
     """Prepare a job without any network.
 
     Reads the files that CONFIG names, checks every row, and tells how many records are ready,
@@ -34,6 +42,9 @@ def plan(config: str, job: str | None, rest_of: str | None, as_json: bool, quiet
     told by file and row, so the mapping may be another one. What is unknown in JOB stays with it.
     Without --job this one lies in CONFIG without its ending plus .job, or -rest.job where that is
     taken.
+
+    With --on several processes or machines share the work, and the job is the same. They need
+    the extra "cluster", and see the sources and the job's directory at the same path.
     """
     from backfill.cli.plan_text import print_plan  # noqa: PLC0415 - `--help` answers without
     from backfill.cli.text import print_json, print_status  # noqa: PLC0415
@@ -48,7 +59,7 @@ def plan(config: str, job: str | None, rest_of: str | None, as_json: bool, quiet
     if rest_of is not None and job is None:
         directory = directory_for_rest(Path(config), job_directory(rest_of))
     with PlanBar(quiet=quiet, lines=True) as bar:
-        planned = plan_job(loaded, directory, rest_of=rest_of, progress=bar)
+        planned = plan_job(loaded, directory, rest_of=rest_of, on=on, progress=bar)
     status = planned.status()
     if as_json:
         facts = planned.manifest.facts.model_dump(mode="json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 __all__ = ["Engine", "Threads"]
@@ -23,12 +24,19 @@ class Engine(Protocol):
     def shares_memory(self) -> bool:
         """Whether tasks can be given what only this process has."""
 
+    def refuse_unseen(self, paths: Sequence[Path]) -> None:
+        """Raise ConfigError where tasks would not see these files as they are here."""
+
     def run(
-        self, task: Callable[[ItemT], ResultT], items: Sequence[ItemT]
+        self,
+        task: Callable[[ItemT], ResultT],
+        items: Sequence[ItemT],
+        waiting: Callable[[str | None], None],
     ) -> Iterator[tuple[int, ResultT]]:
         """Run a task on each item: the item's index and the result, as they end.
 
-        Raises what the task raised; items that wait are not begun then.
+        `waiting` is told in words why nothing comes, and None when it comes again. Raises what
+        the task raised; items that wait are not begun then.
         """
 
 
@@ -41,9 +49,16 @@ class Threads:
     def __init__(self, count: int = 2) -> None:
         self._count = count  # one task computes while another reads or writes
 
+    def refuse_unseen(self, paths: Sequence[Path]) -> None:
+        """They see what this process sees."""
+
     def run(
-        self, task: Callable[[ItemT], ResultT], items: Sequence[ItemT]
+        self,
+        task: Callable[[ItemT], ResultT],
+        items: Sequence[ItemT],
+        waiting: Callable[[str | None], None],
     ) -> Iterator[tuple[int, ResultT]]:
+        del waiting  # a task that takes its time is no news
         if len(items) == 1:  # in the caller's thread, which an interrupt ends at once
             yield 0, task(items[0])
             return

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backfill.core.errors import SourceError
-from backfill.prepare.engine import Threads
+from backfill.prepare.engines.engine import Threads
 from backfill.prepare.previous_jobs import Previous
 from tests.prepare.prepared import prepare_in
 from tests.prepare.shapes_of_jobs import FORMATS, JOBS, assert_same, write_sources
@@ -32,8 +32,14 @@ class Elsewhere:
         self.ranges = ranges
         self.sent: list[bytes] = []
 
+    def refuse_unseen(self, paths: Sequence[Path]) -> None:
+        assert all(path.exists() for path in paths)
+
     def run(
-        self, task: Callable[[ItemT], ResultT], items: Sequence[ItemT]
+        self,
+        task: Callable[[ItemT], ResultT],
+        items: Sequence[ItemT],
+        waiting: Callable[[str | None], None],
     ) -> Iterator[tuple[int, ResultT]]:
         for index, item in reversed(list(enumerate(items))):
             content = pickle.dumps((task, item))
@@ -90,14 +96,18 @@ def test_what_earlier_jobs_sent_is_known_elsewhere(tmp_path: Path, parts: int) -
     assert one.duplicates["_kept_job"].drop_nulls().len() >= 50
 
 
-def test_what_is_sent_names_no_file_of_the_configuration_and_no_address(tmp_path: Path) -> None:
+def test_what_is_sent_holds_no_secret_and_names_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRELUDE_API_TOKEN", "hush-hush")
     sections = write_sources(tmp_path, "csv", "two passes")
     base = "https://user.example.com"
     engine = Elsewhere(3)
     sections["delivery"] = {"base_url": base}
     prepare_in(tmp_path, "watch-events", None, parts=3, engine=engine, **sections)
     assert engine.sent
-    assert not any(base.encode() in content or b"events-*" in content for content in engine.sent)
+    for words in (base, "events-*", "hush-hush"):
+        assert not any(words.encode() in content for content in engine.sent)
 
 
 def test_what_a_task_raised_is_raised_and_the_others_are_not_begun() -> None:
@@ -108,10 +118,10 @@ def test_what_a_task_raised_is_raised_and_the_others_are_not_begun() -> None:
         raise SourceError("is odd", where=str(item))
 
     with pytest.raises(SourceError, match="is odd"):
-        list(Threads(1).run(fail, range(100)))
+        list(Threads(1).run(fail, range(100), print))
     assert len(begun) < 100
 
 
 def test_results_come_with_the_index_of_their_item() -> None:
-    found = dict(Threads().run(lambda item: item * 2, range(10, 20)))
+    found = dict(Threads().run(lambda item: item * 2, range(10, 20), print))
     assert found == {index: (index + 10) * 2 for index in range(10)}
