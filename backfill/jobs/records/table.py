@@ -27,6 +27,8 @@ __all__ = [
     "state_named",
 ]
 
+_JOINED_AT_ONCE = 150_000  # ready records of a bucket whose states are looked up together
+
 FRONT = ("_file", "_row", "_state", "_reason", "_http_status", "_request_id")
 
 _SPANS: dict[str, pl.DataType] = {
@@ -104,9 +106,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: Ledger) -> pl.Lazy
     """
     sent = [State.DELIVERED.value, State.UNKNOWN.value]
     parts = [
-        _with_state(directory, manifest, bucket, spans)
-        .filter(pl.col("_state").is_in(sent))
-        .select(
+        frame.filter(pl.col("_state").is_in(sent)).select(
             "record",
             pl.col("__file").alias("number"),
             pl.col("_file").alias("file"),
@@ -117,6 +117,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: Ledger) -> pl.Lazy
             pl.lit(None, pl.UInt64).alias("kept_row"),
         )
         for bucket, spans in _spans(manifest, ledger)
+        for frame in _with_states(directory, manifest, bucket, spans)
     ]
     before = (
         pl.scan_parquet(directory / "duplicates.parquet", glob=False)
@@ -186,14 +187,14 @@ def _parts(
         for bucket, spans in _spans(manifest, ledger):
             if state not in (None, State.PENDING) and state.value not in spans["state"]:
                 continue
-            frame = _with_state(directory, manifest, bucket, spans)
-            if state is not None:
-                frame = frame.filter(pl.col("_state") == state.value)
             described = manifest.buckets[bucket]
-            if described.own:
-                rows = _own_rows(directory, described, manifest.columns)
-                frame = frame.join(rows, on=["__file", "_row"], how="inner")
-            yield _shaped(frame, own, prefix="source.")
+            chosen = pl.lit(value=True) if state is None else pl.col("_state") == state.value
+            for some in _with_states(directory, manifest, bucket, spans):
+                frame = some.filter(chosen)
+                if described.own:
+                    rows = _own_rows(directory, described, manifest.columns)
+                    frame = frame.join(rows, on=["__file", "_row"], how="inner")
+                yield _shaped(frame, own, prefix="source.")
 
 
 def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -204,16 +205,29 @@ def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFra
         yield bucket, parts.get((bucket,), every.clear()).sort("start")
 
 
-def _with_state(
+def _with_states(
     directory: Path, manifest: Manifest, bucket: int, spans: pl.DataFrame
-) -> pl.LazyFrame:
+) -> Iterator[pl.LazyFrame]:
+    """The ready records of a bucket with their states, so many at a time.
+
+    Joins hold one side whole, and one key can make a bucket of any size. A bucket with files of its
+    rows beside it never is a large one.
+    """
+    described = manifest.buckets[bucket]
+    ready = pl.scan_parquet(directory / "ready" / described.file, glob=False)
+    some = described.rows if described.own else _JOINED_AT_ONCE
+    for start in range(0, described.rows, some):
+        yield _with_state(
+            manifest, ready.slice(start, some).with_row_index("position", offset=start), spans
+        )
+
+
+def _with_state(manifest: Manifest, ready: pl.LazyFrame, spans: pl.DataFrame) -> pl.LazyFrame:
     settled = pl.col("stop").is_not_null() & (pl.col("position") < pl.col("stop"))
     ours = destination(manifest.destination).request_id_of("") is not None
     request_id = pl.coalesce("request_id", "record") if ours else pl.col("request_id")
     return (
-        pl.scan_parquet(directory / "ready" / manifest.buckets[bucket].file, glob=False)
-        .with_row_index("position")
-        .with_columns(pl.col("position").cast(pl.Int64))
+        ready.with_columns(pl.col("position").cast(pl.Int64))
         .set_sorted("position")
         .join_asof(spans.lazy().drop("bucket", "at"), left_on="position", right_on="start")
         .with_columns(

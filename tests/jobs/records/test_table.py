@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from backfill.core.model import State
+from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.jobs.records.table import parts_of_records
 from backfill.ledger import Ledger
 from tests.prepare.prepared import Prepared, prepare_in
@@ -65,7 +65,7 @@ def test_records_are_the_same_beside_their_rows_and_with_columns_of_their_own(
     one, other = (pl.concat(parts_of(job, state)).sort("_row").collect() for job in (whole, split))
     # Which of two rows that are the same record comes first is told by the source, not the part.
     assert_frame_equal(one, other)
-    assert one.columns[-6:] == ["id", "event", "at", "note", "_raw", "__file"]
+    assert one.columns[-6:] == ["event", "at", "note", "_raw", "_cause", "__file"]
     assert one.filter(_row=2)["note"].to_list() == ([] if state == State.DUPLICATE else ["[1]"])
 
 
@@ -82,3 +82,23 @@ def test_rows_that_are_mostly_left_out_are_not_kept_for_the_few_that_are_sent(
     assert job.manifest.ready
     assert not any(bucket.own for bucket in job.manifest.buckets)
     assert set(parts_of(job, State.PENDING)[0].collect()["note"]) == {"[1]"}
+
+
+@pytest.mark.parametrize("state", [None, State.PENDING, State.DELIVERED])
+def test_a_bucket_is_looked_up_so_many_records_at_a_time(
+    source: Path, state: State | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One key can make a bucket of any size; settled ranges and pieces end where they like."""
+    job = a_job(source, 1)
+    ready = job.manifest.buckets[0].rows
+    with Ledger.open(job.directory / "ledger.sqlite", create=True) as ledger:
+        for span in ((1, 3), (5, ready - 2)):
+            sent = Batch(0, 0, (span,))
+            ledger.commit([], [sent])
+            ledger.commit([Settlement(sent, (Outcome((span,), State.DELIVERED),))], [])
+    whole = pl.concat(parts_of(job, state)).collect()
+    monkeypatch.setattr("backfill.jobs.records.table._JOINED_AT_ONCE", 4)
+    pieces = [part.collect() for part in parts_of(job, state)]
+    assert_frame_equal(pl.concat(pieces), whole)
+    assert len(pieces) >= ready // 4
+    assert 0 < whole.filter(_state="delivered").height < ready or state == State.PENDING
