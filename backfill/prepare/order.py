@@ -14,18 +14,23 @@ from backfill.destination import Destination
 
 __all__ = ["lanes_needed", "order_of", "ordered", "requests_needed", "sorted_by_all"]
 
-_FEWEST = 64  # lanes of a job whose records go one a request, so that many can be in flight
+_FEWEST = 64  # lanes of a job, so that many requests can be in flight
 _RECORDS = 1_500  # of a lane, where records go one a request
 _FULL_BATCHES = 25  # of a lane, where they go in batches: the last one of a lane is not full
+_LEAST_BATCHES = 6  # of a lane of a small job: nine tenths of a batch are full on average
 
 _SEED = 0x1A4E
 
 
 def lanes_needed(records: int, destination: Destination, buckets: int) -> int:
     """How many lanes the ready records of one of `buckets` buckets are spread over."""
-    if destination.batch_size == 1:
-        return max(math.ceil(records / _RECORDS), math.ceil(_FEWEST / buckets))
-    return max(1, records // (_FULL_BATCHES * destination.batch_size))
+    fewest = math.ceil(_FEWEST / buckets)
+    size = destination.batch_size
+    if size == 1:
+        return max(math.ceil(records / _RECORDS), fewest)
+    return max(
+        1, records // (_FULL_BATCHES * size), min(fewest, records // (_LEAST_BATCHES * size))
+    )
 
 
 def ordered(rows: pl.DataFrame, destination: Destination, buckets: int) -> pl.DataFrame:
