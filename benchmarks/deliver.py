@@ -35,6 +35,7 @@ import httpx
 
 from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver
+from backfill.deliver.http.response_reader import RawReply
 from backfill.deliver.http.transport import Transport
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Manifest
@@ -104,11 +105,11 @@ def backfill(
     class Watched(Transport):
         """Notes when the first request goes out, and then gets out of the way."""
 
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async def exchange(self, url: httpx.URL, data: bytes) -> RawReply:
             if not first:
                 first.append(time.perf_counter())
-                self.handle_async_request = super().handle_async_request  # type: ignore[method-assign]
-            return await super().handle_async_request(request)
+                self.exchange = super().exchange  # type: ignore[method-assign]
+            return await super().exchange(url, data)
 
     began = time.perf_counter()
     manifest = Manifest.read(Path(directory))

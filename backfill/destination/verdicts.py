@@ -6,6 +6,7 @@ destination says itself.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 from collections import deque
@@ -84,7 +85,7 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     It is read as UTF-8 alone: what was redacted must not be read in another encoding.
     """
     try:
-        value = json.loads(body.decode("utf-8-sig"))
+        value = json.loads(body.removeprefix(codecs.BOM_UTF8).decode())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -9,15 +9,15 @@ import asyncio
 from typing import cast
 
 import httptools
-import httpx
 
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault
-from backfill.deliver.http.response_reader import MOST_BODY
+from backfill.deliver.http.response_reader import MOST_BODY, RawReply
 
 __all__ = ["Connection"]
 
 _MOST_HEAD = 64 * 1024  # bytes of a reply before its body, interim replies with it
+_TICK = 0.001  # seconds; a timer may ring so much too early
 _MOST_IN_ALL = 16 * MOST_BODY  # bytes of a reply, with the sizes of its chunks and its trailers
 
 
@@ -33,9 +33,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._loop: asyncio.AbstractEventLoop
         self._parser = httptools.HttpResponseParser(self)
-        self._reply: asyncio.Future[httpx.Response] | None = None
+        self._reply: asyncio.Future[RawReply] | None = None
         self._status = 0
         self._told = 0
+        self._due = 0.0  # when the present request is given up, on the loop's clock
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def sound(self) -> bool:
@@ -44,7 +46,7 @@ class Connection(asyncio.Protocol):
         """
         return self._sound and not self._transport.is_closing()
 
-    async def exchange(self, data: bytes, timeout: float) -> httpx.Response:
+    async def exchange(self, data: bytes, timeout: float) -> RawReply:
         """Send a request, and return its reply within `timeout` seconds, the body in memory.
 
         A body that breaks off, is too long or does not end leaves a status of 300 and above
@@ -57,14 +59,13 @@ class Connection(asyncio.Protocol):
         self._head = self._received = 0
         self._status = 0  # until the head of the reply was read
         self._told = 0  # until its first line was
-        reply: asyncio.Future[httpx.Response] = self._loop.create_future()
+        reply: asyncio.Future[RawReply] = self._loop.create_future()
         self._reply = reply
-        deadline = self._loop.call_later(timeout, self._break_off, Fault.TIMEOUT)
+        self._watch(self._loop.time() + timeout)
         try:
             self._transport.write(data)
             return await reply
         finally:
-            deadline.cancel()
             self._reply = None
             if not self.sound or reply.cancelled() or self._transport.get_write_buffer_size():
                 self.close()
@@ -72,7 +73,31 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close it at once; what was not sent yet is dropped."""
         self._sound = False
+        self._stop_watching()
         self._transport.abort()
+
+    # --- the deadline: one timer for many requests, most of which end long before it --------
+
+    def _watch(self, due: float) -> None:
+        self._due = due
+        if self._timer is not None and self._timer.when() > due:
+            self._stop_watching()
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self._timer = None
+        if self._reply is None:
+            return
+        if self._loop.time() >= self._due - _TICK:
+            self._break_off(Fault.TIMEOUT)
+        else:
+            self._timer = self._loop.call_at(self._due, self._look_at_clock)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     # --- what asyncio calls ----------------------------------------------------------------
 
@@ -105,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._lost()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._stop_watching()
         self._lost()
 
     # --- what the parser calls -------------------------------------------------------------
@@ -146,13 +172,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         if self._reply is not None and not self._reply.done():
-            self._reply.set_result(
-                httpx.Response(
-                    self._status,
-                    headers=self._headers,
-                    stream=httpx.ByteStream(self._body[:MOST_BODY]),
-                )
-            )
+            self._reply.set_result(RawReply(self._status, self._headers, self._body[:MOST_BODY]))
 
     def _lost(self) -> None:
         self._break_off(Fault.BROKEN_REPLY if self._status else Fault.DISCONNECTED)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 
 import httpx
 
 from backfill.core.model import Reply
 
-__all__ = ["MOST_BODY", "read_reply"]
+__all__ = ["MOST_BODY", "RawReply", "plain_reply", "read_reply"]
 
 MOST_BODY = 64 * 1024
 """Bytes of a reply's body that are kept. A longer one is cut off."""
@@ -35,6 +36,15 @@ _ZEROS: dict[tuple[bool, ...], str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class RawReply:
+    """A reply as it came: its status, headers in order, and the body, bounded."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
 async def read_reply(response: httpx.Response) -> Reply:
     """Read a response as plain data, its body bounded also when unpacked.
 
@@ -43,15 +53,20 @@ async def read_reply(response: httpx.Response) -> Reply:
     """
     stream = response.stream
     body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await _read(response)
-    headers: dict[str, str] = {}
     # `raw`, because httpx works out a text encoding anew for every reading of a header.
-    for raw_name, raw_text in response.headers.raw:
+    return plain_reply(RawReply(response.status_code, response.headers.raw, body))
+
+
+def plain_reply(raw: RawReply) -> Reply:
+    """The same reply with one text for each header, the body unpacked and in UTF-8."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_text in raw.headers:
         name, text = raw_name.lower().decode("latin-1"), raw_text.decode("latin-1")
         # A header that comes twice is one list (RFC 9110, 5.3).
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     encoding = headers.get("content-encoding")
-    body = _unpacked(body, encoding) if encoding else body[:MOST_BODY]
-    return Reply(response.status_code, headers, _in_utf_8(body))
+    body = _unpacked(raw.body, encoding) if encoding else raw.body[:MOST_BODY]
+    return Reply(raw.status, headers, _in_utf_8(body))
 
 
 async def _read(response: httpx.Response) -> bytes:

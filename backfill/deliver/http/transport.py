@@ -14,14 +14,16 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 
 import httpx
 from aiohappyeyeballs import start_connection
 
 from backfill.deliver.http.connection import Connection
 from backfill.deliver.http.errors import connecting_fault
+from backfill.deliver.http.response_reader import RawReply
 
-__all__ = ["IDLE_SECONDS", "LONGEST_CONNECT", "Transport"]
+__all__ = ["IDLE_SECONDS", "LONGEST_CONNECT", "Transport", "header_lines", "request_head"]
 
 IDLE_SECONDS = 1.0
 """How long an idle connection may still be used. Servers close theirs after 2 seconds or more,
@@ -56,16 +58,21 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         stream = request.stream
         body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-        data = _head(request) + body
-        stack = self._stack(request.url)
-        connection = self._take(stack) or await self._connect(request.url)
-        response = await connection.exchange(data, self._timeout)
+        head = request_head(request.method, request.url, request.headers.raw)
+        raw = await self.exchange(request.url, head + b"\r\n" + body)
+        return httpx.Response(raw.status, headers=[*raw.headers], stream=httpx.ByteStream(raw.body))
+
+    async def exchange(self, url: httpx.URL, data: bytes) -> RawReply:
+        """Send a request that is in bytes already, and return its reply as it came."""
+        stack = self._stack(url)
+        connection = self._take(stack) or await self._connect(url)
+        raw = await connection.exchange(data, self._timeout)
         if connection.sound:
             connection.idle_since = time.monotonic()
             stack.append(connection)
             if self._sweep is None:
                 self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
-        return response
+        return raw
 
     async def aclose(self) -> None:
         if self._sweep is not None:
@@ -155,14 +162,14 @@ def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _head(request: httpx.Request) -> bytes:
-    """The request line and headers. Raises LocalProtocolError where one would become two."""
-    headers = request.headers.raw
-    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
-        request.method.encode("ascii"),
-        request.url.raw_path,
-        b"".join([b"%b: %b\r\n" % header for header in headers]),
-    )
-    if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+def request_head(method: str, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The request line and headers, without the empty line after them."""
+    return b"%b %b HTTP/1.1\r\n%b" % (method.encode("ascii"), url.raw_path, header_lines(headers))
+
+
+def header_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are sent. Raises LocalProtocolError where one would become two."""
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers):
         raise httpx.LocalProtocolError("a header holds a line break")
-    return head
+    return lines

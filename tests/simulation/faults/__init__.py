@@ -244,11 +244,8 @@ TEETH = (
     Tooth(
         "the credential is left in the server's words",
         "deliver/run/send.py",
-        "            reply = self._redaction.redact(\n"
-        "                await read_reply(await self._transport.handle_async_request(request))\n"
-        "            )\n",
-        "            carrier = self._transport\n"
-        "            reply = await read_reply(await carrier.handle_async_request(request))\n",
+        "            reply = self._redaction.redact(await self._exchange(key, body))\n",
+        "            reply = await self._exchange(key, body)\n",
     ),
     Tooth(
         "a proxy's 503 counts as nothing done",
