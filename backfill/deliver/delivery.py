@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable
@@ -69,7 +70,7 @@ async def deliver(
     learned = ledger.get_meta(_LEARNED)
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
-    finds, clock = settings.rate is None, anyio.current_time
+    finds, clock = settings.rate is None, _running_clock()
     shared = SharedBudget.open(state, settings.base_url, credential, clock=clock, finds=finds)
     pacer = Pacer(
         settings.rate,
@@ -80,6 +81,7 @@ async def deliver(
         ),
         learned=float(learned) if learned else None,
         quiet_until=ledger.quiet_until(),
+        clock=clock,
         wall=wall,
         rng=rng,
         shared=shared,
@@ -120,3 +122,13 @@ async def deliver(
         ledger.set_meta(_LEARNED, repr(pacer.learned))
     stop = run.outcome()
     return stop and replace(stop, answers=meter.answers())
+
+
+def _running_clock() -> Callable[[], float]:
+    """The event loop's own clock, in seconds; found once, because finding it costs more than
+    reading it.
+    """
+    try:
+        return asyncio.get_running_loop().time
+    except RuntimeError:  # Trio's
+        return anyio.current_time

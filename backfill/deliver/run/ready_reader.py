@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -17,6 +17,9 @@ from backfill.jobdir.manifest import Manifest, Seal
 
 __all__ = ["Ready", "Rows", "read_bucket"]
 
+
+_BLOCK = 8_192  # rows: a row group of a ready file as planning writes it
+_MOST_BLOCKS = 8  # that are kept decoded, of some 3 MB each
 
 _RESTORE = "Restore the file from a copy of the job's directory."
 
@@ -59,6 +62,7 @@ class Ready:
         self._files = [directory / "ready" / bucket.file for bucket in manifest.buckets]
         self._seals = [manifest.seals.get(f"ready/{each.file}") for each in manifest.buckets]
         self._verified: dict[int, Seal] = {}
+        self._blocks: dict[tuple[int, int], pl.DataFrame] = {}
         # Decoding is all CPU: more threads would only hold more of it in memory.
         self._turn = anyio.CapacityLimiter(1)
 
@@ -69,20 +73,12 @@ class Ready:
     def _read(self, bucket: int, ranges: Sequence[Range]) -> Rows:
         path = self._files[bucket]
         self._verify(bucket, path)
-        first, last = ranges[0][0], ranges[-1][1]
-        try:
-            frame = (
-                pl.scan_parquet(path, glob=False)
-                .select(pl.col("record"), pl.col("body").cast(pl.Binary))
-                .slice(first, last - first)
-                .collect()
-            )
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise _unreadable(path, error) from error
-        if frame.height != last - first:
+        frame = pl.concat(
+            [piece for start, stop in ranges for piece in self._pieces(bucket, start, stop)],
+            rechunk=False,
+        )
+        if frame.height != sum(stop - start for start, stop in ranges):
             raise JobError("the ready records are not those of the plan", where=str(path))
-        if len(ranges) > 1:
-            frame = pl.concat([frame.slice(start - first, stop - start) for start, stop in ranges])
         offsets, total = [], 0
         for start, stop in ranges:
             offsets.append(total)
@@ -90,6 +86,32 @@ class Ready:
         return Rows(
             tuple(ranges), tuple(offsets), frame["record"].to_list(), frame["body"].to_list()
         )
+
+    def _pieces(self, bucket: int, start: int, stop: int) -> Iterator[pl.DataFrame]:
+        """A range of a bucket, block by block. A block is decoded as a whole whatever part of it is
+        read, and the lanes that lie in it are read one after another.
+        """
+        for number in range(start // _BLOCK, (stop - 1) // _BLOCK + 1):
+            block = self._blocks.pop((bucket, number), None)
+            if block is None:
+                block = self._decode(self._files[bucket], number)
+            self._blocks[bucket, number] = block  # the last one used is at the end
+            if len(self._blocks) > _MOST_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            begin = max(start - number * _BLOCK, 0)
+            yield block.slice(begin, stop - number * _BLOCK - begin)
+
+    @staticmethod
+    def _decode(path: Path, number: int) -> pl.DataFrame:
+        try:
+            return (
+                pl.scan_parquet(path, glob=False)
+                .select(pl.col("record"), pl.col("body").cast(pl.Binary))
+                .slice(number * _BLOCK, _BLOCK)
+                .collect()
+            )
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise _unreadable(path, error) from error
 
     def _verify(self, bucket: int, path: Path) -> None:
         planned, known = self._seals[bucket], self._verified.get(bucket)
@@ -108,6 +130,7 @@ class Ready:
                 hint=f"Nothing was sent of it as it is now. {_RESTORE}",
             )
         self._verified[bucket] = found
+        self._blocks = {key: block for key, block in self._blocks.items() if key[0] != bucket}
 
 
 def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from backfill.core.errors import JobError
 from backfill.core.model import Batch, Lane
 from backfill.deliver.run.lanes import LaneCursor
 from backfill.deliver.run.ready_reader import Ready
+from backfill.jobdir.manifest import Seal
 from tests.deliver.jobs import number_of
 
 
@@ -41,6 +42,27 @@ def test_every_batch_of_a_walk_is_in_its_portion(job):
     while (drawn := cursor.next()) is not None:
         found += numbers(rows.slice_for(drawn[0])[1])
     assert found == [at for start, stop in portion for at in range(start, stop)]
+
+
+def test_a_portion_may_span_blocks_and_be_read_again_in_any_order(job):
+    each = job("watch-events", [[20_000]])
+    ready = Ready(each.directory, each.manifest)
+    for start, stop in [(8_000, 8_400), (16_300, 16_400), (0, 20_000), (8_191, 8_193)]:
+        rows = anyio.run(ready.read, 0, ((start, stop),))
+        key, bodies = rows.slice_for(Batch(0, 0, ((start, stop),)))
+        assert numbers(bodies) == list(range(start, stop))
+        assert rows.keys[0] == key
+
+
+def test_a_block_that_is_in_memory_is_not_used_once_its_file_was_changed(job):
+    each = job(lanes=[[50]])
+    path = each.directory / "ready" / "000.parquet"
+    manifest = each.manifest.model_copy(update={"seals": {"ready/000.parquet": Seal.of(path)}})
+    ready = Ready(each.directory, manifest)
+    anyio.run(ready.read, 0, ((0, 10),))
+    pl.read_parquet(path).reverse().write_parquet(path)
+    with pytest.raises(JobError, match="are not those of the plan"):
+        anyio.run(ready.read, 0, ((10, 20),))
 
 
 @pytest.mark.parametrize(
