@@ -15,12 +15,13 @@ _ROOT = Path(__file__).parents[1]
 def layers_table() -> str:
     """The layers from the top down, with what each package says of itself."""
     (layers,) = (each["layers"] for each in _contracts() if each["type"] == "layers")
-    lines = []
-    for layer in layers:
-        names = [name.strip() for name in layer.split("|")]
-        said = "; ".join(_first_sentence(name) for name in names)
-        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {said} |")
-    return "\n".join(["| packages | what lives there |", "|---|---|", *lines])
+    lines = [
+        f"| {level} | `{name.strip()}` | {_first_sentence(name.strip())} |"
+        for level, layer in enumerate(reversed(layers))
+        for name in layer.split("|")
+    ]
+    lines.sort(key=lambda line: -int(line.split("|")[1]))
+    return "\n".join(["| level | package | what lives there |", "|---:|---|---|", *lines])
 
 
 def contracts_table() -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from backfill.core.model import Fault, Flow, Reply, Verdict
 from backfill.core.secret import Secret
 from backfill.destination.base import Destination
-from backfill.destination.declaration import declaration_errors
+from backfill.destination.declaration_check import declaration_errors
 from backfill.destination.fields import AnyOf, Field, Kind, TargetAgrees
 from backfill.destination.verdicts import (
     INVALID,

@@ -10,7 +10,7 @@ from backfill.core.errors import ChangedError, JobError
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
-from backfill.jobs.chain.previous import changed_earlier
+from backfill.jobs.chain.delivered_by import changed_earlier
 from backfill.jobs.readonly import look
 
 __all__ = ["difference", "job_was_sent", "refuse", "refuse_change"]

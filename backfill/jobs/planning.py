@@ -34,7 +34,7 @@ from backfill.jobdir.lock import locked, refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private, refuse_users_files
 from backfill.jobs.audit import BOUND_TO, audit
-from backfill.jobs.chain.previous import Found, changed_earlier, delivered_by, rest_of
+from backfill.jobs.chain.delivered_by import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse
 from backfill.jobs.readonly import look

@@ -9,7 +9,7 @@ from typing import Any
 from backfill.core.errors import LedgerError
 from backfill.core.model import Cause, Outcome, Range, RequestCounts, State, Tick
 from backfill.ledger import statements as sql
-from backfill.ledger.lane_memory import SettledTwiceError, merged
+from backfill.ledger.lane_cache import SettledTwiceError, merged
 from backfill.ledger.spans import Span
 
 __all__ = ["ADDRESS", "QUIET_ASKED_AT", "QUIET_UNTIL", "LedgerReading"]

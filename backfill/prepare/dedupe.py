@@ -8,8 +8,8 @@ from typing import Literal
 import polars as pl
 
 from backfill.prepare.identity import IDENTITY
+from backfill.prepare.left_out import LeftOut
 from backfill.prepare.partition import Rows
-from backfill.prepare.previous_jobs import LeftOut
 
 __all__ = ["MARKS", "Marks", "marked_among", "marks", "marks_in_slices"]
 

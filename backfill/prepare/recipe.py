@@ -14,10 +14,10 @@ from backfill.destination import Destination
 from backfill.destinations import destination
 from backfill.prepare.buckets import BucketWriter
 from backfill.prepare.identity import Identity, identity_of
+from backfill.prepare.left_out import LeftOut
 from backfill.prepare.mapping.binding import Binding, bind
 from backfill.prepare.mapping.fields import FieldMapping, mapping_of
 from backfill.prepare.partition import Rows
-from backfill.prepare.previous_jobs import LeftOut
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
 

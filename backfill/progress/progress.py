@@ -11,7 +11,6 @@ import logging
 import sys
 import threading
 import time
-from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -20,15 +19,15 @@ from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.jobs.job import Job
 from backfill.progress.bars import Bar, Moment, draw, is_interactive
 from backfill.progress.repeating import Repeating
+from backfill.progress.time_left import TimeLeft
 
-__all__ = ["DeliveryBar", "Pace", "PlanBar"]
+__all__ = ["DeliveryBar", "PlanBar"]
 
 log = logging.getLogger("backfill.progress.progress")
 
 _PATIENCE = 1.0  # seconds; what is over sooner shows no bar
 _REFRESH = 0.2  # seconds between two pictures of a bar
 _FIRST, _LATER = 15.0, 300.0  # seconds between two lines where there is no bar: at first, at most
-_WINDOW = 60.0  # seconds that the present pace is taken from
 
 
 class _Display:
@@ -141,7 +140,7 @@ class DeliveryBar(_Display):
         self._halt = halt
         self._latest: Snapshot | None = None
         self._start = 0
-        self._pace = Pace()
+        self._time_left = TimeLeft()
         self._quiet_until = 0.0
 
     def __call__(self, now: Snapshot) -> None:
@@ -154,7 +153,7 @@ class DeliveryBar(_Display):
         if quiet and now.quiet_until > self._quiet_until:
             log.info("quiet for %.0f s was asked for", now.quiet_until - time.time())
         self._quiet_until = now.quiet_until
-        self._pace.add(time.monotonic(), settled, idle=quiet or now.paused)
+        self._time_left.add(time.monotonic(), settled, idle=quiet or now.paused)
         self._latest = now
 
     def _now(self) -> Moment | None:
@@ -173,7 +172,7 @@ class DeliveryBar(_Display):
 
     def _left(self, records: int, now: Snapshot) -> float | None:
         """Seconds that so many records need, by the run's pace and the quiet to be kept."""
-        left = self._pace.time_for(records)
+        left = self._time_left.time_for(records)
         return None if left is None else left + max(0.0, now.quiet_until - time.time())
 
     def _over_in(self) -> float | None:
@@ -203,33 +202,6 @@ class DeliveryBar(_Display):
             if count
         ]
         return ", ".join(message)
-
-
-class Pace:
-    """Records a second over the last minute in which there was something to do."""
-
-    def __init__(self) -> None:
-        self._points: deque[tuple[float, int]] = deque()
-        self._active = 0.0
-        self._at: float | None = None
-
-    def add(self, at: float, records: int, *, idle: bool) -> None:
-        """So many records are settled at a time, in seconds; `idle` since the time before."""
-        if self._at is not None and not idle:
-            self._active += at - self._at
-        self._at = at
-        self._points.append((self._active, records))
-        while len(self._points) > 2 and self._active - self._points[1][0] >= _WINDOW:
-            self._points.popleft()
-
-    def time_for(self, records: int) -> float | None:
-        """Seconds that so many records need, None while there is too little to go by."""
-        if len(self._points) < 2:
-            return None
-        (then, before), (now, settled) = self._points[0], self._points[-1]
-        if now - then < 2 or settled <= before:
-            return None
-        return records * (now - then) / (settled - before)
 
 
 def _rate(rate: float) -> str:

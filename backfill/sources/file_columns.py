@@ -11,7 +11,7 @@ import polars as pl
 from backfill.core.errors import SourceError
 from backfill.sources.formats.csv_files import CsvFile
 from backfill.sources.formats.csv_grammar import SEPARATORS
-from backfill.sources.formats.malformed import CAUSE, CAUSES
+from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
 from backfill.sources.formats.ndjson_files import NdjsonFile
 from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_files import ParquetFile

@@ -23,7 +23,7 @@ from backfill.sources.file_columns import INTERNAL, FileColumns, Opened, own_col
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.byte_streams import packed_by
 from backfill.sources.formats.csv_files import survey_csv
-from backfill.sources.formats.malformed import CAUSE
+from backfill.sources.formats.malformed_causes import CAUSE
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet

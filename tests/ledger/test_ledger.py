@@ -343,7 +343,7 @@ class TestContradictions:
 def test_the_memory_of_last_spans_is_bounded_and_forgetting_costs_nothing(
     ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backfill.ledger.lane_memory.MOST_TAILS", 2)
+    monkeypatch.setattr("backfill.ledger.lane_cache.MOST_TAILS", 2)
     for half in (0, 5):
         sent = [batch(10 * i + half, 10 * i + half + 5, lane=i) for i in range(8)]
         ledger.commit([], sent)

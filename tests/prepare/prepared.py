@@ -18,8 +18,8 @@ from backfill.core.model import Progress
 from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.engines.engine import Engine
+from backfill.prepare.left_out import Previous
 from backfill.prepare.pipeline import prepare
-from backfill.prepare.previous_jobs import Previous
 from backfill.sources.schemas import flattened
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

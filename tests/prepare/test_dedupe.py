@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.prepare.dedupe import MARKS, marks
 from backfill.prepare.identity import IDENTITY
-from backfill.prepare.previous_jobs import LeftOut
+from backfill.prepare.left_out import LeftOut
 
 places = st.lists(
     st.tuples(st.integers(0, 2), st.integers(1, 40), st.sampled_from("abcdefgh")),
@@ -99,7 +99,7 @@ import resource, sys
 import polars as pl
 from backfill.prepare.dedupe import marks
 from backfill.prepare.identity import IDENTITY
-from backfill.prepare.previous_jobs import LeftOut
+from backfill.prepare.left_out import LeftOut
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

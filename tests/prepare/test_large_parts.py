@@ -18,10 +18,10 @@ from backfill.config import config_from_mapping
 from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Manifest
 from backfill.prepare.identity import IDENTITY
+from backfill.prepare.left_out import Previous
 from backfill.prepare.order import sorted_by_all
 from backfill.prepare.partition import Rows
 from backfill.prepare.pipeline import prepare
-from backfill.prepare.previous_jobs import Previous
 from tests.prepare.prepared import (
     NOW,
     bucket_with_own,

@@ -17,7 +17,7 @@ import pytest
 from backfill.core.errors import BackfillError, ChangedError, ConfigError
 from backfill.jobdir.manifest import Example
 from backfill.prepare import pipeline
-from backfill.prepare.previous_jobs import Previous
+from backfill.prepare.left_out import Previous
 from tests.prepare.prepared import Prepared, prepare_in, watch_fields
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

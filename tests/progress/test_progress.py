@@ -1,59 +1,10 @@
-"""How fast it goes, how long it takes, and who is told."""
+"""How far it is, and who is told."""
 
 from __future__ import annotations
 
 import time
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from backfill.progress.progress import Pace, PlanBar
-
-
-@given(
-    pace=st.floats(0.5, 5_000),
-    start=st.integers(0, 10**6),
-    seconds=st.integers(10, 300),
-    left=st.integers(1, 10**6),
-)
-def test_the_time_left_is_told_by_this_run_alone(pace, start, seconds, left):
-    seen = Pace()
-    for second in range(seconds):
-        seen.add(1_000.0 + second, start + round(pace * second), idle=False)
-    found = seen.time_for(left)
-    if round(pace * min(seconds - 1, 60)) < 10:
-        return  # too little to be exact about
-    assert found == pytest.approx(left / pace, rel=0.15)
-
-
-def test_quiet_does_not_count_as_slowness():
-    seen = Pace()
-    for second in range(20):
-        seen.add(second, second * 50, idle=False)
-    for second in range(20, 600):
-        seen.add(second, 19 * 50, idle=True)
-    assert seen.time_for(500) == pytest.approx(10)
-
-
-def test_a_change_of_pace_shows_within_a_minute():
-    seen = Pace()
-    for second in range(1_000):
-        seen.add(second, second * 10, idle=False)
-    for second in range(1_000, 1_070):
-        seen.add(second, 10_000 + (second - 1_000) * 100, idle=False)
-    assert seen.time_for(1_000) == pytest.approx(10, rel=0.05)
-
-
-def test_nothing_is_guessed_from_nothing():
-    seen = Pace()
-    assert seen.time_for(10) is None
-    seen.add(0, 5, idle=False)
-    seen.add(1, 6, idle=False)
-    assert seen.time_for(10) is None
-    for second in range(2, 60):
-        seen.add(second, 6, idle=True)
-    assert seen.time_for(10) is None
+from backfill.progress.progress import PlanBar
 
 
 def test_where_nobody_looks_on_a_line_is_written_now_and_then(capsys, monkeypatch):

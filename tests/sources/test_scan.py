@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError
-from backfill.sources.formats.malformed import CAUSES
+from backfill.sources.formats.malformed_causes import CAUSES
 from backfill.sources.scan import Source, open_source
 
 if sys.version_info >= (3, 14):

@@ -101,7 +101,7 @@ def _keeping_metrics(
         yield show
         return
     from backfill.jobdir.overwrite_guard import refuse_own_files  # noqa: PLC0415
-    from backfill.progress.metrics import MetricsFile  # noqa: PLC0415
+    from backfill.progress.metrics_file import MetricsFile  # noqa: PLC0415
 
     refuse_own_files(path, job.directory, job.manifest, job.config)
     with MetricsFile(path, job.status().books) as metrics:

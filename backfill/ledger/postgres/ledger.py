@@ -11,7 +11,7 @@ from backfill.core.errors import LedgerError
 from backfill.core.model import Batch, Settlement, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
-from backfill.ledger.lane_memory import LaneMemory
+from backfill.ledger.lane_cache import LaneCache
 from backfill.ledger.postgres.budget import Budget
 from backfill.ledger.postgres.documents import document
 from backfill.ledger.postgres.errors import OwnershipError
@@ -40,7 +40,7 @@ class PostgresLedger(LedgerReading):
         self._session = session
         self._clock = clock
         self._writable = writable
-        self._memory = LaneMemory(self._read_tail)
+        self._memory = LaneCache(self._read_tail)
         self.budget = Budget(session)
         session.again = self._retake
         self._epochs: dict[int, int] = {}

@@ -24,7 +24,7 @@ from backfill.core.model import (
 )
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Chosen, decide
-from backfill.ledger.lane_memory import LaneMemory
+from backfill.ledger.lane_cache import LaneCache
 from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
 from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite.errors import DAMAGED, plain_words
@@ -49,7 +49,7 @@ class Ledger(LedgerReading):
         self.recovered = 0  # records that were found in flight, and are unknown now
         self._file = file
         self._clock = clock
-        self._memory = LaneMemory(self._read_tail)
+        self._memory = LaneCache(self._read_tail)
         self._address: str | None = None  # to be written down with the next intent
 
     @classmethod

@@ -10,7 +10,7 @@ import polars as pl
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import ByteStream
 from backfill.sources.formats.csv_grammar import KEPT
-from backfill.sources.formats.malformed import CAUSE, CAUSES
+from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
 
 __all__ = ["Block", "read_blocks"]
 

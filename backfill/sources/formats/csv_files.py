@@ -22,7 +22,7 @@ from backfill.sources.column_names import told_apart
 from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
-from backfill.sources.formats.malformed import CAUSE, CAUSES, Cause
+from backfill.sources.formats.malformed_causes import CAUSE, CAUSES, Cause
 from backfill.sources.locations import Location
 
 __all__ = ["BLOCK", "CsvFile", "survey_csv"]

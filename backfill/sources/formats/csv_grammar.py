@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from backfill.sources.formats.byte_streams import INVALID, mark_invalid
-from backfill.sources.formats.malformed import Cause
+from backfill.sources.formats.malformed_causes import Cause
 
 __all__ = ["SEPARATORS", "Dialect", "Repaired", "Row"]
 

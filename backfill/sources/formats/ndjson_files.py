@@ -22,7 +22,7 @@ from backfill.core.errors import SourceError
 from backfill.sources.formats.blocks import Block, read_blocks
 from backfill.sources.formats.byte_streams import INVALID, is_utf8, mark_invalid, open_stream
 from backfill.sources.formats.csv_grammar import KEPT
-from backfill.sources.formats.malformed import CAUSE, Cause
+from backfill.sources.formats.malformed_causes import CAUSE, Cause
 from backfill.sources.formats.ndjson_lines import (
     END,
     nested_in,

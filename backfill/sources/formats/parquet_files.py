@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.malformed import CAUSE, CAUSES
+from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
 from backfill.sources.formats.parquet_errors import UNREADABLE
 from backfill.sources.locations import Location
 from backfill.sources.schemas import instance

@@ -12,7 +12,7 @@ import pytest
 
 from backfill.core.errors import SourceError
 from backfill.prepare.engines.engine import Threads
-from backfill.prepare.previous_jobs import Previous
+from backfill.prepare.left_out import Previous
 from tests.prepare.prepared import prepare_in
 from tests.prepare.shapes_of_jobs import FORMATS, JOBS, assert_same, write_sources
 

@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 from backfill.core.errors import BackfillError
 from backfill.core.model import Books, State
 from backfill.deliver import Snapshot
-from backfill.progress.progress import Pace
 from backfill.progress.repeating import Repeating
+from backfill.progress.time_left import TimeLeft
 
 __all__ = ["MetricsFile"]
 
@@ -44,7 +44,7 @@ class MetricsFile(Collector):
         self._books = books
         self._clock = clock
         self._snapshot: Snapshot | None = None
-        self._pace = Pace()
+        self._time_left = TimeLeft()
         self._running = True
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -75,7 +75,7 @@ class MetricsFile(Collector):
     def __call__(self, snapshot: Snapshot) -> None:
         settled = snapshot.delivered + snapshot.failed + snapshot.unknown
         idle = not snapshot.in_flight and not snapshot.rate
-        self._pace.add(self._clock(), settled, idle=idle)
+        self._time_left.add(self._clock(), settled, idle=idle)
         self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
@@ -109,7 +109,7 @@ class MetricsFile(Collector):
         yield self._latency(snapshot)
 
     def _seconds_left(self, snapshot: Snapshot) -> float | None:
-        return self._pace.time_for(snapshot.pending) if snapshot.pending else 0.0
+        return self._time_left.time_for(snapshot.pending) if snapshot.pending else 0.0
 
     def _latency(self, snapshot: Snapshot) -> Metric:
         total, buckets = 0, []

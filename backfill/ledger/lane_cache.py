@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from backfill.core.model import Batch, Range, Settlement
 from backfill.ledger.spans import CommitPlan, Key, Span, plan_commit
 
-__all__ = ["LaneMemory", "SettledTwiceError", "merged"]
+__all__ = ["LaneCache", "SettledTwiceError", "merged"]
 
 MOST_TAILS = 16_384
 """Lanes whose last span is kept."""
 
 
-class LaneMemory:
+class LaneCache:
     """The intents in flight, and the last span of each lane, as they stand in the ledger.
 
     `read_tail(bucket, position)` reads the last span that begins before a position.

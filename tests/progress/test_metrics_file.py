@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from backfill.core.errors import BackfillError
 from backfill.core.model import Books
 from backfill.deliver import Snapshot
-from backfill.progress.metrics import MetricsFile
+from backfill.progress.metrics_file import MetricsFile
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
 from tests.acceptance.sources import pristo_job

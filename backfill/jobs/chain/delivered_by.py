@@ -24,7 +24,7 @@ from backfill.ledger import Ledger
 if TYPE_CHECKING:
     import polars as pl
 
-    from backfill.prepare.previous_jobs import Previous
+    from backfill.prepare.left_out import Previous
 
 __all__ = ["Found", "changed_earlier", "delivered_by", "rest_of"]
 
@@ -52,7 +52,7 @@ def delivered_by(
     another way already. Raises ConfigError while records of one are unknown, and JobError for a
     name that is no job.
     """
-    from backfill.prepare.previous_jobs import Previous  # noqa: PLC0415 - only to plan
+    from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     for name, place in _named(config, directory):
         if without is not None and place.absolute() == without.absolute():
@@ -86,7 +86,7 @@ def delivered_by(
 def rest_of(place: Path, directory: Path, ledger: Ledger) -> Found:
     """The job in `place`, of which a plan in `directory` is the rest; its ledger is open."""
     name = os.path.relpath(place)
-    from backfill.prepare.previous_jobs import Previous  # noqa: PLC0415 - only to plan
+    from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     manifest, state = _look(place, name, directory, ledger)
     records = _sent(place, manifest, ledger)
