@@ -78,7 +78,7 @@ def make_plan(seed: int, *, most: int | None = None, without: frozenset[str] = f
     """The plan of a seed; with at most `most` records and `without` some faults when it shrinks."""
     chance = random.Random(f"{seed}/plan")
     records = int(2 ** (8.25 * chance.random() ** 2))  # to 304; small jobs tell the most
-    lanes = chance.choice((1, 1, 2, 3, 5, 8))
+    lanes = chance.choice((1, 2, 3, 5, 8))
     buckets = chance.choice((1, 1, 2, 3))
     keys = chance.choice((1, 2, 5, 40))
     share = chance.choice((0.2, 0.4, 0.7))

@@ -60,7 +60,7 @@ class Machine:
         self._freeze: tuple[str, int] | None = None
         self._broken: str | None = None  # how the disk is broken now
         self._log_size = 0  # of the ledger's log, before the commit at hand
-        self._delay = self._chance.choice((0.0, 0.0005, 0.002, 0.01))
+        self._delay = self._chance.choice((0.0, 0.002, 0.01, 0.05))  # of a thread, in seconds
 
     def has(self, fault: str) -> bool:
         """Whether this machine knows a fault, at this moment."""
@@ -203,7 +203,7 @@ class Machine:
         limiter = options.get("limiter")
         async with limiter or contextlib.AsyncExitStack():
             delay = self._delay * self._chance.uniform(0.5, 1.5)
-            if self.has("slow_disk") and self._chance.random() < 0.05:
+            if self.has("slow_disk") and self._chance.random() < 0.15:
                 delay = self._chance.choice((0.1, 1.0, 5.0))
             self.pace.delay = max(self.pace.delay, delay)
             with anyio.CancelScope(shield=True):

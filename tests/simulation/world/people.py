@@ -35,10 +35,10 @@ class People:
     def settings(self) -> dict[str, Any]:
         """How the next run is started."""
         life, chance = self._life, self._chance
-        slow = (2, 2, 20) if life.plan.records <= 40 else ()  # a long job would take a long life
+        slow = (2, 20) if life.plan.records <= 40 else ()  # a long job would take a long life
         found: dict[str, Any] = {
-            "rate": chance.choice(("auto", *slow, 200, 1000)),
-            "concurrency": chance.choice((1, 2, 8, 64)),
+            "rate": chance.choice(("auto", *slow, 200, 1000, 1000)),
+            "concurrency": chance.choice((1, 2, 8, 8, 64)),
             "timeout": chance.choice((0.2, 1, 30)),
             "max_wait": chance.choice((0, 5, 100)),
             "patience": chance.choice((1, 10, 30)),
