@@ -14,6 +14,7 @@ _STEPS = ("begin", "commit", "committed", "mark", "marked", "leave", "reply", "t
 EXPECTED = (
     "a halved batch came to its last record",
     "a proxy gave up on the server",
+    "a quiet period began while an intent waited",
     "an abandoned job refused to run",
     "an abandoned job refuses to go on",
     "an intent was taken back unsent",

@@ -188,8 +188,14 @@ class Machine:
             return
         if not synced:
             raise self._witness.found("a commit is not synced to the disk")
-        self._witness.committed(connection)
-        self._tell("writes", self._witness.counted())
+        witness, mark = self._witness, "an intent was taken back unsent"
+        before = witness.marks[mark]
+        witness.committed(connection)
+        quiet = any(each.until > self._clock.now for each in witness.quiets)
+        witness.marks["a quiet period began while an intent waited"] += (
+            quiet and witness.marks[mark] > before
+        )
+        self._tell("writes", witness.counted())
 
     def opened(self, connection: sqlite3.Connection) -> None:
         self.entered = True
