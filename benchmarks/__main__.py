@@ -43,6 +43,10 @@ _DELIVERING = """\
 From ready buckets to replies, with the ledger. The bare loop only sends.
 """
 
+_LARGE_JOB = """\
+What a job's size must not be felt in: commands beside it, each in a process of its own.
+"""
+
 _ROW_BY_ROW = """\
 The usual ways to do the same, on small data.
 """
@@ -54,6 +58,7 @@ def main() -> None:
     parser.add_argument("--contacts", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3, help="whose median counts")
     parser.add_argument("--large", type=int, default=0, help="records of a large job to deliver")
+    parser.add_argument("--job", type=int, default=2_000_000, help="records of a job to look at")
     parser.add_argument("--directory", type=Path, help="where the data to prepare lies, or is put")
     given = parser.parse_args()
     rounds = ["--rounds", str(given.rounds)]
@@ -67,6 +72,7 @@ def main() -> None:
     _section("Many columns", _COLUMNS, "columns")
     _section("Ledger", _LEDGER, "ledger")
     _section("Delivering", _DELIVERING, "deliver", sending)
+    _section("A large job", _LARGE_JOB, "large_job", ["--records", str(given.job)])
     _section("Row by row", _ROW_BY_ROW, "row_by_row")
 
 
