@@ -100,7 +100,8 @@ def _in_order(
 ) -> Iterator[pl.DataFrame]:
     """The rows of all parts in the source's order, some at a time."""
     if rows <= _SORTED_AT_ONCE:
-        yield pl.concat(parts).sort(_ORDER).collect()
+        # One part at a time: few rows may be what is left of very many.
+        yield pl.concat([part.collect() for part in parts]).sort(_ORDER)
         return
     parted = place / "parted"
     # A row group is held in memory until it is full, one for each piece.

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from polars.io.plugins import register_io_source
 
 import backfill
 from backfill.core.atomic_files import put_in_place
@@ -154,3 +155,29 @@ def test_a_moment_is_written_in_utc(tmp_path):
     frame = many(3).with_columns(at=pl.lit(datetime(2024, 7, 1, 9, tzinfo=UTC)))
     write_records([frame], tmp_path / "r.csv", 3, tmp_path)
     assert "2024-07-01T09:00:00Z" in (tmp_path / "r.csv").read_text()
+
+
+def test_few_records_of_many_parts_are_read_one_part_after_another(tmp_path):
+    """However many rows a part holds of which none is wanted: memory knows one part."""
+    reading, most = [0], [0]
+
+    def part(number):
+        schema = {"__file": pl.UInt32, "_row": pl.UInt64, "_state": pl.String}
+
+        def read(columns, predicate, n_rows, batch_size):
+            reading[0] += 1
+            most[0] = max(most[0], reading[0])
+            for start in range(0, 40_000, 10_000):
+                rows = pl.int_range(start, start + 10_000, dtype=pl.UInt64, eager=True)
+                frame = pl.DataFrame({"_row": rows}).with_columns(
+                    __file=pl.lit(number, pl.UInt32), _state=pl.lit("failed")
+                )
+                yield frame.filter(predicate).select(columns or list(schema))
+            reading[0] -= 1
+
+        return register_io_source(read, schema=schema).filter(pl.col("_row") == 7)
+
+    target = tmp_path / "failed.csv"
+    write_records([part(number) for number in range(8)], target, 8, tmp_path)
+    assert most == [1]
+    assert pl.read_csv(target)["_row"].to_list() == [7] * 8
