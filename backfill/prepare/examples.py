@@ -13,9 +13,8 @@ from backfill.prepare.mapping.fields import MALFORMED, FieldMapping
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.plan_stats import Place
 from backfill.prepare.records import one_each
+from backfill.prepare.shown_values import shown
 from backfill.sources.scan import Source
-from backfill.sources.schemas import MIXED, split_mixed
-from backfill.sources.timestamps import in_calendar
 
 __all__ = ["examples_of"]
 
@@ -90,27 +89,8 @@ def _texts(
         value, frame = each.raw, contact_rows
     else:
         return {}
-    text = _shown(value, each.dtype if each is not None else pl.String())
+    text = shown(value, each.dtype if each is not None else pl.String())
     if text is None:
         return {}
-    shown = frame.select("__file", "_row", text.str.slice(0, _LONGEST).alias("v"))
-    return {(file, row): text for file, row, text in shown.iter_rows()}
-
-
-def _shown(value: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
-    """A value as people read it, also where no field takes it; None for lists and objects.
-
-    A date that no calendar holds is shown as the number that stands in the file.
-    """
-    if dtype == MIXED:
-        return pl.coalesce(*split_mixed(value))
-    if dtype.is_nested() or dtype == pl.Object:
-        return None
-    if dtype == pl.Binary:
-        return "0x" + value.bin.encode("hex")
-    if dtype == pl.Duration:
-        return value.dt.to_string("iso")
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-        known = pl.when(in_calendar(value, dtype)).then(value)
-        return pl.coalesce(known.cast(pl.String), value.cast(pl.Int64).cast(pl.String))
-    return value.cast(pl.String)
+    values = frame.select("__file", "_row", text.str.slice(0, _LONGEST).alias("v"))
+    return {(file, row): text for file, row, text in values.iter_rows()}

@@ -15,6 +15,7 @@ import polars as pl
 from backfill.destination import Kind
 from backfill.jobdir.manifest import Conversion
 from backfill.prepare.mapping.inputs import Input
+from backfill.prepare.shown_values import shown as shown_value
 
 __all__ = ["Reading", "first_readings", "merged_readings", "readings_of", "shown_inputs"]
 
@@ -72,7 +73,10 @@ def first_readings(
             [forms.bottom_k(_SHOWN, by="place"), there.select("place").bottom_k(_SHOWN, by="place")]
         )
         first = there.join(wanted, on="place", how="semi").sort("place").collect()
-        before = rows[first["__at"]].select(each.raw.cast(pl.String).alias("before"))["before"]
+        text = shown_value(each.raw, each.dtype)
+        if text is None:
+            continue
+        before = rows[first["__at"]].select(text.alias("before"))["before"]
         found[each.name] = [
             Reading(file, row, length, str(raw)[:_LONGEST], _sent(after))
             for file, row, length, after, raw in zip(

@@ -70,3 +70,25 @@ def test_a_plan_tells_what_times_and_ids_are_read_as(tmp_path: Path) -> None:
     times = {each.row: (each.before, each.after) for each in readings["occurredAt"]}
     assert times[1] == ("01.02.2024 10:00", "2024-02-01T08:00:00Z")
     assert 2 not in times  # it stands as it is sent
+
+
+def test_a_column_that_holds_lists_elsewhere_shows_its_single_values(tmp_path: Path) -> None:
+    lines = [
+        '{"id":"00000000-0000-4000-8000-00000000000A","at":"2024-01-02 03:04:05+01:00"}',
+        '{"id":["x"],"at":["x"]}',
+    ]
+    (tmp_path / "events.ndjson").write_text("\n".join(lines))
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        None,
+        events={"files": "events.ndjson", "time": "at"},
+        fields={
+            "contact.id": "id",
+            "contact.email": {"value": "a@example.com"},
+            "type": {"value": "seen"},
+        },
+    )
+    assert job.manifest.ready == 1
+    [reading] = job.manifest.facts.readings["occurredAt"]
+    assert reading.before == "2024-01-02 03:04:05+01:00"
