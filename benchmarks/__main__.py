@@ -3,7 +3,7 @@
     python -m benchmarks > docs/benchmarks.md
     python -m benchmarks --events 10_000_000 --contacts 1_000_000 --large 10_000_000
 
-Takes some six minutes on two idle cores. What it needs beside the package: the extra `bench`,
+Takes some ten minutes on two idle cores. What it needs beside the package: the extra `bench`,
 nginx for the fastest endpoint, and, for the peers of one section, pandas and dlt.
 """
 
@@ -47,6 +47,10 @@ _LARGE_JOB = """\
 What a job's size must not be felt in: commands beside it, each in a process of its own.
 """
 
+_RATE = """\
+How much of a limit that it does not know an automatic rate uses, and the share of refusals.
+"""
+
 _ROW_BY_ROW = """\
 The usual ways to do the same, on small data.
 """
@@ -73,6 +77,7 @@ def main() -> None:
     _section("Ledger", _LEDGER, "ledger")
     _section("Delivering", _DELIVERING, "deliver", sending)
     _section("A large job", _LARGE_JOB, "large_job", ["--records", str(given.job)])
+    _section("Rate", _RATE, "rate", ["--sockets"])
     _section("Row by row", _ROW_BY_ROW, "row_by_row")
 
 
