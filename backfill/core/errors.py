@@ -22,6 +22,7 @@ __all__ = [
     "ConfigError",
     "JobError",
     "LedgerError",
+    "OwnershipError",
     "ReadOnlyError",
     "SeparatorError",
     "SourceError",
@@ -99,6 +100,10 @@ class ReadOnlyError(BackfillError):
 
 class LedgerError(BackfillError):
     """The ledger cannot be read or written: a full disk, a read-only directory, a damaged file."""
+
+
+class OwnershipError(LedgerError):
+    """Another process has taken over a bucket: nothing more of it may be sent from here."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from backfill.core.model import (
+    Attempt,
     Batch,
     Outcome,
     Range,
@@ -16,8 +17,9 @@ from backfill.core.model import (
     Tick,
 )
 from backfill.ledger.decisions import Chosen
+from backfill.ledger.sharing import BucketProgress, RunBudget
 
-__all__ = ["AnyLedger", "Ownership"]
+__all__ = ["AnyLedger", "Ownership", "SharedLedger"]
 
 
 class AnyLedger(Protocol):
@@ -66,6 +68,8 @@ class AnyLedger(Protocol):
 
     def outcome_columns(self, state: State | None = None) -> dict[str, list[Any]]: ...
 
+    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]: ...
+
     def retry(self, chosen: Chosen | None = None) -> int: ...
 
     def resend_lost(self) -> int: ...
@@ -93,11 +97,10 @@ class Ownership(Protocol):
     On one machine the job's lock is what this is here.
     """
 
-    @property
-    def deadline(self) -> float:
-        """Until when this process may send, on its own monotonic clock, in seconds.
+    def may_send(self) -> bool:
+        """Whether this process may send at this very moment: it was heard of within the lease.
 
-        Compare it right before the bytes are written, after connecting.
+        Ask right before the bytes are written, after connecting.
         """
 
     def take(self, bucket: int) -> int | None:
@@ -106,5 +109,30 @@ class Ownership(Protocol):
         Returns how many records that were; None where the bucket has a living owner.
         """
 
-    def release(self, bucket: int) -> None:
-        """Let another process have the bucket. Nothing of it may be in flight."""
+    def take_one(self, buckets: Sequence[int]) -> tuple[int, int] | None:
+        """Make the first of these buckets ours that has no living owner, as `take` does.
+
+        Returns which, and how many records its last owner had left in flight.
+        """
+
+    def release(self, bucket: int) -> bool:
+        """Let another process have the bucket. False while something of it is in flight."""
+
+    def orphans(self) -> list[int]:
+        """Buckets whose owner is gone without giving them back."""
+
+    def held(self, bucket: int) -> dict[int, float]:
+        """Lanes in which a request of a lost owner may still arrive, and for how many seconds."""
+
+    def resend_lost_in(self, bucket: int, lane: Range) -> int:
+        """Make pending again what a lost owner of our bucket left in flight within this range."""
+
+    def progress(self) -> dict[int, BucketProgress]:
+        """How far each bucket is that was begun."""
+
+
+class SharedLedger(AnyLedger, Ownership, Protocol):
+    """A ledger that several processes write to, each for the buckets that it took."""
+
+    @property
+    def budget(self) -> RunBudget: ...

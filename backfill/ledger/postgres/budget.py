@@ -8,120 +8,78 @@ sent within it expires.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict
 
 from backfill.ledger.postgres.session import Session
+from backfill.ledger.sharing import Allowance, Report, Terms
 
-__all__ = ["Allowance", "Budget", "Report"]
+__all__ = ["Budget"]
 
 _STRETCH = 0.5  # seconds from now on over which requests are handed out
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of requests and records since the last draw."""
-
-    sent: int = 0
-    accepted: int = 0
-    refused: int = 0  # told to slow down
-    failed: int = 0  # records
-    given_back: int = 0  # records of the limit that were drawn and not sent
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """So many requests may be sent, the first at `begins`, each `spacing` after the last one.
-
-    `begins` and `quiet_until` are moments on this process's monotonic clock; `spacing` is in
-    seconds. `records` is what the run's limit leaves for these requests, None where it has none.
-    With another `generation` than an earlier allowance's, that one counts no more. `stop` says
-    that nothing more is to be sent: the limit, the time or the errors of the run are spent.
-    """
-
-    requests: int
-    records: int | None
-    begins: float
-    spacing: float
-    generation: int
-    quiet_until: float
-    stop: Literal["limit", "time", "errors"] | None
-
-
 class Budget:
-    """The budget of a job's ledger, by the ledger's own session."""
+    """The budget of a job's ledger, by the ledger's own session; `name` is this process's."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, name: str) -> None:
         self._session = session
+        self._name = name
         self._joined = False
 
-    def join(
-        self,
-        *,
-        rate: float | None,
-        records: int | None = None,
-        failures: int | None = None,
-        seconds: float | None = None,
-    ) -> bool:
+    def join(self, terms: Terms) -> tuple[bool, Terms]:
         """Take part in a run, and say what it may send, if nobody else is in one.
 
-        `rate` is in requests a second, `failures` how many failed records are too few to stop.
-        Returns whether this process was the first, and its word counts.
+        Returns whether this process was the first, and what holds. Raises LedgerError while
+        somebody settles records by hand.
         """
-        values = (rate, records, failures, seconds)
-        first = self._session.rows("SELECT join_run(%s, %s, %s, %s)", values)[0][0]
+        values = (self._name, json.dumps(asdict(terms)))
+        ((first, holds),) = self._session.rows("SELECT * FROM join_run(%s, %s::jsonb)", values)
         self._joined = True
-        return bool(first)
+        return bool(first), Terms(**holds)
 
     def rejoin(self) -> None:
         """Take part on a new connection, too, where this process did so before."""
         if self._joined:
-            self._session.rows("SELECT pg_advisory_lock_shared(run_key())")
+            self._session.rows("SELECT rejoin_run(%s)", (self._name,))
 
-    def draw(self, report: Report, *, wanted: int, records_each: int = 1) -> Allowance:
-        """Report, and draw at most `wanted` requests of at most `records_each` records."""
-        values = (
-            *(report.sent, report.accepted, report.refused, report.failed, report.given_back),
-            *(wanted, records_each, _STRETCH),
-        )
-        ((granted, records, begins, spacing, generation, quiet, stop),) = self._session.rows(
-            "SELECT * FROM draw(%s, %s, %s, %s, %s, %s, %s, %s)", values
-        )
+    def leave(self) -> bool:
+        """Take no part any more. Returns whether nobody else does."""
+        if not self._joined:
+            return False
+        self._joined = False
+        return bool(self._session.rows("SELECT leave_run(%s)", (self._name,))[0][0])
+
+    def draw(self, report: Report) -> Allowance:
+        """Report, and draw what may be sent next."""
+        given = asdict(report) | {"stretch": _STRETCH}
+        if report.hush is None:
+            del given["hush"]
+        values = (self._name, json.dumps(given))
+        ((found,),) = self._session.rows("SELECT draw(%s, %s::jsonb)", values)
         # The database's moment lies before the answer came, so counted from here on a stretch
         # begins late, by less than the way back, and never early.
         now = time.monotonic()
-        return Allowance(
-            requests=granted,
-            records=records,
-            begins=now + float(begins),
-            spacing=float(spacing),
-            generation=generation,
-            quiet_until=now + float(quiet),
-            stop=stop,
-        )
-
-    def quiet(self, seconds: float) -> None:
-        """Have nobody send for so long from now on; what was drawn is called back at once."""
-        self._session.rows("SELECT hush(%s)", (seconds,))
-
-    def set_rate(self, rate: float) -> None:
-        """Change the rate of a run that is going on, in requests a second."""
-        self._session.rows("SELECT set_rate(%s)", (rate,))
+        found["begins"] += now
+        found["quiet_until"] = now + found.pop("quiet")
+        found["refusals"] = tuple((now - age, rate) for _, age, rate in found["refusals"])
+        return Allowance(**found)
 
     @contextlib.contextmanager
-    def notices(self) -> Iterator[Callable[[float], int | None]]:
-        """Yield a function that waits for the next generation to be announced, so many seconds.
+    def notices(self) -> Iterator[Callable[[float], tuple[int, float] | None]]:
+        """Yield a function that waits for the next quiet period to be announced.
 
-        It has a connection of its own, and returns None where nothing came in time.
+        It has a connection of its own. Raises LedgerError where that breaks.
         """
         with self._session.listening() as connection:
 
-            def wait(seconds: float) -> int | None:
+            def wait(seconds: float) -> tuple[int, float] | None:
                 with self._session.words():
                     for notice in connection.notifies(timeout=seconds, stop_after=1):
-                        return int(notice.payload)
+                        generation, quiet = json.loads(notice.payload)
+                        return int(generation), float(quiet)
                 return None
 
             yield wait

@@ -33,5 +33,6 @@ def document(change: CommitPlan, tick: Tick | None, owned: list[list[int]]) -> d
         "totals": changes(change),
         "tick": ticks,
         "latency": latency,
+        "attempts": change.attempts,
         "facts": [],
     }

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import psycopg
 
-from backfill.core.errors import LedgerError
+from backfill.core.errors import LedgerError, OwnershipError
 from backfill.ledger.spans import ContradictionError
 
-__all__ = ["CONTRADICTION", "LOST", "OwnershipError", "in_words"]
+__all__ = ["CONTRADICTION", "LOST", "TOO_SOON", "in_words"]
 
 CONTRADICTION = "BF001"
 """The SQLSTATE by which a function of ours says that the ledger does not agree."""
@@ -18,9 +18,8 @@ CONTRADICTION = "BF001"
 LOST = "BF002"
 """The SQLSTATE by which it says that a bucket is not ours any more."""
 
-
-class OwnershipError(LedgerError):
-    """Another process has taken over a bucket: nothing more of it may be sent from here."""
+TOO_SOON = "BF003"
+"""The SQLSTATE by which it says that a lost request may still arrive, for so many seconds."""
 
 
 _WORDS = {
@@ -29,13 +28,18 @@ _WORDS = {
         "Nothing more was sent. Once it is back, run the same command again.",
     ),
     "28": (
-        "the database refuses this user",
-        "Set PGUSER and PGPASSWORD, or ~/.pgpass; a password never stands in the configuration.",
+        "the database lets nobody in here",
+        "Check its name in `ledger` under [cluster], the user there or in PGUSER, and the password:"
+        " PGPASSWORD, PGPASSWORD_FILE or ~/.pgpass, never the configuration.",
     ),
     "3D": ("there is no such database", "Create it, or mend `ledger` under [cluster]."),
     "42501": (
         "this user lacks a right that the ledger needs",
         "The user who plans needs CREATE on the database: GRANT CREATE ON DATABASE … TO ….",
+    ),
+    "55P03": (
+        "another process works on this job",
+        "Wait for it, or look on with backfill status.",
     ),
     "53": (
         "the database has no room or no connection left",
@@ -69,6 +73,15 @@ def in_words(where: str) -> Iterator[None]:
                 hint="Another process took over, because this one was not heard of in time. What"
                 " was in flight here is unknown.",
             ) from error
+        if code == TOO_SOON:
+            raise LedgerError(
+                f"a request of a deliverer that was lost may still arrive, for {said} s",
+                where=where,
+                hint="Nothing was changed. Say it again then: what is sent again before could"
+                " arrive twice.",
+            ) from error
+        if error.sqlstate is None and "FATAL" in said:  # it answered, and let nobody in
+            code = "28"
         words = _WORDS.get(code) or _WORDS.get(code[:2])
         message, hint = words or ("the database cannot do what was asked", None)
         raise LedgerError(f"{message} ({said})", where=where, hint=hint) from error

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
-from backfill.core.errors import LedgerError
-from backfill.core.model import Batch, Settlement, State, Tick
+from backfill.core.errors import LedgerError, OwnershipError
+from backfill.core.model import Attempt, Batch, Settlement, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
-from backfill.ledger.lane_cache import LaneCache
-from backfill.ledger.postgres.budget import Budget
 from backfill.ledger.postgres.documents import document
-from backfill.ledger.postgres.errors import OwnershipError
-from backfill.ledger.postgres.schema import FOUND, SCHEMA, VERSION
-from backfill.ledger.postgres.session import Session
-from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
+from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
+from backfill.ledger.postgres.ownership import BucketOwnership
+from backfill.ledger.postgres.schema import SCHEMA, VERSION
+from backfill.ledger.postgres.session import COMMENT, Session
+from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL
 from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
@@ -25,7 +26,7 @@ from backfill.ledger.totals import first_difference
 __all__ = ["PostgresLedger"]
 
 
-class PostgresLedger(LedgerReading):
+class PostgresLedger(BucketOwnership):
     """What is known about every record of a job, shared by several processes.
 
     A process writes only for buckets that it took. Every method raises LedgerError, and leaves
@@ -36,17 +37,11 @@ class PostgresLedger(LedgerReading):
         self, session: Session, *, clock: Callable[[], float] | None = None, writable: bool = True
     ) -> None:
         """For `open` and `open_readonly`, which are how a ledger is had."""
-        self.recovered = 0
-        self._session = session
+        super().__init__(session, writable=writable)
         self._clock = clock
-        self._writable = writable
-        self._memory = LaneCache(self._read_tail)
-        self.budget = Budget(session)
-        session.again = self._retake
-        self._epochs: dict[int, int] = {}
-        self._name = uuid.uuid4().hex
         self._commits = 0
         self._address: str | None = None  # to be written down with the next intent
+        self._settles_lost = False  # whether what is in flight is read as unknown
 
     @classmethod
     def open(
@@ -55,23 +50,27 @@ class PostgresLedger(LedgerReading):
         schema: str,
         *,
         create: bool = False,
+        named: str = "",
         clock: Callable[[], float] | None = None,
         lease: float = 10.0,
-        patience: float = 60.0,
+        hold: float = 0.0,
+        patience: float = 300.0,
     ) -> Self:
         """Open a job's ledger to work with it, or with `create` make one where there is none.
 
-        `address` is what libpq understands, without a password; `schema` is the job's own.
-        `clock` gives seconds since the epoch, instead of the database's clock. A process that is
-        not heard of for `lease` seconds loses its buckets; a database that is away is waited for
-        `patience` seconds. What others left in flight is settled bucket by bucket, in `take`.
+        `address` is what libpq understands, without a password; `schema` is the job's own, which
+        the function `named` finds by the name that is given here. `clock` gives seconds since the
+        epoch, instead of the database's clock. A process that is not heard of for `lease` seconds
+        loses its buckets, and for `hold` seconds a request of it may still be on its way; a
+        database that is away is waited for `patience` seconds. What others left in flight is
+        settled bucket by bucket, in `take`.
         """
         session = Session(address, schema, lease=lease, patience=patience)
         try:
             if create:
-                session.make(schema, SCHEMA)
+                session.make(schema, SCHEMA, named)
             ledger = cls(session, clock=clock)
-            ledger._lease = lease
+            ledger._keep_buckets(lease, hold)
             ledger._recognise(schema)
             ledger._refuse_difference()
             if (until := ledger.quiet_until()) < float(ledger.get_meta(QUIET_UNTIL) or 0):
@@ -83,17 +82,68 @@ class PostgresLedger(LedgerReading):
 
     @classmethod
     def open_readonly(cls, address: str, schema: str) -> Self:
-        """Open a job's ledger to read it, from anywhere. It changes nothing."""
+        """Open a job's ledger to read it as it is now, from anywhere. It changes nothing.
+
+        Where nobody works on the job, what is in flight counts as unknown.
+        """
         session = Session(address, schema, lease=0, patience=0)
         try:
             ledger = cls(session, writable=False)
+            ledger._recognise(schema)
+            ((held,),) = session.rows("SELECT EXISTS (SELECT 1 FROM locks())")
+            ledger._settles_lost = not held
+            session.stay_in_one_moment()
+            ledger._refuse_difference()
+        except BaseException:
+            session.close()
+            raise
+        return ledger
+
+    @classmethod
+    def open_beside(cls, address: str, schema: str) -> Self:
+        """Open a job's ledger for a small fact, beside whoever works with it; nothing is checked
+        but its version.
+        """
+        session = Session(address, schema, lease=0, patience=0)
+        try:
+            ledger = cls(session)
             ledger._recognise(schema)
         except BaseException:
             session.close()
             raise
         return ledger
 
-    _lease = 0.0
+    @classmethod
+    def named(cls, address: str, name: str) -> list[str]:
+        """The schemas of the ledgers that were made under a name."""
+        with contextlib.closing(Session(address, "pg_temp", lease=0, patience=0)) as session:
+            rows = session.rows(
+                "SELECT nspname FROM pg_namespace"
+                " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",
+                (COMMENT + name,),
+            )
+        return [schema for (schema,) in rows]
+
+    def begun(self) -> bool:
+        """Whether a record was ever about to be sent, or somebody is about to do so."""
+        return bool(
+            self._session.rows(
+                "SELECT EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM locks())"
+            )[0][0]
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether a process delivers the job at this moment."""
+        return bool(
+            self._session.rows(
+                "SELECT EXISTS (SELECT 1 FROM locks() WHERE bucket = 16777215 AND shared)"
+            )[0][0]
+        )
+
+    def drop(self) -> None:
+        """Remove the ledger from the database, with all that it knows."""
+        self._session.drop()
 
     @property
     def where(self) -> str:
@@ -110,58 +160,6 @@ class PostgresLedger(LedgerReading):
     def __exit__(self, *ended: object) -> None:
         self.close()
 
-    # --- ownership ---------------------------------------------------------------------------
-
-    @property
-    def deadline(self) -> float:
-        """Until when this process may send, on its own monotonic clock, in seconds."""
-        return self._session.deadline
-
-    def take(self, bucket: int) -> int | None:
-        """Make a bucket ours, and settle what its last owner left in flight as unknown.
-
-        Returns how many records that were; None where the bucket has a living owner. One that
-        was not heard of for a lease is not living: its session is ended first.
-        """
-        with self._session.turn:
-            if bucket in self._epochs:
-                return 0
-            values = (bucket, self._name, self._lease)
-            ((epoch, lost),) = self._change("SELECT * FROM take(%s, %s, %s)", values)
-            if epoch is None:
-                return None
-            self._epochs[bucket] = epoch
-            self.recovered += lost
-            return int(lost)
-
-    def release(self, bucket: int) -> None:
-        """Let another process have a bucket of ours. Nothing of it may be in flight."""
-        with self._session.turn:
-            if any(key[0] == bucket for key in self._memory.flights):
-                raise LedgerError("requests of this bucket are in flight", where=self.where)
-            if self._epochs.pop(bucket, None) is not None:
-                self._memory.forget(bucket)
-                self._session.rows("SELECT pg_advisory_unlock(lock_key(%s))", (bucket,))
-
-    def _retake(self) -> None:
-        """After the connection was made anew: hold the same buckets, if nobody else took them."""
-        self.budget.rejoin()
-        lost = [
-            bucket
-            for bucket, epoch in self._epochs.items()
-            if not self._session.rows("SELECT retake(%s, %s)", (bucket, epoch))[0][0]
-        ]
-        for bucket in lost:
-            del self._epochs[bucket]
-            self._memory.forget(bucket)
-        if lost:
-            raise OwnershipError(
-                f"another process took bucket {', '.join(map(str, lost))} while the database"
-                " could not be reached",
-                where=self.where,
-                hint="It goes on with them. What was in flight here is unknown.",
-            )
-
     # --- in the course of a run --------------------------------------------------------------
 
     def commit(
@@ -170,9 +168,11 @@ class PostgresLedger(LedgerReading):
         """Write down, in one durable call, what came in and what is about to go out.
 
         The conditions are those of the ledger in SQLite; besides, every bucket must be ours,
-        else OwnershipError is raised. Where the answer does not come, what is recorded is read
-        before this returns or raises.
+        else OwnershipError is raised. What comes in for a bucket that was lost is left out: there
+        it is unknown already. Where the answer does not come, what is recorded is read before
+        this returns or raises.
         """
+        settled, tick = self._without_lost(settled, tick)
         if not settled and not started and tick is None:
             return
         self._refuse_looking()
@@ -192,6 +192,9 @@ class PostgresLedger(LedgerReading):
                 self._memory.follow(settled, change)
                 if started:
                     self._address = None
+        except OwnershipError:
+            self._see_what_is_lost()
+            raise
         except ContradictionError as error:
             raise LedgerError(
                 f"the ledger does not agree: {error}",
@@ -199,17 +202,19 @@ class PostgresLedger(LedgerReading):
                 hint="This is a fault of the program; nothing of this step was written.",
             ) from error
 
-    def _owned(self, settled: Iterable[Settlement], started: Iterable[Batch]) -> list[list[int]]:
-        batches = [*(each.batch for each in settled), *started]
-        buckets = {batch.bucket for batch in batches}
-        missing = buckets - self._epochs.keys()
-        if missing:
-            raise OwnershipError(
-                f"bucket {min(missing)} is not this process's",
-                where=self.where,
-                hint="Take it first; nothing of this step was written.",
-            )
-        return [[bucket, self._epochs[bucket]] for bucket in sorted(buckets)]
+    def _without_lost(
+        self, settled: Sequence[Settlement], tick: Tick | None
+    ) -> tuple[Sequence[Settlement], Tick | None]:
+        lost = [each for each in settled if each.batch.bucket in self._lost]
+        if not lost:
+            return settled, tick
+        if tick is not None:
+            ends = Counter[str]()
+            for outcome in (outcome for each in lost for outcome in each.outcomes):
+                ends[outcome.state.value] += sum(stop - start for start, stop in outcome.ranges)
+            counts = {state: getattr(tick, state) - count for state, count in ends.items()}
+            tick = replace(tick, **counts)
+        return [each for each in settled if each.batch.bucket not in self._lost], tick
 
     def _recorded(self, number: int) -> bool:
         rows = self._session.rows("SELECT commits FROM deliverer WHERE name = %s", (self._name,))
@@ -259,9 +264,20 @@ class PostgresLedger(LedgerReading):
             change.forgotten += found.forgotten
             change.fresh += found.fresh
             change.records += found.records
-        values = (json.dumps(change.forgotten), json.dumps(change.fresh))
-        self._change("SELECT decide_chosen(%s::jsonb, %s::jsonb)", values)
+        resend = state is State.UNKNOWN and to is State.PENDING
+        values = (json.dumps(change.forgotten), json.dumps(change.fresh), resend)
+        self._change("SELECT decide_chosen(%s::jsonb, %s::jsonb, %s)", values)
         return change.records
+
+    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:
+        """The requests that left this record pending, in order: when each ended, how many records
+        of one range it held, and what was said.
+        """
+        rows = self._read(sql.ATTEMPTS, (bucket, position, position))
+        return [
+            (at, records, Attempt(reason, status, request_id))
+            for at, records, status, reason, request_id in rows
+        ]
 
     # --- small facts -------------------------------------------------------------------------
 
@@ -294,18 +310,8 @@ class PostgresLedger(LedgerReading):
     # --- parts -------------------------------------------------------------------------------
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
-        return self._session.rows(statement.replace("?", "%s"), values)
-
-    def _change(
-        self, statement: str, values: Sequence[Any], recorded: Callable[[], bool] | None = None
-    ) -> list[Any]:
-        self._refuse_looking()
-        # What is no commit may be called twice without harm, so it counts as not recorded.
-        return self._session.change(statement, values, recorded=recorded or (lambda: False))
-
-    def _refuse_looking(self) -> None:
-        if not self._writable:
-            raise LedgerError("the ledger was opened to look at it only", where=self.where)
+        lost = LOST_AS_UNKNOWN if self._settles_lost else ""
+        return self._session.rows(lost + statement.replace("?", "%s"), values)
 
     def _now(self) -> float | None:
         """Seconds since the epoch by our own clock; None for the database's."""

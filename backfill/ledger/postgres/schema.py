@@ -1,8 +1,9 @@
 """The tables and functions of one job's ledger, in a PostgreSQL schema of its own.
 
 They are those of SQLite's, so both are read by the same statements, and besides: `owner`, who may
-write for a bucket, by an epoch that each taking raises; `deliverer`, the number of the last commit
-of each process; `budget`, what all of them may send together.
+write for a bucket, by an epoch that each taking raises; `held`, lanes in which a request of a lost
+owner may still be on its way; `deliverer`, the processes of a run and the number of each one's last
+commit; `budget`, what all of them may send together.
 
 Every change is one call of a function: nobody can be stopped in the middle of a transaction while
 it holds the locks of rows.
@@ -11,15 +12,13 @@ it holds the locks of rows.
 from __future__ import annotations
 
 from backfill.ledger.postgres.budget_functions import BUDGET
-from backfill.ledger.postgres.errors import CONTRADICTION, LOST
-from backfill.ledger.statements import FOUND as _SQLITES
+from backfill.ledger.postgres.errors import CONTRADICTION, LOST, TOO_SOON
+from backfill.ledger.postgres.owner_functions import OWNERSHIP
 
-__all__ = ["FOUND", "SCHEMA", "VERSION"]
+__all__ = ["SCHEMA", "VERSION"]
 
 VERSION = 1
 
-FOUND = _SQLITES.replace("instr(", "strpos(")
-_AS_TEXT = "the program ended before the reply was written down"
 
 _TABLES = f"""
 CREATE TABLE version (number integer NOT NULL);
@@ -62,69 +61,17 @@ CREATE TABLE latency (
     at bigint NOT NULL, slot integer NOT NULL, replies bigint NOT NULL, PRIMARY KEY (at, slot)
 );
 CREATE TABLE fact (name text PRIMARY KEY, value text NOT NULL);
-CREATE TABLE owner (bucket integer PRIMARY KEY, epoch bigint NOT NULL, name text NOT NULL);
-CREATE TABLE deliverer (name text PRIMARY KEY, commits bigint NOT NULL) WITH (fillfactor = 50);
-"""  # noqa: S608 - numbers and words of our own
-
-_OWNERSHIP = f"""
-CREATE FUNCTION lock_key(b integer) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT (current_schema()::regnamespace::oid::bigint << 24) | b
-$$;
-
-CREATE FUNCTION holder_of(b integer) RETURNS integer LANGUAGE sql VOLATILE AS $$
-    SELECT pid FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (classid::bigint << 32) | objid::bigint = lock_key(b)
-$$;
-
--- Takes a bucket that nobody holds, or whose holder was not heard of for `lease` seconds: that
--- one's session is ended, so it can commit nothing more.
-CREATE FUNCTION take(b integer, by_whom text, lease double precision,
-                     OUT new_epoch bigint, OUT lost bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT pg_try_advisory_lock(lock_key(b)) THEN
-        PERFORM pg_terminate_backend(pid, 1000) FROM pg_stat_activity
-        WHERE pid = holder_of(b) AND pid <> pg_backend_pid()
-          AND greatest(query_start, state_change)
-              < clock_timestamp() - make_interval(secs => lease);
-        IF NOT FOUND OR NOT pg_try_advisory_lock(lock_key(b)) THEN
-            RETURN;
-        END IF;
-    END IF;
-    INSERT INTO owner AS o VALUES (b, 1, by_whom)
-    ON CONFLICT (bucket) DO UPDATE SET epoch = o.epoch + 1, name = by_whom
-    RETURNING o.epoch INTO new_epoch;
-    SELECT coalesce(sum(f.stop - f.start), 0) INTO lost FROM flight f WHERE f.bucket = b;
-    IF lost > 0 THEN
-        INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
-        SELECT f.bucket, f.start, f.stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
-               extract(epoch FROM clock_timestamp())
-        FROM flight f WHERE f.bucket = b;
-        DELETE FROM flight f WHERE f.bucket = b;
-        PERFORM recount(b);
-    END IF;
-END $$;
-
--- Takes a bucket back on a new connection, if nobody has taken it since.
-CREATE FUNCTION retake(b integer, known bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    IF NOT pg_try_advisory_lock(lock_key(b)) THEN
-        RETURN false;
-    END IF;
-    IF NOT EXISTS (SELECT 1 FROM owner o WHERE o.bucket = b AND o.epoch = known) THEN
-        PERFORM pg_advisory_unlock(lock_key(b));
-        RETURN false;
-    END IF;
-    RETURN true;
-END $$;
-
--- Adds up anew what a bucket holds, or every bucket: only for one whom nobody else writes beside.
-CREATE FUNCTION recount(b integer) RETURNS void LANGUAGE sql AS $$
-    DELETE FROM total WHERE b IS NULL OR bucket = b;
-    INSERT INTO total (bucket, spans, delivered, failed, unknown, in_flight, weight)
-    SELECT * FROM ({FOUND}) found WHERE b IS NULL OR bucket = b;
-$$;
+CREATE TABLE attempt (
+    number      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    bucket      integer NOT NULL,
+    start       bigint  NOT NULL,
+    stop        bigint  NOT NULL,
+    http_status integer,
+    reason      text    NOT NULL,
+    request_id  text,
+    at          double precision NOT NULL
+);
+CREATE INDEX attempt_of ON attempt (bucket, start);
 """  # noqa: S608 - numbers and words of our own
 
 _COMMIT = f"""
@@ -194,6 +141,11 @@ BEGIN
         END IF;
     END LOOP;
 
+    INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::integer, e->>4, e->>5,
+           coalesce(moment, extract(epoch FROM clock_timestamp()))
+    FROM jsonb_array_elements(given->'attempts') e;
+
     INSERT INTO total AS t
     SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::bigint, (e->>4)::bigint,
            (e->>5)::bigint, (e->>6)::bigint
@@ -219,7 +171,7 @@ BEGIN
     INSERT INTO fact SELECT e->>0, e->>1 FROM jsonb_array_elements(given->'facts') e
     ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
-    INSERT INTO deliverer VALUES (by_whom, number)
+    INSERT INTO deliverer (name, commits) VALUES (by_whom, number)
     ON CONFLICT (name) DO UPDATE SET commits = number;
 END $$;
 """  # noqa: S608 - numbers and words of our own
@@ -230,17 +182,32 @@ CREATE FUNCTION refuse_company() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE owner IN EXCLUSIVE MODE;
     IF EXISTS (SELECT 1 FROM flight) OR EXISTS (
-        SELECT 1 FROM owner o WHERE holder_of(o.bucket) <> pg_backend_pid()
+        SELECT 1 FROM locks() WHERE pid <> pg_backend_pid()
     ) THEN
         RAISE EXCEPTION 'requests are in flight' USING ERRCODE = '{CONTRADICTION}';
     END IF;
 END $$;
 
-CREATE FUNCTION decide_chosen(forgotten jsonb, fresh jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Nobody sends again what a request of a lost owner may still bring.
+CREATE FUNCTION refuse_too_soon() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    last timestamptz := (SELECT max(until) FROM held);
+BEGIN
+    IF last > clock_timestamp() THEN
+        RAISE EXCEPTION '%', ceil(extract(epoch FROM last - clock_timestamp()))::integer
+              USING ERRCODE = '{TOO_SOON}';
+    END IF;
+END $$;
+
+CREATE FUNCTION decide_chosen(forgotten jsonb, fresh jsonb, resend boolean)
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     n bigint;
 BEGIN
     PERFORM refuse_company();
+    IF resend THEN
+        PERFORM refuse_too_soon();
+    END IF;
     DELETE FROM span s USING jsonb_array_elements(forgotten) e
     WHERE s.bucket = (e->>0)::integer AND s.start = (e->>1)::bigint AND s.stop = (e->>2)::bigint;
     GET DIAGNOSTICS n = ROW_COUNT;
@@ -252,7 +219,7 @@ BEGIN
     SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, e->>3, (e->>4)::integer, e->>5,
            e->>6, e->>7, (e->>8)::float8
     FROM jsonb_array_elements(fresh) e;
-    PERFORM recount(NULL);
+    PERFORM recount_all();
 END $$;
 
 CREATE FUNCTION decide(from_state text, to_state text, only_cause text, words text,
@@ -262,6 +229,9 @@ DECLARE
     n bigint;
 BEGIN
     PERFORM refuse_company();
+    IF from_state = 'unknown' AND to_state = 'pending' THEN
+        PERFORM refuse_too_soon();
+    END IF;
     SELECT coalesce(sum(s.stop - s.start), 0) INTO n FROM span s
     WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
     IF to_state = 'pending' THEN
@@ -274,9 +244,9 @@ BEGIN
                                  ELSE ' (before: ' || s.reason || ')' END
         WHERE s.state = from_state;
     END IF;
-    PERFORM recount(NULL);
+    PERFORM recount_all();
     RETURN n;
 END $$;
 """  # noqa: S608 - numbers and words of our own
 
-SCHEMA = _TABLES + _OWNERSHIP + _COMMIT + _DECISIONS + BUDGET
+SCHEMA = _TABLES + OWNERSHIP + BUDGET + _COMMIT + _DECISIONS

@@ -2,15 +2,18 @@
 
 Whether the process may still send is told by `deadline`: the moment at which it sent the last
 command that was answered, and the lease from there on, less a margin. Another process takes over
-no earlier than a lease after the database received that command, so no clock is compared.
+no earlier than a lease after the database received that command, so no clock is compared. Its
+moments are those of `now`, a clock that goes on while the machine sleeps.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,12 +23,24 @@ from psycopg.conninfo import conninfo_to_dict
 from backfill.core.errors import ConfigError, LedgerError
 from backfill.ledger.postgres.errors import in_words
 
-__all__ = ["Session", "place_of"]
+__all__ = ["COMMENT", "Session", "now", "place_of"]
+
+COMMENT = "The ledger of a backfill: "
+"""How the comment on a job's schema begins; its name follows."""
 
 _OLDEST = 140000  # pg_terminate_backend with a time to wait
 _CONNECT_WITHIN = 10  # seconds
+_PASSWORD_FILE = "PGPASSWORD_FILE"  # noqa: S105 - the name of a variable
 _MARGIN = 0.1  # of the lease
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def now() -> float:
+    """Seconds on a clock of this machine that never jumps, and goes on while it sleeps."""
+    return time.clock_gettime(_CLOCK)
 
 
 def place_of(address: str) -> str:
@@ -48,6 +63,21 @@ def place_of(address: str) -> str:
     return f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
 
 
+def _password() -> str | None:
+    """What `PGPASSWORD_FILE` holds; libpq itself looks into PGPASSWORD and ~/.pgpass."""
+    path = os.environ.get(_PASSWORD_FILE)
+    if not path or os.environ.get("PGPASSWORD"):
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the password's file cannot be read: {type(error).__name__}",
+            where=f"{_PASSWORD_FILE}={path}",
+            hint="Check its path and permissions, or set PGPASSWORD.",
+        ) from None
+
+
 class Session:
     """A connection, used by one thread at a time, that is made anew where it broke.
 
@@ -65,6 +95,7 @@ class Session:
         self._lease = lease
         self._patience = patience
         self._closed = False
+        self._whole = False  # whether all is read from one snapshot
         self._connection: psycopg.Connection[Any] = self._connect()
         self._identity = self._who()
 
@@ -108,6 +139,9 @@ class Session:
     @contextlib.contextmanager
     def one_moment(self) -> Iterator[None]:
         """Have all questions inside answered from one snapshot."""
+        if self._whole:
+            yield
+            return
         with self.turn, in_words(self.where):
             self._ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
             try:
@@ -116,7 +150,28 @@ class Session:
                 if not self._connection.closed:
                     self._ask("ROLLBACK", ())
 
-    def make(self, schema: str, script: str) -> None:
+    def stay_in_one_moment(self) -> None:
+        """Have all that is asked from now on answered from one snapshot, and change nothing."""
+
+        def refuse() -> None:
+            raise LedgerError(
+                "the connection broke while the job was looked at",
+                where=self.where,
+                hint="Nothing was changed. Look again.",
+            )
+
+        with self.turn, in_words(self.where):
+            self._ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+        self._whole = True
+        self.again = refuse
+
+    def drop(self) -> None:
+        """Remove the schema with everything in it."""
+        with self.turn, in_words(self.where):
+            name = composed.Identifier(self._schema)
+            self._connection.execute(composed.SQL("DROP SCHEMA {} CASCADE").format(name))
+
+    def make(self, schema: str, script: str, named: str) -> None:
         """Make a schema by a script, in full or not at all, where there is none of its name.
 
         Two processes that try at once make one. It needs CREATE on the database, and no more.
@@ -127,6 +182,8 @@ class Session:
             there = self._connection.execute("SELECT to_regnamespace(%s)", (f'"{schema}"',))
             if there.fetchone() == (None,):
                 self._connection.execute(composed.SQL("CREATE SCHEMA {}").format(name))
+                comment = composed.SQL("COMMENT ON SCHEMA {} IS {}")
+                self._connection.execute(comment.format(name, composed.Literal(COMMENT + named)))
                 self._connection.execute(script)
 
     @contextlib.contextmanager
@@ -142,7 +199,7 @@ class Session:
     # --- parts -------------------------------------------------------------------------------
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
-        sent_at = time.monotonic()
+        sent_at = now()
         cursor = self._connection.execute(statement, values)
         found = cursor.fetchall() if cursor.description else []
         self.deadline = sent_at + self._lease * (1 - _MARGIN)
@@ -189,6 +246,7 @@ class Session:
                 autocommit=True,
                 connect_timeout=_CONNECT_WITHIN,
                 client_encoding="utf8",
+                password=_password(),
             )
         try:
             self._check(connection)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from backfill.core.errors import LedgerError
-from backfill.core.model import Batch, Cause, Outcome, Settlement, State
+from backfill.core.errors import LedgerError, OwnershipError
+from backfill.core.model import Batch, Cause, Outcome, Settlement, State, Tick
 from backfill.ledger.postgres import PostgresLedger
-from backfill.ledger.postgres.errors import OwnershipError
+from backfill.ledger.postgres.session import now
+from backfill.ledger.sharing import Terms
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.server import PostgresServer
 
@@ -59,10 +60,9 @@ def test_a_bucket_has_one_owner_until_it_is_released(two) -> None:
     assert second.take(0) is None
     assert second.take(1) == 0
     first.commit([], [batch(0)])
-    with pytest.raises(LedgerError, match="in flight"):
-        first.release(0)
+    assert not first.release(0), "something of it is in flight"
     first.commit([delivered(batch(0))], [])
-    first.release(0)
+    assert first.release(0)
     assert second.take(0) == 0
     second.commit([], [batch(0, 5)])
 
@@ -114,7 +114,7 @@ def test_one_that_was_not_heard_of_for_a_lease_loses_its_bucket(place) -> None:
         assert other.take(0) is None
         assert take(other, 0) == 5
         assert time.monotonic() - heard >= 0.3
-        assert frozen.deadline < time.monotonic(), "it knows that it may not send"
+        assert not frozen.may_send(), "it knows that it may not send"
         with pytest.raises(OwnershipError, match="took bucket 0"):
             frozen.commit([delivered(batch(0))], [batch(0, 5)])
         with pytest.raises(LedgerError):
@@ -134,6 +134,81 @@ def test_one_that_is_heard_of_keeps_its_bucket(place) -> None:
         alive.commit([], [batch(0)])
 
 
+def test_what_comes_in_for_a_lost_bucket_is_left_out_and_the_rest_is_recorded(place) -> None:
+    with opened(place) as first, opened(place) as second:
+        for bucket in (0, 1):
+            first.take(bucket)
+        first.commit([], [batch(0), batch(1)])
+        place.tamper("UPDATE owner SET epoch = epoch + 1 WHERE bucket = 0")
+        came_in = [delivered(batch(0)), delivered(batch(1))]
+        tick = Tick(at=10, sent=2, delivered=10)
+        with pytest.raises(OwnershipError):
+            first.commit(came_in, [], tick)
+        first.commit(came_in, [], tick)
+        assert first.counts()[State.DELIVERED] == 5
+        assert [(each.sent, each.delivered) for each in second.ticks()] == [(2, 5)]
+
+
+def test_lanes_of_a_lost_request_are_held_and_nobody_sends_it_again_meanwhile(place) -> None:
+    ledger = PostgresLedger.open(place.address, place.schema, hold=0.6)
+    with opened(place) as first, ledger as second:
+        first.take(0)
+        first.commit([], [Batch(0, 3, ((0, 5),)), Batch(0, 7, ((50, 55),))])
+        cut(first)
+        take(second, 0)
+        assert second.held(0).keys() == {3, 7}
+        assert all(0 < seconds <= 0.6 for seconds in second.held(0).values())
+        first.close()
+        for resend in (second.resolve, lambda to: second.resolve(to, {0: [(0, 2)]})):
+            with pytest.raises(LedgerError, match="may still arrive, for 1 s"):
+                resend(State.PENDING)
+        assert second.resolve(State.DELIVERED, {0: [(0, 2)]}) == 2, "to say its end is no sending"
+        time.sleep(0.7)
+        assert second.held(0) == {}
+        assert second.resend_lost_in(0, (0, 10)) == 3
+        assert second.settled(0) == [(0, 2), (50, 55)]
+        assert second.progress() == {0: (2, 0, 5, 0)}
+        assert second.resolve(State.PENDING) == 5
+
+
+def test_a_bucket_that_was_not_given_back_is_an_orphan_once_its_owner_is_gone(two) -> None:
+    first, second = two
+    for bucket in (0, 1):
+        first.take(bucket)
+    first.release(1)
+    assert second.orphans() == []
+    cut(first)
+    deadline = time.monotonic() + 5
+    while second.orphans() != [0]:
+        assert time.monotonic() < deadline
+    assert second.take_one([0, 1]) == (0, 0)
+    assert second.orphans() == []
+
+
+def test_alone_with_a_job_one_settles_what_all_dead_owners_left(place) -> None:
+    with opened(place) as dead, opened(place) as alive, opened(place) as other:
+        dead.take(0)
+        dead.take(4)
+        dead.commit([], [batch(0), batch(4)])
+        alive.budget.join(Terms())
+        assert not other.be_alone()
+        alive.close()
+        dead.close()
+        deadline = time.monotonic() + 5
+        while other.orphans() != [0, 4]:
+            assert time.monotonic() < deadline
+        with place.look() as look:
+            assert not look.running
+            assert look.counts()[State.UNKNOWN] == 10, "as they will be settled"
+            assert look.in_flight() == 0
+            assert [each.cause for _, each, _ in look.outcomes()] == [Cause.LOST, Cause.LOST]
+        assert other.counts()[State.UNKNOWN] == 0, "looking has changed nothing"
+        assert other.be_alone()
+        assert other.recover() == 10
+        assert other.retry() == 0
+        assert other.resolve(State.FAILED) == 10
+
+
 def test_an_epoch_that_another_raised_fences_even_where_the_lock_is_gone(two, place) -> None:
     first, _ = two
     first.take(0)
@@ -147,14 +222,14 @@ def test_an_epoch_that_another_raised_fences_even_where_the_lock_is_gone(two, pl
 
 def test_the_deadline_counts_from_when_the_last_answered_command_was_sent(place) -> None:
     with opened(place, lease=10) as ledger:
-        before = time.monotonic()
+        before = now()
         ledger.take(0)
-        assert before + 9 <= ledger.deadline <= time.monotonic() + 9
-        known = ledger.deadline
+        assert before + 9 <= ledger.deadline <= now() + 9
+        assert ledger.may_send()
         place.tamper("UPDATE owner SET epoch = epoch + 1")
         with pytest.raises(OwnershipError):
             ledger.commit([], [batch(0)])
-        assert ledger.deadline == known
+        assert not ledger.may_send()
 
 
 def test_nothing_is_settled_by_hand_beside_another_process(two) -> None:
