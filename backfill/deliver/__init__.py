@@ -12,10 +12,22 @@ if TYPE_CHECKING:
     from backfill.deliver.run.run_metrics import Snapshot
     from backfill.deliver.run.settings import Settings
     from backfill.deliver.run.stopping import StopRequest
+    from backfill.deliver.together.joining import Joined, join
 
-__all__ = ["Settings", "Snapshot", "StopRequest", "deliver", "state_directory", "was_sent"]
+__all__ = [
+    "Joined",
+    "Settings",
+    "Snapshot",
+    "StopRequest",
+    "deliver",
+    "join",
+    "state_directory",
+    "was_sent",
+]
 
 _HOMES = {
+    "Joined": "backfill.deliver.together.joining",
+    "join": "backfill.deliver.together.joining",
     "Settings": "backfill.deliver.run.settings",
     "Snapshot": "backfill.deliver.run.run_metrics",
     "StopRequest": "backfill.deliver.run.stopping",

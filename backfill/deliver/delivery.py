@@ -17,12 +17,17 @@ from backfill.core.secret import Secret
 from backfill.core.urls import check_base_url
 from backfill.deliver.http.proxies import transport_for
 from backfill.deliver.pacing import Health, Pacer
-from backfill.deliver.pacing.shared_budget import SharedBudget
+from backfill.deliver.pacing.shared_budget import Budget, SharedBudget
 from backfill.deliver.run.run import Run
 from backfill.deliver.run.run_metrics import Meter, Snapshot
+from backfill.deliver.run.selection import Selection
 from backfill.deliver.run.send import Sender
 from backfill.deliver.run.settings import Settings
 from backfill.deliver.run.stopping import StopRequest
+from backfill.deliver.together.buckets import SharedBuckets
+from backfill.deliver.together.budget import JobBudget
+from backfill.deliver.together.joining import Joined
+from backfill.deliver.together.member import Member
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
@@ -48,6 +53,7 @@ async def deliver(
     rng: random.Random | None = None,
     wall: Callable[[], float] = time.time,
     state: Path | None = None,
+    joined: Joined | None = None,
 ) -> Stop | None:
     """Send what is pending, in order within each lane, and record what became of it.
 
@@ -56,7 +62,7 @@ async def deliver(
     asked in a thread a few times a second; what it says first is in the settings already.
     `transport` stays open when it is given; `wall` gives seconds since the epoch. Runs with the
     same `state` directory that send to one address with one credential share the rate and each
-    quiet period.
+    quiet period. With `joined` others may deliver the same job at the same time.
 
     Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
     ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
@@ -65,13 +71,22 @@ async def deliver(
     """
     check_base_url(settings.base_url)
     meter = Meter(ledger.counts(), manifest.ready, clock=wall)
-    if not meter.pending:
+    if not meter.pending and joined is None:
         return None
+    if joined is not None:
+        settings = joined.settings(settings)
     learned = ledger.get_meta(_LEARNED)
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
     finds, clock = settings.rate is None, _running_clock()
-    shared = SharedBudget.open(state, settings.base_url, credential, clock=clock, finds=finds)
+    budget = None
+    if joined is not None:
+        budget = JobBudget(
+            joined.ledger.budget, joined.terms, batch=destination.batch_size, wall=wall
+        )
+    shared: Budget | None = budget or SharedBudget.open(
+        state, settings.base_url, credential, clock=clock, finds=finds
+    )
     pacer = Pacer(
         settings.rate,
         health=Health(
@@ -86,6 +101,24 @@ async def deliver(
         rng=rng,
         shared=shared,
     )
+    selection = None
+    if settings.only:
+        selection = Selection(
+            settings.only, directory=directory, manifest=manifest, destination=destination
+        )
+    member = None
+    if joined is not None and budget is not None:
+        budget.awake = pacer.look_again
+        budget.look(clock(), pacer.rate)
+        member = _member(
+            joined,
+            budget,
+            manifest,
+            selection=selection,
+            resends=settings.guarantee == "at-least-once",
+            crowded=lambda: pacer.crowded,
+            meter=meter,
+        )
     if (stop := pacer.begin()) is not None:
         return stop
     carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
@@ -107,6 +140,8 @@ async def deliver(
         sender=sender,
         meter=meter,
         rng=rng,
+        selection=selection,
+        company=member,
     )
     try:
         with halt.attached(run.halt):
@@ -114,11 +149,13 @@ async def deliver(
     finally:
         if shared is not None:
             shared.close()
+        if member is not None:
+            await member.leave()
         if transport is None:
             await carrier.aclose()
     if run.brake.error is not None:
         raise run.brake.error
-    if pacer.learned is not None:
+    if pacer.learned is not None and (budget is None or budget.leads):
         ledger.set_meta(_LEARNED, repr(pacer.learned))
     stop = run.outcome()
     return stop and replace(stop, answers=meter.answers())
@@ -132,3 +169,25 @@ def _running_clock() -> Callable[[], float]:
         return asyncio.get_running_loop().time
     except RuntimeError:  # Trio's
         return anyio.current_time
+
+
+def _member(
+    joined: Joined,
+    budget: JobBudget,
+    manifest: Manifest,
+    *,
+    selection: Selection | None,
+    resends: bool,
+    crowded: Callable[[], bool],
+    meter: Meter,
+) -> Member:
+    """This process among those that deliver the job."""
+    buckets = SharedBuckets(
+        manifest,
+        joined.ledger,
+        selection,
+        resends=resends,
+        crowded=crowded,
+        progressed=meter.adopt,
+    )
+    return Member(joined.ledger, buckets, budget)

@@ -131,7 +131,7 @@ def test_phones_are_tidied_up_as_the_page_says(text, region, value):
     ("page", "words", "number"),
     [
         ("guarantee", "only once {} records were delivered", error_budget.FAIR_SAMPLE),
-        ("responses-and-states", "{} unclear answers in a row", health._MOST_AMBIGUOUS),
+        ("responses-and-states", "{} unclear answers in a row", health.DOWN_AFTER),
         ("responses-and-states", "idle for a {} is not used again", transport.IDLE_SECONDS),
         ("security", "read up to {} KiB", response_reader.MOST_BODY / 1024),
     ],

@@ -10,7 +10,7 @@ import httpx
 
 from backfill.core.model import Fault
 
-__all__ = ["TransportFault", "connecting_fault", "fault_of", "unsent_fault"]
+__all__ = ["TransportFault", "Withheld", "connecting_fault", "fault_of", "unsent_fault"]
 
 
 class TransportFault(httpx.TransportError):
@@ -20,6 +20,13 @@ class TransportFault(httpx.TransportError):
         self.fault = fault
         self.message = message
         super().__init__(f"{fault.value}: {message}" if message else fault.value)
+
+
+class Withheld(httpx.TransportError):
+    """The request was not sent: the connection stood, and then it might not be sent any more."""
+
+    def __init__(self) -> None:
+        super().__init__("withheld right before it was sent")
 
 
 # In both tables: from the special to the general; the first that fits counts.

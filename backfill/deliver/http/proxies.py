@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable
 from urllib.request import getproxies
 
 import anyio
@@ -17,7 +18,7 @@ import httpx
 from backfill.core.errors import ConfigError
 from backfill.core.model import Fault
 from backfill.core.urls import is_here
-from backfill.deliver.http.errors import TransportFault, fault_of, unsent_fault
+from backfill.deliver.http.errors import TransportFault, Withheld, fault_of, unsent_fault
 from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import IDLE_SECONDS, LONGEST_CONNECT, Transport
 
@@ -154,6 +155,8 @@ class _Exchange:
         self._headers = httpx.Headers()
         self._body = b""
         self._fault: TransportFault | None = None
+        self._withheld = False
+        self._may_send: Callable[[], bool] = request.extensions.get("may_send", lambda: True)
         request.extensions = {
             **request.extensions,
             "timeout": httpx.Timeout(timeout, connect=min(timeout, LONGEST_CONNECT)).as_dict(),
@@ -180,6 +183,8 @@ class _Exchange:
         if self.whole or len(self._body) >= MOST_BODY or self._status >= 300:
             body = httpx.ByteStream(self._body[:MOST_BODY])
             return httpx.Response(self._status, headers=self._headers, stream=body)
+        if self._withheld:
+            raise Withheld
         if self._fault is not None:
             raise self._fault
         unsent = self._tunnelling and not self._sent
@@ -201,5 +206,8 @@ class _Exchange:
         if event.endswith(".send_request_headers.started"):
             if getattr(info.get("request"), "method", b"") == b"CONNECT":
                 self._tunnelling = True
+            elif not self._may_send():
+                self._withheld = True
+                raise Withheld
             else:
                 self._sent = True

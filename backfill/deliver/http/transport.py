@@ -14,13 +14,13 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 from aiohappyeyeballs import start_connection
 
 from backfill.deliver.http.connection import Connection
-from backfill.deliver.http.errors import connecting_fault
+from backfill.deliver.http.errors import Withheld, connecting_fault
 from backfill.deliver.http.response_reader import RawReply
 
 __all__ = ["IDLE_SECONDS", "LONGEST_CONNECT", "Transport", "header_lines", "request_head"]
@@ -42,7 +42,8 @@ class Transport(httpx.AsyncBaseTransport):
     byte of the request to the last of the reply. Redirects are answers like any other, TLS is
     verified, and nothing is taken from the environment but what OpenSSL itself reads, such as
     SSL_CERT_FILE. Raises TransportFault whenever no reply came; what counts as one
-    `Connection.exchange` says.
+    `Connection.exchange` says. The extension `may_send` of a request is asked once the connection
+    stands, right before the bytes are written; where it says no, Withheld is raised.
 
     For asyncio and loops of its kind, one at a time.
     """
@@ -59,19 +60,24 @@ class Transport(httpx.AsyncBaseTransport):
         stream = request.stream
         body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
         head = request_head(request.method, request.url, request.headers.raw)
-        raw = await self.exchange(request.url, head + b"\r\n" + body)
+        may_send = request.extensions.get("may_send")
+        raw = await self.exchange(request.url, head + b"\r\n" + body, may_send)
         return httpx.Response(raw.status, headers=[*raw.headers], stream=httpx.ByteStream(raw.body))
 
-    async def exchange(self, url: httpx.URL, data: bytes) -> RawReply:
-        """Send a request that is in bytes already, and return its reply as it came."""
+    async def exchange(
+        self, url: httpx.URL, data: bytes, may_send: Callable[[], bool] | None = None
+    ) -> RawReply:
+        """Send a request that is in bytes already, and return its reply as it came.
+
+        Raises Withheld where `may_send` says no once the connection stands.
+        """
         stack = self._stack(url)
         connection = self._take(stack) or await self._connect(url)
+        if may_send is not None and not may_send():
+            self._keep(connection, stack)
+            raise Withheld
         raw = await connection.exchange(data, self._timeout)
-        if connection.sound:
-            connection.idle_since = time.monotonic()
-            stack.append(connection)
-            if self._sweep is None:
-                self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
+        self._keep(connection, stack)
         return raw
 
     async def aclose(self) -> None:
@@ -104,6 +110,14 @@ class Transport(httpx.AsyncBaseTransport):
                 return connection
             connection.close()
         return None
+
+    def _keep(self, connection: Connection, stack: list[Connection]) -> None:
+        """Have the next request use a connection, if it is still good for one."""
+        if connection.sound:
+            connection.idle_since = time.monotonic()
+            stack.append(connection)
+            if self._sweep is None:
+                self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._let_go)
 
     def _let_go(self) -> None:
         """Close what was idle for too long, and look again while anything is idle."""

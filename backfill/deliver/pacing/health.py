@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from backfill.core.model import Stop, StopKind
 
-__all__ = ["Health"]
+__all__ = ["DOWN_AFTER", "Health"]
 
 _WARY = 3  # bad answers in a row after which one request at a time is enough
-_MOST_AMBIGUOUS = 10  # ambiguous answers in a row after which the destination counts as down
+DOWN_AFTER = 10  # ambiguous answers in a row after which the destination counts as down
 
 
 class Health:
@@ -59,7 +59,7 @@ class Health:
         stop = self.asked(wait)
         if stop is not None:
             return stop
-        if self._ambiguous < _MOST_AMBIGUOUS:
+        if self._ambiguous < DOWN_AFTER:
             return None
         return Stop(
             StopKind.UNAVAILABLE,

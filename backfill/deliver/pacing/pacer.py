@@ -1,12 +1,10 @@
 """The one place where every request waits for its turn.
 
 A lane acquires a grant (None: the run stops), commits its intent, and asks `grant.still_valid()`:
-where a quiet period began meanwhile, nothing was sent, so it withdraws the grant and settles the
-batch without outcomes. Else it sends, and hands the verdict to `on_verdict`; a Stop ends the run.
-
-Every grant is given back by exactly one call of `on_verdict` or `withdraw`. The pacer holds the
-rate, set or found, the quiet periods, and the concurrency that the destination's health allows;
-lanes are served in the order in which they came.
+where a quiet period began meanwhile, it withdraws the grant and settles the batch without outcomes.
+Else it sends, and hands the verdict to `on_verdict`; a Stop ends the run. Every grant is given back
+by exactly one call of `on_verdict` or `withdraw`. The pacer holds the rate, set or found, the quiet
+periods, and the concurrency that the destination's health allows; who comes first is served first.
 
 Everything is called from the event loop's thread. The clock is the event loop's own, so tests
 run in virtual time; `wall` gives seconds since the epoch, and is used only where a moment comes
@@ -100,6 +98,11 @@ class Pacer:
         return self._shared.others if self._shared is not None else 0
 
     @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for a turn to send."""
+        return self._turns.crowded
+
+    @property
     def learned(self) -> float | None:
         """The rate that was found, in requests a second, for the next run to begin with."""
         return None if self._auto is None else self._auto.learned
@@ -132,7 +135,7 @@ class Pacer:
         if self.paused or self.out >= self._concurrency_limit():
             return math.inf
         now = self._clock()
-        if self.others:
+        if self._shared is not None and self._shared.draws:
             return max(0.0, self._turn - now, self._not_before - now)
         return self._limiter.wait(now, self.rate)
 
@@ -217,7 +220,7 @@ class Pacer:
 
     def _hear_quiet(self) -> None:
         """Join a quiet period that another run was asked for."""
-        if self.others and self._shared is not None:
+        if self._shared is not None and self._shared.draws:
             seconds = self._shared.quiet_until() - self._wall()
             if seconds > self._not_before - self._clock() + 0.001:
                 self.quiet(seconds)
@@ -247,6 +250,10 @@ class Pacer:
         self.paused = paused
         self._turns.look_again()
 
+    def look_again(self) -> None:
+        """Have the first in the queue see whether there is a permission by now."""
+        self._turns.look_again()
+
     async def rest(self, seconds: float) -> None:
         """Let one lane wait so long, while the others go on; no longer than the run does."""
         with anyio.move_on_after(seconds):
@@ -273,7 +280,7 @@ class Pacer:
                 fresh = [each for each in news.refused if each[0] >= since]
                 self._auto.others(now, sent=news.sent, accepted=news.accepted, refused=fresh)
         self._led = leads
-        return not self._shared.others
+        return not self._shared.draws
 
     def _draw(self, now: float, rate: float) -> bool:
         """Take a turn in the budget that other runs draw on, too."""

@@ -71,6 +71,10 @@ class Budget(Protocol):
     def rate(self) -> float | None:
         """Requests a second, as the one that leads has found it."""
 
+    @property
+    def draws(self) -> bool:
+        """Whether permissions come from here: while a run is alone it may need none."""
+
     def find(self, *, find: bool) -> None:
         """Whether this run has a rate to find from now on."""
 
@@ -186,6 +190,10 @@ class SharedBudget:
         self._sent += 1
         self._next += 1 / rate
         return 0.0
+
+    @property
+    def draws(self) -> bool:
+        return self.others > 0
 
     def accepted(self) -> None:
         self._accepted += 1

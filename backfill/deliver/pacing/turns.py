@@ -46,6 +46,11 @@ class Turns:
         finally:
             self._leave(turn)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return bool(self._queue)
+
     def look_again(self) -> None:
         """Something has changed: there may be something for the first one."""
         if self._alarm is not None:

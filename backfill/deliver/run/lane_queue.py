@@ -15,13 +15,23 @@ from backfill.deliver.run.lanes import pending_ranges
 from backfill.deliver.run.selection import Selection
 from backfill.jobdir.manifest import Manifest
 
-__all__ = ["Feed", "Settled"]
+__all__ = ["AnyFeed", "Feed", "Settled"]
 
 
 class Settled(Protocol):
     """The part of the ledger that knows what is done."""
 
     def settled(self, bucket: int) -> list[Range]: ...
+
+
+class AnyFeed(Protocol):
+    """Hands out lanes with what is pending in them."""
+
+    async def next(self) -> tuple[Lane, list[Range]] | None:
+        """A lane and its pending ranges, or None when there are no more for this run."""
+
+    def done(self, lane: Lane) -> None:
+        """Nothing more of a lane that was handed out will be sent."""
 
 
 class Feed:
@@ -58,3 +68,6 @@ class Feed:
                     found = await anyio.to_thread.run_sync(self._selection.choose, bucket, found)
                 self._found.extend(found)
             return self._found.popleft()
+
+    def done(self, lane: Lane) -> None:
+        """Nothing has to be known of it where nobody else takes lanes."""

@@ -76,6 +76,11 @@ class LaneCursor:
         self._first: deque[Batch] = deque()  # what was sent or cut before; goes first
         self._size = size
 
+    @property
+    def needs_fresh(self) -> bool:
+        """Whether the next batch holds records that were in none before."""
+        return not self._first
+
     def next(self, allowance: int | None = None) -> tuple[Batch, int] | None:
         """The next batch, and how many of its records were never in a batch before.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import BackfillError, OwnershipError
 from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.run.settings import Settings
 from backfill.jobdir.pace_file import PaceSetting
@@ -39,6 +39,8 @@ async def follow_pace(
     while True:
         try:
             said = await anyio.to_thread.run_sync(pace)
+        except OwnershipError:
+            said = known  # the run itself hears of it where it writes
         except BackfillError as error:
             log.warning("%s", error)
             said = known

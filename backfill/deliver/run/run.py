@@ -25,10 +25,12 @@ from backfill.core.model import (
     Tick,
     Verdict,
 )
+from backfill.deliver.http.errors import Withheld
 from backfill.deliver.pacing import MOST_AMBIGUOUS, BatchRetries, Grant, Pacer
+from backfill.deliver.run.company import AnyLimit, Company, RecordLimit
 from backfill.deliver.run.error_budget import ErrorsBudget
 from backfill.deliver.run.group_commit import Committer
-from backfill.deliver.run.lane_queue import Feed
+from backfill.deliver.run.lane_queue import AnyFeed, Feed
 from backfill.deliver.run.lanes import LaneCursor, portions
 from backfill.deliver.run.pace_follower import follow_pace
 from backfill.deliver.run.reached import REACHED
@@ -37,7 +39,7 @@ from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.selection import Selection
 from backfill.deliver.run.send import Answer, Sender
 from backfill.deliver.run.settings import Settings
-from backfill.deliver.run.stop_messages import refusal
+from backfill.deliver.run.stop_messages import limit_reached, refusal, time_over
 from backfill.deliver.run.stopping import StopState
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
@@ -68,8 +70,14 @@ class Run:
         sender: Sender,
         meter: Meter,
         rng: random.Random,
+        selection: Selection | None = None,
+        company: Company | None = None,
     ) -> None:
-        self.brake = StopState(pacer.stop)
+        """Without a `selection` all is sent. `company` is there where other processes deliver the
+        same job: it chooses then.
+        """
+        self.brake = StopState(self._stopped)
+        self._company = company
         self._destination = destination
         self._size = destination.batch_size
         self._settings = settings
@@ -78,14 +86,8 @@ class Run:
         self._meter = meter
         self._rng = rng
         self._lanes = sum(len(bucket.lanes) for bucket in manifest.buckets)
-        self._selection = (
-            Selection(
-                settings.only, directory=directory, manifest=manifest, destination=destination
-            )
-            if settings.only
-            else None
-        )
-        self._feed = Feed(manifest, ledger, self._selection)
+        self._selection = selection
+        self._feed: AnyFeed = company or Feed(manifest, ledger, self._selection)
         self._ready = Ready(directory, manifest)
         self._errors = ErrorsBudget(
             count=settings.max_errors_count, fraction=settings.max_errors_fraction
@@ -95,7 +97,7 @@ class Run:
         )
         self._workers = 0  # that were started
         self._walking: TaskGroup | None = None
-        self._allowance = settings.limit
+        self._limit: AnyLimit = company.limit if company else RecordLimit(settings.limit)
         self._at_least_once = settings.guarantee == "at-least-once"
         self._quiet_until = pacer.quiet_until
         self._reached = ledger.get_meta(REACHED) is not None
@@ -113,8 +115,10 @@ class Run:
                 )
             if observe is not None:
                 around.start_soon(self._observe, observe)
-            if self._settings.max_duration is not None:
+            if self._settings.max_duration is not None and self._company is None:
                 around.start_soon(self._time_is_up, self._settings.max_duration)
+            if self._company is not None:
+                around.start_soon(self._company.keep, self.brake)
             async with anyio.create_task_group() as writing:
                 writing.start_soon(self._committer.run)
                 try:
@@ -133,11 +137,10 @@ class Run:
 
         Raises ConfigError where only records were to be sent that the job does not have.
         """
-        if not self._meter.pending:
+        if not (self._meter.pending if self._company is None else self._company.pending()):
             return None
-        if self.brake.stop is None and self._allowance == 0:
-            limit = self._settings.limit or 0
-            return Stop(StopKind.LIMIT, f"the limit of {limit:,} records is reached")
+        if self.brake.stop is None and self._limit.spent:
+            return limit_reached(self._settings.limit or 0)
         if self.brake.stop is None and self._selection is not None:
             self._selection.refuse_unknown_value()
             return Stop(StopKind.LIMIT, self._selection.message())
@@ -160,6 +163,7 @@ class Run:
         try:
             while not self._ending() and (found := await self._feed.next()) is not None:
                 await self._walk(*found)
+                self._feed.done(found[0])
         except BackfillError as error:
             self.brake.fail(error)
 
@@ -175,23 +179,22 @@ class Run:
         """Send batch after batch of a portion, each in its turn."""
         retries = BatchRetries(self._rng)
         again = False
-        while (drawn := cursor.next(self._allowance)) is not None:
-            batch, fresh = drawn
-            if self._allowance is not None:
-                self._allowance -= fresh
+        while (batch := await self._next(cursor)) is not None:
             grant = await self._pacer.acquire()
             if grant is None:
                 return
             if not await self._committer.start(batch):
                 self._pacer.withdraw(grant)
                 return
-            if not grant.still_valid():
-                # Quiet was asked for, or the run stops: the intent is taken back unsent.
+            # Quiet was asked for, or the run stops: the intent is taken back unsent.
+            verdict = (
+                await self._send(batch, rows, grant, again=again) if grant.still_valid() else None
+            )
+            if verdict is None:
                 self._pacer.withdraw(grant)
                 self._committer.settle(Settlement(batch))
                 cursor.put_back(batch)
                 continue
-            verdict = await self._send(batch, rows, grant, again=again)
             # Where the run ends, the next one may find the destination in better health.
             enough = retries.last and not self.brake.pulled
             if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
@@ -204,10 +207,28 @@ class Run:
             if (pause := retries.ended(verdict, again=again)) > 0:
                 await self._pacer.rest(pause)
 
-    async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict:
-        """Send a batch whose intent is on the disk, and act on the answer."""
+    async def _next(self, cursor: LaneCursor) -> Batch | None:
+        """The next batch of a portion, if one may be sent."""
+        if not cursor.needs_fresh:
+            room: int | None = 0
+        elif (room := await self._limit.reserve(self._size)) == 0:
+            return None
+        drawn = cursor.next(room)
+        if room:
+            self._limit.give_back(room - (drawn[1] if drawn else 0))
+        return drawn[0] if drawn else None
+
+    async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict | None:
+        """Send a batch whose intent is on the disk, and act on the answer. None where it was not
+        sent after all.
+        """
+        may_send = None if self._company is None else self._company.permission(grant)
         self._meter.began(again=again)
-        answer = await self._sender.send(*rows.slice_for(batch))
+        try:
+            answer = await self._sender.send(*rows.slice_for(batch), may_send)
+        except Withheld:
+            self._meter.withheld(again=again)
+            return None
         verdict = self._destination.verdict(answer.reply, len(batch))
         if verdict.flow is Flow.AGAIN and answer.message:
             verdict = replace(verdict, reason=f"{verdict.reason}: {answer.message}")
@@ -229,6 +250,8 @@ class Run:
         if isinstance(answer.reply, Reply):
             self._pacer.listen(answer.reply.headers)
         stop = self._pacer.on_verdict(grant, verdict)
+        if self._company is not None:
+            self._company.note(verdict)
         if self._pacer.quiet_until != self._quiet_until:
             self._quiet_until = self._pacer.quiet_until
             self._committer.quiet(self._quiet_until)
@@ -242,16 +265,24 @@ class Run:
     # --- around them -----------------------------------------------------------------------
 
     def _ending(self) -> bool:
-        return self.brake.pulled or self._allowance == 0
+        return self.brake.pulled or self._limit.spent
+
+    def _stopped(self) -> None:
+        self._pacer.stop()
+        if self._company is not None:
+            self._company.stop()
 
     def _committed(self, tick: Tick) -> None:
+        if self._company is not None:
+            self._company.count(tick)
+            return
         self._errors.add(delivered=tick.delivered, failed=tick.failed)
         if self._errors.spent:
             self.brake.pull(Stop(StopKind.ERRORS, self._errors.message))
 
     async def _time_is_up(self, seconds: float) -> None:
         await anyio.sleep(seconds)
-        self.brake.pull(Stop(StopKind.LIMIT, f"the run's {seconds:g} s are over"))
+        self.brake.pull(time_over(seconds))
 
     async def _observe(self, observe: Callable[[Snapshot], None]) -> None:
         told = anyio.current_time()
@@ -270,7 +301,7 @@ class Run:
                 )
             if self._pacer.others != others:
                 others = self._pacer.others
-                log.info("%s other runs on this machine share this rate", others or "no")
+                log.info("%s other runs share this rate", others or "no")
             await anyio.sleep(_OBSERVE_EVERY)
 
     def _snapshot(self) -> Snapshot:

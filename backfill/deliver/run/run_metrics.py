@@ -82,6 +82,16 @@ class Meter:
         self.in_flight += 1
         self.retried += again
 
+    def withheld(self, *, again: bool) -> None:
+        """It was not sent after all."""
+        self.sent -= 1
+        self.in_flight -= 1
+        self.retried -= again
+
+    def adopt(self, counts: Mapping[State, int]) -> None:
+        """Count the records of all who deliver the job, as the ledger knows them."""
+        self.records = Counter({state: counts.get(state, 0) for state in _AT_REST})
+
     def ended(self, verdict: Verdict, seconds: float, *, replied: bool) -> None:
         """Its verdict is there, after so many seconds."""
         self.in_flight -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -11,7 +11,7 @@ import httpx
 from backfill.core.model import Fault, Reply
 from backfill.core.secret import Secret
 from backfill.core.version import VERSION
-from backfill.deliver.http.errors import TransportFault, fault_of
+from backfill.deliver.http.errors import TransportFault, Withheld, fault_of
 from backfill.deliver.http.redaction import Redaction
 from backfill.deliver.http.response_reader import plain_reply, read_reply
 from backfill.deliver.http.transport import Transport, header_lines, request_head
@@ -62,34 +62,43 @@ class Sender:
         self._head = request_head("POST", self.url, self._headers)
         self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
-    async def send(self, key: str, items: Sequence[bytes]) -> Answer:
-        """Send records in one request; `key` is the first one's record key."""
+    async def send(
+        self, key: str, items: Sequence[bytes], may_send: Callable[[], bool] | None = None
+    ) -> Answer:
+        """Send records in one request; `key` is the first one's record key.
+
+        Raises Withheld where `may_send`, asked right before the bytes are written, says no.
+        """
         body = self._destination.body(items)
         began = time.perf_counter()
         message = ""
         reply: Reply | Fault
         try:
-            reply = self._redaction.redact(await self._exchange(key, body))
+            reply = self._redaction.redact(await self._exchange(key, body, may_send))
+        except Withheld:
+            raise
         except httpx.TransportError as error:
             reply = fault_of(error)
             message = error.message if isinstance(error, TransportFault) else ""
         return Answer(reply, time.perf_counter() - began, message)
 
-    async def _exchange(self, key: str, body: bytes) -> Reply:
+    async def _exchange(self, key: str, body: bytes, may_send: Callable[[], bool] | None) -> Reply:
         headers = [
             *_encoded(self._destination.request_headers(key)),
             (b"Content-Length", b"%d" % len(body)),
         ]
         if self._direct is not None:
             data = b"%b%b\r\n%b" % (self._head, header_lines(headers), body)
-            return plain_reply(await self._direct.exchange(self.url, data))
+            return plain_reply(await self._direct.exchange(self.url, data, may_send))
         # With a stream of its own a request takes its headers as they are, and costs a quarter.
         request = httpx.Request(
             "POST",
             self.url,
             headers=[*self._headers, *headers],
             stream=httpx.ByteStream(body),
-            extensions=self._extensions,
+            extensions=self._extensions
+            if may_send is None
+            else {**self._extensions, "may_send": may_send},
         )
         return await read_reply(await self._transport.handle_async_request(request))
 

@@ -1,4 +1,4 @@
-"""What to tell the user when nothing that is sent would fare better."""
+"""What to tell the user when a run stops: nothing would fare better, or it was to go so far."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ from backfill.core.model import Reply, Stop, StopKind, Verdict
 from backfill.core.terminal import printable
 from backfill.destination import Destination
 
-__all__ = ["refusal"]
+__all__ = ["limit_reached", "refusal", "time_over"]
 
 _CREDENTIAL = frozenset({401, 402, 403})
 _LONGEST = 200  # characters of an address that are shown
+
+
+def limit_reached(records: int) -> Stop:
+    """The stop of a run that has sent as many records as it was to."""
+    return Stop(StopKind.LIMIT, f"the limit of {records:,} records is reached")
+
+
+def time_over(seconds: float) -> Stop:
+    """The stop of a run that has taken as long as it may."""
+    return Stop(StopKind.LIMIT, f"the run's {seconds:g} s are over")
 
 
 def refusal(destination: Destination, host: str, verdict: Verdict, reply: Reply | None) -> Stop:

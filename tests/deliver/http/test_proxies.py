@@ -16,7 +16,7 @@ import pytest
 
 from backfill.core.errors import ConfigError
 from backfill.core.model import Fault, State, StopKind
-from backfill.deliver.http.errors import TransportFault
+from backfill.deliver.http.errors import TransportFault, Withheld
 from backfill.deliver.http.proxies import ProxiedTransport, proxy_for, transport_for
 from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import Transport
@@ -270,6 +270,21 @@ async def test_a_tunnel_that_ends_in_the_handshake_leaves_the_request_unsent():
         found = await fault_through(proxy, server)
     assert not found.fault.reached
     assert not server.exchanges
+
+
+@pytest.mark.anyio
+async def test_what_may_not_be_sent_any_more_once_the_tunnel_stands_is_withheld():
+    async with (
+        serving(answer_ok, tls=True) as server,
+        proxying(Proxy()) as proxy,
+        through(proxy) as transport,
+    ):
+        sent = httpx.Request("POST", f"https://localhost:{server.port}/", content=b"{}")
+        sent.extensions = {"may_send": lambda: False}
+        with pytest.raises(Withheld):
+            await transport.handle_async_request(sent)
+        assert len(proxy.heads) == 1, "the tunnel stood"
+        assert not server.exchanges
 
 
 @pytest.mark.anyio

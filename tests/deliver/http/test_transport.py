@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from backfill.core.model import Fault
-from backfill.deliver.http.errors import TransportFault
+from backfill.deliver.http.errors import TransportFault, Withheld
 from backfill.deliver.http.response_reader import MOST_BODY
 from backfill.deliver.http.transport import Transport
 from tests.deliver.servers import SELF_SIGNED, Exchange, response, serving
@@ -41,6 +41,33 @@ async def fault_of(url: str, *, timeout: float = 5.0, content: bytes = b"{}") ->
     shown = [raised.value, raised.value.__cause__, raised.value.__context__]
     assert SECRET not in " ".join(repr(each) + str(each) for each in shown)
     return raised.value
+
+
+# --- withheld ------------------------------------------------------------------------------
+
+
+async def test_what_may_not_be_sent_any_more_once_the_connection_stands_is_withheld():
+    """The last look is after connecting, which may take long, and right before the bytes."""
+    asked: list[int] = []
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.answer()
+
+    async with serving(answer) as server:
+        transport = Transport(timeout=5)
+
+        def may_send() -> bool:
+            asked.append(len(server.exchanges))
+            return len(asked) > 1
+
+        sent = request(server.url)
+        sent.extensions = {"may_send": may_send}
+        with pytest.raises(Withheld):
+            await transport.handle_async_request(sent)
+        assert server.exchanges == []
+        assert (await transport.handle_async_request(sent)).status_code == 200
+        assert (len(server.exchanges), server.connections) == (1, 1)
+        await transport.aclose()
 
 
 # --- faults before the request -------------------------------------------------------------

@@ -34,7 +34,7 @@ _RUN = "deliver/run/run.py"
 _GROUP = "deliver/run/group_commit.py"
 _LANES = "deliver/run/lanes.py"
 _PACER = "deliver/pacing/pacer.py"
-_JOB = "jobs/job.py"
+_DELIVERING = "jobs/running/delivering.py"
 
 TEETH = (
     Tooth(
@@ -78,8 +78,8 @@ TEETH = (
     Tooth(
         "an intent that was written goes out within a quiet period",
         _RUN,
-        "            if not grant.still_valid():",
-        "            if False:",
+        "if grant.still_valid() else None",
+        "if grant else None",
     ),
     Tooth(
         "an ambiguous answer counts as nothing done",
@@ -193,10 +193,9 @@ TEETH = (
     ),
     Tooth(
         "at most once resends what was lost",
-        _JOB,
-        '            if settings.guarantee == "at-least-once":\n'
-        "                ledger.resend_lost()",
-        "            if settings.guarantee:\n                ledger.resend_lost()",
+        _DELIVERING,
+        '    if run.settings.guarantee == "at-least-once":\n        ledger.resend_lost()',
+        "    if run.settings.guarantee:\n        ledger.resend_lost()",
     ),
     Tooth(
         "a decision needs no lock",
@@ -261,9 +260,9 @@ TEETH = (
     ),
     Tooth(
         "the limit counts requests",
-        _RUN,
-        "                self._allowance -= fresh\n",
-        "                self._allowance -= fresh > 0\n",
+        "deliver/run/company.py",
+        "        self._left -= taken\n",
+        "        self._left -= taken > 0\n",
     ),
     Tooth(
         "a choice of records is not heeded",
@@ -274,8 +273,8 @@ TEETH = (
     Tooth(
         "a run's time is never up",
         _RUN,
-        "            if self._settings.max_duration is not None:\n",
-        "            if self._settings.max_duration == 0:\n",
+        "            if self._settings.max_duration is not None and self._company is None:\n",
+        "            if self._settings.max_duration == 0 and self._company is None:\n",
     ),
     Tooth(
         "a pace that is said while a run begins is not heard",
@@ -291,9 +290,9 @@ TEETH = (
     ),
     Tooth(
         "an abandoned job runs",
-        _JOB,
-        "            refuse_abandoned(self.directory, ledger)\n            first = bind_address",
-        "            first = bind_address",
+        _DELIVERING,
+        "    refuse_abandoned(job.directory, ledger)\n    first = bind_address",
+        "    first = bind_address",
     ),
     Tooth(
         "a decision is carried out for more than was chosen",
