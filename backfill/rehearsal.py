@@ -83,6 +83,7 @@ def rehearse(
     `limit` is the number of records to send, `faults` are "KIND=SHARE" as the sandbox takes them.
     Raises what planning and delivering raise; the directory is gone then, too.
     """
+    config = config.model_copy(update={"cluster": None})  # it stays on this machine
     directory = _own_directory(name)
     done = False
     try:

@@ -105,11 +105,13 @@ def backfill(
     class Watched(Transport):
         """Notes when the first request goes out, and then gets out of the way."""
 
-        async def exchange(self, url: httpx.URL, data: bytes) -> RawReply:
+        async def exchange(
+            self, url: httpx.URL, data: bytes, may_send: Callable[[], bool] | None = None
+        ) -> RawReply:
             if not first:
                 first.append(time.perf_counter())
                 self.exchange = super().exchange  # type: ignore[method-assign]
-            return await super().exchange(url, data)
+            return await super().exchange(url, data, may_send)
 
     began = time.perf_counter()
     manifest = Manifest.read(Path(directory))

@@ -6,12 +6,18 @@ must never write into one.
 
 from __future__ import annotations
 
-__all__ = ["LEDGER", "MANIFEST", "OWN_NAMES", "PACE"]
+__all__ = ["LEDGER", "LEDGERS", "LEDGER_PLACE", "MANIFEST", "OWN_NAMES", "PACE"]
 
 MANIFEST = "manifest.json"
 
 LEDGER = "ledger.sqlite"
 """The ledger's name in a job's directory, which no other directory has."""
+
+LEDGER_PLACE = "ledger.json"
+"""Stands in the ledger's place where that lies in a database, and names it."""
+
+LEDGERS = (LEDGER, LEDGER_PLACE)
+"""A directory that holds one of them is a job's."""
 
 PACE = "pace.json"
 """How fast the job is to go, where `backfill pace` said so."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
-from backfill.core.job_files import LEDGER
+from backfill.core.job_files import LEDGERS
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.ownership import is_report
 
@@ -90,7 +90,7 @@ def _in_a_job(target: Path, own: Path | None = None) -> bool:
     places = {Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))}
     home = Path(os.path.realpath(own)) if own is not None else None
     return any(
-        (above == home or (above / LEDGER).is_file())
+        (above == home or any((above / name).is_file() for name in LEDGERS))
         and not (place.parent == home and is_report(place.name))
         for place in places
         for above in place.parents

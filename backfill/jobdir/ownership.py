@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from backfill.core.errors import JobError
-from backfill.core.job_files import LEDGER, MANIFEST
+from backfill.core.job_files import LEDGER, LEDGER_PLACE, MANIFEST
 from backfill.jobdir.manifest import Manifest
 
 __all__ = [
@@ -31,7 +31,7 @@ DRAFT = ".preparing"
 _LOCK = ".lock"
 _LEDGER = re.escape(LEDGER)
 _PLANNED = re.compile(
-    rf"manifest\.(json|draft)|pace\.json|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
+    rf"manifest\.(json|draft)|(pace|ledger)\.json|(excluded|rejected|duplicates)\.parquet|{_LEDGER}(-[a-z]+)?"
     rf"|\.{_LEDGER}\.\d+\.draft(-[a-z]+)?"
 )
 _REPORT = re.compile(r"report(\.html|-(books|outcomes|requests|latency|replies|times)\.(png|svg))")
@@ -78,6 +78,7 @@ def clear(directory: Path) -> None:
     """
     (directory / MANIFEST).unlink(missing_ok=True)
     (directory / LEDGER).unlink(missing_ok=True)
+    (directory / LEDGER_PLACE).unlink(missing_ok=True)
     for path in _own_files(directory):
         path.unlink(missing_ok=True)
 

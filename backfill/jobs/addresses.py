@@ -10,12 +10,12 @@ from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.run_history import last_base_url
 from backfill.jobs.status import place_of
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["address_of_job", "bind_address", "refuse_other_address", "release_address"]
 
 
-def address_of_job(ledger: Ledger) -> str | None:
+def address_of_job(ledger: AnyLedger) -> str | None:
     """The address that the job belongs to, None before its first record.
 
     Jobs of versions that did not keep it belong to the address of their last run.
@@ -27,7 +27,7 @@ def address_of_job(ledger: Ledger) -> str | None:
 
 
 def refuse_other_address(
-    directory: Path, manifest: Manifest, ledger: Ledger, base_url: str
+    directory: Path, manifest: Manifest, ledger: AnyLedger, base_url: str
 ) -> None:
     """Raise ChangedError where the job's records belong to another address than this one.
 
@@ -72,7 +72,7 @@ def _refuse_other_plan(directory: Path, manifest: Manifest, wanted: str) -> None
         )
 
 
-def bind_address(directory: Path, manifest: Manifest, ledger: Ledger, base_url: str) -> bool:
+def bind_address(directory: Path, manifest: Manifest, ledger: AnyLedger, base_url: str) -> bool:
     """Have the job belong to an address from its first intent on. Returns whether it is the first.
 
     Raises ChangedError where it belongs to another one.
@@ -83,7 +83,7 @@ def bind_address(directory: Path, manifest: Manifest, ledger: Ledger, base_url: 
     return fresh
 
 
-def release_address(ledger: Ledger) -> None:
+def release_address(ledger: AnyLedger) -> None:
     """Let a job go to another address after a first run of which no request reached a server."""
     if not was_sent(ledger):
         ledger.release_address()

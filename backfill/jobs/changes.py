@@ -10,6 +10,7 @@ from backfill.core.errors import ChangedError, JobError
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.access.shared_ledger import refuse_other_ledger
 from backfill.jobs.chain.delivered_by import changed_earlier
 from backfill.jobs.readonly import look
 
@@ -23,6 +24,7 @@ def refuse_change(directory: Path, manifest: Manifest, config: Config | None) ->
 
     That is: its source, its configuration, or what the earlier jobs that it names have sent.
     """
+    refuse_other_ledger(directory, config)
     refuse(directory, manifest, config, difference(directory, manifest, config))
 
 

@@ -10,7 +10,7 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import Range, State
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.run_history import record_decision
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,7 +61,7 @@ class Choice:
 def settle(
     directory: Path,
     manifest: Manifest,
-    ledger: Ledger,
+    ledger: AnyLedger,
     to: State,
     choice: Choice,
     *,
@@ -75,7 +75,7 @@ def settle(
 
 
 def _chosen(
-    directory: Path, manifest: Manifest, ledger: Ledger, state: State, choice: Choice
+    directory: Path, manifest: Manifest, ledger: AnyLedger, state: State, choice: Choice
 ) -> tuple[dict[int, list[Range]] | None, int]:
     """The positions that a choice means, None for all, and how many rows its source names."""
     if choice.source is not None:

@@ -11,7 +11,7 @@ from backfill.core.atomic_files import free_name
 from backfill.core.model import Books, State, Stop, StopKind
 from backfill.core.urls import is_here
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.pace_file import read_pace
+from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
 from backfill.jobs.run_history import (
@@ -23,7 +23,7 @@ from backfill.jobs.run_history import (
     rates,
 )
 from backfill.jobs.status import Phase, Status
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["current_status"]
 
@@ -31,7 +31,7 @@ __all__ = ["current_status"]
 def current_status(
     directory: Path,
     manifest: Manifest,
-    ledger: Ledger,
+    ledger: AnyLedger,
     *,
     running: bool,
     name: str,
@@ -63,7 +63,7 @@ def current_status(
     rate, pace = rates(ledger, running=running)
     started_at, ended_at = last_run(ledger)
     quiet = ledger.quiet_until()
-    paused = read_pace(directory).paused
+    paused = pace_in(directory, ledger).paused
     address = address_of_job(ledger)
     return kind(
         job=str(directory),
@@ -91,7 +91,7 @@ def current_status(
     )
 
 
-def _phase(ledger: Ledger, books: Books, *, running: bool, sent: bool) -> Phase:
+def _phase(ledger: AnyLedger, books: Books, *, running: bool, sent: bool) -> Phase:
     if running:
         return Phase.RUNNING
     if is_abandoned(ledger):
@@ -101,7 +101,7 @@ def _phase(ledger: Ledger, books: Books, *, running: bool, sent: bool) -> Phase:
     return Phase.STOPPED if sent else Phase.PLANNED
 
 
-def _elsewhere(manifest: Manifest, ledger: Ledger, base_url: str) -> str | None:
+def _elsewhere(manifest: Manifest, ledger: AnyLedger, base_url: str) -> str | None:
     """The address of the last run, or of the job that this is the rest of, where the
     configuration has another one."""
     last = last_base_url(ledger) or (manifest.rest.address if manifest.rest else None)

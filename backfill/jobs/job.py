@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Literal
 
 from backfill.core.errors import ConfigError
-from backfill.core.job_files import LEDGER
 from backfill.core.model import State
 from backfill.core.secret import Secret
 from backfill.deliver import Settings, Snapshot, StopRequest
-from backfill.jobdir.lock import locked
-from backfill.jobdir.pace_file import PaceSetting, as_written, read_pace, write_pace
-from backfill.jobs.addresses import bind_address, release_address
-from backfill.jobs.audit import audit
-from backfill.jobs.chain.rest import refuse_abandoned, take_rest
+from backfill.jobdir.ledger_place import LedgerPlace
+from backfill.jobdir.pace_file import PaceSetting, as_written
+from backfill.jobs.access.pace import known_pace, say_pace
+from backfill.jobs.access.working import working_on
+from backfill.jobs.chain.rest import refuse_abandoned
 from backfill.jobs.changes import refuse_change
 from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
-from backfill.jobs.run_history import (
-    abandon,
-    check_current,
-    record_end,
-    record_pace,
-    record_start,
-)
+from backfill.jobs.run_history import abandon, check_current
 from backfill.jobs.running.credentials import credential_for
+from backfill.jobs.running.delivering import Delivery, deliver_alone, deliver_with_others
 from backfill.jobs.running.settings import delivery_for
 from backfill.jobs.running.surroundings import Surroundings
 from backfill.jobs.running.thread_runner import await_in_thread, run_in_thread
 from backfill.jobs.status import Status
 from backfill.jobs.view import JobView
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["Job"]
 
@@ -50,6 +43,10 @@ class Job(JobView):
 
     def refuse_change(self) -> None:
         """Raise ChangedError if the source or the configuration is no longer what was planned."""
+        if LedgerPlace.read(self.directory) is not None:  # others may run it at this moment
+            check_current(self.directory, self.manifest)
+            self._refuse_changed()
+            return
         with self._alone("run", unchanged=True):
             pass
 
@@ -114,53 +111,20 @@ class Job(JobView):
     async def _run(
         self, observe: Observer, halt: StopRequest, credential: Secret, settings: Settings
     ) -> Status:
-        with self._alone("run", unchanged=not self._unchanged) as ledger:
-            self._unchanged = False
-            refuse_abandoned(self.directory, ledger)
-            first = bind_address(self.directory, self.manifest, ledger, settings.base_url)
-            audit(self.directory, self.manifest, ledger)
-            if first:
-                take_rest(self.directory, self.manifest)
-            if settings.guarantee == "at-least-once":
-                ledger.resend_lost()
-            record_start(ledger, settings.base_url)
-            record_pace(ledger, settings, read_pace(self.directory))
-            log.info("%s: sending to %s", self.directory, settings.base_url)
-            from backfill.deliver import (  # noqa: PLC0415 - looking needs none of it
-                deliver,
-                state_directory,
-            )
-
-            started = time.monotonic()
-            try:
-                stop = await deliver(
-                    manifest=self.manifest,
-                    directory=self.directory,
-                    ledger=ledger,
-                    destination=self.destination,
-                    credential=credential,
-                    settings=settings,
-                    halt=halt,
-                    observe=observe,
-                    pace=partial(read_pace, self.directory),
-                    transport=self.surroundings.transport,
-                    rng=self.surroundings.rng,
-                    wall=self.surroundings.wall,
-                    state=state_directory() if self.surroundings.shared else None,
-                )
-            except ConfigError:  # what was asked for means no record, and none was sent
-                record_end(ledger, time.monotonic() - started, None)
-                if first:
-                    release_address(ledger)
-                raise
-            record_end(ledger, time.monotonic() - started, stop)
-            if first:
-                release_address(ledger)
-            status = self._status(ledger, running=False, stop=stop)
+        unchanged, self._unchanged = not self._unchanged, False
+        delivery = Delivery(self, settings, credential, halt, observe)
+        place = LedgerPlace.read(self.directory)
+        if place is not None:
+            if unchanged:
+                self._refuse_changed()
+            status = await deliver_with_others(delivery, place)
+        else:
+            with self._alone("run", unchanged=unchanged) as ledger:
+                status = await deliver_alone(delivery, ledger)
         log.info(
             "%s: %s",
             self.directory,
-            f"stopped: {stop.message}" if stop else status.phase,
+            f"stopped: {status.stop.message}" if status.stop else status.phase,
             extra={"records": status.books.as_dict(), "requests": status.requests.as_dict()},
         )
         return status
@@ -180,7 +144,7 @@ class Job(JobView):
         """
         said = {"rate": rate, "concurrency": concurrency}
         delivery_for(self.config, self.manifest, said)
-        known = read_pace(self.directory)
+        known = known_pace(self.directory)
         changed = PaceSetting(
             rate=known.rate if rate is None else as_written(rate),
             concurrency=known.concurrency if concurrency is None else concurrency,
@@ -189,7 +153,7 @@ class Job(JobView):
             concurrency_said=known.concurrency_said + (concurrency is not None),
         )
         if changed != known:
-            write_pace(self.directory, changed)
+            say_pace(self.directory, changed)
         return changed
 
     # --- deciding -----------------------------------------------------------------------
@@ -198,7 +162,7 @@ class Job(JobView):
         """Send nothing of this job any more. What is pending is left so, and the status says it."""
         with self._alone("abandon") as ledger:
             abandon(ledger)
-            return self._status(ledger, running=False)
+            return self.status_in(ledger, running=False)
 
     def retry(
         self, *, source: Any = None, status: int | None = None, reason: str | None = None
@@ -238,17 +202,22 @@ class Job(JobView):
     # --- parts -----------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self, work: str, *, unchanged: bool = False) -> Iterator[Ledger]:
+    def _alone(self, work: str, *, unchanged: bool = False) -> Iterator[AnyLedger]:
         """The ledger and the lock; with `unchanged` only if the source is what was planned."""
-        with locked(self.directory, work) as lock:
+
+        def check() -> None:
             check_current(self.directory, self.manifest)
             if unchanged:
-                if self.broken is not None:
-                    raise self.broken
-                refuse_change(self.directory, self.manifest, self.config)
-            with Ledger.open(self.directory / LEDGER, clock=self.surroundings.wall) as ledger:
-                lock.enter_ledger()
-                yield ledger
+                self._refuse_changed()
+
+        clock = self.surroundings.wall
+        with working_on(self.directory, work, check=check, clock=clock) as ledger:
+            yield ledger
+
+    def _refuse_changed(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+        refuse_change(self.directory, self.manifest, self.config)
 
 
 def _look_away(snapshot: Snapshot) -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backfill.config import Config, config_from_mapping, load_config
-from backfill.core.errors import ConfigError
+from backfill.core.errors import BusyError, ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import destination
 from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.ownership import discard_unused
 from backfill.jobs.job import Job
-from backfill.jobs.planning import make_directory, plan_into
+from backfill.jobs.job_directory import make_directory
+from backfill.jobs.planning import plan_into
 from backfill.jobs.running.settings import address_for
 from backfill.jobs.stored_frames import discard_unused_frames, store_frames
 
 __all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
+
+log = logging.getLogger("backfill.jobs.opening")
+
+_EVERY = 0.5  # seconds between two looks whether another machine has planned the job
 
 
 def plan_job(
@@ -131,5 +140,28 @@ def find_or_plan(
     else:
         config = load_config(name)
         directory = job_directory(name, job)
-        found = plan_job(config, directory, anew=False, base_url=base_url, progress=progress)
+        plan = partial(plan_job, config, directory, anew=False, base_url=base_url)
+        if config.cluster is None:
+            found = plan(progress=progress)
+        else:
+            found = _found_among_others(config, directory) or _planned_once(plan, progress)
     return Job(found.directory, found.manifest, found.config, unchanged=True)
+
+
+def _found_among_others(config: Config, directory: Path) -> Job | None:
+    """A job that other machines may be delivering, if it is planned: without a lock."""
+    if not Manifest.exists(directory) or LedgerPlace.read(directory) is None:
+        return None
+    found = Job(directory, Manifest.read(directory), config)
+    found.refuse_change()
+    return found
+
+
+def _planned_once(plan: Callable[..., Job], progress: Progress | None) -> Job:
+    """Plan a job, or wait for another machine that does so at this moment."""
+    while True:
+        try:
+            return plan(progress=progress)
+        except BusyError as error:
+            log.info("%s; waiting for it", error.message)
+            time.sleep(_EVERY)

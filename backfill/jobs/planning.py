@@ -1,8 +1,8 @@
-"""Making a job: its directory, and what may be planned anew.
+"""Making a job, and what may be planned anew.
 
 A job is bound to what it was planned from. As long as nothing was sent, a changed source or
-configuration is simply planned anew; afterwards it is refused, because positions in the
-ledger would no longer mean the same records.
+configuration is simply planned anew; afterwards it is refused: positions in the ledger would no
+longer mean the same records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,27 +22,36 @@ from backfill.core.atomic_files import os_error_message, put_new, sync
 from backfill.core.errors import (
     MORE_OPEN_FILES,
     BackfillError,
-    ConfigError,
+    BusyError,
     JobError,
     LedgerError,
 )
-from backfill.core.job_files import LEDGER, MANIFEST
+from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent
 from backfill.destinations import destination
-from backfill.jobdir.lock import locked, refuse_links, unwritable
+from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
-from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private, refuse_users_files
+from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
+from backfill.jobs.access.new_ledger import made_in_vain, new_ledger
+from backfill.jobs.access.shared_ledger import (
+    discard_ledger,
+    other_ledger,
+    place_for,
+    refuse_other_ledger,
+    refuse_same_place,
+)
+from backfill.jobs.access.working import working_on
 from backfill.jobs.audit import BOUND_TO, audit
 from backfill.jobs.chain.delivered_by import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse
+from backfill.jobs.job_directory import remembered
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 from backfill.jobs.running.interrupts import interrupts_first
-from backfill.ledger import Ledger
 
-__all__ = ["make_directory", "plan_into"]
+__all__ = ["plan_into"]
 
 _HASHED_AT_ONCE = 2
 _REST_OF = "rest-of"  # in a draft: the job of which the rest is planned
@@ -81,17 +90,46 @@ def plan_into(
         )
     with look(directory) as (ledger, _):
         fixed = was_sent(ledger) or is_abandoned(ledger)
-    changed = difference(directory, manifest, config)
+    changed = difference(directory, manifest, config) or (
+        None if fixed else other_ledger(directory, config)
+    )
     again = anew if changed else changed_earlier(directory, manifest, config, address) is not None
     if again and not fixed:
-        return _prepare_after(directory, config, address, before, on=on, progress=progress)
+        return _prepare_again(directory, config, address, before, on=on, progress=progress)
+    refuse_other_ledger(directory, config)
     refuse(directory, manifest, config, changed)
+    return manifest
+
+
+def _prepare_again(
+    directory: Path,
+    config: Config,
+    address: str,
+    rest: Path | None,
+    *,
+    on: object,
+    progress: Progress | None,
+) -> Manifest:
+    """Prepare anew a job of which nothing was sent, while nobody delivers it."""
+    place = LedgerPlace.read(directory)
+    if place is None:
+        return _prepare_after(directory, config, address, rest, on=on, progress=progress)
+    with working_on(directory, "plan") as ledger:
+        if was_sent(ledger):
+            raise BusyError(
+                "another process has begun to deliver the job",
+                where=str(directory),
+                hint="It is not planned anew. Look on: backfill status"
+                f" {shlex.quote(str(directory))}",
+            )
+        manifest = _prepare_after(directory, config, address, rest, on=on, progress=progress)
+        discard_ledger(place)
     return manifest
 
 
 def _refuse_orphan(directory: Path) -> None:
     """Never plan over a ledger whose manifest is gone."""
-    if (directory / LEDGER).exists() and job_was_sent(directory):
+    if any((directory / name).exists() for name in LEDGERS) and job_was_sent(directory):
         raise JobError(
             "the manifest is gone, but the ledger says that records were sent",
             where=str(directory),
@@ -140,8 +178,7 @@ def _prepare_after(
             where=str(directory),
             hint="Name another directory with --job.",
         )
-    with locked(rest, "plan --rest-of") as lock, closing(Ledger.open(rest / LEDGER)) as ledger:
-        lock.enter_ledger()
+    with working_on(rest, "plan --rest-of") as ledger:
         own = Manifest.read(directory).rest if Manifest.exists(directory) else None
         refuse_taken(rest, ledger, own=own.claim if own else None)
         found = rest_of(rest, directory, ledger)
@@ -169,6 +206,8 @@ def _prepare(
 
     `claim` is called in between: the job `rest` is abandoned before this one can send anything.
     """
+    if (place := place_for(config)) is not None:
+        refuse_same_place(place, directory)
     draft = directory / DRAFT
     died = draft.exists()  # whoever began a plan here before did not even get to clear up
     discard_draft(directory)
@@ -186,6 +225,9 @@ def _prepare(
             _put_in_place(draft, directory)
     except BaseException as error:
         ours = error.message if isinstance(error, LedgerError) else None
+        if (made := made_in_vain(draft, directory)) is not None:
+            with suppress(BackfillError):
+                discard_ledger(made)
         reason = ours or os_error_message(error, draft)
         noted = (draft / _REST_OF).exists()
         discard_draft(directory)
@@ -236,14 +278,14 @@ def _drafted(
     manifest = manifest.model_copy(
         update={
             "facts": manifest.facts.model_copy(update={"warnings": warnings}),
-            "config_path": _remembered(config.path, directory) if config.path else None,
+            "config_path": remembered(config.path, directory) if config.path else None,
             "earlier": tuple(each.state for each in named),
             "address": address,
             "delivery": config.delivery.model_dump(mode="json"),
             "seals": _seals(draft),
         }
     )
-    with Ledger.open(draft / LEDGER, create=True) as ledger:
+    with new_ledger(draft, directory, config) as ledger:
         ledger.set_meta(BOUND_TO, fingerprint(manifest))
     manifest.write(draft)
     make_private(draft)
@@ -272,7 +314,7 @@ def _put_in_place(draft: Path, directory: Path) -> None:
         path.rename(directory / "ready" / path.name)
     (draft / "ready").rmdir()
     others = [path for path in draft.iterdir() if path.name != _REST_OF]
-    for path in sorted(others, key=lambda path: (path.name == MANIFEST, path.name == LEDGER)):
+    for path in sorted(others, key=lambda path: (path.name == MANIFEST, path.name in LEDGERS)):
         if path.name == MANIFEST:
             sync(directory / "ready")
             sync(directory)
@@ -298,12 +340,6 @@ def _put_manifest(draft: Path, directory: Path) -> None:
         ) from None
 
 
-def _remembered(config: Path, directory: Path) -> str:
-    """A configuration's path from its job's directory where the two can only be moved together."""
-    path, job = config.absolute(), directory.absolute()
-    return os.path.relpath(path, job) if job.is_relative_to(path.parent) else str(path)
-
-
 def _seals(draft: Path) -> dict[str, Seal]:
     """What each file is, so that a run can tell that it sends what was planned."""
     paths = [path for path in sorted(draft.rglob("*")) if path.is_file()]
@@ -313,27 +349,3 @@ def _seals(draft: Path) -> dict[str, Seal]:
             path.relative_to(draft).as_posix(): seal
             for path, seal in zip(paths, seals, strict=True)
         }
-
-
-def make_directory(directory: Path) -> None:
-    """Make the job's directory, for its owner alone whatever the umask.
-
-    Raises JobError where it holds something else, which stays as it is.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        refuse_links(directory)
-        refuse_users_files(directory)
-        if directory.stat().st_mode & 0o077:
-            directory.chmod(0o700)
-    except OSError as error:
-        if Manifest.exists(directory):
-            # Another name would make another job, which sends everything again.
-            raise unwritable(directory, error) from error
-        # A name that is a file's is a mistake of the command line; a full disk is not.
-        named = isinstance(error, FileExistsError | NotADirectoryError)
-        raise (ConfigError if named else BackfillError)(
-            f"the job's directory cannot be made: {error.strerror or error}",
-            where=str(directory),
-            hint="Name another one with --job.",
-        ) from error

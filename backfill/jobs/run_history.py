@@ -13,7 +13,7 @@ from backfill.deliver import Settings
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.jobs.status import stop_as_text, stop_from_text
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = [
     "AT_REST",
@@ -41,7 +41,7 @@ AT_REST = (State.DELIVERED, State.FAILED, State.UNKNOWN)
 _LATELY = 60.0  # seconds over which a running job's rate is taken
 
 
-def last_base_url(ledger: Ledger) -> str | None:
+def last_base_url(ledger: AnyLedger) -> str | None:
     """Where the job's last run sent records to, None before the first."""
     return ledger.get_meta(_BASE_URL)
 
@@ -56,7 +56,7 @@ def check_current(directory: Path, manifest: Manifest) -> None:
         )
 
 
-def record_start(ledger: Ledger, base_url: str) -> None:
+def record_start(ledger: AnyLedger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
     ledger.set_meta(_STARTED, repr(time.time()))
     ledger.set_meta(_ENDED, "")
@@ -66,7 +66,7 @@ def record_start(ledger: Ledger, base_url: str) -> None:
     ledger.set_meta(_BEFORE, json.dumps(_done(ledger)))
 
 
-def record_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
+def record_end(ledger: AnyLedger, seconds: float, stop: Stop | None) -> None:
     """Note that a run of so many seconds ended, and why."""
     before, done = json.loads(ledger.get_meta(_BEFORE) or "[0, 0]"), _done(ledger)
     parts = zip(_counted(ledger), before, done, strict=True)
@@ -78,13 +78,13 @@ def record_end(ledger: Ledger, seconds: float, stop: Stop | None) -> None:
     ledger.set_meta(_ENDED, repr(time.time()))
 
 
-def record_pace(ledger: Ledger, settings: Settings, said: PaceSetting) -> None:
+def record_pace(ledger: AnyLedger, settings: Settings, said: PaceSetting) -> None:
     """Note how fast a run begins; `said` is the pace that was set beside the job by then."""
     began = [settings.rate, settings.concurrency, said.rate, said.concurrency]
     ledger.set_meta(_PACE, json.dumps(began))
 
 
-def pace_of_run(ledger: Ledger, said: PaceSetting) -> tuple[float | None, int] | None:
+def pace_of_run(ledger: AnyLedger, said: PaceSetting) -> tuple[float | None, int] | None:
     """Rate and concurrency of the run that goes on, None where no run has noted them.
 
     What the run itself was told holds until something else is `said` of that very thing.
@@ -100,7 +100,7 @@ def pace_of_run(ledger: Ledger, said: PaceSetting) -> tuple[float | None, int] |
     return rate, concurrency
 
 
-def last_run(ledger: Ledger) -> tuple[float | None, float | None]:
+def last_run(ledger: AnyLedger) -> tuple[float | None, float | None]:
     """When the last run began and when it ended, in seconds since 1970.
 
     None before the first one; without an end while it goes on, and where it was killed.
@@ -109,38 +109,38 @@ def last_run(ledger: Ledger) -> tuple[float | None, float | None]:
     return float(started) if started else None, float(ended) if ended else None
 
 
-def last_stop(ledger: Ledger) -> Stop | None:
+def last_stop(ledger: AnyLedger) -> Stop | None:
     """Why the last run ended early, None where nothing stopped it."""
     return stop_from_text(ledger.get_meta(_STOP))
 
 
-def record_decision(ledger: Ledger) -> None:
+def record_decision(ledger: AnyLedger) -> None:
     """Note that records were settled by hand: what stopped the last run is no news any more."""
     ledger.set_meta(_STOP, "")
 
 
-def abandon(ledger: Ledger) -> None:
+def abandon(ledger: AnyLedger) -> None:
     """Have a job send nothing any more, durably."""
     if not is_abandoned(ledger):
         ledger.set_meta(_ABANDONED, repr(time.time()))
 
 
-def is_abandoned(ledger: Ledger) -> bool:
+def is_abandoned(ledger: AnyLedger) -> bool:
     """Whether a person said that nothing of the job is sent any more."""
     return ledger.get_meta(_ABANDONED) is not None
 
 
-def seconds_at_work(ledger: Ledger) -> float | None:
+def seconds_at_work(ledger: AnyLedger) -> float | None:
     """How long all runs took; None before the first, and where one did not come to its end."""
     seconds = _seconds(ledger)
     return seconds if seconds and _counted(ledger)[0] == ledger.requests().sent else None
 
 
-def _seconds(ledger: Ledger) -> float:
+def _seconds(ledger: AnyLedger) -> float:
     return float(ledger.get_meta(_SECONDS) or 0)
 
 
-def _counted(ledger: Ledger) -> list[int]:
+def _counted(ledger: AnyLedger) -> list[int]:
     """Requests and records of the runs that came to their end, which those of a crash are not."""
     known = ledger.get_meta(_COUNTED)
     if known is None and _seconds(ledger):
@@ -148,13 +148,13 @@ def _counted(ledger: Ledger) -> list[int]:
     return list(json.loads(known or "[0, 0]"))
 
 
-def _done(ledger: Ledger) -> list[int]:
+def _done(ledger: AnyLedger) -> list[int]:
     """Requests sent and records settled by now."""
     counts = ledger.counts()
     return [ledger.requests().sent, sum(counts.get(state, 0) for state in AT_REST)]
 
 
-def rates(ledger: Ledger, *, running: bool) -> tuple[float | None, float | None]:
+def rates(ledger: AnyLedger, *, running: bool) -> tuple[float | None, float | None]:
     """Requests and records a second: of the last minute while running, else over all runs.
 
     A run that crashed has left no duration behind, so what it did does not count here.

@@ -18,7 +18,7 @@ from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
-from backfill.jobdir.pace_file import read_pace
+from backfill.jobs.access.pace import known_pace, pace_in
 from backfill.jobs.addresses import refuse_other_address
 from backfill.jobs.chain.rest import refuse_abandoned
 from backfill.jobs.current_status import current_status
@@ -26,7 +26,7 @@ from backfill.jobs.readonly import look
 from backfill.jobs.run_history import check_current, pace_of_run
 from backfill.jobs.running.settings import delivery_for, settings_for
 from backfill.jobs.status import Status
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +80,7 @@ class JobView:
     def status(self) -> Status:
         """The job at this moment. What a run that died left in flight counts as unknown."""
         with self._look() as (ledger, running):
-            return self._status(ledger, running=running)
+            return self.status_in(ledger, running=running)
 
     def records(self, state: str | State | None = None) -> pl.DataFrame:
         """One row for each record, in the source's order, with its state and the reason."""
@@ -163,7 +163,7 @@ class JobView:
 
         What `pace` said holds for all runs, but for what a run is told itself.
         """
-        said = read_pace(self.directory)
+        said = known_pace(self.directory)
         given = {name: value for name, value in changes.items() if value is not None}
         changes = {"rate": said.rate, "concurrency": said.concurrency} | given
         delivery = delivery_for(self.config, self.manifest, changes)
@@ -175,7 +175,7 @@ class JobView:
         """
         settings = self.settings({})
         with self._look() as (ledger, running):
-            pace = pace_of_run(ledger, read_pace(self.directory)) if running else None
+            pace = pace_of_run(ledger, pace_in(self.directory, ledger)) if running else None
         if pace is None:
             return settings
         return replace(settings, rate=pace[0], concurrency=pace[1])
@@ -187,13 +187,14 @@ class JobView:
             refuse_other_address(self.directory, self.manifest, ledger, settings.base_url)
 
     @contextmanager
-    def _look(self) -> Iterator[tuple[Ledger, bool]]:
+    def _look(self) -> Iterator[tuple[AnyLedger, bool]]:
         """The ledger at one moment, and whether a process is running."""
         with look(self.directory) as (ledger, running):
             check_current(self.directory, self.manifest)
             yield ledger, running
 
-    def _status(self, ledger: Ledger, *, running: bool, stop: Stop | None = None) -> Status:
+    def status_in(self, ledger: AnyLedger, *, running: bool, stop: Stop | None = None) -> Status:
+        """The job as its open ledger has it; `stop` is why the run that has just ended did so."""
         return current_status(
             self.directory,
             self.manifest,
@@ -213,7 +214,7 @@ class JobView:
         wanted = None if state is None else state_named(state)
         with reading(self.directory):
             with self._look() as (ledger, running):
-                books = self._status(ledger, running=running).books
+                books = self.status_in(ledger, running=running).books
                 parts = parts_of_records(self.directory, self.manifest, ledger, wanted)
             if "row|malformed" not in self.manifest.reasons:
                 parts = [part.drop("_raw", "_cause") for part in parts]

@@ -37,6 +37,7 @@ from backfill.sources.schemas import MIXED
 
 __all__ = ["prepare"]
 
+_SHARED = 16  # parts at least of a job that several machines deliver, each some of them
 _NAMED, _SHOWN = 3, 60  # rows of the contacts that cannot be read, and characters of each
 
 
@@ -97,7 +98,7 @@ def prepare(
                 work,
                 in_files=not engine.shares_memory,
             ),
-            parts=parts or _parts_for(events, contacts),
+            parts=parts or max(_parts_for(events, contacts), _SHARED if config.cluster else 1),
             at_once=at_once or rows_at_once(events.rows, _size(events)),
             work=work,
         )

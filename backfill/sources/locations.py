@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from backfill.config.types import Files
 from backfill.core.errors import SourceError, did_you_mean
-from backfill.core.job_files import LEDGER
+from backfill.core.job_files import LEDGERS
 from backfill.sources.remote import listed
 from backfill.sources.unsupported_formats import READ, refuse_named
 
@@ -155,7 +155,7 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
         folders[:] = [
             each
             for each in folders
-            if not each.startswith((".", "_")) and not Path(root, each, LEDGER).exists()
+            if not each.startswith((".", "_")) and not _is_job(Path(root, each))
         ]
         # A link to a directory above would lead round in circles, and to what is beside this one.
         real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
@@ -169,7 +169,11 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
 
 def _in_job(path: Path) -> bool:
     """Whether a glob reached into a job's directory."""
-    return any((folder / LEDGER).exists() for folder in path.parents)
+    return any(_is_job(folder) for folder in path.parents)
+
+
+def _is_job(folder: Path) -> bool:
+    return any((folder / name).exists() for name in LEDGERS)
 
 
 def _nearest(path: Path) -> str | None:

@@ -11,8 +11,8 @@ import backfill
 from backfill.config import load_config
 from backfill.core.errors import JobError
 from backfill.jobdir.lock import locked
+from backfill.jobs.job_directory import make_directory
 from backfill.jobs.opening import open_job, plan_job
-from backfill.jobs.planning import make_directory
 from tests.acceptance.program import backfill as program
 from tests.acceptance.sources import pristo_job
 

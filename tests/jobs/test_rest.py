@@ -107,7 +107,7 @@ def test_a_death_as_a_rest_begins_to_send_leaves_it_with_that_job(tmp_path, monk
         deaths = Deaths(place, tmp_path, place / "b.job")
         with monkeypatch.context() as patched:
             deaths.before(patched, Ledger, "set_meta")
-            deaths.before(patched, chain, "locked")
+            deaths.before(patched, chain, "working_on")
             job.run(credential=KEY, base_url=server.url, limit=1)
         before = sent(server)[:FIRST]
     for copy in deaths.copies[1:3]:  # of what comes later the server had something

@@ -19,7 +19,7 @@ from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.readonly import look
 from backfill.jobs.status import place_of
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,7 +83,7 @@ def delivered_by(
         yield Found(Previous(name, manifest, counted), state, tuple(notes))
 
 
-def rest_of(place: Path, directory: Path, ledger: Ledger) -> Found:
+def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     """The job in `place`, of which a plan in `directory` is the rest; its ledger is open."""
     name = os.path.relpath(place)
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
@@ -143,7 +143,7 @@ def _difference(before: EarlierJob, now: EarlierJob) -> str | None:
 
 
 def _look(
-    place: Path, name: str, directory: Path, ledger: Ledger | None = None
+    place: Path, name: str, directory: Path, ledger: AnyLedger | None = None
 ) -> tuple[Manifest, EarlierJob]:
     """A job and how it stands at this moment. What is in flight is unknown."""
     manifest = Manifest.read(place)
@@ -154,7 +154,7 @@ def _look(
 
 
 def _state(
-    place: Path, name: str, directory: Path, manifest: Manifest, ledger: Ledger
+    place: Path, name: str, directory: Path, manifest: Manifest, ledger: AnyLedger
 ) -> EarlierJob:
     counts = ledger.counts()
     return EarlierJob(
@@ -167,7 +167,7 @@ def _state(
     )
 
 
-def _sent(place: Path, manifest: Manifest, ledger: Ledger) -> pl.LazyFrame:
+def _sent(place: Path, manifest: Manifest, ledger: AnyLedger) -> pl.LazyFrame:
     """What a job has sent or left out. What is unknown in a job that it is the rest of may be
     settled there by now."""
     import polars as pl  # noqa: PLC0415

@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import ChangedError, JobError
-from backfill.core.job_files import LEDGER
 from backfill.jobdir.job_paths import job_directory
-from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobs.access.working import working_on
 from backfill.jobs.run_history import abandon, is_abandoned
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = [
     "claim_rest",
@@ -33,7 +31,7 @@ __all__ = [
 _REST = "rest"
 
 
-def refuse_abandoned(directory: Path, ledger: Ledger) -> None:
+def refuse_abandoned(directory: Path, ledger: AnyLedger) -> None:
     """Raise JobError for a job that was abandoned, with the words that help."""
     if not is_abandoned(ledger):
         return
@@ -52,7 +50,7 @@ def refuse_abandoned(directory: Path, ledger: Ledger) -> None:
     )
 
 
-def refuse_taken(directory: Path, ledger: Ledger, *, own: str | None) -> None:
+def refuse_taken(directory: Path, ledger: AnyLedger, *, own: str | None) -> None:
     """Raise JobError where another job has begun to send the rest of the one in `directory`.
 
     `own` is the claim of the job that asks, where it has planned this rest before.
@@ -68,7 +66,7 @@ def refuse_taken(directory: Path, ledger: Ledger, *, own: str | None) -> None:
     )
 
 
-def claim_rest(directory: Path, ledger: Ledger, own: Path, earlier: EarlierJob) -> None:
+def claim_rest(directory: Path, ledger: AnyLedger, own: Path, earlier: EarlierJob) -> None:
     """Abandon the job in `directory`, and give its rest to the one in `own`, by its claim."""
     path = os.path.relpath(own.absolute(), directory.absolute())
     abandon(ledger)
@@ -84,8 +82,7 @@ def take_rest(directory: Path, manifest: Manifest) -> None:
     if earlier is None:
         return
     place = directory / earlier.path
-    with locked(place, "run") as lock, closing(Ledger.open(place / LEDGER)) as ledger:
-        lock.enter_ledger()
+    with working_on(place, "run") as ledger:
         rest = _rest(ledger)
         if rest is None or rest["claim"] != earlier.claim:
             raise ChangedError(
@@ -121,6 +118,6 @@ def _is_rest_of(directory: Path, earlier: Path) -> bool:
     return any(os.path.realpath(directory / e.path) == os.path.realpath(earlier) for e in found)
 
 
-def _rest(ledger: Ledger) -> dict[str, Any] | None:
+def _rest(ledger: AnyLedger) -> dict[str, Any] | None:
     text = ledger.get_meta(_REST)
     return json.loads(text) if text else None

@@ -24,7 +24,7 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.records.field_stories import FieldStory, as_text, field_stories
 from backfill.jobs.records.table import parts_of_records
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 
 __all__ = ["FieldStory", "Request", "Story", "place_named", "story_of"]
 
@@ -117,7 +117,7 @@ def story_of(
     manifest: Manifest,
     destination: Destination,
     config: Config | None,
-    ledger: Ledger,
+    ledger: AnyLedger,
 ) -> Story:
     """Tell what is known of a row. Raises ConfigError for a row that the job does not have."""
     found = _record(file, row, directory, manifest, ledger)
@@ -156,7 +156,7 @@ def story_of(
 
 
 def _record(
-    file: str, row: int, directory: Path, manifest: Manifest, ledger: Ledger
+    file: str, row: int, directory: Path, manifest: Manifest, ledger: AnyLedger
 ) -> dict[str, Any]:
     number = next(at for at, entry in enumerate(manifest.events) if entry.name == file)
     # By what a bucket's records and its rows are joined on, so that both are read no further.
@@ -179,7 +179,7 @@ def _ready(
     *,
     directory: Path,
     manifest: Manifest,
-    ledger: Ledger,
+    ledger: AnyLedger,
 ) -> tuple[str, dict[str, Any], tuple[Request, ...]]:
     """The body of a ready record, where it lies, and the requests it was in."""
     number = next(at for at, entry in enumerate(manifest.events) if entry.name == file)
@@ -227,7 +227,7 @@ def _neighbour(rows: pl.DataFrame, names: list[str]) -> str | None:
 
 
 def _requests(
-    ledger: Ledger, bucket: int, position: int, found: Mapping[str, Any]
+    ledger: AnyLedger, bucket: int, position: int, found: Mapping[str, Any]
 ) -> tuple[Request, ...]:
     requests = [
         Request(_moment(at), "pending", said.http_status, said.reason, said.request_id)

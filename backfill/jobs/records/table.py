@@ -15,7 +15,7 @@ from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Bucket, Manifest
-from backfill.ledger import Ledger
+from backfill.ledger import AnyLedger
 from backfill.sources.schemas import flattened
 
 __all__ = [
@@ -54,7 +54,7 @@ def state_named(name: str) -> State:
 
 
 def parts_of_records(
-    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None = None
+    directory: Path, manifest: Manifest, ledger: AnyLedger, state: State | None = None
 ) -> list[pl.LazyFrame]:
     """Every record of the job, or those of one state, in parts and in no promised order.
 
@@ -65,7 +65,7 @@ def parts_of_records(
     return list(_parts(directory, manifest, ledger, state)) or [_empty(directory, manifest)]
 
 
-def spans_of(ledger: Ledger) -> pl.DataFrame:
+def spans_of(ledger: AnyLedger) -> pl.DataFrame:
     """What the ledger knows, one row for each range of positions with one outcome."""
     return pl.DataFrame(ledger.outcome_columns(), schema_overrides=_SPANS)
 
@@ -97,7 +97,7 @@ def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
     )
 
 
-def sent_records(directory: Path, manifest: Manifest, ledger: Ledger) -> pl.LazyFrame:
+def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.LazyFrame:
     """What a job has sent, or left out because an earlier one had: `record`, `number`, `row`, …
 
     Columns: `record` (its key), `number` and `file` (the index and the name of its file), `row`,
@@ -150,7 +150,7 @@ def state_there(directory: Path) -> pl.Expr:
 
 
 def _parts(
-    directory: Path, manifest: Manifest, ledger: Ledger, state: State | None
+    directory: Path, manifest: Manifest, ledger: AnyLedger, state: State | None
 ) -> Iterator[pl.LazyFrame]:
     numbers = _numbers(manifest)
     own = _own_columns(directory, manifest)
@@ -197,7 +197,7 @@ def _parts(
                 yield _shaped(frame, own, prefix="source.")
 
 
-def _spans(manifest: Manifest, ledger: Ledger) -> Iterator[tuple[int, pl.DataFrame]]:
+def _spans(manifest: Manifest, ledger: AnyLedger) -> Iterator[tuple[int, pl.DataFrame]]:
     """The settled ranges of each bucket, ascending."""
     every = spans_of(ledger)
     parts = every.partition_by("bucket", as_dict=True)

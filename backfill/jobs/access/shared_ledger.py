@@ -1,0 +1,192 @@
+"""A ledger that several machines share: made with a plan, found by the job's directory, dropped.
+
+Its driver comes with an extra, and is imported only for a job that has such a ledger.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backfill.config import Config
+from backfill.core.errors import BusyError, ConfigError, JobError
+from backfill.core.job_files import LEDGER
+from backfill.jobdir.ledger_place import LedgerPlace
+
+if TYPE_CHECKING:
+    from backfill.ledger.postgres import PostgresLedger
+
+__all__ = [
+    "alone_with",
+    "beside",
+    "delivering",
+    "discard_ledger",
+    "look_into",
+    "make_ledger",
+    "other_ledger",
+    "place_for",
+    "refuse_other_ledger",
+    "refuse_same_place",
+]
+
+_PATIENCE = 3.0  # seconds in which the session of a process that ended has ended, too
+_EVERY = 0.05
+
+
+def place_for(config: Config) -> LedgerPlace | None:
+    """Where a plan of this configuration would keep its ledger; None beside its other files."""
+    if config.cluster is None:
+        return None
+    return LedgerPlace(
+        database=config.cluster.ledger,
+        schema=f"backfill_{secrets.token_hex(8)}",
+        lease=config.cluster.lease,
+        hold=config.cluster.lease + config.delivery.timeout,
+    )
+
+
+def make_ledger(place: LedgerPlace, directory: Path) -> PostgresLedger:
+    """Make the ledger of the job in `directory`, and open it. Raises LedgerError."""
+    return _driver().open(place.database, place.schema, create=True, named=_name(directory))
+
+
+def refuse_same_place(place: LedgerPlace, directory: Path) -> None:
+    """Raise JobError where the database knows another job in this very place, that sent something.
+
+    It was planned on a machine whose storage is not this one, or its directory was removed.
+    One that sent nothing is forgotten.
+    """
+    known = LedgerPlace.read(directory)
+    own = known.schema if known is not None and known.database == place.database else None
+    for schema in _driver().named(place.database, _name(directory)):
+        if schema == own:
+            continue
+        with _driver().open_beside(place.database, schema) as ledger:
+            if ledger.begun():
+                raise JobError(
+                    "the database knows a job in this place, and it is not here: another machine"
+                    " has other files under the name of this storage, or they were removed",
+                    where=str(directory),
+                    hint="Nothing was planned. Mount the storage that all machines share. Where the"
+                    " directory was removed on purpose, forget what it sent:"
+                    f" psql {shlex.quote(place.database)} -c 'DROP SCHEMA \"{schema}\" CASCADE'",
+                )
+            ledger.drop()
+
+
+def discard_ledger(place: LedgerPlace) -> None:
+    """Remove a ledger of which nothing was sent. Raises LedgerError."""
+    with beside(place) as ledger:
+        ledger.drop()
+
+
+def other_ledger(directory: Path, config: Config) -> str | None:
+    """What a configuration says of the ledger that the job does not have, in words, or None."""
+    place = LedgerPlace.read(directory)
+    wanted = None if config.cluster is None else config.cluster.ledger
+    if wanted == (None if place is None else place.database):
+        return None
+    return "the configuration changed: [cluster] ledger"
+
+
+def refuse_other_ledger(directory: Path, config: Config | None) -> None:
+    """Raise ConfigError where a configuration names another ledger than the job has."""
+    place = LedgerPlace.read(directory)
+    if config is None or place is None:
+        if config is not None and config.cluster is not None and (directory / LEDGER).exists():
+            raise ConfigError(
+                "this job was planned for one machine, and its ledger is a file in its directory",
+                where=str(directory),
+                hint="Finish it without [cluster], or plan a job of its own with --job.",
+            )
+        return
+    if config.cluster is not None and config.cluster.ledger != place.database:
+        raise ConfigError(
+            f"the job's ledger is in {place.database}, and the configuration names"
+            f" {config.cluster.ledger}",
+            where="[cluster] ledger",
+            hint="Where the database has moved, with all that it holds, write its new address into"
+            f" {directory / 'ledger.json'}.",
+        )
+
+
+@contextmanager
+def look_into(place: LedgerPlace) -> Iterator[tuple[PostgresLedger, bool]]:
+    """The ledger at one moment, and whether a run is going on. Raises LedgerError."""
+    with _driver().open_readonly(place.database, place.schema) as ledger:
+        yield ledger, ledger.running
+
+
+def beside(place: LedgerPlace) -> PostgresLedger:
+    """The ledger, to read or keep a small fact beside whoever works on the job."""
+    return _driver().open_beside(place.database, place.schema)
+
+
+@contextmanager
+def alone_with(
+    place: LedgerPlace, directory: Path, clock: Callable[[], float] | None = None
+) -> Iterator[PostgresLedger]:
+    """The ledger for one process that decides; what dead deliverers left in flight is settled.
+
+    Raises BusyError while anybody delivers, or decides as well.
+    """
+    with _opened(place, clock) as ledger:
+        until = time.monotonic() + _PATIENCE
+        while not ledger.be_alone():
+            if time.monotonic() > until:
+                raise BusyError(
+                    "another process works on this job",
+                    where=str(directory),
+                    hint=f"Wait for it, or look on: backfill status {shlex.quote(str(directory))}",
+                )
+            time.sleep(_EVERY)
+        ledger.recover()
+        yield ledger
+
+
+@contextmanager
+def delivering(
+    place: LedgerPlace, config: Config | None, clock: Callable[[], float] | None = None
+) -> Iterator[PostgresLedger]:
+    """The ledger for one of several deliverers, by the lease that the configuration says now."""
+    if config is not None and config.cluster is not None:
+        lease = config.cluster.lease
+        hold = lease + config.delivery.timeout
+        place = LedgerPlace(place.database, place.schema, lease, hold)
+    with _opened(place, clock) as ledger:
+        yield ledger
+
+
+def _opened(place: LedgerPlace, clock: Callable[[], float] | None) -> PostgresLedger:
+    # Unless a test brings a clock, all moments are the database's.
+    return _driver().open(
+        place.database,
+        place.schema,
+        clock=None if clock is time.time else clock,
+        lease=place.lease,
+        hold=place.hold,
+    )
+
+
+def _driver() -> type[PostgresLedger]:
+    try:
+        from backfill.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "psycopg":
+            raise
+        raise ConfigError(
+            "a ledger in PostgreSQL needs an extra that is not installed",
+            where="[cluster] ledger",
+            hint="pip install 'backfill[postgres]'",
+        ) from error
+    return PostgresLedger
+
+
+def _name(directory: Path) -> str:
+    """What the database calls the job in a directory: the same on every machine."""
+    return str(directory.absolute())

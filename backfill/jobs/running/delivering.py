@@ -1,0 +1,175 @@
+"""One run of a job, around what sends: by this process alone, or by several at the same time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from backfill.config import Config
+from backfill.core.errors import ConfigError, LedgerError, OwnershipError
+from backfill.core.model import Stop
+from backfill.core.secret import Secret
+from backfill.deliver import Joined, Settings, Snapshot, StopRequest
+from backfill.destination import Destination
+from backfill.jobdir.ledger_place import LedgerPlace
+from backfill.jobdir.manifest import Manifest
+from backfill.jobs.access.pace import pace_in
+from backfill.jobs.access.shared_ledger import delivering
+from backfill.jobs.addresses import bind_address, release_address
+from backfill.jobs.audit import audit
+from backfill.jobs.chain.rest import refuse_abandoned, take_rest
+from backfill.jobs.run_history import (
+    check_current,
+    last_run,
+    record_end,
+    record_pace,
+    record_start,
+)
+from backfill.jobs.running.surroundings import Surroundings
+from backfill.jobs.status import Status
+from backfill.ledger import AnyLedger
+
+__all__ = ["Delivered", "Delivery", "deliver_alone", "deliver_with_others"]
+
+log = logging.getLogger("backfill.jobs.job")
+
+
+class Delivered(Protocol):
+    """The job that a run delivers."""
+
+    directory: Path
+    manifest: Manifest
+    config: Config | None
+    surroundings: Surroundings
+
+    @property
+    def destination(self) -> Destination: ...
+
+    def status_in(
+        self, ledger: AnyLedger, *, running: bool, stop: Stop | None = None
+    ) -> Status: ...
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a run is told."""
+
+    job: Delivered
+    settings: Settings
+    credential: Secret
+    halt: StopRequest
+    observe: Callable[[Snapshot], None]
+
+
+async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
+    """Deliver what is pending, by the one process that holds the job."""
+    job = run.job
+    first = _begin(run, ledger)
+    if run.settings.guarantee == "at-least-once":
+        ledger.resend_lost()
+    _note_start(run, ledger)
+    started = time.monotonic()
+    try:
+        stop = await _deliver(run, ledger)
+    except ConfigError:  # what was asked for means no record, and none was sent
+        _note_end(ledger, time.monotonic() - started, None, first=first)
+        raise
+    _note_end(ledger, time.monotonic() - started, stop, first=first)
+    return job.status_in(ledger, running=False, stop=stop)
+
+
+async def deliver_with_others(run: Delivery, place: LedgerPlace) -> Status:
+    """Deliver buckets that nobody else has, until none is left; others may do so anywhere.
+
+    A process that lost a bucket, because it was not heard of in time, begins anew. Raises
+    LedgerError where it may not: when nobody else is left to say how much was sent by now.
+    """
+    again = False
+    while True:
+        try:
+            return await _deliver_with_others(run, place, again=again)
+        except OwnershipError as error:
+            log.warning("%s", error.message)
+            again = True
+
+
+async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool) -> Status:
+    from backfill.deliver import join  # noqa: PLC0415 - looking needs none of it
+
+    job = run.job
+    opened = delivering(place, job.config, job.surroundings.wall)
+    with opened as ledger:
+        joined = join(ledger, run.settings)
+        check_current(job.directory, job.manifest)
+        if again and joined.first and (run.settings.limit or run.settings.max_duration):
+            raise LedgerError(
+                "this process was not heard of for a while, and the run has ended meanwhile",
+                where=str(job.directory),
+                hint="How much of its limit is left nobody knows. Run the same command again.",
+            )
+        first = _begin(run, ledger)
+        if joined.first:
+            _note_start(run, ledger)
+        stop, wrong = None, None
+        try:
+            stop = await _deliver(run, ledger, joined)
+        except ConfigError as error:  # what was asked for means no record
+            wrong = error
+        last = ledger.budget.leave()
+        if last:
+            started = last_run(ledger)[0] or time.time()
+            _note_end(ledger, max(0.0, time.time() - started), stop, first=first)
+        if wrong is not None:
+            raise wrong
+        pending = job.manifest.ready - sum(ledger.counts().values())
+        return job.status_in(ledger, running=pending > 0 and not last, stop=stop)
+
+
+def _begin(run: Delivery, ledger: AnyLedger) -> bool:
+    """What must hold before anything is sent. Returns whether the job had no address yet."""
+    job = run.job
+    refuse_abandoned(job.directory, ledger)
+    first = bind_address(job.directory, job.manifest, ledger, run.settings.base_url)
+    audit(job.directory, job.manifest, ledger)
+    if first:
+        take_rest(job.directory, job.manifest)
+    log.info("%s: sending to %s", job.directory, run.settings.base_url)
+    return first
+
+
+def _note_start(run: Delivery, ledger: AnyLedger) -> None:
+    record_start(ledger, run.settings.base_url)
+    record_pace(ledger, run.settings, pace_in(run.job.directory, ledger))
+
+
+def _note_end(ledger: AnyLedger, seconds: float, stop: Stop | None, *, first: bool) -> None:
+    record_end(ledger, seconds, stop)
+    if first:
+        release_address(ledger)
+
+
+async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = None) -> Stop | None:
+    from backfill.deliver import deliver, state_directory  # noqa: PLC0415 - looking needs none
+
+    job, around = run.job, run.job.surroundings
+    return await deliver(
+        manifest=job.manifest,
+        directory=job.directory,
+        ledger=ledger,
+        destination=job.destination,
+        credential=run.credential,
+        settings=run.settings,
+        halt=run.halt,
+        observe=run.observe,
+        pace=partial(pace_in, job.directory, ledger),
+        transport=around.transport,
+        rng=around.rng,
+        wall=around.wall,
+        state=state_directory() if around.shared else None,
+        joined=joined,
+    )

@@ -1,0 +1,1 @@
+"""Several deliverers of one job: real processes, a real PostgreSQL, and a server that counts."""
