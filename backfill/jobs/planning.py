@@ -19,13 +19,7 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.atomic_files import os_error_message, put_new, sync
-from backfill.core.errors import (
-    MORE_OPEN_FILES,
-    BackfillError,
-    BusyError,
-    JobError,
-    LedgerError,
-)
+from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, LedgerError
 from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent

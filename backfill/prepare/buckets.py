@@ -10,10 +10,15 @@ import polars as pl
 
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Bucket
+from backfill.prepare.facts.plan_stats import (
+    PlanStats,
+    seen_in_excluded,
+    seen_in_ready,
+    seen_in_rejected,
+)
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.order import ordered
 from backfill.prepare.partition import Files
-from backfill.prepare.plan_stats import PlanStats, seen_in_excluded, seen_in_ready, seen_in_rejected
 from backfill.prepare.records import REASON
 from backfill.sources.schemas import flattened
 

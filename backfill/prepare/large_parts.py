@@ -19,9 +19,9 @@ import polars as pl
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.buckets import ROW_GROUP, BucketWriter, PartOutput, split_own
 from backfill.prepare.dedupe import Marks
+from backfill.prepare.facts.plan_stats import PlanStats, seen_in_ready
 from backfill.prepare.order import lanes_needed, order_of, requests_needed, sorted_by_all
 from backfill.prepare.partition import Rows, streamed
-from backfill.prepare.plan_stats import PlanStats, seen_in_ready
 
 __all__ = ["LargePart"]
 

@@ -18,8 +18,8 @@ from backfill.core.model import Progress
 from backfill.jobdir.manifest import Bucket
 from backfill.prepare.buckets import PartOutput
 from backfill.prepare.engines.engine import Engine
+from backfill.prepare.facts.plan_stats import PlanStats
 from backfill.prepare.partition import Files, Parts
-from backfill.prepare.plan_stats import PlanStats
 from backfill.prepare.recipe import Recipe
 from backfill.prepare.tasks import (
     Identities,

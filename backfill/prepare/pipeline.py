@@ -20,14 +20,14 @@ from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
 from backfill.prepare.engines.engine import Engine, Threads
-from backfill.prepare.examples import examples_of
+from backfill.prepare.facts.examples import examples_of
+from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.hours import hours_left_out
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed, rows_at_once
 from backfill.prepare.partition_stages import Passes
-from backfill.prepare.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.recipe import Recipe
 from backfill.prepare.records import UNDECODABLE
 from backfill.prepare.sql.errors import not_on_every_row

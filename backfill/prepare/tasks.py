@@ -18,11 +18,11 @@ import polars as pl
 
 from backfill.prepare.buckets import PartOutput, split_own, with_own
 from backfill.prepare.dedupe import Marks, marked_among, marks, marks_in_slices
+from backfill.prepare.facts.plan_stats import PartStats, count_conversions
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.large_parts import LargePart
 from backfill.prepare.left_out import LeftOut
 from backfill.prepare.partition import Files, Rows, scan_files, split
-from backfill.prepare.plan_stats import PartStats, count_conversions
 from backfill.prepare.recipe import Recipe
 from backfill.sources.ranges import Range
 

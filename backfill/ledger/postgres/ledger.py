@@ -29,8 +29,7 @@ __all__ = ["PostgresLedger"]
 class PostgresLedger(BucketOwnership):
     """What is known about every record of a job, shared by several processes.
 
-    A process writes only for buckets that it took. Every method raises LedgerError, and leaves
-    the ledger as it was.
+    A process writes only for buckets that it took. What raises LedgerError changes nothing.
     """
 
     def __init__(
