@@ -68,7 +68,6 @@ class Life:
         self.running = False
         self.halt = StopRequest()
         self.runs = 0
-        self._task: asyncio.Task[Any] | None = None  # the run that goes on
         self.abandoned = False
         self.marks: Counter[str] = Counter()
         self._told = tell
@@ -186,8 +185,8 @@ class Life:
         faults: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: faults.append(context))
         secret = Secret(CREDENTIAL)
-        self._task = loop.create_task(job._run(self._observe, self.halt, secret, settings))
-        status = self._carry_out(loop, self._task)
+        task = loop.create_task(job._run(self._observe, self.halt, secret, settings))
+        status = self._carry_out(loop, task)
         if faults and not self.machine.dead and self.witness.first is None:
             raise Finding("unhandled in the loop", str(faults[0]))
         if status is not None and self.witness.first is None:
@@ -202,9 +201,6 @@ class Life:
             return loop.run_until_complete(task)
         except Finding:
             raise
-        except asyncio.CancelledError as error:
-            if self._task is not None and not self.machine.dead:
-                raise Finding("a run was cancelled by nobody") from error
         except LedgerError as error:
             self.tell("fails", error)
             if self.witness.first is not None:  # which the run took for a fault of its ledger
@@ -288,18 +284,10 @@ class Life:
         """The client has heard that it is to wait; what a wait survives is worth a try."""
         now, wall = self.clock.now, self.clock.wall()
         self.marks["asked to wait"] += 1
-        self.witness.asked(Quiet(now + seconds, wall + seconds, call.numbers))
+        self.witness.quiets.append(Quiet(now + seconds, wall + seconds, wall, call.numbers))
         self.machine.die_soon(0.3)
         if self._chance.random() < 0.5:
             self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)
-
-    def cancel(self) -> None:
-        """Somebody no longer waits for the run that goes on."""
-        if self.running and self._task is not None and not self.machine.calm:
-            self.tell("cancel")
-            self.marks["cancelled"] += 1
-            self._task.cancel()
-            self._task = None
 
     def halted(self, kind: StopKind) -> None:
         """Somebody stops the run that goes on."""

@@ -38,7 +38,6 @@ FAULTS = (
     "decide",
     "pace",
     "halt",
-    "cancel",
     "limits",
     "only",
     "abandon",

@@ -18,7 +18,6 @@ EXPECTED = (
     "an abandoned job refused to run",
     "an abandoned job refuses to go on",
     "an intent was taken back unsent",
-    "cancelled",
     "decided by a choice",
     "decided delivered",
     "decided failed",

@@ -31,6 +31,7 @@ class Quiet:
 
     until: float
     until_wall: float
+    asked_wall: float
     numbers: list[int]
     durable: bool = False
 
@@ -304,15 +305,16 @@ class Witness:
 
     # --- quiet periods -----------------------------------------------------------------------
 
-    def asked(self, quiet: Quiet) -> None:
-        """The client has heard that it is to wait."""
-        self.quiets.append(quiet)
-
     def read_quiets(self, now: float, wall: float) -> None:
-        """What a new process can know of the waits before it: a wall clock that was set ahead
-        says that they are over.
+        """What a new process can know of the waits before it, by a wall clock that may have jumped.
+
+        Set ahead it says that they are over. Set back it says no more than that they may have just
+        begun, and that is written down instead.
         """
         for quiet in self.quiets:
+            back = max(0.0, quiet.asked_wall - wall)
+            quiet.until_wall -= back
+            quiet.asked_wall -= back
             quiet.until = min(quiet.until, now + quiet.until_wall - wall)
             self.marks["opened within a quiet period"] += quiet.until > now
             self.marks["opened after a quiet period"] += 1

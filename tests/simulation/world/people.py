@@ -76,8 +76,6 @@ class People:
         if life.has("halt") and chance.random() < 0.4:
             kind = chance.choice((StopKind.INTERRUPTED, StopKind.TERMINATED))
             soon(lambda: life.halted(kind))
-        if life.has("cancel") and chance.random() < 0.4:
-            soon(life.cancel)
         if life.has("clock_jump") and chance.random() < 0.5:
             soon(life.machine.jump)
 
