@@ -28,7 +28,7 @@ def test_a_disk_that_heeds_no_syncs_is_found_out(tmp_path):
 def test_a_planned_job_is_on_the_disk_before_its_manifest_names_it(tmp_path):
     config = watch_job(tmp_path, 500)
     trace = tmp_path / "trace"
-    prefix = ("strace", "-f", "--seccomp-bpf", "-q", "-y", "-e", "trace=fsync,rename")
+    prefix = ("strace", "-f", "--seccomp-bpf", "-q", "-y", "-e", "trace=fsync,rename,link,linkat")
     process = start("plan", config, cwd=tmp_path, prefix=(*prefix, "-o", str(trace)))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err

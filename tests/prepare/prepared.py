@@ -137,7 +137,7 @@ def bucket_with_own(directory: Path, bucket: Bucket) -> pl.DataFrame:
     own = [
         flattened(name, dtype).alias(f"source.{name}")
         for name, dtype in rows.schema.items()
-        if name not in ("__file", "__row", "__raw")
+        if name not in ("__file", "__row", "__raw", "__cause")
     ]
     place = (pl.col("__file").alias("file"), pl.col("__row").alias("row"))
     return ready.join(

@@ -193,7 +193,9 @@ def _parts(
                 frame = some.filter(chosen)
                 if described.own:
                     rows = _own_rows(directory, described, manifest.columns)
-                    frame = frame.join(rows, on=["__file", "_row"], how="inner")
+                    frame = frame.join(
+                        rows, on=["__file", "_row"], how="inner", maintain_order="left"
+                    )
                 yield _shaped(frame, own, prefix="source.")
 
 
