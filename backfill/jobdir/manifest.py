@@ -18,6 +18,7 @@ from backfill.core.atomic_files import sync
 from backfill.core.errors import JobError
 from backfill.core.job_files import MANIFEST
 from backfill.core.model import Books, Lane
+from backfill.jobdir.lock import owner_of
 from backfill.sources.entries import SourceEntry
 
 __all__ = [
@@ -237,10 +238,11 @@ class Manifest(_Part):
         try:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
+            owner = owner_of(directory)
             raise JobError(
-                "there is no job here",
+                "there is no job here" if owner is None else f"there is no job here yet: {owner}",
                 where=str(directory),
-                hint="`backfill plan CONFIG` makes one.",
+                hint="`backfill plan CONFIG` makes one." if owner is None else None,
             ) from None
         except (OSError, ValueError) as error:
             raise JobError(f"the manifest cannot be read: {error}", where=str(path)) from error

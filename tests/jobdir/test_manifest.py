@@ -8,6 +8,7 @@ import pytest
 
 from backfill.core.errors import JobError
 from backfill.core.model import Lane
+from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import FORMAT, Bucket, Manifest
 
 
@@ -55,7 +56,12 @@ def test_books_before_anything_is_sent():
 
 
 def test_a_directory_without_one_holds_no_job(tmp_path):
-    with pytest.raises(JobError, match="no job here"):
+    with pytest.raises(JobError, match="no job here\\n|no job here$"):
+        Manifest.read(tmp_path)
+
+
+def test_a_job_that_is_being_planned_is_not_there_yet(tmp_path):
+    with locked(tmp_path, "plan"), pytest.raises(JobError, match="yet: .*: backfill plan"):
         Manifest.read(tmp_path)
 
 

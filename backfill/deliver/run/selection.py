@@ -112,7 +112,7 @@ class Selection:
                 fits &= found.is_in(values).fill_null(value=False)
             if fits.any():
                 return
-        raise ConfigError(f"no record has {self._said()}", where="--only", hint=self._helps(known))
+        raise ConfigError(f"no record has {self._said()}", where="only", hint=self._helps(known))
 
     def _helps(self, known: Mapping[tuple[str, ...], set[str]]) -> str:
         """Which value or field may have been meant."""
@@ -151,7 +151,7 @@ def _path(destination: Destination, name: str) -> tuple[str, ...]:
         known = [each.name for each in destination.fields]
         raise ConfigError(
             f"{destination.title} has no field {name!r}",
-            where="--only",
+            where="only",
             hint=did_you_mean(name, known) or f"Fields are {', '.join(known)}.",
         )
     if not field.family:
