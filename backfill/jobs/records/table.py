@@ -123,7 +123,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
         pl.scan_parquet(directory / "duplicates.parquet", glob=False)
         .with_columns(state_there(directory).alias("state"))
         .filter(pl.col("_kept_job").is_not_null())
-        .join(_numbers(manifest), on="_file", how="left")
+        .join(_numbers(manifest), on="_file", how="left", maintain_order="left")
         .select(
             pl.col("__record").alias("record"),
             pl.col("__file").alias("number"),
@@ -161,7 +161,7 @@ def _parts(
     for each, (count, name) in unsent.items():
         if state in (None, each) and count:
             frame = pl.scan_parquet(directory / name, glob=False).join(
-                numbers, on="_file", how="left"
+                numbers, on="_file", how="left", maintain_order="left"
             )
             yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
@@ -178,7 +178,7 @@ def _parts(
         )
         frame = pl.scan_parquet(directory / "duplicates.parquet", glob=False)
         yield _shaped(
-            frame.join(numbers, on="_file", how="left").with_columns(
+            frame.join(numbers, on="_file", how="left", maintain_order="left").with_columns(
                 _state=pl.lit(State.DUPLICATE.value), _reason=reason
             ),
             own,
