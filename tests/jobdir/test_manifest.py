@@ -56,12 +56,12 @@ def test_books_before_anything_is_sent():
 
 
 def test_a_directory_without_one_holds_no_job(tmp_path):
-    with pytest.raises(JobError, match="no job here\\n|no job here$"):
+    with pytest.raises(JobError, match="no job here"):
         Manifest.read(tmp_path)
 
 
 def test_a_job_that_is_being_planned_is_not_there_yet(tmp_path):
-    with locked(tmp_path, "plan"), pytest.raises(JobError, match="yet: .*: backfill plan"):
+    with locked(tmp_path, "plan"), pytest.raises(JobError, match=r"yet: .*: backfill plan"):
         Manifest.read(tmp_path)
 
 

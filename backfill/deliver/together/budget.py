@@ -302,9 +302,14 @@ class JobLimit:
         return left
 
     def wanted(self) -> int:
-        """How many records are likely to be needed until the draw after the next one."""
+        """How many records are likely to be needed until the draw after the next one.
+
+        Whoever has nothing to send asks for none, or the last of a limit would stay in idle hands.
+        """
         used, self._used = self._used, 0
-        return (2 * used + (self._waiting + _FEWEST) * self._batch) if self._limited else 0
+        if not self._limited or not (used or self._waiting):
+            return 0
+        return 2 * used + (self._waiting + _FEWEST) * self._batch
 
     def end(self) -> None:
         """The run ends: keep nobody waiting."""

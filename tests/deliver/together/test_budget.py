@@ -225,3 +225,19 @@ def test_what_is_reported_is_reported_once(monkeypatch) -> None:
         )
 
     virtually(go, monkeypatch)
+
+
+def test_who_has_nothing_to_send_keeps_no_records_of_the_limit(monkeypatch) -> None:
+    """Else the last ones would stay with somebody whose buckets are empty, and no run would end."""
+
+    async def go() -> None:
+        budget = budget_for(Row(1_000.0, limit=10), limit=10)
+        assert budget.report().records == 0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(budget.limit.reserve, 1)
+            await anyio.wait_all_tasks_blocked()
+            assert budget.report().records > 0
+            tasks.cancel_scope.cancel()
+        assert budget.report().records == 0
+
+    virtually(go, monkeypatch)
