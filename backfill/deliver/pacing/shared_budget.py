@@ -21,10 +21,10 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -51,6 +51,15 @@ class News:
     sent: int = 0
     accepted: int = 0
     refused: tuple[tuple[float, float], ...] = ()  # moment and rate
+
+    @classmethod
+    def of(cls, each: Sequence[Self]) -> Self:
+        """The news of several looks as those of one."""
+        return cls(
+            sum(one.sent for one in each),
+            sum(one.accepted for one in each),
+            tuple(refusal for one in each for refusal in one.refused),
+        )
 
 
 class Budget(Protocol):
@@ -226,11 +235,7 @@ class SharedBudget:
 
     def news(self) -> News:
         found, self._news = self._news, []
-        return News(
-            sum(each.sent for each in found),
-            sum(each.accepted for each in found),
-            tuple(one for each in found for one in each.refused),
-        )
+        return News.of(found)
 
     def close(self) -> None:
         self._exchange(self._next, self.rate or 1.0, draw=False, leave=True)

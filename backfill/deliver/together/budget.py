@@ -125,11 +125,7 @@ class JobBudget:
 
     def news(self) -> News:
         found, self._news = self._news, []
-        return News(
-            sum(each.sent for each in found),
-            sum(each.accepted for each in found),
-            tuple(one for each in found for one in each.refused),
-        )
+        return News.of(found)
 
     def close(self) -> None:
         """The ledger knows of the end."""
