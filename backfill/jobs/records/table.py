@@ -120,10 +120,9 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
         for frame in _with_states(directory, manifest, bucket, spans)
     ]
     before = (
-        pl.scan_parquet(directory / "duplicates.parquet", glob=False)
+        _not_sent(directory / "duplicates.parquet", manifest)
         .with_columns(state_there(directory).alias("state"))
         .filter(pl.col("_kept_job").is_not_null())
-        .join(_numbers(manifest), on="_file", how="left", maintain_order="left")
         .select(
             pl.col("__record").alias("record"),
             pl.col("__file").alias("number"),
@@ -152,7 +151,6 @@ def state_there(directory: Path) -> pl.Expr:
 def _parts(
     directory: Path, manifest: Manifest, ledger: AnyLedger, state: State | None
 ) -> Iterator[pl.LazyFrame]:
-    numbers = _numbers(manifest)
     own = _own_columns(directory, manifest)
     unsent = {
         State.EXCLUDED: (manifest.excluded, "excluded.parquet"),
@@ -160,9 +158,7 @@ def _parts(
     }
     for each, (count, name) in unsent.items():
         if state in (None, each) and count:
-            frame = pl.scan_parquet(directory / name, glob=False).join(
-                numbers, on="_file", how="left", maintain_order="left"
-            )
+            frame = _not_sent(directory / name, manifest)
             yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
         kept = pl.format("{}:{}", "_kept_file", "_kept_row")
@@ -176,13 +172,8 @@ def _parts(
             .then(pl.format("same record as {}", kept))
             .otherwise(pl.format("{} {} as {}", said, "_kept_job", kept))
         )
-        frame = pl.scan_parquet(directory / "duplicates.parquet", glob=False)
-        yield _shaped(
-            frame.join(numbers, on="_file", how="left", maintain_order="left").with_columns(
-                _state=pl.lit(State.DUPLICATE.value), _reason=reason
-            ),
-            own,
-        )
+        frame = _not_sent(directory / "duplicates.parquet", manifest)
+        yield _shaped(frame.with_columns(_state=pl.lit(State.DUPLICATE.value), _reason=reason), own)
     if state is None or state in _READY_STATES:
         for bucket, spans in _spans(manifest, ledger):
             if state not in (None, State.PENDING) and state.value not in spans["state"]:
@@ -253,10 +244,12 @@ def _own_rows(directory: Path, bucket: Bucket, columns: Sequence[str]) -> pl.Laz
     return rows.select("__file", pl.col("__row").alias("_row"), *own)
 
 
-def _numbers(manifest: Manifest) -> pl.LazyFrame:
-    """The index of each file by its name."""
+def _not_sent(path: Path, manifest: Manifest) -> pl.LazyFrame:
+    """Rows that are not sent, in the order of `path`, each with the index of its source file."""
     names = {"_file": [entry.name for entry in manifest.events]}
-    return pl.LazyFrame(names, schema={"_file": pl.String()}).with_row_index("__file")
+    numbers = pl.LazyFrame(names, schema={"_file": pl.String()}).with_row_index("__file")
+    rows = pl.scan_parquet(path, glob=False)
+    return rows.join(numbers, on="_file", how="left", maintain_order="left")
 
 
 def _file_names(manifest: Manifest) -> pl.Expr:
