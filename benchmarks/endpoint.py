@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def _wait_for(port: int) -> None:
     raise RuntimeError("the endpoint did not start")
 
 
-class _Yes(asyncio.Protocol):
-    """Counts bodies by their length and answers each."""
+class Requests(asyncio.Protocol, ABC):
+    """Reads whole requests and hands each one's head, in small letters, to `answer`."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -85,14 +86,26 @@ class _Yes(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
-            length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+            length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
-            status, body = (200, WATCH) if b" /v2/" in head[:40] else (201, PRISTO)
-            self._transport.write(
-                f"HTTP/1.1 {status} OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-            )
+            self.answer(head)
+
+    @abstractmethod
+    def answer(self, head: bytes) -> None: ...
+
+    def write(self, status: int, body: str, headers: str = "") -> None:
+        self._transport.write(
+            f"HTTP/1.1 {status} -\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+
+
+class _Yes(Requests):
+    """Says yes to each."""
+
+    def answer(self, head: bytes) -> None:
+        self.write(*((200, WATCH) if b" /v2/" in head[:40] else (201, PRISTO)))
 
 
 async def _serve(port: int) -> None:

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from benchmarks.endpoint import PRISTO
+from benchmarks.endpoint import PRISTO, Requests
 from tests.deliver.pacing.limiters import Bucket, Limiter
 
 __all__ = ["Seen", "limited_endpoint"]
@@ -37,7 +37,7 @@ class Seen:
     seconds: float = 0.0
 
 
-class _Limited(asyncio.Protocol):
+class _Limited(Requests):
     """Answers each request after `seconds`, be it taken or refused."""
 
     def __init__(self, limiter: Limiter, seen: Seen, seconds: float) -> None:
@@ -48,23 +48,11 @@ class _Limited(asyncio.Protocol):
     began: float | None = None
     shut: tuple[float, float] = (0.0, 0.0)  # from when on, and until when
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower()
-            length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-            if len(self._buffer) < end + 4 + length:
-                return
-            self._buffer = self._buffer[end + 4 + length :]
-            if head.startswith(b"get "):
-                self._answer(200, "", json.dumps(asdict(self._seen)))
-            else:
-                self._count()
+    def answer(self, head: bytes) -> None:
+        if head.startswith(b"get "):
+            self.write(200, json.dumps(asdict(self._seen)))
+        else:
+            self._count()
 
     def _count(self) -> None:
         now = time.monotonic()
@@ -80,18 +68,13 @@ class _Limited(asyncio.Protocol):
         else:
             self._seen.accepted += 1
             self._seen.seconds = now - kind.began
-            later(self._seconds, self._answer, 201, "", PRISTO)
+            later(self._seconds, self.write, 201, PRISTO)
 
     def _refuse(self, seconds: int) -> None:
         now = time.monotonic()
         kind = type(self)
         kind.shut = (now + _IN_FLIGHT, max(kind.shut[1], now + seconds))
-        self._answer(429, f"Retry-After: {seconds}\r\n", "{}")
-
-    def _answer(self, status: int, headers: str, body: str) -> None:
-        self._transport.write(
-            f"HTTP/1.1 {status} -\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-        )
+        self.write(429, "{}", f"Retry-After: {seconds}\r\n")
 
 
 @contextlib.contextmanager
