@@ -24,6 +24,11 @@ for number, handler in (
         signal.signal(number, handler)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: much of a test's time is spent waiting for another process."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _signal_handlers() -> Iterator[None]:
     """What a test changes of the process is no later test's concern."""
