@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import signal
 import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -18,9 +20,10 @@ from tests.promises import Finding
 from tests.simulation.life import live
 from tests.simulation.plan import Plan, make_plan
 
-__all__ = ["Batch", "Lived", "kind_of", "live_many", "live_one"]
+__all__ = ["Batch", "Lived", "bounded", "kind_of", "live_many", "live_one"]
 
 _PART = 10  # lives that a core is given at a time
+_LONGEST = 60.0  # seconds of CPU, of which the longest lives take one
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def live_one(
 ) -> str | None:
     """One life; what was found in it. `tell` hears all that happens, and the hash of that."""
     try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        with bounded(_LONGEST), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
             summary = live(plan, Path(place), tell)
     except Finding as finding:
         return str(finding)
@@ -116,6 +119,22 @@ def live_one(
     if tell is not None:
         tell(summary.digest)
     return None
+
+
+@contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """Raise Finding in the midst of whatever takes more seconds of CPU than these."""
+
+    def over(*_: object) -> None:
+        raise Finding("a life does not end", f"in {seconds:g} s of CPU")
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)  # again, where it is taken for another
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def kind_of(plan: Plan) -> str | None:

@@ -22,7 +22,7 @@ from backfill.jobs.status import Status
 from tests.promises import Finding
 from tests.simulation.checks.pace_check import PaceCheck
 from tests.simulation.checks.standings import counts_of
-from tests.simulation.checks.witness import Call, Quiet, Witness
+from tests.simulation.checks.witness import Call, Witness
 from tests.simulation.plan import Plan
 from tests.simulation.world.clock import Clock, VirtualLoop
 from tests.simulation.world.death import DeathError
@@ -274,7 +274,10 @@ class Life:
             raise self.witness.found("nothing happens any more")
 
     def _observe(self, snapshot: Snapshot) -> None:
-        """A run tells how far it is: never more than is written down."""
+        """A run tells how far it is, never more than is written down, and how fast it goes."""
+        self.witness.waits.hold()
+        if not self.machine.dead:
+            self.machine.pace.told(self.clock.now, snapshot.limit, paused=snapshot.paused)
         counts = self.witness.counts()
         for state in ("delivered", "failed", "unknown"):
             if getattr(snapshot, state) > counts[state] and not self.machine.dead:
@@ -282,9 +285,8 @@ class Life:
 
     def _asked(self, seconds: float, call: Call) -> None:
         """The client has heard that it is to wait; what a wait survives is worth a try."""
-        now, wall = self.clock.now, self.clock.wall()
         self.marks["asked to wait"] += 1
-        self.witness.quiets.append(Quiet(now + seconds, wall + seconds, wall, call.numbers))
+        self.witness.waits.hear(self.clock.now, self.clock.wall(), seconds, call.numbers)
         self.machine.die_soon(0.3)
         if self._chance.random() < 0.5:
             self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)

@@ -1,4 +1,4 @@
-"""Whether requests leave no faster than was said, and none while the run is held back."""
+"""Whether a run goes by what was said: how fast, how many at once, and not at all while paused."""
 
 from __future__ import annotations
 
@@ -22,46 +22,56 @@ class PaceCheck:
         self.delay = 0.0
         self._witness = witness
         self._rate = rate
-        self._concurrency = concurrency
+        self._concurrency = self._most = concurrency
         self._tokens = 1e9
         self._at = now
         self._begun = False
-        self._said_at = -math.inf  # when another pace was said, or a freeze ended
-        self._paused_since: float | None = None
+        self._said = False  # whether another pace was, since the run began
+        self._said_at = -math.inf  # when that was, or a freeze ended
+        self._paused = False
+        self._paused_at = -math.inf  # when that was said, or the opposite, or a freeze ended
         self._until = math.inf  # when the run's time is up
 
     def ends_after(self, seconds: float | None) -> None:
         """The run is to start nothing any more after so many seconds."""
         self._until = self._at + seconds if seconds is not None else math.inf
 
-    def change(self, now: float, rate: float | None, concurrency: int | None) -> None:
+    def change(self, now: float, rate: float, concurrency: int) -> None:
         """Another pace was said."""
         self._rate = rate
-        self._concurrency = max(self._concurrency, concurrency or 0)
-        self._said_at = now
+        self._concurrency, self._most = concurrency, max(self._most, concurrency)
+        self._said, self._said_at = True, now
         self._begun = False
 
     def pause(self, now: float, *, paused: bool) -> None:
-        self._paused_since = now if paused else None
+        """The run is to be held back, or not any more."""
+        self._paused, self._paused_at = paused, now
 
     def freeze(self, now: float, seconds: float) -> None:
         """So much time has passed until `now` in which nobody could do anything."""
         self._until += seconds
         self._begun = False
-        self._said_at = now
-        if self._paused_since is not None:
-            self._paused_since = now
+        self._said_at = self._paused_at = now
+
+    def told(self, now: float, rate: float | None, *, paused: bool) -> None:
+        """The run tells how fast it may go."""
+        if self._said and rate != self._rate and self._heard(now, self._said_at):
+            raise self._witness.found("a rate was not heard", f"{self._rate:g}/s, not {rate}/s")
+        if paused != self._paused and self._heard(now, self._paused_at):
+            raise self._witness.found("a pause, or its end, was not heard")
 
     def leaves(self, now: float) -> None:
-        """A request leaves."""
-        if len(self._witness.calls) > self._concurrency:
-            raise self._witness.found("more requests out at once than allowed")
-        if now > max(self._until, self._said_at) + _SECOND + 4 * self.delay:
+        """A request is about to leave."""
+        if self._heard(now, self._said_at):
+            self._most = self._concurrency
+        if len(self._witness.calls) >= self._most:
+            raise self._witness.found("more requests out at once than allowed", f"{self._most}")
+        if self._heard(now, max(self._until, self._said_at)):
             raise self._witness.found("sent after the run's time was up")
-        since = self._paused_since
-        if since is not None and now > since + _SECOND + 4 * self.delay:
-            raise self._witness.found("sent while paused", f"{now - since:.3f} s after the word")
-        if self._rate is None or now < self._said_at + _SECOND + 4 * self.delay:
+        if self._paused and self._heard(now, self._paused_at):
+            since = now - self._paused_at
+            raise self._witness.found("sent while paused", f"{since:.3f} s after the word")
+        if self._rate is None or not self._heard(now, self._said_at):
             return
         most = max(0.1 * self._rate, 1.2) + 1 + self._rate * 4 * self.delay
         self._tokens = (
@@ -71,3 +81,7 @@ class PaceCheck:
         self._tokens -= 1
         if self._tokens < -1e-6:
             raise self._witness.found("sent faster than the rate", f"{self._rate:g}/s")
+
+    def _heard(self, now: float, said_at: float) -> bool:
+        """Whether what was said at a moment must be heeded by now."""
+        return now > said_at + _SECOND + 4 * self.delay

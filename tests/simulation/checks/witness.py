@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
 from tests.simulation.checks.standings import PENDING, LedgerReader, Standing, counts_of
+from tests.simulation.checks.waits import Waits
 
-__all__ = ["Call", "Quiet", "Witness"]
+__all__ = ["Call", "Witness"]
 
 _LOST = "lost"
 
@@ -23,17 +24,6 @@ class Call:
     keys: frozenset[str]
     at: float
     waiting: bool = True  # for its reply
-
-
-@dataclass
-class Quiet:
-    """A wait that the server asked for in the reply to some records, in seconds of both clocks."""
-
-    until: float
-    until_wall: float
-    asked_wall: float
-    numbers: list[int]
-    durable: bool = False
 
 
 @dataclass
@@ -57,7 +47,6 @@ class Witness:
     excused: set[int] = field(default_factory=set)  # sent again, or settled, by a decision
     twice: set[int] = field(default_factory=set)  # may be stored twice, by a decision
     calls: list[Call] = field(default_factory=list)
-    quiets: list[Quiet] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)  # in flight when the program ended
     torn: bool = False  # the last commit may be gone
     decision: str | None = None  # what a person decides at this moment, and for which records
@@ -97,6 +86,7 @@ class Witness:
         self.before = list(self.book)
         self._reader = LedgerReader(len(self.keys), self.starts)
         self._counts: Counter[str] | None = None
+        self.waits = Waits(self.marks)
         earlier: dict[str, list[int]] = {}
         for number, key in enumerate(self.keys):
             earlier.setdefault(key, []).append(number)
@@ -142,12 +132,11 @@ class Witness:
         busy = {key for each in self.calls for key in each.keys} & call.keys
         if busy:
             raise self.found("two requests of one key at a time", str(sorted(busy)))
-        for quiet in self.quiets:
-            if call.at < quiet.until - 1e-6 and call.at > quiet.until - 1e9:
-                raise self.found(
-                    "sent within a quiet period",
-                    f"{quiet.until - call.at:.3f} s before its end, records {call.numbers[:3]}",
-                )
+        if (left := self.waits.left(call.at)) > 1e-6:
+            raise self.found(
+                "sent within a quiet period",
+                f"{left:.3f} s before its end, records {call.numbers[:3]}",
+            )
         self.calls.append(call)
         self.exposed.update(call.numbers)
         self.unsent.difference_update(call.numbers)
@@ -226,8 +215,7 @@ class Witness:
             self.marks["an intent was taken back unsent"] += 1
         if not new.in_flight:
             self.unsent.discard(number)
-            for quiet in self.quiets:
-                quiet.durable |= number in quiet.numbers
+            self.waits.write(number)
 
     def _decided(self, number: int, old: Standing, new: Standing) -> None:
         """Something settled changes, which only a decision may do."""
@@ -303,37 +291,18 @@ class Witness:
         once = self.at_most_once and self.only_once
         check_delivery(told, log, at_most_once=once, excused=excused)
 
-    # --- quiet periods -----------------------------------------------------------------------
-
-    def read_quiets(self, now: float, wall: float) -> None:
-        """What a new process can know of the waits before it, by a wall clock that may have jumped.
-
-        Set ahead it says that they are over. Set back it says no more than that they may have just
-        begun, and that is written down instead.
-        """
-        for quiet in self.quiets:
-            back = max(0.0, quiet.asked_wall - wall)
-            quiet.until_wall -= back
-            quiet.asked_wall -= back
-            quiet.until = min(quiet.until, now + quiet.until_wall - wall)
-            self.marks["opened within a quiet period"] += quiet.until > now
-            self.marks["opened after a quiet period"] += 1
+    # --- deaths -----------------------------------------------------------------------------------
 
     def tear(self) -> None:
         """The last commit may be gone, and what was written with it."""
         self.torn = True
-        flying = {n for n, each in enumerate(self.before) if each.in_flight}
-        for quiet in self.quiets:
-            quiet.durable &= not flying.intersection(quiet.numbers)
+        self.waits.tear({n for n, each in enumerate(self.before) if each.in_flight})
 
     def process_ends(self) -> None:
         """A process is gone, and with it what it alone knew."""
         for call in list(self.calls):
             self.silent(call)
-        flying = {n for n, each in enumerate(self.book) if each.in_flight}
-        self.quiets = [
-            each for each in self.quiets if each.durable or not flying.intersection(each.numbers)
-        ]
+        self.waits.process_ends({n for n, each in enumerate(self.book) if each.in_flight})
 
     def stores(self, numbers: Iterable[int]) -> None:
         """The server keeps these records."""

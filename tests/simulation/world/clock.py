@@ -8,10 +8,14 @@ import selectors
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.promises import Finding
+
 __all__ = ["EPOCH", "Clock", "VirtualLoop"]
 
 EPOCH = 1_700_000_000.0
 """Seconds since the epoch when a life begins."""
+
+_MOST_ROUNDS = 100_000  # of the loop at one moment, after which time will not pass any more
 
 
 class Clock:
@@ -62,6 +66,8 @@ class _Selector(selectors.BaseSelector):
     def __init__(self, clock: Clock, idle: Callable[[], None]) -> None:
         self._clock = clock
         self._idle = idle
+        self._moment = clock.now
+        self._rounds = 0
         self._keys: dict[int, selectors.SelectorKey] = {}
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -81,6 +87,11 @@ class _Selector(selectors.BaseSelector):
         clock = self._clock
         if timeout is not None and timeout <= 0:
             clock.advance(clock.now)
+            self._rounds = self._rounds + 1 if clock.now == self._moment else 0
+            self._moment = clock.now
+            if self._rounds > _MOST_ROUNDS:
+                self._rounds = 0
+                raise Finding("time does not pass", f"{_MOST_ROUNDS:,} rounds of the loop")
             return []
         self._idle()
         upcoming = clock.next

@@ -10,9 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from backfill.ledger.reading import QUIET_UNTIL
+from backfill.ledger.statements import RECALL
+
 __all__ = ["Disk", "Observer"]
 
 _LEDGER = "ledger.sqlite"
+_WAIT = ((QUIET_UNTIL,),)
 _CODES = {"full": sqlite3.SQLITE_FULL, "error": sqlite3.SQLITE_IOERR}
 
 
@@ -29,6 +33,9 @@ class Observer(Protocol):
 
     def opened(self, connection: sqlite3.Connection) -> None:
         """A connection is about to write for the first time."""
+
+    def recalls_wait(self) -> None:
+        """The end of the wait that was stored is about to be read."""
 
     def disk_fault(self, name: str) -> str | None:
         """The fault that this step meets: "full" or "error"."""
@@ -98,6 +105,8 @@ class Disk:
             return cursor
         elif statement.startswith("ROLLBACK"):
             connection.changed = False
+        elif statement == RECALL and values == _WAIT:
+            self.observer.recalls_wait()
         elif " span" in statement or " flight" in statement:
             if not statement.lstrip().startswith(("SELECT", "WITH")):
                 connection.changed = True

@@ -43,7 +43,7 @@ class Machine:
         self.dead = False
         self.suffered = False  # from its disk
         self.entered = False  # the process at hand has opened the ledger to write to it
-        self.progress = clock.now  # when a boundary was crossed last
+        self.progress = clock.now  # when something was written or sent last
         self.died: Callable[[], None] = lambda: None
         self.pace = PaceCheck(witness, clock.now, None, 1024)
         self.disk = Disk(self)
@@ -102,7 +102,8 @@ class Machine:
         clock = self._clock
         self._crossed[name] += 1
         self._crossed[_ANY] += 1
-        self.progress = clock.now
+        if name != "thread":  # a run that is stuck reads its pace all the same
+            self.progress = clock.now
         if name == "commit":
             self._log_size = self._size_of_log(self.disk.place)
         elif name == "leave":
@@ -191,7 +192,7 @@ class Machine:
         witness, mark = self._witness, "an intent was taken back unsent"
         before = witness.marks[mark]
         witness.committed(connection)
-        quiet = any(each.until > self._clock.now for each in witness.quiets)
+        quiet = witness.waits.left(self._clock.now) > 0
         witness.marks["a quiet period began while an intent waited"] += (
             quiet and witness.marks[mark] > before
         )
@@ -200,7 +201,9 @@ class Machine:
     def opened(self, connection: sqlite3.Connection) -> None:
         self.entered = True
         self._witness.opened(connection)
-        self._witness.read_quiets(self._clock.now, self._clock.wall())
+
+    def recalls_wait(self) -> None:
+        self._witness.waits.read(self._clock.now, self._clock.wall())
 
     # --- threads and the clock ---------------------------------------------------------------
 
