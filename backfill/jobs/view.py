@@ -69,13 +69,16 @@ class JobView:
     def destination(self) -> Destination:
         """Raises JobError where the package that brought it is not installed any more."""
         name = self.manifest.destination
-        if name not in known_names():
+        try:
+            return destination(name)
+        except ConfigError as error:
+            if name in known_names():
+                raise
             raise JobError(
                 f"its destination {name!r} is not installed any more",
                 where=str(self.directory),
                 hint="Install the package again that brings it; the job is as it was.",
-            )
-        return destination(name)
+            ) from error
 
     def status(self) -> Status:
         """The job at this moment. What a run that died left in flight counts as unknown."""
