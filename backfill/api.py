@@ -13,7 +13,6 @@ from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
 from backfill.deliver import Settings, StopRequest
-from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobs import job as jobs_job
 from backfill.jobs import opening
@@ -58,8 +57,7 @@ class Job(jobs_job.Job):
         """
         from backfill.report import write_report  # noqa: PLC0415 - not before a page is asked for
 
-        with reading(self.directory):
-            return write_report(self, path, format)
+        return write_report(self, path, format)
 
     def rehearse(
         self, *, limit: int | None = None, fault: str | Sequence[str] = (), keep: bool = False

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from backfill.cli.text import WIDTH, counted_rules, wrapped
-from backfill.core.terminal import cells, duration, pad, printable, shorten
+from backfill.core.terminal import cells, duration, moment, pad, printable, shorten
 from backfill.deliver import Settings
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Conversion, Example, Manifest
@@ -61,7 +61,7 @@ def _print_work(manifest: Manifest, settings: Settings) -> None:
     click.echo(f"  {_count(manifest.ready, 'record')} ready", nl=False)
     click.echo(f" for {_count(facts.requests, 'request')}; {time_needed}")
     if facts.first_time and facts.last_time:
-        click.echo(f"  from {_moment(facts.first_time)} to {_moment(facts.last_time)}")
+        click.echo(f"  from {moment(facts.first_time)} to {moment(facts.last_time)}")
     click.echo(
         f"  {_count(facts.keys, 'key')}; the busiest has {_count(facts.longest_key, 'record')},"
         f" the longest lane {facts.longest_lane:,}"
@@ -110,7 +110,7 @@ def _print_selection(manifest: Manifest) -> None:
         return
     _title("Chosen rows")
     for name, text in manifest.facts.selection.items():
-        shown = printable(text) if name == "where" else _moment(text)
+        shown = printable(text) if name == "where" else moment(text)
         _echo(wrapped(f"{name} {shown}".split(), indent="  "))
     for name, count in manifest.exclusions.items():
         click.echo(f"  {_count(count, 'row')} excluded by {printable(name)}")
@@ -224,8 +224,3 @@ def _echo(lines: Iterable[str], *, dim: bool = False) -> None:
 
 def _count(number: int, name: str) -> str:
     return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
-
-
-def _moment(iso: str) -> str:
-    """`2024-03-01T09:15:00.5Z` as a person reads it."""
-    return f"{iso[:10]} {iso[11:19]} UTC"

@@ -1,10 +1,10 @@
-"""Text for a terminal: measured in cells, free of what could command it, durations in words."""
+"""Text for a terminal: measured in cells, free of what could command it, times in words."""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["cells", "duration", "pad", "printable", "shorten"]
+__all__ = ["cells", "duration", "moment", "pad", "printable", "shorten"]
 
 
 def cells(text: str) -> int:
@@ -53,3 +53,8 @@ def duration(seconds: float) -> str:
     first = next((place for place, (count, _) in enumerate(parts) if count), len(parts))
     shown = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
     return " ".join(shown) or "0 s"
+
+
+def moment(iso: str) -> str:
+    """`2024-03-01T09:15:00.5Z` as a person reads it: `2024-03-01 09:15:00 UTC`."""
+    return f"{iso[:10]} {iso[11:19]} UTC"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from backfill.core.atomic_files import put_in_place
-from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.errors import ConfigError
+from backfill.jobdir.errors import reading
 from backfill.jobdir.overwrite_guard import refuse_own_files
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def write_report(
     `path` is `report.html` in the job's directory unless it is given; pictures lie beside it
     and are called after it, as `report-books.png`. Without `format` the path's ending says it.
     The files are readable by their owner alone. Raises ConfigError where the path has another
-    ending or cannot be written to, the job lives on what lies there, or PNG cannot be drawn.
+    ending, the job lives on what lies there, or PNG cannot be drawn, and BackfillError where a
+    file cannot be read or written.
     """
     target = Path(path) if path is not None else job.directory / "report.html"
     if not target.absolute().parent.is_dir():
@@ -48,27 +50,27 @@ def write_report(
     if format is None:
         format = _format_of(target)  # noqa: A001 - see above
     from backfill.report.charts import draw, picture  # noqa: PLC0415 - all of these are heavy
-    from backfill.report.drawing import books_chart  # noqa: PLC0415
     from backfill.report.gather import gather  # noqa: PLC0415
     from backfill.report.page import page  # noqa: PLC0415
 
-    figures = gather(job)
-    if format == "html":
-        files = {target: page(figures).encode()}
-    else:
-        stem = target.stem if target.suffix.lower() in _ENDINGS else target.name
-        charts = {"books": books_chart(figures.status.books), **draw(figures)}
-        files = {
-            target.with_name(f"{stem}-{name}.{format}"): svg.encode()
-            for name, svg in ((name, picture(chart)) for name, chart in charts.items())
-        }
+    with reading(job.directory):
+        figures = gather(job)
+        if format == "html":
+            files = {target: page(figures).encode()}
+        else:
+            stem = target.stem if target.suffix.lower() in _ENDINGS else target.name
+            files = {
+                target.with_name(f"{stem}-{name}.{format}"): picture(chart).encode()
+                for name, chart in draw(figures).items()
+            }
         if format == "png":
-            files = {path: _png(svg.decode()) for path, svg in files.items()}
-    for file in files:
-        refuse_own_files(file, job.directory, job.manifest, job.config)
-        _refuse_users_file(file)
-    for file, content in files.items():
-        _write(file, content)
+            files = {file: _png(content.decode()) for file, content in files.items()}
+        for file in files:
+            refuse_own_files(file, job.directory, job.manifest, job.config)
+            _refuse_users_file(file)
+        for file, content in files.items():
+            with put_in_place(file) as draft:
+                draft.write_bytes(content)
     return tuple(files)
 
 
@@ -114,15 +116,3 @@ def _png(svg: str) -> bytes:
             hint="Install one, such as the package fonts-dejavu-core, or write .svg.",
         )
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        with put_in_place(path) as draft:
-            draft.write_bytes(content)
-    except OSError as error:
-        raise BackfillError(
-            f"the report cannot be written: {error.strerror or error}",
-            where=str(path),
-            hint="Check the free space and the permissions, or name another file with -o.",
-        ) from error

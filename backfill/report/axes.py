@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from backfill.report.wording import short
+from backfill.report.timeline_bins import WIDTHS, Timeline
 
-if TYPE_CHECKING:
-    from backfill.report.timeline_bins import Stretch
-
-__all__ = ["Label", "durations", "logarithmic", "quantities", "spaced", "times", "written"]
-
-_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800)
+__all__ = ["Label", "clock_times", "quantities", "spaced", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,54 +26,26 @@ def quantities(most: float) -> list[Label]:
     power = 10.0 ** math.floor(math.log10(most / 4))
     step = next(digit * power for digit in (1, 2, 5, 10) if digit * power * 6.5 >= most)
     return [
-        Label(1 - each * step / most, (short(each * step),)) for each in range(int(most / step) + 1)
+        Label(1 - each * step / most, (_short(each * step),))
+        for each in range(int(most / step) + 1)
     ]
 
 
-def logarithmic(value: float, low: float, high: float) -> float:
-    """Where `value` stands between two others on a logarithmic axis."""
-    return math.log(value / low) / math.log(high / low)
-
-
-def durations(low: float, high: float, most: int) -> list[Label]:
-    """Round milliseconds on a logarithmic axis, powers of ten alone where there are many."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 2, 5), (1,)):
-        values = [digit * 10.0**power for power in powers for digit in digits]
-        found = [each for each in values if low <= each <= high]
-        if len(found) <= most:
-            break
-    return [
-        Label(
-            logarithmic(each, low, high),
-            (f"{each:g} ms" if each < 1000 else f"{each / 1000:,.10g} s",),
-        )
-        for each in found
-    ]
-
-
-def times(stretches: Sequence[Stretch]) -> list[Label]:
-    """Clock times at the start of each stretch and at round moments in it."""
-    total = stretches[-1].offset + stretches[-1].seconds
-    step = next((each for each in _STEPS if each >= total / 8), total // 8)
+def clock_times(timeline: Timeline) -> list[Label]:
+    """Clock times where time was left out before, and at round moments."""
+    bins = timeline.bins
+    apart = timeline.width * len(bins) / 8
+    step = next((each for each in WIDTHS if each >= apart), 7 * WIDTHS[-1])
     return spaced(
-        Label(
-            stretch.place(epoch) / total,
-            written(datetime.fromtimestamp(epoch, UTC), "second" if epoch % 60 else "hour"),
-        )
-        for stretch in stretches
-        for epoch in (
-            stretch.start,
-            *range((stretch.start // step + 1) * step, stretch.stop, step),
-        )
+        Label(place / len(bins), written(datetime.fromtimestamp(each.total.at, UTC)))
+        for place, each in enumerate(bins)
+        if each.first or each.total.at % step == 0
     )
 
 
-def written(moment: datetime, unit: str) -> tuple[str, str]:
-    """A moment in two lines, as exactly as the unit asks for."""
-    if unit in ("second", "hour"):
-        return f"{moment:%H:%M:%S}" if unit == "second" else f"{moment:%H:%M}", f"{moment:%d %b}"
-    return f"{moment:%d %b}", f"{moment.year}"
+def written(moment: datetime) -> tuple[str, str]:
+    """A moment in two lines, as `14:05` and `20 Nov`."""
+    return f"{moment:%H:%M:%S}" if moment.second else f"{moment:%H:%M}", f"{moment:%d %b}"
 
 
 def spaced(labels: Iterable[Label]) -> list[Label]:
@@ -99,3 +65,11 @@ def spaced(labels: Iterable[Label]) -> list[Label]:
         below = label.lines[-1]
         found.append(replace(label, lines=lines, spare=spare))
     return found
+
+
+def _short(count: float) -> str:
+    """A round number: `0.2`, `500`, `20k`, `1.5M`."""
+    for power, unit in ((9, "G"), (6, "M"), (3, "k")):
+        if count >= 10**power:
+            return f"{count / 10**power:g}{unit}"
+    return f"{count:g}"

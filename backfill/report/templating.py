@@ -7,21 +7,17 @@ Cells of a source and words of a server end up here. Every expression of a templ
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from backfill.core.terminal import duration
+from backfill.core.terminal import duration, moment
 from backfill.report import wording
 
-__all__ = ["printable", "render", "source", "without_secrets"]
+__all__ = ["printable", "render", "without_secrets"]
 
-# Besides controls: what turns the direction of all that follows, and what no document may hold.
-_HIDDEN = frozenset({"Cc", "Cs", "Cn", "Co"})
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _USERINFO = re.compile(r"(?<=://)[^/\s\"']+(?=@)")
 _QUERY = re.compile(r"(://[^\s\"'?#]*)[?#][^\s\"']*")
 
@@ -29,14 +25,6 @@ _QUERY = re.compile(r"(://[^\s\"'?#]*)[?#][^\s\"']*")
 def render(template: str, **values: Any) -> Markup:
     """A template of this package filled in. A name that it does not know is an error."""
     return Markup(_environment().get_template(template).render(values))  # noqa: S704 - autoescaped
-
-
-def source(template: str) -> Markup:
-    """A file beside the templates as it stands."""
-    environment = _environment()
-    loader = environment.loader
-    assert loader is not None  # noqa: S101 - it is given below
-    return Markup(loader.get_source(environment, template)[0])  # noqa: S704 - our own file
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -47,13 +35,8 @@ def printable(text: str, limit: int | None = None) -> str:
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
-    if text.isascii() and text.isprintable():
-        return text
     return "".join(
-        each
-        if each == "\n" or (unicodedata.category(each) not in _HIDDEN and each not in _TURNING)
-        else f"⟨{ord(each):04X}⟩"
-        for each in text
+        each if each.isprintable() or each == "\n" else f"⟨{ord(each):04X}⟩" for each in text
     )
 
 
@@ -78,9 +61,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = {name: getattr(wording, name) for name in wording.__all__ if name != "COLOURS"}
+    filters = (printable, without_secrets, duration, moment)
+    environment.filters.update({each.__name__: each for each in filters})
     environment.filters.update(
-        words, printable=printable, duration=duration, without_secrets=without_secrets
+        {name: getattr(wording, name) for name in wording.__all__ if name != "COLOURS"}
     )
     environment.globals["COLOURS"] = wording.COLOURS
     return environment

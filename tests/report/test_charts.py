@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.core.model import Books, State, Tick
+from backfill.core.model import Books, State
 from backfill.report.charts import draw, picture
 from backfill.report.drawing import Chart, bars, books_chart
 from backfill.report.gather import Figures, gather
 from backfill.report.wording import COLOURS
 from tests.report.documents import message, parse
-from tests.report.jobs import NOW, deliver, make_job, ticks
+from tests.report.jobs import deliver, make_job, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
-NAMES = ["books", "outcomes", "requests", "latency", "replies", "times"]
+NAMES = ["books", "outcomes", "requests", "replies", "times"]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,10 @@ def heights(path: str) -> list[float]:
 
 
 def test_each_file_is_a_document_with_a_title_and_nothing_from_elsewhere(
-    figures: Figures, charts: dict[str, Chart]
+    charts: dict[str, Chart],
 ) -> None:
-    assert list(charts) == NAMES[1:]
-    for chart in (books_chart(figures.status.books), *charts.values()):
+    assert list(charts) == NAMES
+    for chart in charts.values():
         document = parse(picture(chart))
         assert document.tag == f"{SVG}svg"
         assert message(document).startswith(chart.title)
@@ -72,7 +72,7 @@ def test_time_is_written_on_the_axis_and_pauses_are_marked(charts: dict[str, Cha
     assert outcomes.across[0].lines == ("15:06:40", "15 Jun")
     (cut,) = outcomes.cuts
     after = next(label for label in outcomes.across if label.at > cut)
-    assert after.lines == ("16:06:40", "16 Jun")
+    assert after.lines == ("16:10", "16 Jun")
     assert picture(outcomes).count('stroke-dasharray="2 4"') == 1
 
 
@@ -86,44 +86,25 @@ def test_the_configured_rate_is_drawn_where_there_is_one(
     assert draw(gather(free))["requests"].limit is None
 
 
-@pytest.mark.parametrize(("rate", "drawn"), [("4/s", True), ("3.5/s", True), ("3/s", False)])
-def test_the_configured_rate_is_drawn_only_where_it_held(
-    tmp_path: Path, rate: str, drawn: bool
-) -> None:
-    job = make_job(tmp_path / "a.job", delivery={"rate": rate})
-    deliver(job, [(0, 3, State.DELIVERED, "")], ticks(9, sent=40))
-    assert (draw(gather(job))["requests"].limit is not None) is drawn
-
-
 def test_nothing_is_drawn_over_time_of_slices_that_were_filled_in_part(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job")
     deliver(job, [(0, 3, State.DELIVERED, "")], [*ticks(2), *ticks(1, start=1_750_090_000)])
-    assert list(draw(gather(job))) == ["replies", "times"]
+    assert list(draw(gather(job))) == ["books", "replies", "times"]
     deliver(job, [], ticks(3, start=1_750_190_000))
-    assert list(draw(gather(job))) == NAMES[1:]
+    assert list(draw(gather(job))) == NAMES
 
 
 def test_nothing_is_drawn_of_what_never_was(tmp_path: Path) -> None:
-    assert draw(gather(make_job(tmp_path / "a.job", times=None))) == {}
+    assert list(draw(gather(make_job(tmp_path / "a.job", times=None)))) == ["books"]
 
 
 def test_bars_are_as_tall_as_their_values_and_reach_behind_those_below() -> None:
-    columns = [(0, 0.5, {"a": 10.0, "b": 30.0}), (0.5, 1, {"a": 20.0})]
-    chart = bars("name", "Title", columns, {"a": "#aaaaaa", "b": "#bbbbbb", "c": "#cccccc"}, [])
+    columns = [{"a": 10.0, "b": 30.0}, {"a": 20.0}]
+    chart = bars("name", "Title", {"a": "#aaaaaa", "b": "#bbbbbb", "c": "#cccccc"}, columns, [])
     behind, front = chart.shapes
     assert (behind.colour, heights(behind.path)) == ("#bbbbbb", [180])
     assert (front.colour, heights(front.path)) == ("#aaaaaa", [45, 90])
     assert [label.lines[0] for label in chart.up] == ["0", "10", "20", "30", "40"]
-
-
-def test_a_lone_reply_is_a_dot_in_the_picture_of_percentiles(tmp_path: Path) -> None:
-    job = make_job(tmp_path / "a.job")
-    alone = Tick(NOW + 10, 1, latency={12: 1})
-    deliver(job, [], [Tick(NOW), alone, *(Tick(NOW + 10 * each, 1) for each in range(2, 6))])
-    latency = draw(gather(job))["latency"]
-    for shape in latency.shapes:
-        start, end = shape.path.removeprefix("M").split("L")
-        assert start == end
 
 
 # --- the books -------------------------------------------------------------------------------

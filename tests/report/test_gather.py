@@ -21,8 +21,8 @@ from tests.report.jobs import BEGIN, deliver, make_job, ticks
 READY = (State.PENDING, State.DELIVERED, State.FAILED, State.UNKNOWN)
 
 
-def by_time(figures: Figures) -> Counter[State]:
-    total: Counter[State] = Counter(figures.times.without)
+def by_time(figures: Figures) -> Counter[str]:
+    total: Counter[str] = Counter()
     for parts in figures.times.counts.values():
         total.update(parts)
     return total
@@ -59,12 +59,12 @@ def test_every_figure_agrees_with_the_books(
         assert sum(each.records for each in figures.reasons.get(state, ())) == books.count(state)
     found = records["_row", "_state", "_reason"].rows()
     rows = {row: (state, reason) for row, state, reason in found if row is not None}
-    for state, reasons in figures.reasons.items():
+    for name, reasons in figures.reasons.items():
         for reason in reasons:
             assert 1 <= len(reason.cases) <= 3
             assert len(reason.cases) == min(3, reason.records)
             for case in reason.cases:
-                assert rows[case.row] == (state.value, reason.message or None)
+                assert rows[case["_row"]] == (name, reason.message or None)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_time_is_counted_in_a_unit_that_leaves_few_bars(
     assert 1 <= len(times.counts) <= 240
     assert (times.first, times.last) == (BEGIN, BEGIN + 59 * apart)
     assert list(times.counts) == sorted(times.counts)
-    assert all(start <= BEGIN + 59 * apart < times.ends[max(times.ends)] for start in times.counts)
+    assert all(start <= BEGIN + 59 * apart for start in times.counts)
 
 
 def test_records_without_a_time_are_counted_as_such(tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_records_without_a_time_are_counted_as_such(tmp_path: Path) -> None:
     deliver(job, [(0, 4, State.DELIVERED, "")])
     times = gather(job).times
     assert times.counts == {}
-    assert times.without == {State.DELIVERED: 4, State.PENDING: 6}
+    assert times.without == 10
 
 
 def test_a_job_in_which_nothing_is_ready_has_no_times(tmp_path: Path) -> None:
     figures = gather(make_job(tmp_path / "a.job", buckets=()))
-    assert (figures.times.counts, figures.times.without, figures.reasons) == ({}, {}, {})
+    assert (figures.times.counts, figures.times.without, figures.reasons) == ({}, 0, {})
     assert figures.status.phase is Phase.COMPLETE
 
 
@@ -121,8 +121,8 @@ def test_pristo_records_are_named_by_the_request_id_that_we_chose(tmp_path: Path
     job = make_job(tmp_path / "a.job", buckets=(9,))
     deliver(job, [(0, 5, State.DELIVERED, ""), (0, 2, State.UNKNOWN, "timed out")])
     (reason,) = gather(job).reasons[State.UNKNOWN]
-    assert [case.row for case in reason.cases] == [6, 7]
-    assert {case.request_id for case in reason.cases} == set(
+    assert [case["_row"] for case in reason.cases] == [6, 7]
+    assert {case["_request_id"] for case in reason.cases} == set(
         job.records("unknown")["_request_id"].to_list()
     )
 
@@ -147,4 +147,4 @@ def test_a_running_job_is_looked_at_without_disturbing_it(tmp_path: Path) -> Non
         assert ledger.in_flight() == 2
     assert figures.status.phase is Phase.RUNNING
     assert figures.status.books.pending == 14
-    assert by_time(figures) == {State.DELIVERED: 6, State.PENDING: 14}
+    assert by_time(figures) == {"delivered": 6, "pending": 14}

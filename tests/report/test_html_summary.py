@@ -38,12 +38,12 @@ def test_the_face_of_a_job_has_its_books_and_the_next_command(tmp_path: Path) ->
 
 def test_the_face_of_a_planned_job_says_how_many_requests_are_needed(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job")
-    assert "65 requests are needed." in job_html(job.status(), job.manifest)
+    assert "65 requests needed." in job_html(job.status(), job.manifest)
 
 
 def test_one_request_is_one(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job", buckets=(1,))
-    assert "1 request is needed." in job_html(job.status(), job.manifest)
+    assert "1 request needed." in job_html(job.status(), job.manifest)
     deliver(job, [(0, 1, State.DELIVERED, "")], ticks(1, sent=1))
     assert "1 request, 0 throttled" in job_html(job.status(), job.manifest)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.core.model import Tick
-from backfill.report.timeline_bins import Course, course_of, percentile
+from backfill.report.timeline_bins import Timeline, percentile, timeline_of
 from tests.report.jobs import NOW, ticks
 
 SLICES = st.lists(
@@ -34,59 +34,62 @@ def test_every_count_and_every_reply_is_in_exactly_one_bin(
         Tick(NOW + 10 * at, sent, few, few, sent, few, 1, latency)
         for at, sent, few, latency in slices
     ]
-    course = course_of(past, most)
-    assert len(course.bins) <= most
+    timeline = timeline_of(past, most)
+    assert len(timeline.bins) <= most
     for name in ("sent", "throttled", "retried", "delivered", "failed", "unknown"):
-        assert sum(getattr(each.total, name) for each in course.bins) == sum(
-            getattr(tick, name) for tick in past
-        )
-    total: Counter[int] = Counter()
+        assert getattr(timeline.total, name) == sum(getattr(tick, name) for tick in past)
+    latency: Counter[int] = Counter()
     for tick in past:
-        total.update(tick.latency)
-    assert course.latency == total
-    for each in course.bins:
-        assert 0 < each.seconds <= course.width
-        assert each.stretch.start <= each.start < each.stop <= each.stretch.stop
-    for before, after in pairwise(course.bins):
-        assert before.stop <= after.start
-        assert before.stretch.place(before.stop) <= after.stretch.place(after.start)
+        latency.update(tick.latency)
+    assert timeline.total.latency == latency
+    for each in timeline.bins:
+        assert 0 < each.seconds <= timeline.width
+    for before, after in pairwise(timeline.bins):
+        assert before.stop <= after.total.at
+        assert after.first is (after.total.at - before.stop > 0)
 
 
-def test_a_job_without_a_past_has_an_empty_course() -> None:
-    assert course_of([]) == Course()
-    assert Course().seconds == 0
+def test_a_job_without_a_past_has_an_empty_timeline() -> None:
+    assert timeline_of([]) == Timeline()
+    assert Timeline().brief
 
 
 def test_a_short_run_keeps_its_slices() -> None:
-    course = course_of(ticks(12))
-    assert (course.width, len(course.bins), course.seconds) == (10, 12, 120)
+    timeline = timeline_of(ticks(12))
+    assert (timeline.width, len(timeline.bins)) == (10, 12)
+    assert not timeline.brief
 
 
 def test_a_slice_without_a_request_is_shown_as_nothing() -> None:
-    course = course_of([*ticks(3), *ticks(3, start=NOW + 50)])
-    assert [each.total.sent for each in course.bins] == [40, 40, 40, 0, 0, 40, 40, 40]
-    assert len(course.stretches) == 1
+    timeline = timeline_of([*ticks(3), *ticks(3, start=NOW + 50)])
+    assert [each.total.sent for each in timeline.bins] == [40, 40, 40, 0, 0, 40, 40, 40]
+    assert [each.first for each in timeline.bins] == [True, *[False] * 7]
 
 
-def test_the_days_between_two_runs_are_cut_out() -> None:
-    course = course_of([*ticks(30), *ticks(30, start=NOW + 500_000)])
-    assert course.seconds == 600
-    first, second = course.stretches
-    assert first.offset + first.seconds < second.offset < 700
+def test_the_days_between_two_runs_are_left_out() -> None:
+    timeline = timeline_of([*ticks(30), *ticks(30, start=NOW + 500_000)])
+    assert sum(each.seconds for each in timeline.bins) == 600
+    assert [each.total.at for each in timeline.bins if each.first] == [NOW, NOW + 500_000]
+
+
+def test_bins_without_whole_ones_beside_them_say_nothing_of_a_rate() -> None:
+    short = [*ticks(2), *ticks(1, start=NOW + 90_000)]
+    assert timeline_of(short).brief
+    assert not timeline_of([*short, *ticks(3, start=NOW + 190_000)]).brief
 
 
 def test_a_run_of_days_is_summed_up_to_few_bins() -> None:
-    course = course_of(ticks(3 * 8640))
-    assert 60 <= len(course.bins) <= 120
-    assert course.width == 3600
-    assert all(each.start % 3600 == 0 for each in course.bins[1:])
+    timeline = timeline_of(ticks(3 * 8640))
+    assert 60 <= len(timeline.bins) <= 120
+    assert timeline.width == 3600
+    assert all(each.total.at % 3600 == 0 for each in timeline.bins[1:])
 
 
 def test_hundreds_of_short_runs_stay_within_the_bound() -> None:
     past = [tick for run in range(400) for tick in ticks(1, start=NOW + 3600 * run)]
-    course = course_of(past)
-    assert len(course.bins) <= 120
-    assert sum(each.total.sent for each in course.bins) == 400 * 40
+    timeline = timeline_of(past)
+    assert len(timeline.bins) <= 120
+    assert timeline.total.sent == 400 * 40
 
 
 def test_percentiles_lie_in_the_slot_of_the_reply_that_they_name() -> None:

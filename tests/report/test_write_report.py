@@ -69,7 +69,7 @@ def test_pictures_are_called_after_the_file_that_was_named(
     job: Job, tmp_path: Path, given: tuple[str, None]
 ) -> None:
     paths = write_report(job, tmp_path / given[0], given[1])
-    names = ["books", "outcomes", "requests", "latency", "replies", "times"]
+    names = ["books", "outcomes", "requests", "replies", "times"]
     assert [path.name for path in paths] == [f"r-{name}.svg" for name in names]
     for path in paths:
         assert mode(path) == 0o600
@@ -79,7 +79,7 @@ def test_pictures_are_called_after_the_file_that_was_named(
 
 def test_pictures_can_be_had_as_png(job: Job, tmp_path: Path) -> None:
     paths = write_report(job, tmp_path / "r.png")
-    assert len(paths) == 6
+    assert len(paths) == 5
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
 
 

@@ -21,9 +21,9 @@ from backfill.sources.schemas import flattened
 __all__ = [
     "FRONT",
     "parts_of_records",
+    "ready_records",
     "sample_bodies",
     "sent_records",
-    "spans_of",
     "state_named",
 ]
 
@@ -65,9 +65,10 @@ def parts_of_records(
     return list(_parts(directory, manifest, ledger, state)) or [_empty(directory, manifest)]
 
 
-def spans_of(ledger: AnyLedger) -> pl.DataFrame:
-    """What the ledger knows, one row for each range of positions with one outcome."""
-    return pl.DataFrame(ledger.outcome_columns(), schema_overrides=_SPANS)
+def ready_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> Iterator[pl.LazyFrame]:
+    """The records that were made ready, in parts: the columns of FRONT and of the ready files."""
+    for bucket, spans in _spans(manifest, ledger):
+        yield from _with_states(directory, manifest, bucket, spans)
 
 
 def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
@@ -116,8 +117,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
             pl.lit(None, pl.String).alias("kept_file"),
             pl.lit(None, pl.UInt64).alias("kept_row"),
         )
-        for bucket, spans in _spans(manifest, ledger)
-        for frame in _with_states(directory, manifest, bucket, spans)
+        for frame in ready_records(directory, manifest, ledger)
     ]
     before = (
         _not_sent(directory / "duplicates.parquet", manifest)
@@ -192,7 +192,7 @@ def _parts(
 
 def _spans(manifest: Manifest, ledger: AnyLedger) -> Iterator[tuple[int, pl.DataFrame]]:
     """The settled ranges of each bucket, ascending."""
-    every = spans_of(ledger)
+    every = pl.DataFrame(ledger.outcome_columns(), schema_overrides=_SPANS)
     parts = every.partition_by("bucket", as_dict=True)
     for bucket in range(len(manifest.buckets)):
         yield bucket, parts.get((bucket,), every.clear()).sort("start")
