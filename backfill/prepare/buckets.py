@@ -125,23 +125,37 @@ class BucketWriter:
                 marks, on=["__file", "__row"]
             )
             items = items.filter(~pl.col("__at").is_in(duplicates["__at"].implode()))
-            output.stats.duplicate += duplicates.height
-            out = duplicates.select(
-                "__file",
-                self._name("__file").alias("_file"),
-                pl.col("__row").alias("_row"),
-                pl.coalesce(self._name("__kept"), "_kept_file").alias("_kept_file"),
-                "_kept_row",
-                "_kept_job",
-                "_kept_state",
-                # What an earlier job delivered is known to later ones by its record key.
-                pl.when(pl.col("_kept_job").is_not_null()).then(self.record).alias("__record"),
-            )
-            if duplicates.height:
-                own = rows.select(self.columns)[duplicates["__at"]]
-                _write(output.path("duplicates"), out, own)
+            # What an earlier job delivered is known to later ones by its record key.
+            record = pl.when(pl.col("_kept_job").is_not_null()).then(self.record)
+            self._duplicate(output, rows, duplicates, record)
         # The record keys come first: hashing reads the identities where they were just written.
         return items.with_columns(self.record.alias("record")).drop(IDENTITY)
+
+    def sent_before(self, output: PartOutput, rows: pl.DataFrame, sent: pl.DataFrame) -> None:
+        """Write rows that an earlier job sent, and that are no records by this configuration.
+
+        `sent` has their places in `rows` and their marks. They have no record key.
+        """
+        self._duplicate(output, rows, sent, pl.lit(None, pl.String))
+
+    def _duplicate(
+        self, output: PartOutput, rows: pl.DataFrame, duplicates: pl.DataFrame, record: pl.Expr
+    ) -> None:
+        if duplicates.is_empty():
+            return
+        output.stats.duplicate += duplicates.height
+        out = duplicates.select(
+            "__file",
+            self._name("__file").alias("_file"),
+            pl.col("__row").alias("_row"),
+            pl.coalesce(self._name("__kept"), "_kept_file").alias("_kept_file"),
+            "_kept_row",
+            "_kept_job",
+            "_kept_state",
+            record.alias("__record"),
+        )
+        own = rows.select(self.columns)[duplicates["__at"]]
+        _write(output.path("duplicates"), out, own)
 
     def as_written(self, ready: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         """Ready records as a bucket's file has them: with the source's own columns."""

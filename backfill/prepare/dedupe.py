@@ -8,10 +8,10 @@ from typing import Literal
 import polars as pl
 
 from backfill.prepare.identity import IDENTITY
-from backfill.prepare.left_out import LeftOut
+from backfill.prepare.left_out import EARLIER, LeftOut
 from backfill.prepare.partition import Rows
 
-__all__ = ["MARKS", "Marks", "marked_among", "marks", "marks_in_slices"]
+__all__ = ["MARKS", "Marks", "marked_among", "marks", "marks_in_slices", "sent_from"]
 
 _PLACE = ["__file", "__row"]
 
@@ -83,6 +83,13 @@ def marked_among(rows: pl.DataFrame, found: pl.LazyFrame | None) -> pl.DataFrame
     return found.join(rows.lazy().select(_PLACE), on=_PLACE, how="semi").collect()
 
 
+def sent_from(rows: pl.DataFrame, places: pl.LazyFrame | None) -> pl.DataFrame:
+    """Mark rows that an earlier job sent from these very places, whatever is in them."""
+    if places is None or rows.is_empty():
+        return pl.DataFrame(schema=MARKS)
+    return _marked(rows.lazy().select(_PLACE).join(places, on=_PLACE)).collect()
+
+
 def _without(rows: pl.DataFrame, sent: pl.DataFrame) -> pl.DataFrame:
     return rows.join(sent, on=_PLACE, how="anti") if sent.height else rows
 
@@ -93,8 +100,7 @@ def _sent(
     """Mark rows that earlier jobs sent; `placed` holds the identities of those sent by place."""
     found = [pl.DataFrame(schema=MARKS)]
     if left_out.by_place is not None and placed is not None:
-        there = rows.lazy().select(_PLACE).join(left_out.by_place, on=_PLACE)
-        found.append(_marked(there).collect())
+        found.append(sent_from(rows, left_out.by_place))
         others = rows.lazy().select(*_PLACE, IDENTITY).join(found[-1].lazy(), on=_PLACE, how="anti")
         found.append(_marked(others.join(placed.drop(_PLACE).lazy(), on=IDENTITY)).collect())
     if left_out.by_key is not None and record is not None:
@@ -103,7 +109,8 @@ def _sent(
         # Ours are in memory already; of the others, however many, only those that are ours, too.
         known = (
             left_out.by_key.join(keyed.select("record"), on="record", how="semi")
-            .unique("record", keep="any")
+            .group_by("record")
+            .agg(pl.col(list(MARKS)[3:]).min_by(EARLIER))
             .collect(engine="streaming")
         )
         found.append(_marked(keyed.join(known.lazy(), on="record", how="inner")).collect())

@@ -15,7 +15,12 @@ from backfill.jobdir.manifest import Manifest
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.entries import SourceEntry
 
-__all__ = ["LeftOut", "Previous", "left_out", "refuse_unrecognised"]
+__all__ = ["EARLIER", "LeftOut", "Previous", "left_out", "refuse_unrecognised"]
+
+EARLIER = "__earlier"
+"""Orders what earlier jobs sent: as the jobs are named, then by their files and rows."""
+
+_FILE_BITS, _ROW_BITS = 12, 40  # beyond them it is still an order, and the same one each time
 
 # What else of a configuration decides the values that make two records the same one.
 _SETTINGS = (("events", "time"), ("events", "timezone"), ("rules", "phone_region"))
@@ -38,7 +43,7 @@ class Previous:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What is left out: `by_key` has the column `record`, `by_place` has `__file` and `__row`.
+    """What is left out: `by_key` has `record` and EARLIER, `by_place` has `__file` and `__row`.
 
     Both have `_kept_file`, `_kept_row`, `_kept_job` and `_kept_state`; None where there is none.
     """
@@ -65,7 +70,7 @@ def left_out(
     ChangedError for the rest of a job whose source had other content.
     """
     keys, places = [], []
-    for each in previous:
+    for index, each in enumerate(previous):
         _check_same_kind(each, config, binding)
         kept = (
             pl.col("file").cast(pl.String).alias("_kept_file"),
@@ -83,7 +88,7 @@ def left_out(
             row = pl.col("row").cast(pl.UInt64).alias("__row")
             places.append(each.records.select(place, row, *kept))
         elif sorted(each.manifest.identity) == sorted(binding.identity):
-            keys.append(each.records.select("record", *kept))
+            keys.append(each.records.select("record", _order(index).alias(EARLIER), *kept))
     by_key = pl.concat(keys) if keys else None
     by_place = pl.concat(places) if places else None
     if by_key is not None and in_files:
@@ -91,6 +96,11 @@ def left_out(
     if by_place is not None:
         by_place = _gathered(by_place, work / "places.parquet")
     return LeftOut(by_key, by_place)
+
+
+def _order(job: int) -> pl.Expr:
+    number, row = pl.col("number").cast(pl.UInt64), pl.col("row").cast(pl.UInt64)
+    return ((job << _FILE_BITS) + number) * (1 << _ROW_BITS) + row
 
 
 def _gathered(rows: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -17,7 +17,13 @@ from pathlib import Path
 import polars as pl
 
 from backfill.prepare.buckets import PartOutput, split_own, with_own
-from backfill.prepare.dedupe import Marks, marked_among, marks, marks_in_slices
+from backfill.prepare.dedupe import (
+    Marks,
+    marked_among,
+    marks,
+    marks_in_slices,
+    sent_from,
+)
 from backfill.prepare.facts.plan_stats import PartStats, count_conversions
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.large_parts import LargePart
@@ -233,8 +239,11 @@ def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame)
     """Make records of a part; the rejected and excluded ones are written at once."""
     contacts = _contacts(recipe, part.contacts) if part.contacts is not None else None
     made = recipe.maker.make(rows, contacts)
-    recipe.writer.reject(output, rows, made.rejected)
-    recipe.writer.exclude(output, rows, made.excluded)
+    # What was sent stays so: mended and fed back in, a rejected row would be sent again.
+    rejected = _without_sent(recipe, output, rows, made.rejected)
+    excluded = _without_sent(recipe, output, rows, made.excluded)
+    recipe.writer.reject(output, rows, rejected)
+    recipe.writer.exclude(output, rows, excluded)
     stats = PartStats(
         unmatched_events=made.unmatched_events,
         unmatched=[((file, row), name) for file, row, name in made.unmatched],
@@ -246,6 +255,18 @@ def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame)
     count_conversions(stats, made.converted)
     output.stats.add(stats)
     return made.items
+
+
+def _without_sent(
+    recipe: Recipe, output: PartOutput, rows: pl.DataFrame, left: pl.DataFrame
+) -> pl.DataFrame:
+    """Rows that are no good records, but for those that an earlier job sent: these are written."""
+    sent = sent_from(left, recipe.left_out.by_place)
+    if sent.is_empty():
+        return left
+    places = left.select("__at", *_PLACE)
+    recipe.writer.sent_before(output, rows, places.join(sent, on=_PLACE))
+    return left.join(sent, on=_PLACE, how="anti", maintain_order="left")
 
 
 # --- reading ---------------------------------------------------------------------------------

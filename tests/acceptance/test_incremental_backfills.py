@@ -76,6 +76,29 @@ def test_after_a_wrong_mapping_the_hint_sends_the_rest_and_nothing_twice(tmp_pat
     )
 
 
+@pytest.mark.parametrize("state", ["rejected", "excluded"])
+def test_what_was_delivered_stays_so_where_the_mended_configuration_would_leave_it_out(
+    tmp_path, server, state
+):
+    config = pristo_job(tmp_path, 30)
+    right = config.read_text()
+    run = ["--json", "--base-url", server.url]
+    backfill("run", config, *run, "--limit", "10", cwd=tmp_path, expect=[8])
+    wrong = {"rejected": right + '\n[rules]\nevent_types = ["another"]\n'}
+    wrong["excluded"] = right.replace("[events]", '[events]\nwhere = "order_no = 0"')
+    config.write_text(wrong[state])
+    rest = ["plan", config, "--json", "--rest-of"]
+    mistaken = backfill(*rest, "pristo.job", "--job", "b.job", cwd=tmp_path, expect=[0, 3]).json
+    assert (mistaken["records"]["duplicate"], mistaken["records"][state]) == (10, 20)
+    left_out = package.open_job(tmp_path / "b.job").records("duplicate")["_reason"]
+    assert all(reason.startswith("delivered by pristo.job as") for reason in left_out)
+    config.write_text(right)
+    planned = backfill(*rest, "b.job", "--job", "c.job", cwd=tmp_path, expect=[0]).json
+    assert (planned["records"]["duplicate"], planned["records"]["pending"]) == (10, 20)
+    backfill("run", config, "--job", "c.job", *run, cwd=tmp_path, expect=[0])
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(30))
+
+
 def test_the_rest_is_planned_for_one_job_only_once_it_is_being_sent(tmp_path, server):
     config = pristo_job(tmp_path, 30)
     run = ["--json", "--base-url", server.url]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.prepare.dedupe import MARKS, marks
 from backfill.prepare.identity import IDENTITY
-from backfill.prepare.left_out import LeftOut
+from backfill.prepare.left_out import EARLIER, LeftOut
 
 places = st.lists(
     st.tuples(st.integers(0, 2), st.integers(1, 40), st.sampled_from("abcdefgh")),
@@ -57,8 +57,9 @@ def test_what_an_earlier_job_delivered_is_left_out_in_every_copy() -> None:
     earlier = pl.LazyFrame(
         {
             "record": ["key of b", "key of b", "key of z"],
+            EARLIER: [9, 8, 7],
             "_kept_file": ["march.csv"] * 3,
-            "_kept_row": [70, 70, 71],
+            "_kept_row": [72, 70, 71],
             "_kept_job": ["march.job"] * 3,
             "_kept_state": ["delivered"] * 3,
         },
@@ -109,7 +110,7 @@ ours = pl.DataFrame(
     schema={"__file": pl.UInt32, "__row": pl.UInt64, IDENTITY: pl.String},
 )
 earlier = pl.scan_parquet(sys.argv[1]).with_columns(
-    _kept_job=pl.lit("a.job"), _kept_state=pl.lit("delivered")
+    __earlier=pl.col("_kept_row"), _kept_job=pl.lit("a.job"), _kept_state=pl.lit("delivered")
 )
 small = marks(ours, "first", record=pl.col(IDENTITY), left_out=LeftOut(earlier.head(1_000)))
 before = peak()

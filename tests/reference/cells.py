@@ -19,7 +19,7 @@ __all__ = ["KEYS", "PARQUET_TYPES", "WHO", "Chance", "json_cell", "text_cell", "
 class Chance(random.Random):
     """Chance with a seed; `odd` is the share of cells that hold what they should not."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         super().__init__(seed)
         self.odd = self.choice([0.01, 0.05, 0.2])
 

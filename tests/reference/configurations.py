@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from tests.reference.cells import Chance
+from tests.reference.chains import Chain, Link
 from tests.reference.checks import CONFIDENCES, FEEDBACKS
 from tests.reference.expressions import (
     Expression,
@@ -19,7 +22,7 @@ from tests.reference.expressions import (
 )
 from tests.reference.jobs import File, Job, random_files
 
-__all__ = ["random_job"]
+__all__ = ["random_chain", "random_job"]
 
 _POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
 _NAMESPACE = "d1a3c5e7-0f2b-4a6c-8e1d-3b5f7a9c0e24"
@@ -36,11 +39,28 @@ def random_job(seed: int) -> Job:
     return _Draft(Chance(seed)).job(seed)
 
 
+def random_chain(seed: int) -> Chain:
+    """Two or three jobs, each of which comes after what the ones before it delivered."""
+    chance = Chance(seed)
+    draft = _Draft(chance, sizes=[chance.randint(1, 20) for _ in range(3)])
+    whole = draft.job(seed)
+    number = chance.choice([2, 3])
+    if chance.random() < 0.5:
+        mended = [Link(draft.mended(whole), rest_of=before) for before in range(number - 1)]
+        return Chain(seed, (Link(whole), *mended))
+    links = [Link(draft.of_some_files(whole))]
+    for before in range(number - 1):
+        earlier = (before,) if chance.random() < 0.3 else tuple(range(before + 1))
+        links.append(Link(draft.of_some_files(whole), delivered_by=earlier))
+    return Chain(seed, tuple(links))
+
+
 class _Draft:
     """A configuration in the making."""
 
-    def __init__(self, chance: Chance) -> None:
+    def __init__(self, chance: Chance, sizes: list[int] | None = None) -> None:
         self.chance = chance
+        self.sizes = sizes
         self.expressions: dict[str, Expression] = {}
         self.with_contacts = chance.random() < 0.5
         self.config: dict[str, Any] = {}
@@ -58,7 +78,7 @@ class _Draft:
         self.config["destination"] = destination
         if destination == "pristo-events":
             self.config["population"] = _POPULATION
-        sizes = self._sizes(30)
+        sizes = self.sizes or self._sizes(30)
         events, self.config["events"] = random_files(chance, "events", _EVENT_COLUMNS, sizes)
         contacts: list[File] = []
         if self.with_contacts:
@@ -72,6 +92,36 @@ class _Draft:
                 section["key"] = {"sql": self.sql(upper(column("plan")))}
                 self.config["events"]["contact_key"] = {"sql": self.sql(upper(column("plan")))}
         self._events(destination)
+        self._mapping()
+        return Job(seed, self.config, events, contacts, self.expressions)
+
+    def mended(self, job: Job) -> Job:
+        """The same rows under another configuration."""
+        self.config = deepcopy(dict(job.config))
+        for name in ("time", "timezone", "time_format", "where", "since", "until"):
+            self.config["events"].pop(name, None)
+        self._events(job.destination)
+        self._mapping()
+        return replace(job, config=self.config, expressions=self.expressions)
+
+    def of_some_files(self, job: Job) -> Job:
+        """A job over some of the files, which may choose other rows and keep other duplicates."""
+        self.config = deepcopy(dict(job.config))
+        chance, events = self.chance, self.config["events"]
+        files = chance.sample(list(job.events), chance.randint(1, len(job.events)))
+        if events.get("hive"):
+            files = [each for each in job.events if each in files]  # by name
+        else:
+            events["files"] = [file.name for file in files]
+        for name in ("where", "since", "until"):
+            events.pop(name, None)
+        self._chosen_rows()
+        section = self.config.setdefault("dedupe", {})
+        section["keep"] = chance.choice(["first", "last"])
+        return replace(job, config=self.config, events=files, expressions=self.expressions)
+
+    def _mapping(self) -> None:
+        destination = self.config["destination"]
         self.config["rules"] = self._rules(destination)
         if destination == "pristo-events":
             self.config["fields"] = self._pristo()
@@ -79,7 +129,6 @@ class _Draft:
             self.config["fields"] = self._watch(destination)
         self._drop_invalid()
         self._dedupe()
-        return Job(seed, self.config, events, contacts, self.expressions)
 
     def _sizes(self, most: int) -> list[int]:
         return [self.chance.randint(1, most) for _ in range(self.chance.choice([1, 1, 2, 3]))]
@@ -97,6 +146,10 @@ class _Draft:
             forms += ["%d %b %Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M %z"]
             size = chance.randint(1, 4)
             events["time_format"] = forms[0] if size == 1 else chance.sample(forms, size)
+        self._chosen_rows()
+
+    def _chosen_rows(self) -> None:
+        events, chance = self.config["events"], self.chance
         if self.often(0.2):
             events["where"] = self.sql(
                 chance.choice(
@@ -237,6 +290,7 @@ class _Draft:
 
     def _dedupe(self) -> None:
         section: dict[str, Any] = {}
+        self.config.pop("dedupe", None)
         if self.often(0.5):
             names = [name for name in self.config["fields"] if name not in self._unsent()]
             if "time" in self.config["events"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import polars as pl
 
 from tests.reference.cells import PARQUET_TYPES, WHO, Chance, json_cell, text_cell, typed_cell, who
 from tests.reference.expressions import Expression
-from tests.reference.readers import Row, csv_rows, ndjson_rows
+from tests.reference.hive import HIVE_COLUMNS, Partitions, hive_directory, random_partitions
+from tests.reference.readers import MALFORMED, Row, csv_rows, ndjson_rows
 
 __all__ = ["File", "Job", "random_files"]
 
@@ -26,17 +27,26 @@ class File:
     content: bytes = b""
     typed: Sequence[Row] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
+    partitions: Partitions = ()  # columns that the directories around it are
+    directory: str = ""
 
     def write(self, directory: Path) -> None:
+        place = directory / self.directory / self.name
+        place.parent.mkdir(parents=True, exist_ok=True)
         if self.schema:
             frame = pl.DataFrame(self.typed, schema=dict(self.schema), orient="row")
-            frame.write_parquet(directory / self.name)
+            frame.write_parquet(place)
         else:
             packed = self.name.endswith(".gz")
-            content = gzip.compress(self.content) if packed else self.content
-            (directory / self.name).write_bytes(content)
+            place.write_bytes(gzip.compress(self.content) if packed else self.content)
 
     def rows(self, section: Mapping[str, Any]) -> list[Row]:
+        rows = self._rows_within(section)
+        if not section.get("hive"):
+            return rows
+        return [row if row is MALFORMED else {**row, **dict(self.partitions)} for row in rows]
+
+    def _rows_within(self, section: Mapping[str, Any]) -> list[Row]:
         if self.schema:
             return list(self.typed)
         if ".ndjson" in self.name:
@@ -85,6 +95,33 @@ def random_files(
     chance: Chance, stem: str, columns: Sequence[str], sizes: Sequence[int]
 ) -> tuple[list[File], dict[str, Any]]:
     """Files of one format, and how the configuration says that they are read."""
+    if chance.random() < 0.12:
+        return _hive_files(chance, stem, columns, sizes)
+    return _flat_files(chance, stem, columns, sizes)
+
+
+def _hive_files(
+    chance: Chance, stem: str, columns: Sequence[str], sizes: Sequence[int]
+) -> tuple[list[File], dict[str, Any]]:
+    """Files in directories named `key=value`, which are columns that the files do not have."""
+    able = [column for column in columns if column in HIVE_COLUMNS]
+    keys = chance.sample(able, chance.choice([1, 1, 2]))
+    within = columns if chance.random() < 0.1 else [each for each in columns if each not in keys]
+    files, section = _flat_files(chance, stem, within, sizes)
+    placed = []
+    for file in files:
+        partitions = random_partitions(chance, keys)
+        directory = f"{stem}/{hive_directory(chance, partitions)}"
+        placed.append(replace(file, partitions=partitions, directory=directory))
+    ending = section["files"] if isinstance(section["files"], str) else section["files"][0]
+    everywhere = f"{stem}/**/*.{ending.partition('.')[2]}"
+    section |= {"hive": True, "files": chance.choice([stem, everywhere])}
+    return sorted(placed, key=lambda file: f"{file.directory}/{file.name}"), section
+
+
+def _flat_files(
+    chance: Chance, stem: str, columns: Sequence[str], sizes: Sequence[int]
+) -> tuple[list[File], dict[str, Any]]:
     format_ = chance.choice(["csv", "csv", "ndjson", "parquet", "parquet"])
     packed = ".gz" if format_ != "parquet" and chance.random() < 0.1 else ""
     names = [f"{stem}-{number}.{format_}{packed}" for number in range(1, len(sizes) + 1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from tests.reference.readers import MALFORMED, Row
 from tests.reference.times import moment_of, written_moment
 from tests.reference.values import Broken, Cell, stripped, text_of, utc_text
 
-__all__ = ["KINDS", "Outcome", "expected"]
+__all__ = ["KINDS", "Earlier", "Outcome", "Place", "expected", "identity"]
 
 Place = tuple[str, int]
 
@@ -56,17 +56,31 @@ class Outcome:
     state: str = "pending"
     reasons: set[str] = field(default_factory=set)
     kept: Place | None = None
+    by_earlier: bool = False  # whether an earlier job has the kept one
+    no_record: bool = False  # whether the row, which an earlier job sent, would be rejected now
     values: dict[str, str] = field(default_factory=dict)
     time: datetime | None = None
     body: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier jobs have delivered.
+
+    `places` are rows of the job whose rest this one is; `identities` are of records that the jobs
+    in `delivered_by` delivered, with the row that they have there.
+    """
+
+    places: Sequence[Place] = ()
+    identities: dict[object, Place] = field(default_factory=dict)
 
 
 class _ExcludedError(Exception):
     """The table of a field leaves the record out."""
 
 
-def expected(job: Job, now: datetime) -> dict[Place, Outcome]:
-    """What becomes of each row of the job's events."""
+def expected(job: Job, now: datetime, earlier: Earlier | None = None) -> dict[Place, Outcome]:
+    """What becomes of each row of the job's events, after earlier jobs."""
     contacts = {}
     if job.contacts:
         section = job.config["contacts"]
@@ -79,7 +93,7 @@ def expected(job: Job, now: datetime) -> dict[Place, Outcome]:
         for file in job.events
         for number, row in enumerate(file.rows(job.config["events"]), 1)
     }
-    _find_duplicates(job, outcomes)
+    _find_duplicates(job, outcomes, earlier or Earlier())
     for outcome in outcomes.values():
         if outcome.state == "pending":
             outcome.body = _body(outcome)
@@ -278,21 +292,37 @@ class _Record:
             self.result.reasons.add("contact|reachable")
 
 
-def _find_duplicates(job: Job, outcomes: Mapping[Place, Outcome]) -> None:
-    section = job.config.get("dedupe", {})
-    kept: dict[object, Place] = {}
+def _find_duplicates(job: Job, outcomes: Mapping[Place, Outcome], earlier: Earlier) -> None:
+    delivered = dict(earlier.identities)
+    for place in earlier.places:
+        outcome = outcomes[place]
+        if outcome.state == "pending":
+            delivered.setdefault(identity(job, outcome), place)
+        else:
+            outcome.no_record, outcome.reasons = True, set()
+        _is_duplicate(outcome, place, by_earlier=True)
     pending = [place for place, outcome in outcomes.items() if outcome.state == "pending"]
+    section = job.config.get("dedupe", {})
     if section.get("keep") == "last":
         pending.reverse()
+    kept: dict[object, Place] = {}
     for place in pending:
-        identity = _identity(job, outcomes[place], section.get("key"))
-        if identity in kept:
-            outcomes[place].state, outcomes[place].kept = "duplicate", kept[identity]
+        own = identity(job, outcomes[place])
+        if own in delivered:
+            _is_duplicate(outcomes[place], delivered[own], by_earlier=True)
+        elif own in kept:
+            _is_duplicate(outcomes[place], kept[own], by_earlier=False)
         else:
-            kept[identity] = place
+            kept[own] = place
 
 
-def _identity(job: Job, outcome: Outcome, key: list[str] | str | None) -> object:
+def _is_duplicate(outcome: Outcome, kept: Place, *, by_earlier: bool) -> None:
+    outcome.state, outcome.kept, outcome.by_earlier = "duplicate", kept, by_earlier
+
+
+def identity(job: Job, outcome: Outcome) -> object:
+    """What two records share that are the same one."""
+    key = job.config.get("dedupe", {}).get("key")
     pristo = job.destination == "pristo-events"
     time = outcome.time and (utc_text(outcome.time) if pristo else outcome.time.isoformat())
     whole = {**outcome.values, **({} if time is None else {"time": time})}
