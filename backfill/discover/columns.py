@@ -26,7 +26,8 @@ __all__ = ["ColumnProfile", "Side", "profile_columns"]
 Side = Literal["events", "contacts"]
 
 _KINDS = (Kind.UUID, Kind.PHONE, Kind.EMAIL, Kind.LANGUAGE, Kind.TIME)
-_LIKELY = 0.5  # the share of times from which a column is one of known times
+_LIKELY = 0.5  # the share of times from which a column is one of times
+_RARE = 0.01  # the share of dates in forms of their own that is left to be rejected
 _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
@@ -189,7 +190,7 @@ def _look(
     shares = {kind: share(kind.value) for kind in _KINDS}
     known = shares[Kind.TIME] + share("unzoned")
     textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
-    dated = textual and known < _LIKELY and share("dated") >= _LIKELY
+    dated = textual and share("dated") >= _RARE and known + share("dated") >= _LIKELY
     return ColumnProfile(
         side=side,
         name=name,

@@ -1,5 +1,7 @@
 """Dates as people write them: in which order day, month and year stand, as far as a sample tells.
 
+A column may mix several forms: each shape (by what stands between the numbers) is judged alone.
+
 `03/05/2024` is a day of May for some and of March for others. One number above 12 settles it for
 a column; without one it is a question.
 """
@@ -15,7 +17,8 @@ from backfill.config.time_formats import read_time_format
 
 __all__ = ["Written", "looks_dated", "written_form"]
 
-_LIKELY = 0.5  # the share of a column's values that have to be dates of one form
+_RARE = 0.01  # the share of a column's values below which a shape is left to be rejected
+_MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 
 # The shape of a date, and the orders that it can stand for.
 _SHAPES = (
@@ -26,6 +29,10 @@ _SHAPES = (
     ),
     *((f"^[0-9]{{4}}[{mark}][0-9]{{1,2}}[{mark}][0-9]{{1,2}}\\b", (f"%Y{mark}%m{mark}%d",))
       for mark in "./"),
+    ("^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}\\b", ("%d/%m/%y", "%m/%d/%y")),
+    *((f"^[0-9]{{1,2}}{mark}{_MONTH}[a-z]*{mark}[0-9]{{4}}\\b", (f"%d{mark}%B{mark}%Y",))
+      for mark in " -"),
+    (f"^{_MONTH}[a-z]* [0-9]{{1,2}}, [0-9]{{4}}\\b", ("%B %d, %Y",)),
 )  # fmt: skip
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _AFTER = ("", *(f"{comma} {clock}" for comma in ("", ",") for clock in _CLOCKS))
@@ -56,18 +63,37 @@ def looks_dated(text: pl.Expr) -> pl.Expr:
 
 
 def written_form(counts: pl.DataFrame) -> Written | None:
-    """The form of most of a column's values: texts in `inner`, how often they occur in `count`."""
+    """The forms of a column's values: texts in `inner`, how often they occur in `count`.
+
+    None where none of the shapes has more than a few of them.
+    """
     total = int(counts["count"].sum())
     inner = pl.col("inner")
     shaped = counts.select(
         pl.col("count").filter(inner.str.contains(shape)).sum().alias(shape) for shape, _ in _SHAPES
     ).row(0)
-    most, orders = max(zip(shaped, (orders for _, orders in _SHAPES), strict=True))
-    if not total or most < _LIKELY * total:
+    found = [
+        each
+        for most, (_, orders) in zip(shaped, _SHAPES, strict=True)
+        if most and most >= _RARE * total and (each := _written(counts, orders, total)) is not None
+    ]
+    if not found:
         return None
+    found.sort(key=lambda each: -each.share)
+    other = [text for each in found for text in each.other or each.formats]
+    return Written(
+        tuple(text for each in found for text in each.formats),
+        sum(each.share for each in found),
+        other=tuple(other) if any(each.other for each in found) else (),
+        torn=any(each.torn for each in found),
+    )
+
+
+def _written(counts: pl.DataFrame, orders: tuple[str, ...], total: int) -> Written | None:
+    """The form of the values of one shape, which has one or two orders."""
     found = [_fitting(counts, order) for order in orders]
     best = max(sum(each.values()) for each in found)
-    if best < _LIKELY * total:
+    if not best or best < _RARE * total:
         return None
     if len(orders) == 1:
         return Written(tuple(found[0]), best / total)

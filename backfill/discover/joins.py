@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from backfill.destination import Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.spellings import JOIN_KEYS
+from backfill.prepare.facts.id_spellings import Respelling, respelling, sql_of
 
 __all__ = ["Join", "find_join"]
+
+_MANY = 0.5  # the share of the events' ids that should stand among the contacts
 
 
 @dataclass(frozen=True)
 class Join:
-    """Two columns that hold the same ids. Counts are of distinct values in the samples."""
+    """Two columns that hold the same ids. Counts are of distinct values in the samples.
+
+    `respelled` says how the files write them differently, where SQL makes them the same.
+    """
 
     events: ColumnProfile
     contacts: ColumnProfile
     found: int  # of the events' values, those that the contacts have too
+    respelled: Respelling | None = None
 
     @property
     def repeated(self) -> int:
@@ -47,7 +54,49 @@ def find_join(
             score = _score(join)
             if score > 0 and (best is None or score > best[0]):
                 best = (score, join)
-    return best[1] if best else None
+    plain = best[1] if best else None
+    if plain is None or plain.found < _MANY * len(plain.events.values):
+        return _respelled(events, contacts, plain.found if plain else 0) or plain
+    return plain
+
+
+def _respelled(
+    events: Sequence[ColumnProfile], contacts: Sequence[ColumnProfile], least: int
+) -> Join | None:
+    """The pair of columns named as ids of which most meet once one side is read in another way."""
+    best: Join | None = None
+    for event in events:
+        for contact in contacts:
+            if not _alike(event, contact) or (join := _join(event, contact)) is None:
+                continue
+            alone = _ids(event).filter(~_ids(event).is_in(_ids(contact).implode()))
+            found = respelling(alone, _ids(contact).unique())
+            if found is None or join.found + found.found < _MANY * len(event.values):
+                continue
+            if join.found + found.found > max(least, best.found if best else 0):
+                best = Join(
+                    _reading(event, found.events),
+                    _reading(contact, found.contacts),
+                    join.found + found.found,
+                    found,
+                )
+    return best
+
+
+def _alike(event: ColumnProfile, contact: ColumnProfile) -> bool:
+    """Whether the names of two columns say that both hold ids of contacts."""
+    named = event.named("contact.id", JOIN_KEYS) and contact.named("contact.id", JOIN_KEYS)
+    return bool(named) or event.name.lower() == contact.name.lower() != "id"
+
+
+def _reading(column: ColumnProfile, sql: str | None) -> ColumnProfile:
+    """The column as SQL reads it."""
+    if sql is None:
+        return column
+    values = pl.DataFrame({column.name: column.values})
+    read = values.select(pl.sql_expr(sql.format(sql_of(column.name, pl.String())))).to_series()
+    own = sql.format(sql_of(column.name, column.dtype))
+    return replace(column, sql=own, values=read.unique(maintain_order=True))
 
 
 def _join(event: ColumnProfile, contact: ColumnProfile) -> Join | None:

@@ -72,7 +72,8 @@ def summary(column: ColumnProfile) -> str:
 def time_format(column: ColumnProfile) -> str:
     """How the times of a column are written."""
     if column.written is not None:
-        return "times without a zone"
+        forms = column.share(Kind.TIME) > 0 or len(column.written.formats) > 1
+        return "times in several forms" if forms else "times without a zone"
     if column.epoch > 0.5:
         return "epoch numbers"
     if column.unzoned == 0:

@@ -147,7 +147,7 @@ class _Matching:
         """
 
         def score(each: ColumnProfile) -> float:
-            share = each.share(Kind.TIME)
+            share = each.timed if each.share(Kind.TIME) else 0.0
             named = each.named("time", TIMES)
             if share < _LIKELY or (not named and (share < _SURE or each.epoch > 0)):
                 return 0.0
@@ -182,7 +182,7 @@ class _Matching:
             return best
         other: ColumnProfile | None
         if self.join is not None:
-            other = self.join.events
+            other = self._own_id(wanted, self.join) or self.join.events
         else:
             other = _highest(
                 self.events,
@@ -193,6 +193,19 @@ class _Matching:
         # What is named like an id without being a UUID can become one by name.
         self.namespace = other is not None and other.share(Kind.UUID) < _LIKELY
         return other
+
+    def _own_id(self, wanted: Field, join: Join) -> ColumnProfile | None:
+        """The contacts' own id where they are joined by an address, which people change."""
+        if not _says_more(join.contacts) or join.found < _SURE * len(join.events.values):
+            return None
+
+        def score(each: ColumnProfile) -> float:
+            apart = each.filled == each.distinct and each.filled >= join.contacts.filled
+            if not apart or _says_more(each) or _no_id(each):
+                return 0.0
+            return each.named(wanted.name, spellings_of(wanted))
+
+        return _highest(self.contacts, score)
 
     def _best(self, wanted: Iterable[Field]) -> dict[str, Match]:
         """The best pairs of field and column, each column for one field, best pairs first."""
@@ -259,7 +272,11 @@ class _Matching:
 
 
 def _of_event(column: ColumnProfile) -> bool:
-    """In events, a bare `id` that never comes back names the event and no contact."""
+    """In events, a bare `id` that never comes back names the event and no contact, unless the
+    export of a known tool says that it does.
+    """
+    if column.export is not None and column.export.rank("contact.id", column.name) is not None:
+        return False
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
 
 

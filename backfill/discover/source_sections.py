@@ -92,6 +92,9 @@ def events_section(proposal: Proposal, events: Sampled, contacts: Sampled | None
         common = f"{join.found:,} of {len(join.events.values):,} sampled ids stand in the {place}"
         if not join.found:
             common = f"by its name: {common}"
+        if join.respelled is not None:
+            own, other = join.respelled.example
+            common += f"; {quoted(own)} is {quoted(other)} there ({join.respelled.what})"
         lines.append(("contact_key", own_name(join.events), common))
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
@@ -133,7 +136,8 @@ def _zone(time: ColumnProfile) -> tuple[str, str]:
     """The zone of times without one, where the name or the tool that wrote them says it."""
     if re.search(r"(?i)(^|[^a-z])(utc|gmt)([^a-z]|$)", time.name):
         return quoted("UTC"), "as the column's name says"
-    if time.export is not None and time.export.utc:
+    # Names with a space are labels for people, whose own zone a tool writes beside them.
+    if time.export is not None and time.export.utc and " " not in time.name:
         return quoted("UTC"), f"as {time.export.tool} writes such times"
     return quoted(MARK), 'the zone of these times, such as "Asia/Jerusalem"'
 
@@ -178,11 +182,14 @@ def contacts_section(proposal: Proposal, contacts: Sampled) -> list[str]:
     return ["[contacts]", *aligned(lines), *_remarks(contacts, proposal.contacts)]
 
 
-def own_name(column: ColumnProfile) -> str:
-    """A column of one side, where only that side's can stand."""
+def own_name(column: ColumnProfile, *, among_both: bool = False) -> str:
+    """A column of one side, where only that side's can stand, or `among_both`."""
     if column.sql is not None:
         literal = column.sql.isprintable() and "'''" not in column.sql and column.sql[-1] != "'"
         sql = f"'''{column.sql}'''" if literal else quoted(column.sql)
-        return f"{{ sql = {sql} }}"
+        side = ', from = "contacts"' if among_both and column.side == "contacts" else ""
+        return f"{{ sql = {sql}{side} }}"
+    if among_both:
+        return quoted(f"{column.side}.{column.name}")
     plain = re.fullmatch(r"\w+", column.name)
     return quoted(column.name if plain else f"{column.side}.{column.name}")

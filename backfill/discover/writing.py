@@ -93,6 +93,8 @@ def _wanted(proposal: Proposal, field: Field) -> str:
     hint = f"; perhaps {' or '.join(near[:3])}" if near else ""
     if not field.required:
         return f"a contact needs a phone or an email, and no column was found for either{hint}"
+    if field.kind in (Kind.EVENT_TYPE, Kind.TEXT):
+        return f'no column was found for it{hint}; or {{ value = "…" }} for all'
     return f"no column was found for it{hint}"
 
 
@@ -206,4 +208,4 @@ def _rest(proposal: Proposal) -> list[str]:
 
 def _column(proposal: Proposal, column: ColumnProfile) -> str:
     """A column as [fields] names it: with its side, unless there is one side and a plain name."""
-    return quoted(f"{column.side}.{column.name}") if proposal.joined else own_name(column)
+    return own_name(column, among_both=proposal.joined)

@@ -21,7 +21,9 @@ from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
 from backfill.prepare.engines.engine import Engine, Threads
 from backfill.prepare.facts.examples import examples_of
+from backfill.prepare.facts.id_spellings import how_ids_would_meet
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
+from backfill.prepare.facts.summary_rows import notes_of_summaries
 from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.hours import hours_left_out
@@ -204,9 +206,28 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             encodings=_encodings(passes.recipe.config),
             names=[entry.name for entry in passes.events.entries],
             selection=passes.recipe.binding.selection.shown(passes.recipe.config.events),
-            asked=hours_left_out(passes.recipe.config.events, passes.events),
+            noticed=_noticed(passes),
         ),
     )
+
+
+def _noticed(passes: Passes) -> list[str]:
+    """Questions and remarks about the source as a whole."""
+    recipe, events = passes.recipe, passes.events
+    asked = hours_left_out(recipe.config.events, events)
+    files = [(entry.name, entry.rows) for entry in events.entries]
+    meeting = how_ids_would_meet(
+        [name for _, name in passes.stats.unmatched],
+        recipe.config,
+        recipe.binding,
+        recipe.mapping,
+        passes.contacts,
+    )
+    return [
+        *([asked] if asked else []),
+        *([meeting] if meeting else []),
+        *notes_of_summaries(passes.into / "rejected.parquet", files, events.columns),
+    ]
 
 
 def _encodings(config: Config) -> dict[Side, str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tomllib
 from datetime import date, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backfill import plan
 from backfill.config.placeholders import open_questions
 from backfill.discover.dates import Written
-from tests.discover.frames import IDS, contacts, events, profile, proposed
+from tests.discover.frames import IDS, PHONES, contacts, events, profile, proposed
 from tests.discover.test_writing import loaded, written
 
 DAYS = [date(2024, 1, 1) + timedelta(days=9 * number) for number in range(40)]
@@ -27,6 +29,7 @@ def form(*texts: str | None) -> Written | None:
         *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y, %H:%M"),
         *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p"),
         *("%m/%d/%Y, %I:%M:%S %p", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%d-%m-%Y"),
+        *("%d %B %Y", "%d-%B-%Y %H:%M", "%B %d, %Y", "%B %d, %Y %I:%M %p", "%m/%d/%y %H:%M"),
     ],
 )
 def test_a_common_form_is_recognised(text):
@@ -54,6 +57,42 @@ def test_a_number_above_12_tells_day_and_month_apart_and_nothing_else_does(texts
 def test_values_that_contradict_each_other_leave_it_open():
     found = form("13/05/2024", "05/13/2024", "03/05/2024")
     assert found == Written(("%d/%m/%Y",), 1.0, ("%m/%d/%Y",), torn=True)
+
+
+def test_a_column_that_mixes_forms_has_all_of_them_the_frequent_one_first():
+    found = form(*["05/13/2024 10:00"] * 5, *["14.05.2024"] * 3, "Mar 5, 2024", "2024-05-13")
+    assert found == Written(("%m/%d/%Y %H:%M", "%d.%m.%Y", "%B %d, %Y"), 0.9)
+
+
+def test_a_form_of_some_values_beside_a_known_one_is_told():
+    found = form(*["2024-05-13T10:00:00Z"] * 7, *["13.05.2024 10:00"] * 3)
+    assert found == Written(("%d.%m.%Y %H:%M",), 0.3)
+
+
+def test_one_form_that_cannot_be_told_leaves_the_list_open():
+    found = form(*["13.05.2024"] * 3, *["03/05/2024"] * 2)
+    assert found is not None
+    assert found.formats == ("%d.%m.%Y", "%d/%m/%Y")
+    assert found.other == ("%d.%m.%Y", "%m/%d/%Y")
+
+
+def test_a_column_that_mixes_forms_is_the_time_and_plans_whole(tmp_path):
+    at = ["2024-05-13T10:00:00Z", "13.05.2024 11:00", "05/31/2024 1:30 PM", "Mar 5, 2024"]
+    proposal, _ = proposed("watch-events", events(at=at * 10), contacts())
+    assert proposal.time is not None
+    config = loaded(written(proposal))
+    assert set(config.events.time_format) == {"%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%B %d, %Y"}
+    fields = {"target.value": "phone", "label": {"value": "a"}, "confidence": {"value": "low"}}
+    found = plan(
+        destination="watch-events",
+        events=pl.DataFrame({"phone": PHONES[:4], "at": at}),
+        time="at",
+        timezone="UTC",
+        time_format=config.events.time_format,
+        fields=fields,
+        job=tmp_path / "a.job",
+    )
+    assert found.manifest.ready == 4
 
 
 def test_a_column_of_dates_with_and_without_a_clock_has_both_forms_the_frequent_one_first():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import UTC, datetime
 
 import polars as pl
@@ -12,6 +13,7 @@ from backfill.discover.columns import profile_columns
 from backfill.discover.exports import recognise
 from backfill.discover.nested import flattened
 from backfill.discover.proposal import propose
+from tests.discover.test_writing import written
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 ROWS, PEOPLE = 40, 9
@@ -248,7 +250,7 @@ def shopify_customers(n: int) -> dict[str, object]:
             "Shopify",
             shopify_orders,
             shopify_customers,
-            "Email Email Phone Financial_Status Created_at",
+            "Customer_ID Email Phone Financial_Status Created_at",
         ),
     ],
 )
@@ -266,6 +268,213 @@ def test_a_tools_export_is_matched_by_its_columns(tool, row, person, expected):
     found = [match.column if (match := proposal.match(name)) else None for name in fields]
     names = [each.name.replace(" ", "_") if each else "-" for each in [*found, proposal.time]]
     assert " ".join(names) == expected
+
+
+def stripe_customer_objects(n: int) -> dict[str, object]:
+    return {
+        "id": f"cus_{n}",
+        "object": "customer",
+        "created": 1672531200 + n,
+        "delinquent": False,
+        "email": email(n),
+        "livemode": True,
+        "phone": phone(n),
+    }
+
+
+def segment_users(n: int) -> dict[str, object]:
+    return {
+        "id": f"u{n}",
+        "received_at": f"{day(n)} 10:00:01",
+        "uuid_ts": f"{day(n)} 10:00:05",
+        "email": email(n),
+        "phone": phone(n),
+    }
+
+
+def mixpanel_people_csv(n: int) -> dict[str, object]:
+    return {
+        "$distinct_id": f"u{n}",
+        "$email": email(n),
+        "$phone": phone(n),
+        "$last_seen": f"{day(n)}T10:00:00",
+    }
+
+
+def amplitude_users(n: int) -> dict[str, object]:
+    return {
+        "amplitude_id": str(10**9 + n),
+        "user_id": f"u{n}",
+        "last_seen": f"{day(n)} 10:00:00",
+        "gp:email": email(n),
+        "gp:phone": phone(n),
+    }
+
+
+def salesforce_report(n: int) -> dict[str, object]:
+    return {
+        "Contact ID": f"0031t00000AbCd{n}",
+        "First Name": "Ada",
+        "Last Name": "Example",
+        "Email": email(n),
+        "Mobile": phone(n),
+        "Created Date": f"3/{n + 13}/2023",
+    }
+
+
+def hubspot_objects(n: int) -> dict[str, object]:
+    properties = {
+        "createdate": f"{day(n)}T10:00:00.123Z",
+        "email": email(n),
+        "firstname": "Ada",
+        "hs_object_id": str(101 + n),
+        "phone": phone(n),
+    }
+    return {"id": str(101 + n), "properties": properties, "archived": False}
+
+
+def shopify_customer_objects(n: int) -> dict[str, object]:
+    return {
+        "id": 6000000000000 + n,
+        "email": email(n),
+        "created_at": f"{day(n)}T10:00:00+02:00",
+        "first_name": "Ada",
+        "orders_count": 1,
+        "total_spent": "12.00",
+        "phone": phone(n),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "row", "expected"),
+    [
+        ("Segment", segment_users, "id email phone received_at"),
+        ("Mixpanel", mixpanel_people_csv, "$distinct_id $email $phone $last_seen"),
+        ("Amplitude", amplitude_users, "user_id gp:email gp:phone last_seen"),
+        ("Stripe", stripe_customers, "id Email - Created_(UTC)"),
+        ("Stripe", stripe_customer_objects, "id email phone created"),
+        ("Salesforce", salesforce_contacts, "Id Email MobilePhone CreatedDate"),
+        ("Salesforce", salesforce_report, "Contact_ID Email Mobile Created_Date"),
+        ("HubSpot", hubspot_contacts, "Record_ID Email Phone_Number Create_Date"),
+        (
+            "HubSpot",
+            hubspot_objects,
+            "properties.hs_object_id properties.email properties.phone properties.createdate",
+        ),
+        ("Shopify", shopify_customers, "Customer_ID Email Phone -"),
+        ("Shopify", shopify_customer_objects, "id email phone created_at"),
+    ],
+)
+@pytest.mark.parametrize("side", ["events", "contacts"])
+def test_a_list_of_people_is_known_by_its_own_id_on_either_side(tool, row, side, expected):
+    frame = flattened(pl.DataFrame([row(n) for n in range(PEOPLE)]))
+    profiles = profile_columns(frame, side, now=NOW)
+    export = profiles[0].export
+    assert export is not None
+    assert (export.tool, export.people) == (tool, True)
+    own, *_ = expected.split()
+    best = max(profiles, key=lambda each: each.named("contact.id", ()))
+    assert best.name.replace(" ", "_") == own
+    if side == "contacts":
+        return
+    proposal = propose(destination("pristo-events"), profiles)
+    fields = ("contact.id", "contact.email", "contact.phone")
+    found = [match.column if (match := proposal.match(name)) else None for name in fields]
+    names = [each.name.replace(" ", "_") if each else "-" for each in [*found, proposal.time]]
+    assert " ".join(names) == expected
+
+
+def shopify_order_objects(n: int) -> dict[str, object]:
+    return {
+        "id": 5000000000000 + n,
+        "created_at": f"{day(n)}T10:00:00+02:00",
+        "financial_status": ["paid", "refunded"][n % 2],
+        "customer": {"id": 6000000000000 + n % PEOPLE, "email": email(n), "phone": phone(n)},
+        "line_items": [{"id": n, "sku": "a"}],
+    }
+
+
+def hubspot_deals(n: int) -> dict[str, object]:
+    return {
+        "Record ID": str(5000 + n),
+        "Deal Name": f"Deal {n}",
+        "Deal Stage": ["Won", "Lost"][n % 2],
+        "Create Date": f"{day(n)} 10:00",
+        "Associated Contact IDs": str(101 + n % PEOPLE),
+    }
+
+
+def hubspot_events(n: int) -> dict[str, object]:
+    return {
+        "objectType": "CONTACT",
+        "objectId": str(101 + n % PEOPLE),
+        "eventType": ["e_visited_page", "e_opened"][n % 2],
+        "occurredAt": f"{day(n)}T10:00:00.123Z",
+        "id": f"e{n}",
+    }
+
+
+def mixpanel_rows(n: int) -> dict[str, object]:
+    return {
+        "event_name": ["Sign Up", "Purchase"][n % 2],
+        "time": 1672531200 + n * 1000,
+        "distinct_id": f"user-{n % PEOPLE}",
+        "properties": f'{{"$email": "{email(n)}"}}',
+    }
+
+
+def amplitude_rows(n: int) -> dict[str, object]:
+    return {
+        "USER_ID": f"u{n % PEOPLE}",
+        "EVENT_TYPE": ["login", "purchase"][n % 2],
+        "EVENT_TIME": f"{day(n)} 10:00:00.123",
+        "USER_PROPERTIES": f'{{"email": "{email(n)}"}}',
+    }
+
+
+def stripe_invoices(n: int) -> dict[str, object]:
+    return {
+        "id": f"in_{n}",
+        "Customer": f"cus_{n % PEOPLE}",
+        "Date (UTC)": f"{day(n)} 10:00",
+        "Status": ["paid", "open"][n % 2],
+        "Customer Email": email(n),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "row", "expected"),
+    [
+        ("Shopify", shopify_order_objects, "customer.id financial_status created_at"),
+        ("HubSpot", hubspot_deals, "Associated_Contact_IDs Deal_Stage Create_Date"),
+        ("HubSpot", hubspot_events, "objectId eventType occurredAt"),
+        ("Mixpanel", mixpanel_rows, "distinct_id event_name time"),
+        ("Amplitude", amplitude_rows, "USER_ID EVENT_TYPE EVENT_TIME"),
+        ("Stripe", stripe_invoices, "Customer Status Date_(UTC)"),
+    ],
+)
+def test_what_happened_names_its_contact(tool, row, expected):
+    frame = flattened(pl.DataFrame([row(n) for n in range(ROWS)]))
+    profiles = profile_columns(frame, "events", now=NOW)
+    assert profiles[0].export is not None
+    assert (profiles[0].export.tool, profiles[0].export.people) == (tool, False)
+    proposal = propose(destination("pristo-events"), profiles)
+    found = [match.column if (match := proposal.match(name)) else None
+             for name in ("contact.id", "type")]  # fmt: skip
+    names = [each.name.replace(" ", "_") if each else "-" for each in [*found, proposal.time]]
+    assert " ".join(names) == expected
+
+
+def test_times_of_a_report_are_not_taken_for_utc():
+    """Salesforce exports its fields in UTC, and a report's columns in the reader's own zone."""
+
+    def zone(row):
+        profiles = profile_columns(pl.DataFrame([row(n) for n in range(9)]), "events", now=NOW)
+        text = written(propose(destination("pristo-events"), profiles))
+        return tomllib.loads(text)["events"].get("timezone")
+
+    assert zone(salesforce_report) == "?"
+    assert zone(lambda n: {**salesforce_contacts(n), "CreatedDate": f"{day(n)} 10:00:00"}) == "UTC"
 
 
 def test_columns_that_any_file_has_are_no_tools():

@@ -90,7 +90,8 @@ def test_a_contact_that_cannot_be_reached_is_a_question():
         ({"at": ["31/01/2024"] * 40}, "at"),
         ({"at": None, "wann": ["31.01.2024 10:00"] * 40}, "wann"),
         ({"at": ["31.01.2024"] * 40, "created_at": TIMES}, "created_at"),
-        ({"at": ["31 Jan 2024"] * 40}, None),
+        ({"at": ["31 Jan 2024"] * 40}, "at"),
+        ({"at": ["31. Januar 2024"] * 40}, None),
     ],
 )
 def test_the_time_is_found_by_its_name_or_by_how_it_is_written(columns, time):

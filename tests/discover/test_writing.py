@@ -136,7 +136,7 @@ def test_contacts_that_nothing_joins_raise_both_questions():
 
 
 def test_a_time_in_another_form_is_a_question_that_names_its_column():
-    proposal, _ = proposed("pristo-events", events(at=["31 Jan 2024 10:00"] * 40), contacts())
+    proposal, _ = proposed("pristo-events", events(at=["31. Januar 2024, 10 Uhr"] * 40), contacts())
     text = written(proposal)
     assert [each.place for each in open_questions(tomllib.loads(text))] == [
         "population",

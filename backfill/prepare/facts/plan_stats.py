@@ -201,12 +201,13 @@ def facts_of(
     encodings: Mapping[Side, str],
     names: Sequence[str],
     selection: Mapping[str, str],
-    asked: str | None,
+    noticed: Sequence[str],
 ) -> Facts:
     """Put the facts of a plan together.
 
     `encodings` are those of the two sources' text files, `names` those of the events' files,
-    `asked` is a question that the plan asks, `selection` what says which rows are wanted.
+    `noticed` questions and remarks about the source as a whole, `selection` what says which rows
+    are wanted.
     """
     return Facts(
         first_time=_iso(stats.first_time),
@@ -233,7 +234,7 @@ def facts_of(
         tables=binding.tables,
         selection=selection,
         warnings=(
-            *([asked] if asked else []),
+            *noticed,
             *_undecodable("events", stats.undecodable, encodings),
             *_warnings(stats, binding, unreadable, warned, names),
             *_undecodable("contacts", unreadable.undecodable, encodings),

@@ -1,0 +1,171 @@
+"""One id written in two ways: what two files do to it, and SQL that undoes it.
+
+A spreadsheet takes the zeros from `007`, a frame makes `7.0` of `7`, and a tool puts an apostrophe
+before it. Such ids meet no contact until one side is read in another way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from backfill.config import Config, Sql
+
+if TYPE_CHECKING:
+    from backfill.prepare.mapping.binding import Binding, Key
+    from backfill.prepare.mapping.fields import FieldMapping
+    from backfill.sources.scan import Source
+
+__all__ = ["Respelling", "how_ids_would_meet", "respelling", "sql_of"]
+
+_MOST = 100  # contacts' ids that are compared with some of the events'
+
+
+@dataclass(frozen=True)
+class Respelling:
+    """How ids of the two sides become the same.
+
+    `example` is an event's id and the contact's, `found` the number of ids that meet then. `events`
+    and `contacts` are SQL with `{}` for the column, None where that side stays as it is.
+    """
+
+    what: str
+    example: tuple[str, str]
+    found: int
+    events: str | None
+    contacts: str | None
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """A difference, what an id is without it (null where it has none to lose), and that as SQL."""
+
+    what: str
+    core: Callable[[pl.Expr], pl.Expr]
+    sql: str
+
+
+_ZEROS = "leading zeros"
+_SPELLINGS = (
+    _Spelling(
+        _ZEROS,
+        lambda text: pl.when(text.str.contains("^[0-9]+$")).then(text.str.strip_chars_start("0")),
+        "LTRIM({}, '0')",
+    ),
+    _Spelling(
+        "a decimal point",
+        lambda text: text.str.extract("^([0-9]+)(?:[.]0+)?$"),
+        "SPLIT_PART({}, '.', 1)",
+    ),
+    _Spelling("an apostrophe", lambda text: text.str.strip_chars_start("'"), "LTRIM({}, '''')"),
+    _Spelling("upper and lower case", lambda text: text.str.to_lowercase(), "LOWER({})"),
+    _Spelling(
+        "three characters at the end",  # of the ids of Salesforce, which a report cuts off
+        lambda text: text.str.extract("^([A-Za-z0-9]{15})(?:[A-Z0-5]{3})?$"),
+        "LEFT({}, 15)",
+    ),
+)
+
+
+def respelling(
+    events: pl.Series, contacts: pl.Series, *, widths: tuple[int, int] | None = None
+) -> Respelling | None:
+    """What makes ids of the events meet those of the contacts, which no one of them does now.
+
+    Both are distinct texts. `widths` are the fewest and the most characters of the contacts' ids,
+    where `contacts` are some of them. None where nothing helps, or where an id would meet two.
+    """
+    found = (_respelled(each, events, contacts, widths) for each in _SPELLINGS)
+    return max(filter(None, found), key=lambda each: each.found, default=None)
+
+
+def _respelled(
+    spelling: _Spelling, events: pl.Series, contacts: pl.Series, widths: tuple[int, int] | None
+) -> Respelling | None:
+    ours = events.to_frame("event").select("event", core=spelling.core(pl.col("event")))
+    theirs = contacts.to_frame("contact").select("contact", core=spelling.core(pl.col("contact")))
+    met = ours.drop_nulls().join(theirs.drop_nulls(), on="core")
+    if met.is_empty() or met["event"].n_unique() < met.height:
+        return None
+    first = met.sort("event").row(0, named=True)
+    changed = {side: bool((met[side] != met["core"]).any()) for side in ("event", "contact")}
+    sql = {side: spelling.sql if changed[side] else None for side in changed}
+    if spelling.what == _ZEROS and changed["contact"] and not changed["event"]:
+        least, most = widths or _widths(contacts)
+        if least == most:  # the zeros that were lost can be put back
+            sql = {"event": f"LPAD({{}}, {most}, '0')", "contact": None}
+    return Respelling(
+        spelling.what,
+        (first["event"], first["contact"]),
+        met.height,
+        sql["event"],
+        sql["contact"],
+    )
+
+
+def _widths(texts: pl.Series) -> tuple[int, int]:
+    lengths = texts.str.len_chars()
+    return int(lengths.min() or 0), int(lengths.max() or 0)  # type: ignore[arg-type]
+
+
+def how_ids_would_meet(
+    names: Sequence[str | None],
+    config: Config,
+    binding: Binding,
+    mapping: FieldMapping,
+    contacts: Source | None,
+) -> str | None:
+    """What to change where `names`, ids of events that met no contact, differ from some contact's
+    by their spelling alone. None where that is not so.
+    """
+    known = pl.Series("event", [each for each in names if each], dtype=pl.String).unique()
+    if contacts is None or config.contacts is None or mapping.join is None or known.is_empty():
+        return None
+    keys = contacts.scan().select(mapping.join.contacts.alias("id")).drop_nulls()
+    cores = [(each, pl.select(each.core(pl.lit(known))).to_series()) for each in _SPELLINGS]
+    alike = [each.core(pl.col("id")).is_in(core.drop_nulls().implode()) for each, core in cores]
+    some = keys.filter(pl.any_horizontal(alike)).unique().head(_MOST)
+    length = pl.col("id").str.len_chars()
+    widths = keys.select(least=length.min(), most=length.max())
+    near, extent = pl.collect_all([some, widths], engine="streaming")
+    if near.is_empty():
+        return None
+    found = respelling(known, near["id"], widths=extent.row(0))
+    return None if found is None else _in_words(found, config, binding)
+
+
+def _in_words(found: Respelling, config: Config, binding: Binding) -> str:
+    changes = []
+    contact_key, key = binding.contact_key, binding.contacts_key
+    if found.events and contact_key is not None:
+        sql = found.events.format(_column(config.events.contact_key, contact_key))
+        changes.append(f"contact_key = {{ sql = {_toml(sql)} }} under [events]")
+    if found.contacts and key is not None and config.contacts is not None:
+        sql = found.contacts.format(_column(config.contacts.key, key))
+        changes.append(f"key = {{ sql = {_toml(sql)} }} under [contacts]")
+    own, other = found.example
+    return (
+        f"ids of the two files differ by {found.what}: {own!r} of the events is {other!r} among the"
+        f" contacts. They meet with {' and '.join(changes)}; a contact.id that comes from the same"
+        " column needs the same SQL"
+    )
+
+
+def _column(spec: str | Sql | None, key: Key) -> str:
+    if isinstance(spec, Sql):
+        return f"({spec.text})"
+    return sql_of(str(spec), key.dtype)
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if "'''" in text else f"'''{text}'''"
+
+
+def sql_of(name: str, dtype: pl.DataType) -> str:
+    """A column as text, in SQL."""
+    column = '"' + name.replace('"', '""') + '"'
+    return column if dtype == pl.String else f"CAST({column} AS VARCHAR)"

@@ -1,0 +1,103 @@
+"""Rows at the end of a file that are no records: a total, or a count of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+__all__ = ["SummaryRow", "leaving_out", "notes_of_summaries", "summary_in"]
+
+_LAST = 6  # rows at the end of a file that are looked at
+_FILES = 20  # files that are looked into
+_NAMED = 3  # files that are named
+_TOTAL = re.compile(
+    r"""\s*(?:(?:grand|sub|report|overall)[\s-]*)?
+    (?:totals?|sum|summe|gesamt(?:summe)?|totale?s?|total\ g[eé]n[eé]ral|итого|всего|סה["״]כ)
+    \s*(?:[:=(]|[0-9]|records?\b|rows?\b|count\b|amount\b|$).*""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_COUNT = re.compile(
+    r"\W*[0-9][0-9.,\s]*\s*(?:rows?|records?|results?|entries|lines|items)\b.{0,30}",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """What says of a row that it sums a file up: a cell of `column`, or of None its raw text."""
+
+    column: str | None
+    text: str
+
+
+def summary_in(cells: Sequence[tuple[str, str]], raw: str | None = None) -> SummaryRow | None:
+    """Look at the cells of a row that are not empty, as column and text, or at its raw text."""
+    if raw is not None:
+        first = re.split(r"[,;\t|]", raw.strip().lstrip('"'))[0]
+        says = _TOTAL.fullmatch(first.strip('"')) or _COUNT.fullmatch(raw.strip())
+        return SummaryRow(None, raw.strip()) if says else None
+    for column, text in cells:
+        if _TOTAL.fullmatch(text):
+            return SummaryRow(column, text)
+    # The comma in "(2,000 rows)" makes two cells of it.
+    if cells and len(cells) <= 3 and _COUNT.fullmatch(",".join(text for _, text in cells)):
+        return SummaryRow(*cells[0])
+    return None
+
+
+def leaving_out(row: SummaryRow) -> str | None:
+    """An SQL condition that is true for all rows but such a one; None where no cell tells."""
+    if row.column is None:
+        return None
+    column, text = row.column.replace('"', '""'), row.text.replace("'", "''")
+    return f"'{text}' IS DISTINCT FROM \"{column}\""
+
+
+def notes_of_summaries(
+    rejected: Path, files: Sequence[tuple[str, int]], columns: Sequence[str]
+) -> list[str]:
+    """A note where files end in rejected rows that look like sums. `files` are names and rows."""
+    places = [
+        (name, row)
+        for name, rows in files[:_FILES]
+        for row in range(max(1, rows - _LAST + 1), rows + 1)
+    ]
+    chosen = pl.LazyFrame(places, schema={"_file": pl.String, "_row": pl.UInt64}, orient="row")
+    stored = pl.scan_parquet(rejected, glob=False)
+    schema = stored.collect_schema()
+    texts = [pl.col(each).cast(pl.String) for each in columns if not schema[each].is_nested()]
+    ends = (
+        stored.join(chosen, on=["_file", "_row"], how="semi")
+        .select(
+            "_file", "_row", "_raw", pl.struct(texts or [pl.lit(None).alias("_none")]).alias("own")
+        )
+        .collect()
+    )
+    rows = {(each["_file"], each["_row"]): each for each in ends.iter_rows(named=True)}
+    found: list[tuple[str, int, SummaryRow]] = []
+    for name, last in files[:_FILES]:
+        # Rows before the last ones are records, so only those are asked that nothing good follows.
+        number = last
+        while (name, number) in rows:
+            row = rows[name, number]
+            cells = [(key, text) for key, text in row["own"].items() if text]
+            if (says := summary_in(cells, row["_raw"])) is not None:
+                found.append((name, number, says))
+            number -= 1
+    return [_note(found)] if found else []
+
+
+def _note(found: Sequence[tuple[str, int, SummaryRow]]) -> str:
+    shown = "; ".join(f"{name} row {row}: {each.text[:60]!r}" for name, row, each in found[:_NAMED])
+    more = "; …" if len(found) > _NAMED else ""
+    rows = "a rejected row at the end looks" if len(found) == 1 else "rejected rows at the end look"
+    conditions = dict.fromkeys(filter(None, (leaving_out(each) for _, _, each in found)))
+    if conditions:
+        helps = f"where = '''{' AND '.join(conditions)}''' under [events] leaves it out"
+    else:
+        helps = "no record is lost with it; take it from the file, and nothing is rejected for it"
+    return f"{rows} like a total ({shown}{more}): {helps}"
