@@ -17,6 +17,7 @@ import polars as pl
 from backfill.config.types import Files
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
+from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.locations import Location, locate
 from backfill.sources.scan import Source, open_source
@@ -40,7 +41,7 @@ class Sample:
     they are encoded, where that is not simply UTF-8; `hive` whether directories are columns.
     `partial` are columns that some of the files lack which should have them, so that no field can
     come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
-    and text of the first one.
+    and text of the first one. `summaries` are rows at the ends of files that look like totals.
     """
 
     frame: pl.DataFrame
@@ -52,6 +53,7 @@ class Sample:
     partial: tuple[str, ...] = ()
     malformed: int = 0
     unreadable: tuple[str, int, str] | None = None
+    summaries: tuple[SummaryRow, ...] = ()
 
     @property
     def common(self) -> pl.DataFrame:
@@ -116,6 +118,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         partial=partial,
         malformed=bad.height,
         unreadable=next(((chosen[file].name, row, raw) for file, row, raw in first), None),
+        summaries=last_summaries(rows, source.columns) if whole else (),
     )
 
 

@@ -13,7 +13,8 @@ from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
 from backfill.discover.spellings import TIMES
-from backfill.discover.toml_text import Line, aligned, quoted, wrapped
+from backfill.discover.toml_text import Line, aligned, quoted, sql_text, wrapped
+from backfill.prepare.facts.summary_rows import leaving_out
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
 
@@ -99,6 +100,8 @@ def events_section(proposal: Proposal, events: Sampled, contacts: Sampled | None
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
     more, notes = _time(proposal)
+    if chosen := leaving_out(events.sample.summaries):
+        more.append(("where", sql_text(chosen), "without what looks like a total at the end"))
     return ["[events]", *aligned([*lines, *more]), *_remarks(events, proposal.events), *notes]
 
 
@@ -185,8 +188,7 @@ def contacts_section(proposal: Proposal, contacts: Sampled) -> list[str]:
 def own_name(column: ColumnProfile, *, among_both: bool = False) -> str:
     """A column of one side, where only that side's can stand, or `among_both`."""
     if column.sql is not None:
-        literal = column.sql.isprintable() and "'''" not in column.sql and column.sql[-1] != "'"
-        sql = f"'''{column.sql}'''" if literal else quoted(column.sql)
+        sql = sql_text(column.sql)
         side = ', from = "contacts"' if among_both and column.side == "contacts" else ""
         return f"{{ sql = {sql}{side} }}"
     if among_both:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-__all__ = ["Line", "aligned", "quoted", "wrapped"]
+__all__ = ["Line", "aligned", "quoted", "sql_text", "wrapped"]
 
 _SHORT = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
@@ -24,6 +24,12 @@ def _escaped(char: str) -> str:
     if char.isprintable():
         return char
     return f"\\u{ord(char):04X}" if ord(char) < 0x10000 else f"\\U{ord(char):08X}"
+
+
+def sql_text(sql: str) -> str:
+    """SQL as a string without escapes, where it can stand in one."""
+    literal = sql.isprintable() and "'''" not in sql and sql[-1] != "'"
+    return f"'''{sql}'''" if literal else quoted(sql)
 
 
 Line = tuple[str, str, str]

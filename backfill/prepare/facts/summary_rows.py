@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-__all__ = ["SummaryRow", "leaving_out", "notes_of_summaries", "summary_in"]
+__all__ = ["SummaryRow", "last_summaries", "leaving_out", "notes_of_summaries"]
 
 _LAST = 6  # rows at the end of a file that are looked at
 _FILES = 20  # files that are looked into
@@ -34,7 +34,7 @@ class SummaryRow:
     text: str
 
 
-def summary_in(cells: Sequence[tuple[str, str]], raw: str | None = None) -> SummaryRow | None:
+def _summary(cells: Sequence[tuple[str, str]], raw: str | None = None) -> SummaryRow | None:
     """Look at the cells of a row that are not empty, as column and text, or at its raw text."""
     if raw is not None:
         first = re.split(r"[,;\t|]", raw.strip().lstrip('"'))[0]
@@ -49,12 +49,38 @@ def summary_in(cells: Sequence[tuple[str, str]], raw: str | None = None) -> Summ
     return None
 
 
-def leaving_out(row: SummaryRow) -> str | None:
-    """An SQL condition that is true for all rows but such a one; None where no cell tells."""
-    if row.column is None:
-        return None
-    column, text = row.column.replace('"', '""'), row.text.replace("'", "''")
+def leaving_out(rows: Iterable[SummaryRow]) -> str | None:
+    """An SQL condition that is true for all rows but these; None where no cell tells of them."""
+    conditions = dict.fromkeys(_condition(each.column, each.text) for each in rows if each.column)
+    if len(conditions) > 1:
+        return " AND ".join(f"({each})" for each in conditions)
+    return next(iter(conditions), None)
+
+
+def _condition(column: str, text: str) -> str:
+    column, text = column.replace('"', '""'), text.replace("'", "''")
     return f"'{text}' IS DISTINCT FROM \"{column}\""
+
+
+def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryRow, ...]:
+    """Rows at the ends of files that look like sums, told by a cell that stands nowhere else.
+
+    `rows` have `__file` and `__row`; sums leave at least half of the cells empty.
+    """
+    texts = [pl.col(each).cast(pl.String) for each in columns if not rows.schema[each].is_nested()]
+    ends = rows.filter(pl.col("__row") + _LAST > pl.col("__row").max().over("__file"))
+    found: dict[SummaryRow, None] = {}
+    for row in ends.filter(pl.col("__file") < _FILES).select(texts).iter_rows(named=True):
+        cells = [(key, text) for key, text in row.items() if text]
+        says = _summary(cells) if 2 * len(cells) <= len(columns) else None
+        if says is not None and says.column is not None:
+            found[says] = None
+    files = rows["__file"].n_unique()
+    return tuple(each for each in found if _count_of(each, rows) <= files)
+
+
+def _count_of(summary: SummaryRow, rows: pl.DataFrame) -> int:
+    return int((rows[str(summary.column)].cast(pl.String) == summary.text).sum())
 
 
 def notes_of_summaries(
@@ -85,7 +111,7 @@ def notes_of_summaries(
         while (name, number) in rows:
             row = rows[name, number]
             cells = [(key, text) for key, text in row["own"].items() if text]
-            if (says := summary_in(cells, row["_raw"])) is not None:
+            if (says := _summary(cells, row["_raw"])) is not None:
                 found.append((name, number, says))
             number -= 1
     return [_note(found)] if found else []
@@ -95,9 +121,8 @@ def _note(found: Sequence[tuple[str, int, SummaryRow]]) -> str:
     shown = "; ".join(f"{name} row {row}: {each.text[:60]!r}" for name, row, each in found[:_NAMED])
     more = "; …" if len(found) > _NAMED else ""
     rows = "a rejected row at the end looks" if len(found) == 1 else "rejected rows at the end look"
-    conditions = dict.fromkeys(filter(None, (leaving_out(each) for _, _, each in found)))
-    if conditions:
-        helps = f"where = '''{' AND '.join(conditions)}''' under [events] leaves it out"
+    if condition := leaving_out(each for _, _, each in found):
+        helps = f"where = '''{condition}''' under [events] leaves it out"
     else:
         helps = "no record is lost with it; take it from the file, and nothing is rejected for it"
     return f"{rows} like a total ({shown}{more}): {helps}"

@@ -66,6 +66,8 @@ def _table_in(words: list[str]) -> str | None:
             calls = calls[:-1] or [""]
         elif word in _TABLES or (word == "with" and after != "time"):
             return f"contains {word.upper()}"
+        elif word == "from" and before == "distinct":
+            continue  # IS DISTINCT FROM compares; a SELECT before it is found by itself
         elif word == "from" and (calls[-1] not in _WITH_FROM or before == "("):
             return "contains FROM"
         elif _READER.match(word) and after == "(":

@@ -1,0 +1,98 @@
+"""Ids that two files write differently: what it is, and SQL that makes them meet."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from backfill.api import plan
+from backfill.discover import draft_config
+from backfill.prepare.facts.id_spellings import respelling
+
+NAMESPACE = {"contact_id": {"namespace": "d1a3c5e7-0f2b-4a6c-8e1d-3b5f7a9c0e24"}}
+POPULATION = "00000000-0000-4000-8000-000000000000"
+WAYS = [
+    (["7", "42", "7"], ["007", "042", "123"]),
+    (["007", "042", "007"], ["7", "42", "123"]),
+    (["7", "1042", "7"], ["007", "01042", "123"]),
+    (["7.0", "42.0", "7.0"], ["7", "42", "123"]),
+    (["cus_A", "CUS_B", "cus_A"], ["cus_a", "cus_b", "cus_c"]),
+    (["7001", "7002", "7001"], ["'7001", "'7002", "'7003"]),
+    (
+        ["0031t00000AbCd1", "0031t00000AbCd2", "0031t00000AbCd1"],
+        ["0031t00000AbCd1AAA", "0031t00000AbCd2AAA", "0031t00000AbCd3AAA"],
+    ),
+]
+
+
+def frames(ids: list[str], others: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    days = [f"2024-03-0{number + 1}T10:00:00Z" for number in range(len(ids))]
+    emails = [f"person{number}@example.com" for number in range(len(others))]
+    events = pl.DataFrame({"user_id": ids, "event": ["buy"] * len(ids), "at": days})
+    return events, pl.DataFrame({"id": others, "email": emails})
+
+
+def planned(folder: Path, events, contacts, contact_key="user_id", key="id"):
+    return plan(
+        destination="pristo-events",
+        population=POPULATION,
+        events=events,
+        contacts=contacts,
+        contact_key=contact_key,
+        contacts_key=key,
+        time="at",
+        fields={
+            "contact.id": contact_key,  # what comes from the same column needs the same SQL
+            "contact.email": "contacts.email",
+            "type": "event",
+        },
+        rules=NAMESPACE,
+        job=folder / "a.job",
+    )
+
+
+@pytest.mark.parametrize(("ids", "others"), WAYS)
+def test_the_plan_says_what_makes_the_files_meet(tmp_path, ids, others):
+    events, contacts = frames(ids, others)
+    job = planned(tmp_path, events, contacts)
+    assert job.manifest.ready == 0
+    (note,) = [each for each in job.manifest.facts.warnings if "differ by" in each]
+    said = dict(re.findall(r"\b((?:contact_)?key) = (\{ sql = .*? \}) under", note))
+    keys = {name: tomllib.loads(f"x = {text}")["x"] for name, text in said.items()}
+    again = planned(tmp_path, events, contacts, **keys)
+    assert again.manifest.ready == len(ids)
+    assert not [each for each in again.manifest.facts.warnings if "differ by" in each]
+
+
+@pytest.mark.parametrize(("ids", "others"), WAYS)
+def test_a_draft_joins_them_so(tmp_path, monkeypatch, ids, others):
+    monkeypatch.chdir(tmp_path)
+    for name, frame in zip(("e.csv", "c.csv"), frames(ids, others), strict=True):
+        frame.write_csv(name)
+    draft = draft_config(
+        "e.csv", contacts="c.csv", destination_name="pristo-events", target=Path("a.toml")
+    )
+    answers = {"population": POPULATION, "namespace": NAMESPACE["contact_id"]["namespace"]}
+    text = re.sub(r'(\w+)( *= )"[?]"', lambda m: f'{m[1]}{m[2]}"{answers[m[1]]}"', draft.text)
+    Path("a.toml").write_text(text, encoding="utf-8")
+    assert plan("a.toml").manifest.ready == len(ids)
+
+
+def test_a_column_of_numbers_is_read_as_text_first(tmp_path):
+    events, contacts = frames(["7", "42"], ["007", "042"])
+    job = planned(tmp_path, events.cast({"user_id": pl.Int64}), contacts)
+    (note,) = [each for each in job.manifest.facts.warnings if "differ by" in each]
+    assert """LPAD(CAST("user_id" AS VARCHAR), 3, '0')""" in note
+
+
+def test_ids_that_simply_are_not_there_are_no_spelling(tmp_path):
+    job = planned(tmp_path, *frames(["8", "9"], ["007", "042"]))
+    assert not [each for each in job.manifest.facts.warnings if "differ by" in each]
+
+
+def test_an_id_that_would_meet_two_contacts_is_left_alone():
+    assert respelling(pl.Series(["7"]), pl.Series(["07", "007"])) is None
