@@ -24,6 +24,10 @@ def print_draft(draft: Draft, target: Path) -> None:
     for side in (draft.events, draft.contacts):
         if side is not None:
             click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
+            encoding = side.sample.encoding
+            if encoding is not None and encoding.instead is not None:
+                text = f"it is UTF-8, and not {encoding.instead}: it stays so"
+                click.secho(f"    {printable(text)}", fg="yellow")
             if side.sample.unreadable is not None:
                 file, row, text = side.sample.unreadable
                 shown = f"cannot be read: {file} row {row:,}: {text}"

@@ -30,7 +30,7 @@ class Encoding:
 
     `reading` is what the sample was read with. Of the sampled `lines`, `foreign` ones are not
     UTF-8; `common` are the most frequent bytes in them that are not. `header` says whether the
-    columns' names hold such bytes.
+    columns' names hold such bytes. `instead` is another encoding that was named for them.
     """
 
     name: str | None
@@ -39,6 +39,7 @@ class Encoding:
     undecodable: int = 0
     common: tuple[int, ...] = ()
     header: bool = False
+    instead: str | None = None
 
     @property
     def asked(self) -> bool:

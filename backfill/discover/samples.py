@@ -17,6 +17,7 @@ import polars as pl
 from backfill.config.types import Files
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
+from backfill.prepare.facts.named_encodings import utf8_word
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.locations import Location, locate
@@ -123,8 +124,13 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
 
 
 def _named_encoding(files: Files, texts: Sequence[Location]) -> Encoding | None:
-    """The encoding that the user names, or that a byte order mark does."""
+    """The encoding that the user names, or that a byte order mark does.
+
+    What is UTF-8 stays so, as one name for both sides need not be right for both.
+    """
     if files.encoding != Files.model_fields["encoding"].default:
+        if texts and all(utf8_word(each.path, each) for each in texts):
+            return Encoding("utf-8", "utf-8", instead=files.encoding)
         return Encoding(files.encoding, files.encoding) if texts else None
     return Encoding("utf-16", "utf-16") if any(is_utf16(each) for each in texts) else None
 

@@ -49,8 +49,10 @@ def _files(side: Sampled) -> list[Line]:
     if encoding is not None and encoding.asked:
         lines.append(("encoding", quoted(MARK), str(encoding)))
     elif encoding is not None and not encoding.undecodable:
-        by_mark = "by the byte order mark" if encoding.reading == "utf-16" else ""
-        lines.append(("encoding", quoted(encoding.reading), by_mark))
+        why = "by the byte order mark" if encoding.reading == "utf-16" else ""
+        if encoding.instead is not None:
+            why = f"all of it is UTF-8, and not {quoted(encoding.instead)}"
+        lines.append(("encoding", quoted(encoding.reading), why))
     if side.sample.hive:
         lines.append(("hive", "true", "directories named key=value are columns"))
     return lines

@@ -22,6 +22,7 @@ from backfill.prepare.dedupe import MARKS
 from backfill.prepare.engines.engine import Engine, Threads
 from backfill.prepare.facts.examples import examples_of
 from backfill.prepare.facts.id_spellings import how_ids_would_meet
+from backfill.prepare.facts.named_encodings import note_of_encoding
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.facts.summary_rows import notes_of_summaries
 from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
@@ -223,9 +224,12 @@ def _noticed(passes: Passes) -> list[str]:
         recipe.mapping,
         passes.contacts,
     )
+    read = _encodings(recipe.config)
+    misread = [note_of_encoding("events", read["events"], events)]
+    if passes.contacts is not None:
+        misread.append(note_of_encoding("contacts", read["contacts"], passes.contacts))
     return [
-        *([asked] if asked else []),
-        *([meeting] if meeting else []),
+        *filter(None, [asked, *misread, meeting]),
         *notes_of_summaries(passes.into / "rejected.parquet", files, events.columns),
     ]
 

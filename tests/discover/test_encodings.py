@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backfill.api import plan
 from backfill.config import Files, load_config
 from backfill.config.placeholders import open_questions
 from backfill.destinations import builtin_destinations
@@ -188,3 +189,36 @@ def test_a_line_of_json_may_lack_what_another_file_has(tmp_path):
     sample = read_sample(Files(files=("*.ndjson", "c.csv")), tmp_path, "events")
     assert sample.partial == ()
     assert sample.common.columns == ["n", "t"]
+
+
+def test_one_name_for_two_files_is_not_forced_upon_the_one_that_is_utf_8(here):
+    """Letters of a UTF-8 file that is read as another encoding would be sent broken."""
+    Path("e.csv").write_bytes(f"{HEADER}\n{rows(30)}".encode("windows-1252"))
+    Path("c.csv").write_text(f"phone,name\n+12025550000,{GERMAN}\n", encoding="utf-8")
+    draft = draft_config(
+        "e.csv",
+        destination_name="pristo-events",
+        target=here / "e.toml",
+        contacts="c.csv",
+        encoding="windows-1252",
+    )
+    content = tomllib.loads(draft.text)
+    assert content["events"]["encoding"] == "windows-1252"
+    assert content["contacts"]["encoding"] == "utf-8"
+    assert 'all of it is UTF-8, and not "windows-1252"' in draft.text
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(GERMAN.encode(), True), (GERMAN.encode("cp1252"), False), (b"Gr", False)]
+)
+def test_a_plan_says_that_utf_8_is_read_as_something_else(here, data, said):
+    Path("e.csv").write_bytes(f"{HEADER}\n{rows(1, 'NAME')}".encode().replace(b"NAME", data))
+    job = plan(
+        destination="watch-events",
+        events={"files": here / "e.csv", "encoding": "windows-1252"},
+        time="at",
+        fields={"target.value": "phone", "label": "event", "confidence": {"value": "low"}},
+    )
+    notes = [each for each in job.manifest.facts.warnings if "is UTF-8" in each]
+    assert bool(notes) is said
+    assert not said or "'GrÃ¼n' for 'Grün'" in notes[0]
