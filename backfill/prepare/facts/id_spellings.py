@@ -16,7 +16,8 @@ import polars as pl
 from backfill.config import Config, Sql
 
 if TYPE_CHECKING:
-    from backfill.prepare.mapping.binding import Binding, Key
+    from backfill.prepare.mapping.binding import Binding
+    from backfill.prepare.mapping.inputs import Key
     from backfill.prepare.mapping.fields import FieldMapping
     from backfill.sources.scan import Source
 

@@ -16,7 +16,7 @@ HEAD = "order,phone,label,at,amount"
 GOOD = "A1,+12025550143,buy,2024-03-01T10:00:00Z,3"
 
 
-def planned(folder: Path, lines: list[str], **more: str):
+def planned(folder: Path, lines: list[str], where: str | None = None):
     (folder / "e.csv").write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
     return plan(
         destination="watch-events",
@@ -24,7 +24,7 @@ def planned(folder: Path, lines: list[str], **more: str):
         time="at",
         fields=FIELDS,
         job=folder / "e.job",
-        **more,
+        where=where,
     )
 
 
