@@ -17,8 +17,8 @@ from backfill.config import Config, Sql
 
 if TYPE_CHECKING:
     from backfill.prepare.mapping.binding import Binding
-    from backfill.prepare.mapping.inputs import Key
     from backfill.prepare.mapping.fields import FieldMapping
+    from backfill.prepare.mapping.inputs import Key
     from backfill.sources.scan import Source
 
 __all__ = ["Respelling", "how_ids_would_meet", "respelling", "sql_of"]
