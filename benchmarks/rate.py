@@ -150,15 +150,17 @@ def virtual(limit: float) -> None:
                 says_when=says_when,
                 seed=seed,
                 late=_LATE,
-                shared=lambda: _budgets(place),
+                shared=partial(_budgets, place),
             )
 
         row(f"{_JOBS} jobs with one budget, bucket of 0.1 s", together)
 
 
-def _budgets(room: Path) -> Sequence[SharedBudget | None]:
+def _budgets(room: Path, wall: Callable[[], float]) -> Sequence[SharedBudget | None]:
     url, secret = "https://example.com", Secret("key")
-    return [SharedBudget.open(room, url, secret, clock=lambda: 0.0) for _ in range(_JOBS)]
+    return [
+        SharedBudget.open(room, url, secret, clock=lambda: 0.0, wall=wall) for _ in range(_JOBS)
+    ]
 
 
 def over_sockets(limit: float) -> None:

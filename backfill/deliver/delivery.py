@@ -81,11 +81,9 @@ async def deliver(
     finds, clock = settings.rate is None, _running_clock()
     budget = None
     if joined is not None:
-        budget = JobBudget(
-            joined.ledger.budget, joined.terms, batch=destination.batch_size, wall=wall
-        )
+        budget = JobBudget(joined.ledger.budget, joined.terms, batch=destination.batch_size)
     shared: Budget | None = budget or SharedBudget.open(
-        state, settings.base_url, credential, clock=clock, finds=finds
+        state, settings.base_url, credential, clock=clock, wall=wall, finds=finds
     )
     pacer = Pacer(
         settings.rate,

@@ -216,13 +216,13 @@ class Pacer:
                 self._open_since = self._not_before
             self._not_before = now + seconds
             if self._shared is not None:
-                self._shared.quiet(self.quiet_until)
+                self._shared.quiet(seconds)
 
     def _hear_quiet(self) -> None:
         """Join a quiet period that another run was asked for."""
         if self._shared is not None and self._shared.draws:
-            seconds = self._shared.quiet_until() - self._wall()
-            if seconds > self._not_before - self._clock() + 0.001:
+            seconds = self._shared.quiet_left()
+            if seconds > max(0.0, self._not_before - self._clock()) + 0.001:
                 self.quiet(seconds)
                 if self._auto is not None:
                     self._auto.paused(self._not_before, asked=True)

@@ -21,6 +21,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ _LOOK = 0.25  # seconds between two looks of a run that is alone
 _GONE = 2.0  # seconds after which a run that was not heard of is forgotten
 _RETRY = 0.002  # seconds until a lock that another one holds is tried again
 _STUCK = 0.25  # seconds of trying after which a run goes on by itself
+_SAME = 0.05  # seconds by which two ends of one quiet period may differ
 _FAR = 5.0  # seconds; a slot that far ahead is from before the machine was started
 _LENGTH = 4096  # bytes of the file, filled up with spaces
 _LOG = 32  # refusals that are remembered for the one that leads
@@ -90,8 +92,8 @@ class Budget(Protocol):
     def look(self, now: float, rate: float) -> None:
         """See now and then who else is there. Call it as often as convenient."""
 
-    def quiet_until(self) -> float:
-        """Until when nobody sends, in seconds since the epoch. Cheap enough for each request."""
+    def quiet_left(self) -> float:
+        """For how many seconds from now nobody sends. Cheap enough for each request."""
 
     def draw(self, now: float, rate: float) -> float:
         """Take a permission: 0, or the seconds until one may be there. `rate` is a second."""
@@ -102,8 +104,8 @@ class Budget(Protocol):
     def refused(self, sent_at: float, rate: float) -> None:
         """A request that left then, at this rate for all, was told to slow down."""
 
-    def quiet(self, until: float) -> None:
-        """Nobody sends before `until`, in seconds since the epoch."""
+    def quiet(self, seconds: float) -> None:
+        """Nobody sends for so many seconds from now."""
 
     def news(self) -> News:
         """What the others did since this was asked last."""
@@ -127,10 +129,14 @@ class SharedBudget:
     """The file of one address and credential. `open` finds it.
 
     Requests and what became of them are told with the next draw. A quiet period is told at once:
-    its end is the time stamp of a file, which is read without a lock.
+    its end and the moment when it was told are the time stamps of a file, its last change and its
+    last use, which are read without a lock. `wall` gives seconds since the epoch.
     """
 
-    def __init__(self, path: Path, *, now: float, finds: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, now: float, wall: Callable[[], float], finds: bool = True
+    ) -> None:
+        self._wall = wall
         self.leads = self._finds = finds
         self.others = 0
         self.rate: float | None = None
@@ -157,6 +163,7 @@ class SharedBudget:
         credential: Secret,
         *,
         clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
         finds: bool = True,
     ) -> SharedBudget | None:
         """The budget of an address and a credential; None where no directory is of use.
@@ -177,7 +184,7 @@ class SharedBudget:
             url = urlsplit(base_url.lower())
             address = f"{url.scheme}://{url.netloc}"
             name = hmac.new(key, address.encode(), "sha256").hexdigest()[:32]
-            return cls(folder / f"{name}.json", now=clock(), finds=finds)
+            return cls(folder / f"{name}.json", now=clock(), wall=wall, finds=finds)
         except (OSError, Timeout, NotImplementedError):
             return None
 
@@ -218,20 +225,31 @@ class SharedBudget:
             self._looked = now
             self._exchange(now, rate, draw=False)
 
-    def quiet(self, until: float) -> None:
+    def quiet(self, seconds: float) -> None:
         self._left = 0
-        with contextlib.suppress(OSError):
-            # Of two that are told at the same moment the later one may be lost; the server will
-            # tell it again.
-            if until > self.quiet_until():
-                self._quiet.touch(mode=0o600)
-                os.utime(self._quiet, (until, until))
+        # Of two that are told at the same moment the later one may be lost; the server will tell
+        # it again.
+        if seconds > self.quiet_left() + _SAME:
+            self._tell_quiet(seconds)
 
-    def quiet_until(self) -> float:
+    def quiet_left(self) -> float:
         try:
-            return self._quiet.stat().st_mtime
+            found = self._quiet.stat()
         except OSError:
             return 0.0
+        now = self._wall()
+        if now < found.st_atime - _SAME:
+            # The clock was set back since, and would reach the end that much later.
+            left = max(0.0, found.st_mtime - found.st_atime)
+            self._tell_quiet(left)
+            return left
+        return max(0.0, found.st_mtime - now)
+
+    def _tell_quiet(self, seconds: float) -> None:
+        now = self._wall()
+        with contextlib.suppress(OSError):
+            self._quiet.touch(mode=0o600)
+            os.utime(self._quiet, (now, now + seconds))
 
     def news(self) -> News:
         found, self._news = self._news, []

@@ -40,8 +40,7 @@ class Draws(Protocol):
 class JobBudget:
     """What this process may send of a run that has `terms`. It is a pacer's shared budget.
 
-    `clock` is the pacer's, `wall` gives seconds since the epoch, and `monotonic` is the clock of
-    the allowances.
+    `clock` is the pacer's, and `monotonic` the clock of the allowances.
     """
 
     draws = True
@@ -53,7 +52,6 @@ class JobBudget:
         *,
         batch: int,
         clock: Callable[[], float] = anyio.current_time,
-        wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.leads = False
@@ -62,10 +60,10 @@ class JobBudget:
         self.awake: Callable[[], None] = lambda: None  # called when there may be permissions
         self.limit = JobLimit(self._draw_soon, limited=terms.limit is not None, batch=batch)
         self._budget, self._terms = budget, terms
-        self._clock, self._wall, self._monotonic = clock, wall, monotonic
+        self._clock, self._monotonic = clock, monotonic
         self._chunk: deque[tuple[float, float]] = deque()  # when each may go, and when it expires
         self._generation = 0
-        self._quiet_until = 0.0  # seconds since the epoch
+        self._quiet_until = -math.inf  # by `clock`
         self._hush: float | None = None
         self._own_rate = terms.rate
         self._kick = anyio.Event()
@@ -112,16 +110,16 @@ class JobBudget:
     def refused(self, sent_at: float, rate: float) -> None:
         self._refused.append((sent_at, rate))
 
-    def quiet(self, until: float) -> None:
-        """Nobody sends before `until`, in seconds since the epoch: told to all at once."""
+    def quiet(self, seconds: float) -> None:
+        """Nobody sends for so many seconds from now: told to all at once."""
         self._chunk.clear()
-        if until > self._quiet_until + _SAME:
-            self._quiet_until = until
-            self._hush = max(0.0, until - self._wall())
+        if seconds > self.quiet_left() + _SAME:
+            self._quiet_until = self._clock() + seconds
+            self._hush = seconds
             self._kick.set()
 
-    def quiet_until(self) -> float:
-        return self._quiet_until
+    def quiet_left(self) -> float:
+        return max(0.0, self._quiet_until - self._clock())
 
     def news(self) -> News:
         found, self._news = self._news, []
@@ -167,7 +165,7 @@ class JobBudget:
         if generation != self._generation:
             self._chunk.clear()
             self._generation = generation
-            self._quiet_until = max(self._quiet_until, self._wall() + seconds)
+            self._quiet_until = max(self._quiet_until, self._clock() + seconds)
 
     def report(self, *, last: bool = False) -> Report:
         """What is new since the last one; what is told here is not told again."""
@@ -208,7 +206,7 @@ class JobBudget:
             self._generation = allowance.generation
         quiet = allowance.quiet_until - self._monotonic()
         if quiet > 0:
-            self._quiet_until = max(self._quiet_until, self._wall() + quiet)
+            self._quiet_until = max(self._quiet_until, now + quiet)
         # A rate that is being found is kept evenly, for servers that allow no burst.
         late = max(_LATE_FOUND if self._terms.rate is None else _LATE, allowance.spacing / 5)
         for number in range(allowance.requests):

@@ -57,7 +57,7 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
     seed: int = 0,
     trace: bool = False,
     headers: Callable[[Limiter, float], dict[str, str]] | None = None,
-    shared: Callable[[], Sequence[Budget | None]] = lambda: [None],
+    shared: Callable[[Callable[[], float]], Sequence[Budget | None]] = lambda wall: [None],
     rate: float | None = None,
     dies: float = math.inf,
 ) -> Outcome:
@@ -66,7 +66,7 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
     Half of the latency, which varies by `jitter`, lies before the server counts. Timers are up to
     `late` seconds late, and some ten times as much, as on a machine that has other work. With
     `says_when` a refusal has a Retry-After, in whole seconds. There is a run for each of the
-    `shared` budgets, the first of which `dies` at a moment.
+    `shared` budgets, which are given the wall clock; the first of them `dies` at a moment.
     """
     rng = random.Random(seed)
     now = 0.0
@@ -80,7 +80,7 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
             wall=lambda: now,
             shared=budget,
         )
-        for budget in shared()
+        for budget in shared(lambda: now)
     ]
     looks = [0.0 for _ in pacers]
     ticket = itertools.count()

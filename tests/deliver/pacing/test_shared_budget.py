@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,9 +20,13 @@ HERE = "https://api.example.com"
 
 
 def opened(
-    directory: Path, base_url: str = HERE, credential: Secret = KEY, now: float = 0.0
+    directory: Path,
+    base_url: str = HERE,
+    credential: Secret = KEY,
+    now: float = 0.0,
+    wall: Callable[[], float] = lambda: 5_000.0,
 ) -> SharedBudget:
-    found = SharedBudget.open(directory, base_url, credential, clock=lambda: now)
+    found = SharedBudget.open(directory, base_url, credential, clock=lambda: now, wall=wall)
     assert found is not None
     return found
 
@@ -40,19 +46,19 @@ def test_a_run_whose_rate_is_set_tells_nobody_how_fast_to_go(tmp_path: Path) -> 
     assert auto.rate == 20.0
 
 
-def four(directory: Path) -> list[SharedBudget]:
-    return [opened(directory, now=place / 1000) for place in range(4)]
+def four(directory: Path, wall: Callable[[], float]) -> list[SharedBudget]:
+    return [opened(directory, now=place / 1000, wall=wall) for place in range(4)]
 
 
 def test_four_runs_at_a_set_rate_keep_to_it_together(tmp_path: Path) -> None:
-    found = simulate(Bucket(1e9, 1e9), seconds=30.0, rate=100.0, shared=lambda: four(tmp_path))
+    found = simulate(Bucket(1e9, 1e9), seconds=30.0, rate=100.0, shared=partial(four, tmp_path))
     sent = [at for at in found.accepted if at > 1.0]
     assert len(sent) / (30.0 - 1.0) == pytest.approx(100.0, rel=0.01)
 
 
 def test_four_runs_find_one_limit_together(tmp_path: Path) -> None:
     found = simulate(
-        Bucket(150.0, 15.0), requests=6_000, says_when=True, shared=lambda: four(tmp_path)
+        Bucket(150.0, 15.0), requests=6_000, says_when=True, shared=partial(four, tmp_path)
     )
     assert found.share(150.0) >= 0.8
     assert found.share(150.0, 20.0) >= 0.9
@@ -61,7 +67,7 @@ def test_four_runs_find_one_limit_together(tmp_path: Path) -> None:
 
 
 def test_the_others_go_on_when_the_one_that_leads_has_died(tmp_path: Path) -> None:
-    found = simulate(Bucket(150.0, 15.0), seconds=60.0, dies=30.0, shared=lambda: four(tmp_path))
+    found = simulate(Bucket(150.0, 15.0), seconds=60.0, dies=30.0, shared=partial(four, tmp_path))
     after = [at for at in found.accepted if at > 35.0]
     assert len(after) >= 0.9 * 150.0 * 25.0
     assert max(late - early for early, late in pairwise(after)) < 2.0
@@ -69,10 +75,32 @@ def test_the_others_go_on_when_the_one_that_leads_has_died(tmp_path: Path) -> No
 
 def test_a_quiet_period_is_one_for_all(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
-    assert second.quiet_until() == 0.0
+    assert second.quiet_left() == 0.0
     first.quiet(1_000.0)
     first.quiet(900.0)
-    assert second.quiet_until() == 1_000.0
+    assert second.quiet_left() == 1_000.0
+
+
+def test_a_quiet_period_is_no_longer_than_was_asked_where_the_clock_was_set_back(
+    tmp_path: Path,
+) -> None:
+    moment = 100_000.0
+
+    def wall() -> float:
+        return moment
+
+    first, second = opened(tmp_path, wall=wall), opened(tmp_path, wall=wall)
+    first.quiet(60.0)
+    moment += 10.0
+    assert second.quiet_left() == pytest.approx(50.0)
+    moment -= 7_200.0
+    assert second.quiet_left() == pytest.approx(60.0)
+    moment += 45.0
+    assert first.quiet_left() == pytest.approx(15.0)
+    first.quiet(30.0)
+    assert second.quiet_left() == pytest.approx(30.0)
+    moment += 31.0
+    assert second.quiet_left() == 0.0
 
 
 def test_slots_do_not_overlap_and_expire(tmp_path: Path) -> None:

@@ -68,7 +68,6 @@ def budget_for(row: Row, **terms: Any) -> JobBudget:
         row,
         Terms(rate=row.rate, **terms),
         batch=1,
-        wall=lambda: EPOCH + anyio.current_time(),
         monotonic=anyio.current_time,
     )
 
