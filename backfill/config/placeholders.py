@@ -70,6 +70,11 @@ def open_questions(content: Mapping[str, Any]) -> tuple[Question, ...]:
             else:
                 asked = 'where its value comes from: a column, or { value = "…" } for a constant'
             found[field] = Question(field, asked)
+        elif names[:3] == ("rules", "phone_region", "values"):
+            region = "[rules] phone_region"
+            tables.setdefault(region, []).append(names[-1])
+            shown = _some(tables[region])
+            found[region] = Question(region, f'the code of two letters, such as "DE", of {shown}')
         else:
             asked = _ASKED.get(".".join(names), "a value")
             section, name = ".".join(names[:-1]), names[-1]
@@ -79,9 +84,12 @@ def open_questions(content: Mapping[str, Any]) -> tuple[Question, ...]:
 
 
 def _table_question(values: list[str]) -> str:
+    return f"what to send for {_some(values)}; rows of values without a line are rejected"
+
+
+def _some(values: list[str]) -> str:
     shown = ", ".join(f"{value[:40]!r}" for value in values[:_SHOWN])
-    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
-    return f"what to send for {shown}{more}; rows of values without a line are rejected"
+    return f"{shown} and {len(values) - _SHOWN} more" if len(values) > _SHOWN else shown
 
 
 def _marked(content: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -71,8 +71,14 @@ class ContactId(Section):
 def _region(value: Any) -> Any:
     spec = read_field(value) if isinstance(value, dict) else value
     named = isinstance(spec, str) and re.fullmatch("[A-Z]{2}", spec)
-    if spec is not None and not named and not isinstance(spec, Column | Sql):
+    if spec is not None and not named and not isinstance(spec, Column | Sql | Lookup):
         raise ValueError('is two capital letters, such as "IL", or { column = "…" }')
+    if isinstance(spec, Lookup):
+        if isinstance(value, dict) and "otherwise" in value:
+            raise ValueError("takes no `otherwise`: a value without a line is taken for a code")
+        for name, code in spec.values:
+            if not re.fullmatch("[A-Z]{2}", str(code)):
+                raise ValueError(f'the code of {name!r} is two capital letters, such as "DE"')
     return spec
 
 
@@ -81,10 +87,11 @@ class Rules(Section):
 
     phone: Literal["e164", "possible", "valid"] = "e164"
     """How closely phone numbers are looked at."""
-    phone_region: Annotated[str | Column | Sql | None, BeforeValidator(_region)] = None
+    phone_region: Annotated[str | Column | Sql | Lookup | None, BeforeValidator(_region)] = None
     """The country in which national numbers are dialled, such as `IL`: they become E.164 where that
-    gives a valid number. A column or an expression gives the ISO 3166 code of each row's country;
-    it stands in the file that holds the phones."""
+    gives a valid number. A column or an expression gives the ISO 3166 code of each row's country,
+    or a name that `values` translates: `{ column = "country", values = { Germany = "DE" } }`. It
+    stands in the file that holds the phones."""
     custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
     """Characters that a custom field may have. Longer ones are rejected, never cut."""
     event_types: Texts | None = None

@@ -10,39 +10,49 @@ from phonenumbers import SUPPORTED_REGIONS
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.spellings import words_of
 
-__all__ = ["country_beside"]
+__all__ = ["country_beside", "names_of_countries"]
 
 _NAMED = frozenset({"country", "countrycode", "nation", "region", "iso", "market", "territory"})
-_LIKELY = 0.8  # the share of values that are codes of ISO 3166
+_ENDS = ("country", "countrycode")  # of names without a mark between their words
+_MOST = 60  # different names of countries that a table is offered for
+_NAME = r"[^\W\d_][^\d_@]{1,59}"
 
 
 def country_beside(phone: ColumnProfile, columns: Iterable[ColumnProfile]) -> ColumnProfile | None:
     """The column of the phone's side whose values and name say that they are countries.
 
-    Of several the one whose name has most in common with the phone's: `Shipping Country` for
-    `Shipping Phone`.
+    One of codes goes before one of names. Of several the one whose name has most in common with
+    the phone's: `Shipping Country` for `Shipping Phone`.
     """
+    own = set(words_of(phone.name))
     likely = [
-        each
+        (names is not None and not names, len(own.intersection(words_of(each.name))), each)
         for each in columns
         if each.side == phone.side
-        and _NAMED.intersection(words_of(each.name))
-        and _coded(each) >= _LIKELY
+        and _named(each.name)
+        and each.filled
+        and (names := names_of_countries(each)) is not None
     ]
-    own = set(words_of(phone.name))
-
-    def nearness(each: ColumnProfile) -> int:
-        return len(own.intersection(words_of(each.name)))
-
-    return max(likely, key=nearness, default=None)
+    return max(likely, key=lambda found: found[:2], default=(None, 0, None))[2]
 
 
-def _coded(column: ColumnProfile) -> float:
-    """The share of the frequent values that are codes of countries, such as `IL`."""
-    total = sum(count for _, count in column.common)
-    codes = sum(
-        count
-        for value, count in column.common
-        if re.fullmatch("[A-Za-z]{2}", value.strip()) and value.strip().upper() in SUPPORTED_REGIONS
+def names_of_countries(column: ColumnProfile) -> tuple[str, ...] | None:
+    """The values that are no codes of countries (such as `IL`), most frequent first.
+
+    None where the values are none of a few names either.
+    """
+    names = tuple(
+        dict.fromkeys(
+            value.strip()
+            for value, _ in column.common
+            if not re.fullmatch("[A-Za-z]{2}", value.strip())
+            or value.strip().upper() not in SUPPORTED_REGIONS
+        )
     )
-    return codes / total if total else 0.0
+    few = column.distinct <= _MOST and all(re.fullmatch(_NAME, each) for each in names)
+    return names if few or not names else None
+
+
+def _named(name: str) -> bool:
+    words = words_of(name)
+    return bool(_NAMED.intersection(words)) or "".join(words).endswith(_ENDS)

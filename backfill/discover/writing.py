@@ -10,7 +10,7 @@ from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.phrases import percent, reason, summary
 from backfill.discover.proposal import Match, Proposal, resembles
-from backfill.discover.regions import country_beside
+from backfill.discover.regions import country_beside, names_of_countries
 from backfill.discover.source_sections import (
     Sampled,
     contacts_section,
@@ -23,6 +23,7 @@ __all__ = ["write_config"]
 
 _NOTICED = 0.1  # the share of phones without a country that is worth a question
 _SOME = 0.01  # the share that is worth a word
+_NONE = 1e-9  # what is left of a share that is none
 _LONGEST = 50  # characters of a custom value; more is an option
 
 
@@ -35,6 +36,7 @@ def write_config(proposal: Proposal, events: Sampled, contacts: Sampled | None =
         _fields(proposal),
         *(_table(each) for each in proposal.matches if each.table),
         _rules(proposal),
+        _regions(proposal),
         _rest(proposal),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -152,9 +154,10 @@ def _rules(proposal: Proposal) -> list[str]:
     lines: list[str] = []
     phones = [c for f, c in mapped if f.kind in (Kind.PHONE, Kind.TARGET)]
     national = max((each.national for each in phones), default=0.0)
-    found = (country_beside(each, _of(proposal, each)) for each in phones if each.national)
-    country = next((each for each in found if each is not None), None)
-    if country is not None and national >= _SOME:
+    country = _country(proposal) if national >= _SOME else None
+    if country is not None and names_of_countries(country):
+        pass  # a table of its own
+    elif country is not None:
         lines.append(
             f"phone_region = {{ column = {_column(proposal, country)} }}"
             f"  # {percent(national)} of the phones are national numbers: this column says of which"
@@ -176,11 +179,14 @@ def _rules(proposal: Proposal) -> list[str]:
     if types is not None and types.distinct <= 20:
         names = ", ".join(quoted(value.strip()) for value, _ in sorted(types.common))
         lines.append(f"# event_types = [{names}]  # reject any other")
+    asked = country is not None or national >= _NOTICED
     bad = [
-        (field.name, 1 - column.share(field.kind))
+        (field.name, share)
         for field, column in mapped
         if not field.required and field.kind in (Kind.EMAIL, Kind.PHONE, Kind.LANGUAGE)
-        if column.share(field.kind) < 1
+        # What phone_region converts is no reason to drop anything.
+        if (share := 1 - column.share(field.kind) - column.national * (asked and column in phones))
+        > _NONE
     ]
     if bad:
         names = ", ".join(quoted(name) for name, _ in bad)
@@ -190,6 +196,35 @@ def _rules(proposal: Proposal) -> list[str]:
     if any(each.longest > _LONGEST for each in proposal.unused) and list(_custom(proposal)):
         lines.append(f"# custom_value_max = 255  # instead of {_LONGEST} characters")
     return ["[rules]", *lines] if lines else []
+
+
+def _country(proposal: Proposal) -> ColumnProfile | None:
+    """The column that says where national phones are dialled."""
+    columns = [
+        each.column
+        for each in proposal.matches
+        if each.column and each.field.kind in (Kind.PHONE, Kind.TARGET) and each.column.national
+    ]
+    found = (country_beside(each, _of(proposal, each)) for each in columns)
+    return next((each for each in found if each is not None), None)
+
+
+def _regions(proposal: Proposal) -> list[str]:
+    """Names of countries as codes, where the column beside national phones holds names."""
+    mapped = (each.column for each in proposal.matches if each.column)
+    country = _country(proposal)
+    names = names_of_countries(country) if country is not None else None
+    if country is None or not names or max(each.national for each in mapped) < _SOME:
+        return []
+    return [
+        '# The country of the national phones: a code of two letters for each name, such as "DE".',
+        "# Phones of a name without a line are not converted.",
+        "[rules.phone_region]",
+        f"column = {quoted(f'{country.side}.{country.name}')}",
+        "",
+        "[rules.phone_region.values]",
+        *aligned([(quoted(name), quoted(MARK), "") for name in names]),
+    ]
 
 
 def _of(proposal: Proposal, column: ColumnProfile) -> tuple[ColumnProfile, ...]:

@@ -24,6 +24,7 @@ from backfill.prepare.facts.examples import examples_of
 from backfill.prepare.facts.id_spellings import how_ids_would_meet
 from backfill.prepare.facts.named_encodings import note_of_encoding
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
+from backfill.prepare.facts.regions_read import notes_of_regions
 from backfill.prepare.facts.summary_rows import notes_of_summaries
 from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
 from backfill.prepare.mapping.binding import bind
@@ -230,6 +231,13 @@ def _noticed(passes: Passes) -> list[str]:
         misread.append(note_of_encoding("contacts", read["contacts"], passes.contacts))
     return [
         *filter(None, [asked, *misread, meeting]),
+        *notes_of_regions(
+            recipe.config,
+            recipe.binding,
+            {*passes.stats.reasons, *passes.stats.dropped},
+            events=events,
+            contacts=passes.contacts,
+        ),
         *notes_of_summaries(passes.into / "rejected.parquet", files, events.columns),
     ]
 

@@ -286,6 +286,16 @@ def test_a_slip_within_a_fields_table_is_not_taken_for_a_name(write, line):
         ("rules", 'phone_region = "il"', 'phone_region: is two capital letters, such as "IL"'),
         ("rules", "phone_region = 972", "phone_region: is two capital letters"),
         ("rules", 'phone_region = { value = "IL" }', "phone_region: is two capital letters"),
+        (
+            "rules",
+            'phone_region = { column = "c", values = { Germany = "Germany" } }',
+            "phone_region: the code of 'Germany' is two capital letters",
+        ),
+        (
+            "rules",
+            'phone_region = { column = "c", values = { Germany = "DE" }, otherwise = "keep" }',
+            "phone_region: takes no `otherwise`",
+        ),
         ("rules", 'phone_region = { colum = "c" }', "unknown key 'colum'. Did you mean 'column'?"),
         ("rules", "custom_value_max = 256", "custom_value_max: is at most 255, not the number 256"),
         ("rules", 'custom_value_max = "many"', "custom_value_max: is a whole number, not the text"),

@@ -845,6 +845,53 @@ def test_the_region_of_a_phone_stands_in_its_row(tmp_path: Path, parts: int) -> 
     assert job.manifest.facts.unused_columns == ()
 
 
+def test_names_of_countries_are_translated_by_a_table_and_codes_stay(tmp_path: Path) -> None:
+    country = ["Britain", " Britain ", "us", "Elsewhere", None]
+    phones = ["020 7946 0011", "020 7946 0012", "202 555 0143", "020 7946 0013", "+12025550144"]
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"phone": phones, "country": country, "label": list("abcde")}),
+        fields=watch_fields(),
+        rules={"phone_region": {"column": "country", "values": {"Britain": "GB"}}},
+    )
+    sent = [body["target"]["value"] for body in job.bodies]
+    assert sent == ["+442079460011", "+442079460012", "+12025550143", "+12025550144"]
+    assert job.reasons == {4: "target.value|e164"}
+    (note,) = [each for each in job.manifest.facts.warnings if "phone_region" in each]
+    assert "1 of 4 rows" in note
+    assert """Add to its `values`: "Elsewhere" = "…\"""" in note
+
+
+def test_a_plan_says_that_a_region_is_named_by_no_code(tmp_path: Path) -> None:
+    phones = ["020 7946 0011", "020 7946 0012", "+12025550144"]
+    contacts = pl.DataFrame({"id": list("abc"), "mobile": phones, "land": ["Britain"] * 3})
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"user": list("abc"), "label": list("abc")}),
+        contacts,
+        events={"contact_key": "user"},
+        contacts={"key": "id"},
+        fields=watch_fields(**{"target.value": "contacts.mobile"}),
+        rules={"phone_region": {"column": "contacts.land"}},
+    )
+    (note,) = [each for each in job.manifest.facts.warnings if "phone_region" in each]
+    assert "3 of 3 rows of the contacts name their country by no code" in note
+    assert 'phone_region = { column = "contacts.land", values = { "Britain" = "…" } }' in note
+
+
+def test_a_table_of_regions_names_regions_that_have_phones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'XX' is no region that has phone numbers"):
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            pl.DataFrame({"phone": ["1"], "country": ["GB"], "label": ["a"]}),
+            fields=watch_fields(),
+            rules={"phone_region": {"column": "country", "values": {"Nowhere": "XX"}}},
+        )
+
+
 def test_the_region_of_a_contacts_phone_stands_in_its_row(tmp_path: Path) -> None:
     """Also where the phone that joins the files is the ordering key."""
     contacts = pl.DataFrame(

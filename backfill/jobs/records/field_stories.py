@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from backfill.checks.phone.explained import how_dialled
 from backfill.config import Config
-from backfill.core.errors import SourceError
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
-from backfill.sources.scan import open_source
+from backfill.jobs.records.contact_of_row import as_text, contact_of, read_cell
+from backfill.prepare.sql.paths import root_of
 
 __all__ = ["FieldStory", "as_text", "field_stories"]
 
@@ -23,8 +23,8 @@ __all__ = ["FieldStory", "as_text", "field_stories"]
 class FieldStory:
     """One field of the body: where it comes from, what stood there, what is sent.
 
-    `raw` is None where it is not known any more, or came from an expression; `sent` where the
-    field is left out or the record is not sent.
+    `raw` is None where it is missing or not known any more; `sent` where the field is left out or
+    the record is not sent. `note` says of a phone that is refused how its country was read.
     """
 
     name: str
@@ -33,16 +33,18 @@ class FieldStory:
     sent: str | None
     broken: tuple[str, ...] = ()
     left_out: bool = False  # the record is sent, and this field is not in it
+    note: str | None = None
 
     def __str__(self) -> str:
         raw = "—" if self.raw is None else self.raw
         sent = "left out" if self.left_out else self.sent
         said = raw if sent is None or sent == raw else f"{raw} → {sent}"
-        return f"{said} ({', '.join(self.broken)})" if self.broken else said
+        said = f"{said} ({', '.join(self.broken)})" if self.broken else said
+        return f"{said}: {self.note}" if self.note else said
 
 
 def field_stories(
-    own: Mapping[str, str | None],
+    row: pl.DataFrame,
     *,
     reason: str | None,
     body: str | None,
@@ -50,14 +52,14 @@ def field_stories(
     destination: Destination,
     config: Config | None,
 ) -> tuple[FieldStory, ...]:
-    """Each mapped field of a record, from the row's `own` columns as text to what is sent.
+    """Each mapped field of a record, from the source's own columns in `row` to what is sent.
 
     A contact's columns are read from the contacts' files; where that is not possible any more,
     they are not known.
     """
     broken = reason.split(";") if reason and "|" in reason else []
     content = json.loads(body) if body else {}
-    contact = _contact(own, manifest, config)
+    values = _Values(row, contact_of(row, manifest, config), manifest)
     specs: dict[str, Any] = dict(manifest.shape["fields"])
     time = destination.time_field
     if time is not None and time not in specs:
@@ -67,13 +69,55 @@ def field_stories(
         FieldStory(
             name,
             _origin(spec),
-            _raw(spec, own, contact),
+            raw := values.text(spec),
             sent[name],
-            tuple(each for each in broken if each.rpartition("|")[0] == name),
+            rules := tuple(each for each in broken if each.rpartition("|")[0] == name),
             left_out=body is not None and sent[name] is None,
+            note=values.country(spec, raw) if f"{name}|e164" in rules else None,
         )
         for name, spec in specs.items()
     )
+
+
+class _Values:
+    """What stood in a row and in its contact, by what a configuration says of a field."""
+
+    def __init__(self, row: pl.DataFrame, contact: pl.DataFrame | None, manifest: Manifest) -> None:
+        self._row = row
+        self._contact = contact
+        self._manifest = manifest
+
+    def text(self, spec: Mapping[str, Any]) -> str | None:
+        if "value" in spec:
+            return str(spec["value"])
+        side, value = self._side(spec), None
+        if side is not None:
+            value = read_cell(side, spec.get("column", spec))
+        return value
+
+    def country(self, spec: Mapping[str, Any], phone: str | None) -> str | None:
+        """How a phone that is refused was read, where `phone_region` is set."""
+        region = self._manifest.shape["rules"].get("phone_region")
+        side = self._side(spec)
+        if region is None or phone is None or side is None:
+            return None
+        if isinstance(region, str):
+            return how_dialled(phone, region)
+        code = read_cell(side, region.get("column", region))
+        names = {str(name).strip(): str(code) for name, code in region.get("values", ())}
+        return how_dialled(phone, names.get((code or "").strip(), code))
+
+    def _side(self, spec: Mapping[str, Any]) -> pl.DataFrame | None:
+        column = spec.get("column", spec)
+        side, name = column.get("side"), column.get("name")
+        theirs = side == "contacts" or (
+            side is None and name is not None and not _has(self._row, name)
+        )
+        return self._contact if theirs else self._row
+
+
+def _has(frame: pl.DataFrame, name: str) -> bool:
+    return name in frame.columns or root_of(name, frame.columns) is not None
 
 
 def _as_spec(value: Any) -> dict[str, Any]:
@@ -91,43 +135,6 @@ def _origin(spec: Mapping[str, Any]) -> str:
     return f"{column.get('side') or 'events'}.{column.get('name')}{table}"
 
 
-def _raw(
-    spec: Mapping[str, Any], own: Mapping[str, str | None], contact: Mapping[str, str | None]
-) -> str | None:
-    if "value" in spec:
-        return str(spec["value"])
-    column = spec.get("column", spec)
-    name = column.get("name")
-    if column.get("side") == "contacts" or (column.get("side") is None and name not in own):
-        return contact.get(name)
-    return own.get(name)
-
-
-def _contact(
-    own: Mapping[str, str | None], manifest: Manifest, config: Config | None
-) -> dict[str, str | None]:
-    """The columns of the record's contact, as far as they can still be read."""
-    joined = manifest.shape["events"].get("contact_key")
-    if config is None or config.contacts is None or not isinstance(joined, str):
-        return {}
-    key, wanted = config.contacts.key, own.get(joined)
-    if not isinstance(key, str) or wanted is None:
-        return {}
-    try:
-        source = open_source(config.contacts, config.directory, what="contacts")
-        text = pl.col(key).cast(pl.String, strict=False).str.strip_chars()
-        # UUIDs are joined whatever their case is.
-        alike = source.scan().filter(text.str.to_lowercase() == wanted.strip().lower()).collect()
-        same = alike.filter(text == wanted.strip())
-        rows = same if same.height else alike
-    except (SourceError, pl.exceptions.PolarsError, OSError):
-        return {}
-    if not rows.height:
-        return {}
-    found = rows.row(0 if config.contacts.keep == "first" else -1, named=True)
-    return {name: as_text(found[name]) for name in source.columns}
-
-
 def _sent_value(content: Any, name: str, destination: Destination) -> str | None:
     field = destination.field_for(name)
     parent = field.name.removesuffix(".*") if field is not None and field.family else None
@@ -135,12 +142,3 @@ def _sent_value(content: Any, name: str, destination: Destination) -> str | None
     for part in path:
         content = content.get(part) if isinstance(content, dict) else None
     return content if content is None or isinstance(content, str) else json.dumps(content)
-
-
-def as_text(value: Any) -> str | None:
-    """A cell as a person reads it."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ")
-    return str(value)

@@ -120,7 +120,8 @@ def story_of(
     ledger: AnyLedger,
 ) -> Story:
     """Tell what is known of a row. Raises ConfigError for a row that the job does not have."""
-    found = _record(file, row, directory, manifest, ledger)
+    record = _record(file, row, directory, manifest, ledger)
+    found = record.row(0, named=True)
     state = State(found["_state"])
     own = {name: as_text(found[name]) for name in manifest.columns}
     body: str | None = None
@@ -142,7 +143,7 @@ def story_of(
         raw=found.get("_raw"),
         cause=found.get("_cause"),
         fields=field_stories(
-            own,
+            record.select(manifest.columns),
             reason=found["_reason"],
             body=body,
             manifest=manifest,
@@ -157,14 +158,14 @@ def story_of(
 
 def _record(
     file: str, row: int, directory: Path, manifest: Manifest, ledger: AnyLedger
-) -> dict[str, Any]:
+) -> pl.DataFrame:
     number = next(at for at, entry in enumerate(manifest.events) if entry.name == file)
     # By what a bucket's records and its rows are joined on, so that both are read no further.
     wanted = (pl.col("__file") == number) & (pl.col("_row") == row)
     for part in parts_of_records(directory, manifest, ledger):
         frame = part.filter(wanted).collect()
         if frame.height:
-            return frame.row(0, named=True)
+            return frame.head(1)
     rows = next(entry.rows for entry in manifest.events if entry.name == file)
     raise ConfigError(
         f"{file} has no row {row:,}",

@@ -67,7 +67,7 @@ def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryR
 
     `rows` have `__file` and `__row`; sums leave at least half of the cells empty.
     """
-    texts = [pl.col(each).cast(pl.String) for each in columns if not rows.schema[each].is_nested()]
+    texts = [each for each in columns if rows.schema[each] == pl.String]
     ends = rows.filter(pl.col("__row") + _LAST > pl.col("__row").max().over("__file"))
     found: dict[SummaryRow, None] = {}
     for row in ends.filter(pl.col("__file") < _FILES).select(texts).iter_rows(named=True):
@@ -80,7 +80,7 @@ def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryR
 
 
 def _count_of(summary: SummaryRow, rows: pl.DataFrame) -> int:
-    return int((rows[str(summary.column)].cast(pl.String) == summary.text).sum())
+    return int((rows[str(summary.column)] == summary.text).sum())
 
 
 def notes_of_summaries(
@@ -95,7 +95,7 @@ def notes_of_summaries(
     chosen = pl.LazyFrame(places, schema={"_file": pl.String, "_row": pl.UInt64}, orient="row")
     stored = pl.scan_parquet(rejected, glob=False)
     schema = stored.collect_schema()
-    texts = [pl.col(each).cast(pl.String) for each in columns if not schema[each].is_nested()]
+    texts = [each for each in columns if schema[each] == pl.String]
     ends = (
         stored.join(chosen, on=["_file", "_row"], how="semi")
         .select(

@@ -254,7 +254,7 @@ class _Mapper:
             timezone=self.config.events.timezone,
             now=self.now,
             time_format=self.config.events.time_format,
-            region=each.region,
+            region=None if each.region is None else each.region.str.to_uppercase(),
         )
         if named is not None:
             named.append(checked.packed.alias(f"__in:{each.name}"))

@@ -53,7 +53,7 @@ class Input:
     `raw` is an expression over the own columns of `side`, whose type is `dtype`; for a constant
     `side` is None and `constant` its canonical text. `optional` values that break a rule are
     left out instead of rejecting the record. `region` is, for a phone, the ISO code of the country
-    that other columns of the row name.
+    that other columns of the row name, in either case.
     """
 
     name: str

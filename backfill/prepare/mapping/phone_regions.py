@@ -5,8 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from backfill.checks.checked import trimmed
+from backfill.checks.phone.numbering_plans import region
 from backfill.checks.text import as_text
-from backfill.config import Column, Config, Sql
+from backfill.config import Column, Config, Lookup, Sql
 from backfill.core.errors import ConfigError
 from backfill.destination import Kind
 from backfill.prepare.mapping.columns import Columns
@@ -18,25 +19,32 @@ _WHERE = "[rules] phone_region"
 
 
 def region_of(phone: Input, config: Config, columns: Columns) -> pl.Expr | None:
-    """ISO 3166 codes in capitals over the rows of the phone's side, null where the cell is empty.
+    """ISO 3166 codes as the rows of the phone's side give them, null where the cell is empty.
 
     None for other fields, for constants, and where one region or none holds for all rows. Raises
-    ConfigError where the phone's side has no such column.
+    ConfigError where the phone's side has no such column, and for a code that no region has.
     """
     spec = config.rules.phone_region
     if phone.field.kind not in (Kind.PHONE, Kind.TARGET) or phone.side is None:
         return None
-    if not isinstance(spec, Column | Sql):
+    if spec is None or isinstance(spec, str):
         return None
-    if spec.side not in (None, phone.side):
+    side = spec.column.side if isinstance(spec, Lookup) else spec.side
+    if side not in (None, phone.side):
         raise ConfigError(
-            f"the country comes from the {spec.side}, and {phone.name} from the {phone.side}",
+            f"the country comes from the {side}, and {phone.name} from the {phone.side}",
             where=_WHERE,
             hint=f"Name a column of the {phone.side}.",
         )
     if isinstance(spec, Sql):
         raw, dtype = columns.expression(spec, _WHERE)
     else:
-        _, raw, dtype = columns.value(Column(spec.name, phone.side), _WHERE)
-    text = as_text(raw, dtype, timezone=config.events.timezone).value
-    return trimmed(text).str.to_uppercase()
+        name = spec.column.name if isinstance(spec, Lookup) else spec.name
+        _, raw, dtype = columns.value(Column(name, phone.side), _WHERE)
+    text = trimmed(as_text(raw, dtype, timezone=config.events.timezone).value)
+    if isinstance(spec, Lookup):
+        names, codes = zip(*((name.strip(), str(code)) for name, code in spec.values), strict=True)
+        for code in codes:
+            region(code)  # one that has no phones is refused
+        text = text.replace(names, codes)
+    return text
