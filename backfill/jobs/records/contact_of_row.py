@@ -47,7 +47,7 @@ def contact_of(row: pl.DataFrame, manifest: Manifest, config: Config | None) -> 
             return found.head(1)
         case "last":
             return found.tail(1)
-    return found.select(pl.all().filter(_said(found, name)).last() for name in found.columns)
+    return found.select(pl.col(name).filter(_said(found, name)).last() for name in found.columns)
 
 
 def _found(source: Source, key: pl.Expr, name: str) -> pl.DataFrame:
@@ -61,7 +61,9 @@ def _said(frame: pl.DataFrame, name: str) -> pl.Expr:
     return there & (value != "") if frame.schema[name] == pl.String else there
 
 
-def _key(spec: str | Mapping[str, Any], schema: pl.Schema, zone: str | None) -> pl.Expr:
+def _key(
+    spec: str | Mapping[str, Any], schema: Mapping[str, pl.DataType], zone: str | None
+) -> pl.Expr:
     """The text that joins a side with the other one."""
     raw, dtype = _value(_as_column(spec), schema)
     return one_spelling(trimmed(text_of(raw, dtype, timezone=zone).value))
@@ -71,11 +73,13 @@ def _as_column(spec: str | Mapping[str, Any]) -> Mapping[str, Any]:
     return {"name": spec} if isinstance(spec, str) else spec
 
 
-def _value(spec: Mapping[str, Any], schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
+def _value(
+    spec: Mapping[str, Any], schema: Mapping[str, pl.DataType]
+) -> tuple[pl.Expr, pl.DataType]:
     """What a column, a way into one, or SQL gives, and its type."""
     if "text" in spec:
         raw = row_expression(spec["text"], schema, where=_WHERE)
-        return raw, pl.LazyFrame(schema=schema).select(raw.alias("v")).collect_schema()["v"]
+        return raw, pl.LazyFrame(schema=dict(schema)).select(raw.alias("v")).collect_schema()["v"]
     name = spec["name"]
     if name in schema:
         return pl.col(name), schema[name]

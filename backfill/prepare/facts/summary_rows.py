@@ -98,9 +98,7 @@ def notes_of_summaries(
     texts = [each for each in columns if schema[each] == pl.String]
     ends = (
         stored.join(chosen, on=["_file", "_row"], how="semi")
-        .select(
-            "_file", "_row", "_raw", pl.struct(texts or [pl.lit(None).alias("_none")]).alias("own")
-        )
+        .select("_file", "_row", pl.col("_raw").alias("__raw"), *texts)
         .collect()
     )
     rows = {(each["_file"], each["_row"]): each for each in ends.iter_rows(named=True)}
@@ -110,8 +108,8 @@ def notes_of_summaries(
         number = last
         while (name, number) in rows:
             row = rows[name, number]
-            cells = [(key, text) for key, text in row["own"].items() if text]
-            if (says := _summary(cells, row["_raw"])) is not None:
+            cells = [(key, row[key]) for key in texts if row[key]]
+            if (says := _summary(cells, row["__raw"])) is not None:
                 found.append((name, number, says))
             number -= 1
     return [_note(found)] if found else []
