@@ -54,9 +54,20 @@ class LedgerReading(ABC):
         Where the clock was set back since, no longer from now than was asked for then.
         """
         until = float(self.get_meta(QUIET_UNTIL) or 0)
-        if not until:
-            return until
-        return until - max(0.0, float(self.get_meta(QUIET_ASKED_AT) or 0) - self._moment())
+        return until and until - self._set_back(self._moment())
+
+    def quiet_after_set_back(self) -> tuple[float, float] | None:
+        """What is to be stored where the clock was set back since a wait was asked for, and the
+        stored end would stay ahead of it: the end and now, in seconds since the epoch.
+        """
+        until = float(self.get_meta(QUIET_UNTIL) or 0)
+        if not until or not (back := self._set_back(now := self._moment())):
+            return None
+        return until - back, now
+
+    def _set_back(self, now: float) -> float:
+        """Seconds by which the clock was set back, at least, since a wait was asked for."""
+        return max(0.0, float(self.get_meta(QUIET_ASKED_AT) or 0) - now)
 
     def settled(self, bucket: int) -> list[Range]:
         """The positions of a bucket that are not pending: merged, ascending ranges."""

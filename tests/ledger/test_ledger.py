@@ -173,6 +173,17 @@ def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(place: 
         assert ledger.quiet_until() == now + 30
 
 
+def test_a_wait_counts_from_when_it_was_asked_for_though_it_was_written_down_later(place: Place):
+    """Found by simulation: a machine was frozen in between, and the clock was set an hour ahead and
+    back again. What was asked for then counted from when it was written down.
+    """
+    now = 1_800_000_000.0
+    with place.open(create=True, clock=lambda: now + 3600) as ledger:
+        ledger.set_quiet_until(now + 4000, asked_at=now)
+    with place.open(clock=lambda: now + 100) as ledger:
+        assert ledger.quiet_until() == now + 4000
+
+
 def test_outcomes_come_by_bucket_and_position_over_many_pages(
     ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

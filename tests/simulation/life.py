@@ -241,6 +241,8 @@ class Life:
     def _ended(self, status: Status) -> None:
         """A run says how it ended."""
         self.tell("ended", status.phase, status.stop, self.witness.counted())
+        if status.stop is not None:
+            self.marks[f"stopped: {status.stop.kind}"] += 1
         self.compare(status, running=False)
         if self.abandoned:
             raise Finding("an abandoned job was run")

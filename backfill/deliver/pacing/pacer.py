@@ -58,6 +58,7 @@ class Pacer:
         now = clock()
         self.generation = 0  # of quiet periods
         self.quiet_until = quiet_until  # seconds since the epoch; store it when it changes
+        self.quiet_asked_at = 0.0  # when that was asked for; store it, too
         self.out = 0  # grants not given back
         self._health = health
         self._clock = clock
@@ -211,7 +212,8 @@ class Pacer:
             self.generation += 1
             # The later end by the loop's clock, though an earlier moment where the wall clock was
             # set back meanwhile.
-            self.quiet_until = self._wall() + seconds
+            self.quiet_asked_at = self._wall()
+            self.quiet_until = self.quiet_asked_at + seconds
             if now >= self._not_before:
                 self._open_since = self._not_before
             self._not_before = now + seconds

@@ -28,7 +28,7 @@ class Book(Protocol):
         self, settled: list[Settlement], started: list[Batch], tick: Tick | None = None
     ) -> None: ...
 
-    def set_quiet_until(self, epoch: float) -> None: ...
+    def set_quiet_until(self, epoch: float, asked_at: float) -> None: ...
 
     def set_meta(self, key: str, value: str) -> None: ...
 
@@ -45,7 +45,7 @@ class _Group:
     def __init__(self) -> None:
         self.settled: list[Settlement] = []
         self.started: list[Batch] = []
-        self.quiet = 0.0
+        self.quiet: tuple[float, float] | None = None
         self.facts: dict[str, str] = {}
         self.tick: Tick | None = None
         self.committed = False
@@ -98,9 +98,11 @@ class Committer:
         self._group.settled.append(settlement)
         self._work.set()
 
-    def quiet(self, until: float) -> None:
-        """Record before when nothing may be sent, in seconds since the epoch."""
-        self._group.quiet = until
+    def quiet(self, until: float, asked_at: float) -> None:
+        """Record before when nothing may be sent, and when that was asked for, in seconds since the
+        epoch: the clock may be set before it is written down.
+        """
+        self._group.quiet = until, asked_at
         self._work.set()
 
     def set_meta(self, key: str, value: str) -> None:
@@ -205,7 +207,7 @@ class Committer:
 
     def _write_down(self, group: _Group, tick: Tick) -> None:
         if group.quiet:
-            self._book.set_quiet_until(group.quiet)
+            self._book.set_quiet_until(*group.quiet)
         for key, value in group.facts.items():
             self._book.set_meta(key, value)
         self._book.commit(group.settled, group.started, tick)

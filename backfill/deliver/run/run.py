@@ -254,7 +254,7 @@ class Run:
             self._company.note(verdict)
         if self._pacer.quiet_until != self._quiet_until:
             self._quiet_until = self._pacer.quiet_until
-            self._committer.quiet(self._quiet_until)
+            self._committer.quiet(self._quiet_until, self._pacer.quiet_asked_at)
         host = self._sender.url.host
         if verdict.flow is Flow.STOP:
             reply = answer.reply if isinstance(answer.reply, Reply) else None

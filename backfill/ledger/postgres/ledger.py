@@ -72,8 +72,8 @@ class PostgresLedger(BucketOwnership):
             ledger._keep_buckets(lease, hold)
             ledger._recognise(schema)
             ledger._refuse_difference()
-            if (until := ledger.quiet_until()) < float(ledger.get_meta(QUIET_UNTIL) or 0):
-                ledger.set_quiet_until(until)  # or it would stay ahead of a clock that was set back
+            if (quiet := ledger.quiet_after_set_back()) is not None:
+                ledger.set_quiet_until(*quiet)
         except BaseException:
             session.close()
             raise
@@ -280,9 +280,9 @@ class PostgresLedger(BucketOwnership):
 
     # --- small facts -------------------------------------------------------------------------
 
-    def set_quiet_until(self, epoch: float) -> None:
-        """Remember before when nothing may be sent, in seconds since the epoch."""
-        self.set_meta(QUIET_ASKED_AT, repr(self._moment()))
+    def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
+        """Remember before when nothing may be sent, and when that was asked for, as epochs."""
+        self.set_meta(QUIET_ASKED_AT, repr(self._moment() if asked_at is None else asked_at))
         self.set_meta(QUIET_UNTIL, repr(float(epoch)))
 
     def bind_address(self, address: str) -> None:

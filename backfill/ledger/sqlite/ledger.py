@@ -101,8 +101,8 @@ class Ledger(LedgerReading):
         ledger = cls(whole(file), clock)
         try:
             ledger.recovered = settle_lost(file, clock)
-            if (until := ledger.quiet_until()) < float(ledger.get_meta(QUIET_UNTIL) or 0):
-                ledger.set_quiet_until(until)  # or it would stay ahead of a clock that was set back
+            if (quiet := ledger.quiet_after_set_back()) is not None:
+                ledger.set_quiet_until(*quiet)
         except BaseException:
             ledger.close()
             raise
@@ -225,11 +225,14 @@ class Ledger(LedgerReading):
 
     # --- small facts -------------------------------------------------------------------------
 
-    def set_quiet_until(self, epoch: float) -> None:
-        """Remember before when nothing may be sent, in seconds since the epoch."""
+    def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
+        """Remember before when nothing may be sent, and when that was asked for: now, where it is
+        not given. Both in seconds since the epoch.
+        """
+        asked_at = self._clock() if asked_at is None else asked_at
         with self._file.transaction() as connection:
             connection.execute(sql.REMEMBER, (QUIET_UNTIL, repr(float(epoch))))
-            connection.execute(sql.REMEMBER, (QUIET_ASKED_AT, repr(self._clock())))
+            connection.execute(sql.REMEMBER, (QUIET_ASKED_AT, repr(asked_at)))
 
     def bind_address(self, address: str) -> None:
         """Have the records belong to an address from the next intent on, in its transaction."""

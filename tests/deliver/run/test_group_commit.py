@@ -30,7 +30,7 @@ class Slow:
     def __init__(self) -> None:
         self.groups: list[tuple[list[Settlement], list[Batch]]] = []
         self.ticks: list[Tick] = []
-        self.quiet: list[float] = []
+        self.quiet: list[tuple[float, float]] = []
         self.facts: dict[str, str] = {}
         self.go = threading.Semaphore(0)
         self.error: LedgerError | None = None
@@ -42,8 +42,8 @@ class Slow:
         self.groups.append((list(settled), list(started)))
         self.ticks.append(tick)
 
-    def set_quiet_until(self, epoch: float) -> None:
-        self.quiet.append(epoch)
+    def set_quiet_until(self, epoch: float, asked_at: float) -> None:
+        self.quiet.append((epoch, asked_at))
 
     def set_meta(self, key: str, value: str) -> None:
         self.facts[key] = value
@@ -136,21 +136,21 @@ async def test_what_comes_along_alone_is_written_at_once(what):
         if what == "an outcome":
             setting.committer.settle(delivered(0))
         else:
-            setting.committer.quiet(1234.5)
+            setting.committer.quiet(1234.5, 1000.0)
         with anyio.fail_after(5):
             await setting.written.wait()
         setting.committer.close()
     assert len(setting.book.groups) == 1
-    assert setting.book.quiet == ([] if what == "an outcome" else [1234.5])
+    assert setting.book.quiet == ([] if what == "an outcome" else [(1234.5, 1000.0)])
 
 
 async def test_a_quiet_period_is_stored_with_the_next_transaction():
     setting = Setting()
     setting.book.go.release()
-    setting.committer.quiet(1234.5)
+    setting.committer.quiet(1234.5, 1000.0)
     setting.committer.close()
     await setting.committer.run()
-    assert setting.book.quiet == [1234.5]
+    assert setting.book.quiet == [(1234.5, 1000.0)]
 
 
 async def test_a_small_fact_is_stored_before_what_came_in_with_it_or_alone():
@@ -264,9 +264,9 @@ class Failing:
         self.ledger.commit(settled, started, tick)
         self.fail("after the commit")
 
-    def set_quiet_until(self, epoch: float) -> None:
+    def set_quiet_until(self, epoch: float, asked_at: float) -> None:
         self.fail("quiet")
-        self.ledger.set_quiet_until(epoch)
+        self.ledger.set_quiet_until(epoch, asked_at)
 
     def set_meta(self, key: str, value: str) -> None:
         self.fail("fact")
@@ -341,7 +341,7 @@ async def test_whatever_fails_wherever_a_lane_hears_yes_only_of_what_is_on_the_d
 
         try:
             async with anyio.create_task_group() as tasks:
-                committer.quiet(1234.5)
+                committer.quiet(1234.5, 1000.0)
                 committer.set_meta("reached", "yes")
                 tasks.start_soon(committer.run)
                 await lanes(0)

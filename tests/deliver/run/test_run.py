@@ -16,6 +16,7 @@ from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
+from backfill.ledger.reading import QUIET_ASKED_AT
 from tests.deliver.fakes import Store, accepted
 from tests.deliver.jobs import POPULATION, number_of
 
@@ -437,6 +438,9 @@ def test_a_wait_is_written_down_by_a_clock_that_was_set_back_since_the_one_befor
     assert stop is not None
     with each.open() as ledger:
         assert ledger.quiet_until() == stop.come_back_at
+        asked_at = ledger.get_meta(QUIET_ASKED_AT)
+    assert asked_at is not None
+    assert float(asked_at) == pytest.approx(stop.come_back_at - 300), "not when it was written down"
     assert 1_700_000_300 < stop.come_back_at < 1_700_003_600
 
 

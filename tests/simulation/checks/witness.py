@@ -151,6 +151,7 @@ class Witness:
         elif meaning in ("nothing", "refused"):
             self.exposed.difference_update(call.numbers)
             self.refused.update(bad)
+            self.marks["bad items of a batch were named"] += 0 < len([*bad]) < len(call.numbers)
             if meaning == "refused" and len(call.numbers) == 1 and self.halved & {*call.numbers}:
                 self.marks["a halved batch came to its last record"] += 1
             elif meaning == "refused":
@@ -182,6 +183,7 @@ class Witness:
             self._counts = None
         self.torn = False
         self.lost = {number for number, each in enumerate(found) if each.in_flight}
+        self.marks["a decision found requests in flight"] += bool(self.lost and self.decision)
 
     def committed(self, connection: sqlite3.Connection) -> None:
         """A transaction that changed spans or intents is on the disk."""
@@ -309,6 +311,8 @@ class Witness:
         for number in numbers:
             self.arrived.append(str(number))
             self.stored[number] += 1
+            again = self.stored[number] > 1 and not self.at_most_once
+            self.marks["stored twice under at-least-once"] += again
             if self.stored[number] > 1 and self.at_most_once and number not in self.twice:
                 raise self.found("stored twice under at-most-once", f"record {number}")
 

@@ -66,7 +66,7 @@ TEETH = (
     Tooth(
         "a quiet period is not stored",
         _GROUP,
-        "        if group.quiet:\n            self._book.set_quiet_until(group.quiet)\n",
+        "        if group.quiet:\n            self._book.set_quiet_until(*group.quiet)\n",
         "",
     ),
     Tooth(

@@ -45,6 +45,7 @@ class Machine:
         self.entered = False  # the process at hand has opened the ledger to write to it
         self.progress = clock.now  # when something was written or sent last
         self.died: Callable[[], None] = lambda: None
+        self.failed = False  # a write of the process at hand
         self.pace = PaceCheck(witness, clock.now, None, 1024)
         self.disk = Disk(self)
         self.disk.place = place / "0.job"
@@ -69,7 +70,7 @@ class Machine:
     def arm(self) -> None:
         """A process begins: decide at which boundary it dies or freezes."""
         chance = self._chance
-        self.entered = False
+        self.entered = self.failed = False
         self.progress = self._clock.now
         self._crossed.clear()
         self._death = self._moment(0.75) if self.has("death") else None
@@ -127,8 +128,8 @@ class Machine:
         power = self.has("power") and self._chance.random() < 0.7
         self._tell("dies", name, "without power" if power else "")
         witness.marks[f"died at {name}"] += 1
-        if witness.lost:
-            witness.marks["died while recovering"] += 1
+        witness.marks["died while recovering"] += bool(witness.lost)
+        witness.marks["died while somebody decided"] += witness.decision is not None
         self._lives += 1
         old, new = self.disk.place, self._place / f"{self._lives}.job"
         self.disk.copy_to(new, power_lost=power)
@@ -180,6 +181,7 @@ class Machine:
         if fault == "full" and name in ("open", "read"):  # which need no room
             return None
         self.suffered = True
+        self.failed |= name in ("write", "commit")
         self._witness.marks[f"disk {fault} at {name}"] += 1
         self._tell("disk", fault, name)
         return fault
@@ -189,7 +191,11 @@ class Machine:
             return
         if not synced:
             raise self._witness.found("a commit is not synced to the disk")
+        chance = self._chance
+        if self.has("power") and self.has("death") and chance.random() < 0.04:
+            self._death = "committed", self._crossed["committed"] + 1  # this commit may be torn
         witness, mark = self._witness, "an intent was taken back unsent"
+        witness.marks["written after a write had failed"] += self.failed
         before = witness.marks[mark]
         witness.committed(connection)
         quiet = witness.waits.left(self._clock.now) > 0

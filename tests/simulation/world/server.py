@@ -83,6 +83,7 @@ class Network(httpx.AsyncBaseTransport):
         self._chance = plan.stream("network")
         self._out_until = 0.0
         self._credential_until = 0.0
+        self._asks_again_at: float | None = None
         self._pristo = plan.destination == "pristo-events"
         chance = plan.stream("server")
         self._latency = chance.choice((0.0, 0.005, 0.05, 0.4))
@@ -187,12 +188,14 @@ class Network(httpx.AsyncBaseTransport):
         """What is on its way arrives, or does not."""
         for number, (_, arrive) in list(self.open_calls.items()):
             if self._chance.random() < 0.5:
+                self._witness.marks["arrived as its client died"] += 1
                 arrive()
             else:
                 self.open_calls.pop(number, None)
 
     def _response(self, answer: Answer) -> httpx.Response:
         if answer.fault is not None:
+            self._witness.marks[f"no reply: {answer.fault}"] += 1
             raise TransportFault(answer.fault)
         body = b"" if answer.content is None else json.dumps(answer.content).encode()
         headers = {**_HEADERS, **answer.headers}
@@ -212,8 +215,10 @@ class Network(httpx.AsyncBaseTransport):
             return Answer("nothing", chance.choice((401, 403, 404, 302)), self._words("no"))
         if self._limiter is not None and (wait := self._limiter.refuses(now)) is not None:
             return self._throttled(wait)
-        if self._meets("ask_wait", 0.7):
-            return self._throttled(chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0, 4000.0)))
+        if self._meets("ask_wait", 0.7) or self._asks_again(now):
+            wait = chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0, 4000.0))
+            self._asks_again_at = now + wait
+            return self._throttled(wait)
         if self._meets("unavailable"):
             return self._unavailable(call)
         if self._meets("server_error"):
@@ -237,6 +242,14 @@ class Network(httpx.AsyncBaseTransport):
     def _store(self, numbers: list[int]) -> None:
         self._witness.stores(numbers)
         self._tell("stores", numbers)
+
+    def _asks_again(self, now: float) -> bool:
+        """One that has asked for a wait is not always well when it is over."""
+        at = self._asks_again_at
+        if self.calm or at is None or now < at:
+            return False
+        self._asks_again_at = None
+        return self._chance.random() < 0.4
 
     def _throttled(self, wait: float) -> Answer:
         """Told to slow down, in one of the ways in which servers say so."""
