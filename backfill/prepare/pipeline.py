@@ -20,6 +20,7 @@ from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
 from backfill.prepare.engines.engine import Engine, Threads
+from backfill.prepare.facts.dropped_columns import note_of_dropped_columns
 from backfill.prepare.facts.examples import examples_of
 from backfill.prepare.facts.id_spellings import how_ids_would_meet
 from backfill.prepare.facts.named_encodings import note_of_encoding
@@ -229,8 +230,10 @@ def _noticed(passes: Passes) -> list[str]:
     misread = [note_of_encoding("events", read["events"], events)]
     if passes.contacts is not None:
         misread.append(note_of_encoding("contacts", read["contacts"], passes.contacts))
+    sources = [source for source in (passes.events, passes.contacts) if source is not None]
+    dropped = [note_of_dropped_columns(source) for source in sources]
     return [
-        *filter(None, [asked, *misread, meeting]),
+        *filter(None, [asked, *misread, *dropped, meeting]),
         *notes_of_regions(
             recipe.config,
             recipe.binding,

@@ -37,17 +37,22 @@ Opened = CsvFile | NdjsonFile | ParquetFile
 
 @dataclass(frozen=True)
 class FileColumns:
-    """The columns of one file; `headed` where it has the same ones in all of its rows."""
+    """The columns of one file; `headed` where it has the same ones in all of its rows.
+
+    `dropped` are those that bear names of ours.
+    """
 
     location: Location
     columns: tuple[str, ...]
     headed: bool
+    dropped: tuple[str, ...] = ()
 
     @classmethod
     def from_file(cls, file: Opened) -> FileColumns:
         names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
         own = tuple(name for name in names if name not in OURS)
-        return cls(file.location, own, not isinstance(file, NdjsonFile))
+        dropped = tuple(name for name in names if name in OURS)
+        return cls(file.location, own, not isinstance(file, NdjsonFile), dropped)
 
     def __contains__(self, column: str) -> bool:
         return column in self._names

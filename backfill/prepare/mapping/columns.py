@@ -133,6 +133,11 @@ def _hint(column: str, file: FileColumns, side: Side) -> str | None:
 
 def _misread(column: str, file: FileColumns, side: Side) -> str | None:
     """What to set where the file has the column and is read in a way that hides it."""
+    if column in file.dropped:
+        return (
+            f"{file.location.name} has it, and the name is one that this program adds to rows"
+            " itself: rename the column in the source."
+        )
     alike = " or ".join(map(repr, sharing_name(column, file.columns)))
     if alike:
         return f"Several columns of {file.location.name} have this name: write {alike}."

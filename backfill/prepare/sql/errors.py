@@ -15,6 +15,7 @@ import polars as pl
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.prepare.sql.tokens import foreign_words, in_quotes, outside_quotes
 from backfill.sources.formats.parquet_errors import UNREADABLE
+from backfill.sources.reimport import OURS
 from backfill.sources.schemas import MIXED
 
 __all__ = [
@@ -60,6 +61,11 @@ def missing_column(
 ) -> ConfigError:
     """An expression that names a column which is not there."""
     hint = did_you_mean(name, schema)
+    if name in OURS:
+        hint = (
+            "The name is one that this program adds to rows itself, and leaves out of a source:"
+            " rename the column there."
+        )
     if name in ("events", "contacts"):
         hint = (
             'In SQL a column is written without its file; `from = "contacts"` beside `sql` says'

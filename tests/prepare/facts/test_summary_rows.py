@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import time as clock
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from backfill.api import plan
@@ -94,3 +98,34 @@ def test_a_draft_excludes_nothing_that_may_be_a_record(tmp_path, monkeypatch, li
     Path("e.csv").write_text("\n".join([HEAD, *lines]), encoding="utf-8")
     draft = draft_config("e.csv", destination_name="watch-events", target=Path("e.toml"))
     assert "where" not in tomllib.loads(draft.text)["events"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([timedelta(seconds=5)]),
+        pl.Series([b"\xff\xfe"]),
+        pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date),
+        pl.Series([2**62], dtype=pl.Int64).cast(pl.Datetime("us")),
+        pl.Series([clock(9, 15)]),
+        pl.Series(["x"], dtype=pl.Categorical),
+        pl.Series(["x"], dtype=pl.Enum(["x"])),
+        pl.Series([{"a": timedelta(1)}]),
+        pl.Series([[1]]),
+        pl.Series([True]),
+        pl.Series([Decimal("1.50")]),
+        pl.Series([None]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_a_rejected_row_at_the_end_may_hold_any_type(tmp_path, monkeypatch, column):
+    frame = pl.DataFrame({"phone": ["none"], "label": [None], "at": [None]})
+    frame.with_columns(column.alias("odd")).write_parquet(tmp_path / "e.parquet")
+    events = tmp_path / "e.parquet"
+    job = plan(
+        destination="watch-events", events=events, time="at", fields=FIELDS, job=tmp_path / "e.job"
+    )
+    assert job.manifest.rejected == 1
+    assert total_in(job) is None
+    monkeypatch.chdir(tmp_path)
+    draft_config("e.parquet", destination_name="watch-events", target=Path("e.toml"))

@@ -1,0 +1,64 @@
+"""Columns with names of ours are never left out without a word."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backfill.api import plan
+from backfill.core.errors import BackfillError
+from backfill.sources.reimport import OURS
+
+FIELDS = {"target.value": "phone", "label": "label", "confidence": {"value": "low"}}
+
+
+def planned(folder, **fields):
+    return plan(
+        destination="watch-events",
+        events=folder / "e.csv",
+        fields={**FIELDS, **fields},
+        job=folder / "e.job",
+    )
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_column_of_the_users_own_with_such_a_name_is_told(tmp_path, name):
+    (tmp_path / "e.csv").write_text(f"phone,label,{name}\n+12025550143,a,mine\n")
+    [note] = [each for each in planned(tmp_path).manifest.facts.warnings if repr(name) in each]
+    assert f"e.csv has {name!r}" in note
+    for source in (name, f"events.{name}", {"sql": f"UPPER({name})"}):
+        with pytest.raises(BackfillError, match="rename the column") as raised:
+            planned(tmp_path, label=source)
+        assert repr(name) in raised.value.message
+
+
+def test_rows_that_come_back_are_told_nothing(tmp_path):
+    (tmp_path / "e.csv").write_text("phone,label\nnone,a\n+12025550143,b\n")
+    rejected = planned(tmp_path).records("rejected")
+    rejected.write_csv(tmp_path / "again.csv")
+    (tmp_path / "again.csv").rename(tmp_path / "e.csv")
+    job = planned(tmp_path)
+    assert job.manifest.input == 1
+    assert not any("names of columns" in each for each in job.manifest.facts.warnings)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("__malformed", "__met", "__identity", "__bad", "__excluded", "__reason", "__broken"),
+        *("file", "row", "lane", "key", "time", "record", "body", "source.phone", "target.value"),
+        *("_x", "__x", "__tie:type", "__from", "__to", "__kept", "__warned0", "__named0", "__item"),
+    ],
+)
+@pytest.mark.parametrize("parts", ["one", "many"])
+def test_any_other_name_can_be_mapped_and_is_told_as_it_stands(tmp_path, monkeypatch, name, parts):
+    if parts == "many":
+        monkeypatch.setattr("backfill.prepare.partition.ROWS_OF_A_BUCKET", 2)
+    rows = "".join(f"+1202555{100 + n:04},a{n % 3},own {n}\n" for n in range(12)) + "none,,own 12\n"
+    (tmp_path / "e.csv").write_text(f'phone,label,"{name}"\n{rows}')
+    job = planned(tmp_path, label=name if "." not in name else {"sql": f'"{name}"'})
+    records = job.records()
+    assert sorted(records[name]) == sorted(f"own {n}" for n in range(13))
+    labels = [json.loads(body)["label"] for body in job.sample(12)["body"]]
+    assert sorted(labels) == sorted(f"own {n}" for n in range(12))
