@@ -128,6 +128,9 @@ class Batch:
     ranges: tuple[Range, ...]
 
     def __len__(self) -> int:
+        if len(self.ranges) == 1:  # nearly all of them
+            ((start, stop),) = self.ranges
+            return stop - start
         return sum(stop - start for start, stop in self.ranges)
 
     def positions(self) -> list[int]:

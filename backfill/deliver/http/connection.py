@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         """
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
-        self._head = self._received = 0
+        self._received = 0
         self._status = 0  # until the head of the reply was read
         self._told = 0  # until its first line was
         reply: asyncio.Future[RawReply] = self._loop.create_future()
@@ -146,12 +146,11 @@ class Connection(asyncio.Protocol):
         if self._status:
             return  # a trailer
         self._headers.append((name, value))
-        self._head += len(name) + len(value)
-        if self._head > _MOST_HEAD:
-            self._break_off(Fault.BROKEN_REPLY)
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._received > _MOST_HEAD and _size(self._headers) > _MOST_HEAD:  # all in one piece
+            self._break_off(Fault.BROKEN_REPLY)
 
     def on_body(self, body: bytes) -> None:
         self._body += body
@@ -185,3 +184,8 @@ class Connection(asyncio.Protocol):
             self._finish()
         else:
             self._reply.set_exception(TransportFault(fault))
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of a reply's headers."""
+    return sum(len(name) + len(text) for name, text in headers)

@@ -51,10 +51,13 @@ class Redaction:
         if not self._texts:
             return reply
         # Nearly every reply is clean, and this sees it soon.
-        everything = b"\n".join(
-            [reply.body, *(text.encode("latin-1") for text in reply.headers.values())]
-        ).lower()
-        if not any(mark in everything for mark in self._marks):
+        texts = "\n".join(reply.headers.values()).encode("latin-1")
+        everything = b"%b\n%b" % (reply.body, texts)
+        everything = everything.lower()
+        for mark in self._marks:
+            if mark in everything:
+                break
+        else:
             return reply
         headers = {
             name: self._redact(text.encode("latin-1")).decode("latin-1")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import httpx
 
@@ -28,6 +29,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ANY_MARK = tuple(mark for mark, _ in _MARKS)
 _ZEROS: dict[tuple[bool, ...], str] = {
     (True, True, True, False): "utf-32-be",
     (False, True, True, True): "utf-32-le",
@@ -36,8 +38,7 @@ _ZEROS: dict[tuple[bool, ...], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RawReply:
+class RawReply(NamedTuple):
     """A reply as it came: its status, headers in order, and the body, bounded."""
 
     status: int
@@ -59,14 +60,27 @@ async def read_reply(response: httpx.Response) -> Reply:
 
 def plain_reply(raw: RawReply) -> Reply:
     """The same reply with one text for each header, the body unpacked and in UTF-8."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_text in raw.headers:
-        name, text = raw_name.lower().decode("latin-1"), raw_text.decode("latin-1")
-        # A header that comes twice is one list (RFC 9110, 5.3).
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    headers = {_lower(name): text.decode("latin-1") for name, text in raw.headers}
+    if len(headers) < len(raw.headers):
+        headers = _joined(raw.headers)
     encoding = headers.get("content-encoding")
     body = _unpacked(raw.body, encoding) if encoding else raw.body[:MOST_BODY]
     return Reply(raw.status, headers, _in_utf_8(body))
+
+
+@lru_cache(maxsize=1024)
+def _lower(name: bytes) -> str:
+    """A header's name; a server has few of them, and sends them with every reply."""
+    return name.lower().decode("latin-1")
+
+
+def _joined(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """A header that comes twice is one list (RFC 9110, 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_text in raw:
+        name, text = _lower(raw_name), raw_text.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return headers
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -103,10 +117,13 @@ def _in_utf_8(body: bytes) -> bytes:
 
     One who reads a reply then needs one encoding only, and redaction sees what they will see.
     """
-    encoding = next((name for mark, name in _MARKS if body.startswith(mark)), None)
-    if encoding is None and b"\x00" in body[:4]:
-        encoding = _ZEROS.get(tuple(byte == 0 for byte in body[:4]))
-    if encoding is None:
+    if body.startswith(_ANY_MARK):
+        encoding = next(name for mark, name in _MARKS if body.startswith(mark))
+    elif b"\x00" not in body[:4]:
+        return body
+    elif (found := _ZEROS.get(tuple(byte == 0 for byte in body[:4]))) is not None:
+        encoding = found
+    else:
         return body
     decoder = codecs.getincrementaldecoder(encoding)()  # takes a text that was cut
     try:

@@ -110,6 +110,8 @@ class LaneCursor:
     def settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
         """Decide what the verdict does to the batch, and line up what must be sent again."""
         settlement = self._settle(batch, verdict, at_least_once=at_least_once)
+        if settlement.outcomes and settlement.outcomes[0].ranges is batch.ranges:
+            return settlement
         rested = sum(stop - start for each in settlement.outcomes for start, stop in each.ranges)
         if rested == len(batch):
             return settlement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import httpx
 
@@ -20,8 +20,7 @@ from backfill.destination import Destination
 __all__ = ["Answer", "Sender"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back after `seconds`; `message` says more about a fault than its kind does."""
 
     reply: Reply | Fault
