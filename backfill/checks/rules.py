@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from backfill.destination import AnyOf, Destination, Field, Kind, TargetAgrees
 
-__all__ = ["RULES", "BrokenRule", "Rule", "rule_named", "rules_of"]
+__all__ = ["RULES", "BrokenRule", "Rule", "rule_brief", "rule_named", "rules_of"]
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,8 @@ RULES: tuple[Rule, ...] = (
         "reachable",
         "neither phone nor email; map one of them",
         "The contact has neither a phone nor an email address; its first report needs one.",
-        "Map `contact.phone` or `contact.email`.",
+        "Map `contact.phone` or `contact.email`. Contacts that Pristo has already may go by their"
+        ' id alone: `reachable = "known"`.',
         why="Pristo makes a contact from the first report of it, and needs a way to reach it.",
     ),
     Rule(
@@ -309,6 +310,12 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 def rule_named(broken: str) -> Rule:
     """The rule behind `field|rule`, or what excluded a row. Raises KeyError for any other name."""
     return _BY_NAME[broken.rpartition("|")[2]]
+
+
+def rule_brief(broken: str) -> str:
+    """What a rule means in a few words; nothing for a rule of another version."""
+    rule = _BY_NAME.get(broken.rpartition("|")[2])
+    return rule.brief if rule is not None else ""
 
 
 def rules_of(destination: Destination) -> tuple[BrokenRule, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from backfill.checks.rules import rule_named
+from backfill.checks.rules import rule_brief
 from backfill.core.atomic_files import free_name
 from backfill.core.model import State, Stop, StopKind
 from backfill.core.terminal import cells, duration, pad, printable, shorten
@@ -170,13 +170,6 @@ def _print_reasons(reasons: Mapping[str, int], title: str) -> None:
         click.echo(f"    and {len(counted) - len(shown)} more; --json lists them all")
 
 
-def _brief(name: str) -> str:
-    try:
-        return rule_named(name).brief
-    except KeyError:  # a rule of another version
-        return ""
-
-
 def counted_rules(
     counted: Sequence[tuple[str, int]],
     *,
@@ -193,7 +186,7 @@ def counted_rules(
     digits = max(len(f"{count:,}") for _, count in counted)
     for name, count in counted:
         line = f"{indent}{pad(printable(name), width)}  {count:>{digits},}"
-        brief = (briefs or {}).get(name) or _brief(name)
+        brief = (briefs or {}).get(name) or rule_brief(name)
         beside = cells(f"{line}  {brief}") <= WIDTH
         line = click.style(line, fg=colour) if colour else line
         if not brief:

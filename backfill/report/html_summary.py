@@ -6,6 +6,7 @@ alike, and the table says the same as the picture, also where a viewer lets none
 
 from __future__ import annotations
 
+from backfill.checks.rules import rule_brief
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Facts, Manifest
 from backfill.jobs.status import Status
@@ -32,4 +33,26 @@ def _summary(status: Status, facts: Facts | None) -> str:
         status=status,
         facts=facts,
         chart=books_chart(status.books),
+        rules=_rules(status),
     )
+
+
+def _rules(status: Status) -> list[tuple[str, list[tuple[str, int, str]]]]:
+    """Rules with their counts and what each means, most frequent first, as `status` says it."""
+    kinds = (
+        ("Excluded by", status.exclusions),
+        ("Rejected because of", status.reasons),
+        ("Left out of their records", status.dropped),
+    )
+    return [
+        (
+            title,
+            [
+                (name, count, rule_brief(name))
+                for name, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+                if count
+            ],
+        )
+        for title, counts in kinds
+        if any(counts.values())
+    ]

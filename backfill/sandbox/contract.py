@@ -217,6 +217,12 @@ class Watch(Endpoint):
         return json.dumps({**content, "request_id": request_id}).encode()
 
 
+_NEEDS_A_WAY = (
+    "a contact's first report needs phone or email (the sandbox knows no contact of before;"
+    " --known-contacts has it know all of them)"
+)
+
+
 class Pristo(Endpoint):
     """`POST /v1/events/send/{populationId}`.
 
@@ -271,7 +277,7 @@ class Pristo(Endpoint):
         reachable = contact.get("phone") or contact.get("email")
         known = self._known_contacts or contact["id"].lower() in contacts
         if not reachable and not known:
-            return self.refusal([("contact", "a contact's first report needs phone or email")])
+            return self.refusal([("contact", _NEEDS_A_WAY)])
         if self._custom_value_max < 255:
             for place, holder in (("", content), ("contact.", contact)):
                 for name, value in holder.get("customFields", {}).items():

@@ -46,7 +46,8 @@ class Sandbox:
     every request takes at least the one, an unused connection is closed after the other.
     `credential`, where given, is the only one accepted; else any that is not empty. `keep`
     holds accepted records and spoilt requests in memory. `endpoints` are served instead of the
-    three, for which `email_targets` and `custom_value_max` are. Bad options raise ConfigError.
+    three, for which `email_targets`, `custom_value_max` and `known_contacts` (Pristo has them all
+    already) are. Bad options raise ConfigError.
     """
 
     def __init__(
@@ -65,13 +66,16 @@ class Sandbox:
         max_body: int = 1_048_576,
         email_targets: bool = False,
         custom_value_max: int = 255,
+        known_contacts: bool = False,
         keep: bool = True,
         endpoints: Sequence[Endpoint] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._port = port
         self._endpoints = endpoints or own_endpoints(
-            email_targets=email_targets, custom_value_max=custom_value_max
+            email_targets=email_targets,
+            custom_value_max=custom_value_max,
+            known_contacts=known_contacts,
         )
         rate = parse_rate_limit(rate_limit)
         self._allowances = (

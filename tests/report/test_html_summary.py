@@ -36,6 +36,35 @@ def test_the_face_of_a_job_has_its_books_and_the_next_command(tmp_path: Path) ->
     assert text.endswith(f"Next: {status.next}")
 
 
+def test_the_rules_stand_with_their_counts_and_what_they_mean(tmp_path: Path) -> None:
+    status = replace(
+        make_job(tmp_path / "a.job").status(),
+        exclusions={"row|where": 4},
+        reasons={"contact.id|uuid": 3, "contact.email|email": 1_200, "old|gone": 1},
+        dropped={"contact.language|language": 2},
+    )
+    rows = [
+        [message(cell) for cell in row]
+        for table in parse(status_html(status)).iter("table")
+        if table.get("class") == "rules"
+        for row in table.iter("tr")
+    ]
+    assert rows == [
+        ["row|where", "4", "`where` is not true for it"],
+        ["contact.email|email", "1,200", "not name@domain.tld and nothing else"],
+        ["contact.id|uuid", "3", "no UUID; `contact_id` can make one of any id"],
+        ["old|gone", "1", ""],
+        ["contact.language|language", "2", "no code of ISO 639-1; write `en`, not English"],
+    ]
+
+
+def test_the_face_of_a_job_has_what_its_plan_remarked(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "a.job")
+    facts = job.manifest.facts.model_copy(update={"warnings": ("<b> looks like a total",)})
+    face = parse(job_html(job.status(), job.manifest.model_copy(update={"facts": facts})))
+    assert "Note: <b> looks like a total" in message(face)
+
+
 def test_the_face_of_a_planned_job_says_how_many_requests_are_needed(tmp_path: Path) -> None:
     job = make_job(tmp_path / "a.job")
     assert "65 requests needed." in job_html(job.status(), job.manifest)

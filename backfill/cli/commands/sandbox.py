@@ -19,7 +19,7 @@ __all__ = ["sandbox"]
 log = logging.getLogger("backfill.cli")
 
 
-def _endpoints() -> Sequence[Endpoint]:
+def _endpoints(*, known_contacts: bool) -> Sequence[Endpoint]:
     """One for each destination; what cannot be played is warned of and left out."""
     from backfill.destinations import installed_destinations  # noqa: PLC0415 - not for `--help`
     from backfill.sandbox import endpoints_for  # noqa: PLC0415
@@ -27,7 +27,7 @@ def _endpoints() -> Sequence[Endpoint]:
     found: list[Endpoint] = []
     for each in installed_destinations().values():
         try:
-            found += endpoints_for([each])
+            found += endpoints_for([each], known_contacts=known_contacts)
         except ConfigError as error:
             log.warning("%s", error)
     return found
@@ -48,6 +48,11 @@ def _endpoints() -> Sequence[Endpoint]:
     help="What goes wrong, and how often; more of them may follow. --fault help lists them.",
 )
 @click.argument("more_faults", metavar="[KIND=SHARE]...", nargs=-1)
+@click.option(
+    "--known-contacts",
+    is_flag=True,
+    help='Play a population that has every contact already, as `reachable = "known"` says.',
+)
 @click.option("--seed", type=int, default=0, help="Which requests meet a fault.  [default: 0]")
 @click.option(
     "--log", metavar="FILE", type=click.Path(), help="One line of JSON for each record accepted."
@@ -58,6 +63,7 @@ def sandbox(
     rate_limit: str | None,
     faults: tuple[str, ...],
     more_faults: tuple[str, ...],
+    known_contacts: bool,
     seed: int,
     log: str | None,
 ) -> None:
@@ -86,5 +92,5 @@ def sandbox(
         faults=every,
         seed=seed,
         log=log,
-        endpoints=_endpoints(),
+        endpoints=_endpoints(known_contacts=known_contacts),
     )
