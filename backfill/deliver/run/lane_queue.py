@@ -30,6 +30,9 @@ class AnyFeed(Protocol):
     async def next(self) -> tuple[Lane, list[Range]] | None:
         """A lane and its pending ranges, or None when there are no more for this run."""
 
+    def asks(self, lane: Lane) -> None:
+        """A lane that was handed out asks for its turn to send."""
+
     def done(self, lane: Lane) -> None:
         """Nothing more of a lane that was handed out will be sent."""
 
@@ -69,5 +72,8 @@ class Feed:
                 self._found.extend(found)
             return self._found.popleft()
 
-    def done(self, lane: Lane) -> None:
+    def asks(self, lane: Lane) -> None:
         """Nothing has to be known of it where nobody else takes lanes."""
+
+    def done(self, lane: Lane) -> None:
+        """Nor of this."""

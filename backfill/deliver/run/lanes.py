@@ -70,8 +70,7 @@ class LaneCursor:
     """
 
     def __init__(self, lane: Lane, portion: Sequence[Range], size: int) -> None:
-        self._bucket = lane.bucket
-        self._lane = lane.number
+        self.lane = lane
         self._fresh = deque(portion)
         self._first: deque[Batch] = deque()  # what was sent or cut before; goes first
         self._size = size
@@ -101,7 +100,7 @@ class LaneCursor:
             ranges.append((start, stop))
             fresh += stop - start
             room -= stop - start
-        return Batch(self._bucket, self._lane, tuple(ranges)), fresh
+        return Batch(self.lane.bucket, self.lane.number, tuple(ranges)), fresh
 
     def put_back(self, batch: Batch) -> None:
         """The batch was not sent, or to no effect: it goes first."""

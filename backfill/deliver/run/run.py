@@ -180,6 +180,7 @@ class Run:
         retries = BatchRetries(self._rng)
         again = False
         while (batch := await self._next(cursor)) is not None:
+            self._feed.asks(cursor.lane)
             grant = await self._pacer.acquire()
             if grant is None:
                 return

@@ -1,9 +1,11 @@
 """Hands out the lanes of buckets that this process takes, one bucket after another.
 
 Nothing is taken where no worker waits for a lane, nor while lanes wait for their turn to send: more
-lanes would send no more, and what is left goes to those who have room. A bucket whose owner died is
-recovered within a second, and then free for whoever has room. A lane in which a request of a lost
-owner may still arrive waits that time out.
+lanes would send no more, and what is left goes to those who have room. Whether they wait is known
+once each lane that was handed out has asked for its turn, so another bucket is taken only then, and
+whoever begins first does not take them all. A bucket whose owner died is recovered within a second,
+and then free for whoever has room. A lane in which a request of a lost owner may still arrive waits
+that time out.
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ class SharedBuckets:
         self._crowded = crowded
         self._progressed = progressed
         self._found: deque[tuple[Lane, list[Range]]] = deque()
+        self._starting: set[Lane] = set()  # handed out, and no turn to send was asked for yet
         self._held: list[tuple[float, Lane]] = []  # from when on each may be handed out
         self._open: dict[int, int] = {}  # lanes of our buckets that are not done
         self._closing: set[int] = set()
@@ -96,10 +99,22 @@ class SharedBuckets:
                 await self._news.wait()
             finally:
                 self._hungry -= 1
-        return self._found.popleft() if self._found and not self._over else None
+        if self._over:
+            return None
+        found = self._found.popleft()
+        self._starting.add(found[0])
+        return found
+
+    def asks(self, lane: Lane) -> None:
+        """A lane that was handed out asks for its turn to send."""
+        if lane in self._starting:
+            self._starting.remove(lane)
+            if not self._starting:
+                self._kick.set()
 
     def done(self, lane: Lane) -> None:
         """Nothing more of a lane that was handed out will be sent."""
+        self.asks(lane)
         self._open[lane.bucket] -= 1
         if not self._open[lane.bucket]:
             self._closing.add(lane.bucket)
@@ -121,10 +136,8 @@ class SharedBuckets:
             step = self._next_step()
             await anyio.to_thread.run_sync(self._look, step)
             self._follow(step)
-            # A bucket that was taken may leave room for another one.
-            if not (self._hungry and step.opened):
-                with anyio.move_on_after(_EVERY):
-                    await self._kick.wait()
+            with anyio.move_on_after(_EVERY):
+                await self._kick.wait()
             self._kick = anyio.Event()
 
     # --- one look, in a thread -----------------------------------------------------------------
@@ -136,10 +149,15 @@ class SharedBuckets:
         return _Step(
             closing=tuple(self._closing),
             due=due,
-            hungry=self._hungry > len(self._found) and not self._crowded(),
+            hungry=self._has_room(),
             ours=frozenset(self._open),
             visited=frozenset(self._visited),
         )
+
+    def _has_room(self) -> bool:
+        """Whether more lanes would send more."""
+        starting = bool(self._found or self._starting)
+        return self._hungry > 0 and not starting and not self._crowded()
 
     def _look(self, step: _Step) -> None:
         for bucket in step.closing:

@@ -43,6 +43,9 @@ class Member:
     async def next(self) -> tuple[Lane, list[Range]] | None:
         return await self._buckets.next()
 
+    def asks(self, lane: Lane) -> None:
+        self._buckets.asks(lane)
+
     def done(self, lane: Lane) -> None:
         self._buckets.done(lane)
 

@@ -1,0 +1,138 @@
+"""Who begins first takes no more buckets than it can send of: others come for theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+import trio.testing
+
+from backfill.core.model import Range
+from backfill.deliver.together.buckets import SharedBuckets
+from backfill.ledger.protocol import SharedLedger
+from backfill.ledger.sharing import BucketProgress
+from tests.deliver.jobs import make_job
+
+BUCKETS, LANES = 6, 2
+READS = 0.5  # seconds until a lane's file is read and the lane asks for its turn
+
+
+class Owners:
+    """The ownership of a job's buckets, of which nothing is settled."""
+
+    def __init__(self) -> None:
+        self.owner: dict[int, str] = {}
+
+    def owned(self, by: str) -> list[int]:
+        return [bucket for bucket, name in self.owner.items() if name == by]
+
+
+class OneLedger:
+    """What one deliverer asks of the ledger."""
+
+    def __init__(self, owners: Owners, name: str) -> None:
+        self._owners, self._name = owners, name
+
+    def progress(self) -> dict[int, BucketProgress]:
+        return {}
+
+    def orphans(self) -> list[int]:
+        return []
+
+    def take_one(self, buckets: list[int]) -> tuple[int, int] | None:
+        for bucket in buckets:
+            if bucket not in self._owners.owner:
+                self._owners.owner[bucket] = self._name
+                return bucket, 0
+        return None
+
+    def held(self, _: int) -> dict[int, float]:
+        return {}
+
+    def settled(self, _: int) -> list[Range]:
+        return []
+
+
+class Deliverer:
+    """Some workers that walk lanes as a run does, and then wait for their turn or send."""
+
+    def __init__(self, directory: Path, owners: Owners, name: str, *, crowds: bool) -> None:
+        manifest = make_job(directory, lanes=tuple((3,) * LANES for _ in range(BUCKETS)))
+        self.waiting = 0
+        self.buckets = SharedBuckets(
+            manifest,
+            cast("SharedLedger", OneLedger(owners, name)),
+            crowded=lambda: crowds and self.waiting > 0,
+        )
+
+    async def work(self) -> None:
+        while (found := await self.buckets.next()) is not None:
+            await anyio.sleep(READS)
+            self.buckets.asks(found[0])
+            self.waiting += 1
+            await anyio.sleep_forever()
+
+    def begin(self, tasks: Any, workers: int = 16) -> None:
+        tasks.start_soon(self.buckets.keep)
+        for _ in range(workers):
+            tasks.start_soon(self.work)
+
+
+def virtually(function: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(called: Any, *args: Any, **_: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return called(*args)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    anyio.run(function, backend="trio", backend_options={"clock": clock})
+
+
+def test_one_that_begins_early_and_has_to_wait_takes_one_bucket(tmp_path, monkeypatch) -> None:
+    """Its lanes wait for their turn, as in a paused job: more of them would send no more."""
+    owners = Owners()
+
+    async def go() -> None:
+        async with anyio.create_task_group() as tasks:
+            Deliverer(tmp_path, owners, "early", crowds=True).begin(tasks)
+            await anyio.sleep(0.9 * READS)
+            assert owners.owned("early") == [0], "nobody knows yet whether its lanes will wait"
+            await anyio.sleep(10)
+            assert owners.owned("early") == [0]
+            Deliverer(tmp_path, owners, "late", crowds=True).begin(tasks)
+            await anyio.sleep(10)
+            assert owners.owned("late") == [1]
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)
+
+
+def test_one_that_has_room_takes_bucket_after_bucket(tmp_path, monkeypatch) -> None:
+    owners = Owners()
+
+    async def go() -> None:
+        async with anyio.create_task_group() as tasks:
+            Deliverer(tmp_path, owners, "one", crowds=False).begin(tasks)
+            for taken in range(1, BUCKETS + 1):
+                await anyio.sleep(0.1 * READS)
+                assert len(owners.owned("one")) == taken
+                await anyio.sleep(0.95 * READS)
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)
+
+
+def test_one_with_few_workers_takes_what_they_can_walk(tmp_path, monkeypatch) -> None:
+    owners = Owners()
+
+    async def go() -> None:
+        async with anyio.create_task_group() as tasks:
+            Deliverer(tmp_path, owners, "one", crowds=False).begin(tasks, workers=3)
+            await anyio.sleep(20)
+            assert owners.owned("one") == [0, 1]
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)
