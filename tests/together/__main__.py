@@ -75,7 +75,7 @@ def _play(place: Path, chance: random.Random) -> str:
             for process in world.started:
                 process.send_signal(signal.SIGCONT)
             for process in world.started:
-                process.communicate(timeout=120)
+                process.wait(120)
             world.command("run", world.config, "--json", "--quiet", expect=(0, 3, 5))
             states = world.compare(twice=twice)
             assert not states["pending"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,20 +16,21 @@ from backfill.core.errors import BackfillError
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.ledger.postgres import PostgresLedger
 from backfill.sandbox import Sandbox, running_sandbox
-from tests.acceptance.program import Ended, backfill, start
+from tests.acceptance.program import Ended, backfill
 from tests.acceptance.sources import pristo_job
+from tests.together.forked import Program
 
 __all__ = ["LEASE", "World", "running_world", "until"]
 
 LEASE = 1.0  # seconds
 
 
-def until(so: Callable[[], Any], within: float = 60.0) -> float:
-    """Wait until something is so; returns how many seconds that took."""
+def until(so: Callable[[], Any], within: float = 60.0, every: float = 0.01) -> float:
+    """Wait until something is so, and look every so many seconds; returns how long that took."""
     began = time.monotonic()
     while not so():
         assert time.monotonic() - began < within
-        time.sleep(0.01)
+        time.sleep(every)
     return time.monotonic() - began
 
 
@@ -50,23 +49,25 @@ class World:
         text = self.config.read_text(encoding="utf-8").replace('rate = "100000/s"\n', "")
         cluster = f'storage = "jobs"\nledger = "{database}"\nlease = "{LEASE:g}s"\n'
         self.config.write_text(f"{text}[cluster]\n{cluster}", encoding="utf-8")
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[Program] = []
 
-    def deliverer(self, *options: object, **environment: str) -> subprocess.Popen[str]:
+    def deliverer(self, *options: object, **environment: str) -> Program:
         """Start one more, as a person types it on another machine."""
-        process = start("run", self.config, "--json", *options, cwd=self.place, **environment)
+        place = self.place / f"deliverer-{len(self.started)}"
+        command = ("run", self.config, "--json", *options)
+        process = Program(*command, place=place, cwd=self.place, **environment)
         self.started.append(process)
         return process
 
     def command(self, *arguments: object, **more: Any) -> Ended:
         return backfill(*arguments, cwd=self.place, **more)
 
-    def wait(self, *processes: subprocess.Popen[str], expect: tuple[int, ...]) -> list[Any]:
+    def wait(self, *processes: Program, expect: tuple[int, ...]) -> list[Any]:
         """Wait for processes, and return what each printed; `expect` are the right exit codes."""
         found = []
         for process in processes:
-            out, err = process.communicate(timeout=90)
-            assert process.returncode in expect, f"exit code {process.returncode}\n{out}\n{err}"
+            code, out, err = process.wait(90)
+            assert code in expect, f"exit code {code}\n{out}\n{err}"
             assert "Traceback" not in err, err
             found.append(json.loads(out))
         return found
@@ -120,10 +121,8 @@ class World:
     def end(self) -> None:
         """Leave no process behind."""
         for process in self.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.communicate()
+            process.kill()
+            process.wait(60)
 
 
 @contextmanager

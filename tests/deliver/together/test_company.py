@@ -96,7 +96,9 @@ def test_two_share_the_buckets_and_send_each_record_once(shared) -> None:
 
 def until(so: Callable[[], bool]) -> None:
     """Wait, in a thread, until something is so."""
+    give_up = time.monotonic() + 30
     while not so():
+        assert time.monotonic() < give_up
         time.sleep(0.005)
 
 
@@ -174,6 +176,7 @@ def test_buckets_are_taken_one_by_one_while_lanes_wait_to_send(shared) -> None:
             found = await buckets.next()
             if found is not None:
                 lanes.append(found[0])
+                buckets.asks(found[0])
 
         nonlocal crowded
         async with anyio.create_task_group() as tasks:
