@@ -64,6 +64,7 @@ def _play(place: Path, chance: random.Random) -> str:
             place,
             database.address,
             rows=rows,
+            lease=LEASE,
             delivery=told,
             latency=chance.choice((0.0, 0.02, 0.1)),
             faults=faults,

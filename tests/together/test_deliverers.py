@@ -24,7 +24,7 @@ def said(guarantee: str, rate: int) -> str:
 def test_one_killed_one_frozen_and_thawed_one_joined_late(tmp_path, postgres, guarantee) -> None:
     delivery = said(guarantee, 200)
     with running_world(
-        tmp_path, postgres.address, rows=700, delivery=delivery, latency=0.05
+        tmp_path, postgres.address, rows=700, lease=LEASE, delivery=delivery, latency=0.05
     ) as world:
         world.command("pace", world.job, "--pause", expect=(0,))
         killed, frozen, third = (world.deliverer() for _ in range(3))
@@ -53,7 +53,12 @@ def test_a_database_that_crashes_and_is_away_for_longer_than_the_lease(
     tmp_path, postgres, guarantee
 ) -> None:
     with running_world(
-        tmp_path, postgres.address, rows=400, delivery=said(guarantee, 200), latency=0.02
+        tmp_path,
+        postgres.address,
+        rows=400,
+        lease=LEASE,
+        delivery=said(guarantee, 200),
+        latency=0.02,
     ) as world:
         both = [world.deliverer() for _ in range(2)]
         until(lambda: world.accepted > 60)

@@ -38,7 +38,14 @@ class World:
     """A job in a shared directory, and the processes that deliver it."""
 
     def __init__(
-        self, place: Path, database: str, sandbox: Sandbox, *, rows: int, delivery: str = ""
+        self,
+        place: Path,
+        database: str,
+        sandbox: Sandbox,
+        *,
+        rows: int,
+        lease: float,
+        delivery: str = "",
     ) -> None:
         self.place = place
         self.sandbox = sandbox
@@ -47,7 +54,7 @@ class World:
         self.job = place / "jobs" / "pristo.job"
         self.config = pristo_job(place, rows, delivery=f'base_url = "{sandbox.url}"\n{delivery}')
         text = self.config.read_text(encoding="utf-8").replace('rate = "100000/s"\n', "")
-        cluster = f'storage = "jobs"\nledger = "{database}"\nlease = "{LEASE:g}s"\n'
+        cluster = f'storage = "jobs"\nledger = "{database}"\nlease = "{lease:g}s"\n'
         self.config.write_text(f"{text}[cluster]\n{cluster}", encoding="utf-8")
         self.started: list[Program] = []
 
@@ -127,11 +134,20 @@ class World:
 
 @contextmanager
 def running_world(
-    place: Path, database: str, *, rows: int, delivery: str = "", **sandbox: Any
+    place: Path,
+    database: str,
+    *,
+    rows: int,
+    lease: float = 60.0,
+    delivery: str = "",
+    **sandbox: Any,
 ) -> Iterator[World]:
-    """A planned job, and a server for it with these options."""
+    """A planned job, and a server for it with these options.
+
+    A deliverer of a busy machine loses its buckets where the lease is short.
+    """
     with running_sandbox(**sandbox) as server:
-        world = World(place, database, server, rows=rows, delivery=delivery)
+        world = World(place, database, server, rows=rows, lease=lease, delivery=delivery)
         world.command("plan", world.config, expect=(0,))
         try:
             yield world

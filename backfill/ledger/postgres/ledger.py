@@ -171,12 +171,13 @@ class PostgresLedger(BucketOwnership):
         it is unknown already. Where the answer does not come, what is recorded is read before
         this returns or raises.
         """
-        settled, tick = self._without_lost(settled, tick)
-        if not settled and not started and tick is None:
-            return
         self._refuse_looking()
         try:
             with self._session.turn:
+                # Whose turn it was before may have noticed that a bucket is lost.
+                settled, tick = self._without_lost(settled, tick)
+                if not settled and not started and tick is None:
+                    return
                 change = self._memory.plan(settled, started)
                 given = document(change, tick, self._owned(settled, started))
                 if started and self._address is not None:

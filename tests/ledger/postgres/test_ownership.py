@@ -149,6 +149,36 @@ def test_what_comes_in_for_a_lost_bucket_is_left_out_and_the_rest_is_recorded(pl
         assert [(each.sent, each.delivered) for each in second.ticks()] == [(2, 5)]
 
 
+class Noticed:
+    """The turn at a ledger's session: whoever had it before has noticed which buckets are lost."""
+
+    def __init__(self, ledger: PostgresLedger) -> None:
+        self._ledger, self._turn = ledger, ledger._session.turn
+        self._known = False
+
+    def __enter__(self) -> None:
+        self._turn.acquire()
+        if not self._known:
+            self._known = True
+            self._ledger._see_what_is_lost()
+
+    def __exit__(self, *_: object) -> None:
+        self._turn.release()
+
+
+def test_a_bucket_whose_loss_is_noticed_while_a_commit_waits_is_left_out(place) -> None:
+    """As when a draw, on a process that was frozen, makes the connection anew just before."""
+    with opened(place) as ledger:
+        for bucket in (0, 1):
+            ledger.take(bucket)
+        ledger.commit([], [batch(0), batch(1)])
+        place.tamper("UPDATE owner SET epoch = epoch + 1 WHERE bucket = 0")
+        ledger._session.turn = Noticed(ledger)  # type: ignore[assignment]
+        ledger.commit([delivered(batch(0)), delivered(batch(1))], [])
+        assert ledger.settled(1) == [(0, 5)]
+        assert ledger.settled(0) == []
+
+
 def test_lanes_of_a_lost_request_are_held_and_nobody_sends_it_again_meanwhile(place) -> None:
     ledger = PostgresLedger.open(place.address, place.schema, hold=0.6)
     with opened(place) as first, ledger as second:
