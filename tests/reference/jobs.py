@@ -116,7 +116,7 @@ def _hive_files(
     ending = section["files"] if isinstance(section["files"], str) else section["files"][0]
     everywhere = f"{stem}/**/*.{ending.partition('.')[2]}"
     section |= {"hive": True, "files": chance.choice([stem, everywhere])}
-    return sorted(placed, key=lambda file: f"{file.directory}/{file.name}"), section
+    return sorted(placed, key=lambda file: [*file.directory.split("/"), file.name]), section
 
 
 def _flat_files(
