@@ -107,7 +107,7 @@ RULES: tuple[Rule, ...] = (
         "a spreadsheet's number; export it as text",
         "A spreadsheet or a frame has turned the number into a quantity: a decimal point or comma,"
         " an exponent, thousands, or a column of floating-point numbers (for ids such values that"
-        " are rounded or not whole).",
+        " may be rounded).",
         "Export the column as text. Where the whole numbers are exact,"
         ' `{ sql = "CAST(CAST(phone AS DOUBLE) AS BIGINT)" }` reads them.',
         _PHONES | {Kind.UUID},

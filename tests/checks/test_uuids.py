@@ -82,7 +82,8 @@ def test_other_ids_with_a_point_or_an_e_are_names_like_any(written):
         (2.0**53 - 1, pl.Float64, False),
         (2.0**53, pl.Float64, True),  # 2**53 + 1 is rounded to it
         (2.0**53 + 2, pl.Float64, True),
-        (123.5, pl.Float64, True),
+        (123.5, pl.Float64, False),
+        (2.0**52 + 0.5, pl.Float64, False),
         (2.0**24 + 2, pl.Float32, True),
         (2.0**24 - 1, pl.Float32, False),
         (2.0**24, pl.Float32, True),

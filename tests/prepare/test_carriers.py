@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -277,3 +278,80 @@ def test_an_id_that_a_float_has_rounded_is_refused(tmp_path: Path, number: str) 
         rules={"contact_id": {"namespace": POPULATION}},
     )
     assert job.reasons == {1: "contact.id|float"}
+
+
+_ODD_ENDS = st.sampled_from(["", "0", "-0", "00123", "1.5", "1.50", "x", "6F9619FF", " 7 ", "true"])
+VALUES: dict[str, tuple[pl.DataType, st.SearchStrategy[Any]]] = {
+    "text": (pl.String(), st.one_of(_ODD_ENDS, st.text("0123456789+-. eE", max_size=6))),
+    "whole": (pl.Int64(), st.integers(-(2**63), 2**63 - 1)),
+    "fraction": (pl.Float64(), st.one_of(NUMBERS, st.floats(-1e15, 1e15))),
+    "truth": (pl.Boolean(), st.booleans()),
+    "day": (pl.Date(), st.dates()),
+    "list": (pl.List(pl.Int64()), st.lists(st.integers(0, 9), max_size=2)),
+    "object": (pl.Struct({"a": pl.Int64()}), st.just({"a": 1})),
+}
+TYPED = st.sampled_from(list(VALUES)).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind), st.lists(st.one_of(st.none(), VALUES[kind][1]), min_size=1, max_size=5)
+    )
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(TYPED, st.sampled_from(["contact.id", "contact.phone", "customFields.v", "type"]))
+@example(("fraction", [1.5, 123.0, 2.0**53, -0.0]), "contact.id")
+@example(("whole", [123, 2**53 + 1, 540000188]), "contact.phone")
+@example(("list", [[], None]), "contact.id")
+def test_a_value_of_any_type_comes_to_the_same_in_any_field(
+    column: tuple[str, list[Any]], field: str
+) -> None:
+    """Texts, numbers, booleans, dates, lists and objects: from NDJSON, from Parquet, from a frame;
+    from a CSV where its text is a matter of course."""
+    kind, values = column
+    fields = {
+        "contact.id": {"value": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"},
+        "contact.email": {"value": "noa@example.com"},
+        "type": {"value": "purchase"},
+        "customFields.i": "i",
+        field: "v",
+    }
+    rows = [{"i": i, "at": "2024-03-01T09:15:00Z", "v": each} for i, each in enumerate(values)]
+    frame = pl.DataFrame(rows, schema_overrides={"v": VALUES[kind][0]})
+    sections: dict[str, Any] = {
+        "fields": fields,
+        "rules": {"contact_id": {"namespace": POPULATION}, "phone_region": "IL"},
+    }
+
+    def outcome(carrier: str) -> tuple[list[Any], dict[int, str]]:
+        name = f"events.{carrier}"
+        job = prepare_in(
+            directory,
+            "pristo-events",
+            None,
+            name=carrier,
+            events={"files": name, "time": "at"},
+            **sections,
+        )
+        return job.bodies, job.reasons
+
+    with TemporaryDirectory() as place:
+        directory = Path(place)
+        frame.write_parquet(directory / "events.parquet")
+        lines = [json.dumps(row, default=lambda day: day.isoformat()) for row in rows]
+        (directory / "events.ndjson").write_text("\n".join(lines))
+        found = outcome("parquet")
+        assert outcome("ndjson") == found
+        if kind in ("text", "whole", "truth", "day"):
+            frame.write_csv(directory / "events.csv")
+            assert outcome("csv") == found
+        job = plan(
+            destination="pristo-events",
+            population=POPULATION,
+            events=frame,
+            time="at",
+            job=directory / "frame.job",
+            **sections,
+        )
+        assert job.manifest.reasons == Counter(found[1].values())
+        sent = [json.loads(body) for body in job.sample(len(rows))["body"]]
+        assert sent == found[0]

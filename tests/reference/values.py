@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-__all__ = ["Broken", "Cell", "JsonNumber", "in_zone", "stripped", "text_of", "utc_text"]
+__all__ = ["Broken", "Cell", "in_zone", "stripped", "text_of", "utc_text"]
 
 # A cell as a reader gives it: None, a text, a number, a moment, or something with parts.
 Cell = object
@@ -21,10 +21,6 @@ _AROUND = (
     "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069"
     "\ufeff"
 )
-
-
-class JsonNumber(float):
-    """A number of NDJSON with a point or an exponent; a float, but that 1.5 is an id."""
 
 
 @dataclass(frozen=True)
