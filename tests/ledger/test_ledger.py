@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from backfill.core.model import Batch, Outcome, RequestCounts, Settlement, State
 from backfill.ledger import Ledger
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.protocol import AnyLedger
-from tests.ledger.places import Place
+from tests.ledger.places import Place, PostgresPlace
+from tests.ledger.postgres.server import PostgresServer
 
 
 @pytest.fixture
@@ -173,15 +175,24 @@ def test_a_clock_that_was_ahead_makes_no_quiet_longer_than_was_asked_for(place: 
         assert ledger.quiet_until() == now + 30
 
 
-def test_a_wait_counts_from_when_it_was_asked_for_though_it_was_written_down_later(place: Place):
+def test_a_wait_counts_from_when_it_was_asked_for_though_it_was_written_down_later(tmp_path: Path):
     """Found by simulation: a machine was frozen in between, and the clock was set an hour ahead and
     back again. What was asked for then counted from when it was written down.
     """
-    now = 1_800_000_000.0
-    with place.open(create=True, clock=lambda: now + 3600) as ledger:
+    now, path = 1_800_000_000.0, tmp_path / "ledger.sqlite"
+    with Ledger.open(path, create=True, clock=lambda: now + 3600) as ledger:
         ledger.set_quiet_until(now + 4000, asked_at=now)
-    with place.open(clock=lambda: now + 100) as ledger:
+    with Ledger.open(path, clock=lambda: now + 100) as ledger:
         assert ledger.quiet_until() == now + 4000
+
+
+def test_a_machine_whose_clock_is_ahead_makes_no_wait_of_a_shared_ledger_shorter(
+    postgres: PostgresServer,
+) -> None:
+    now, place = 1_800_000_000.0, PostgresPlace(postgres.address)
+    with place.open(create=True, clock=lambda: now) as ledger:
+        ledger.set_quiet_until(now + 330, asked_at=now + 300)
+        assert ledger.quiet_until() == now + 330
 
 
 def test_outcomes_come_by_bucket_and_position_over_many_pages(

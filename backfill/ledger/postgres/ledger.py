@@ -282,8 +282,9 @@ class PostgresLedger(BucketOwnership):
     # --- small facts -------------------------------------------------------------------------
 
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
-        """Remember before when nothing may be sent, and when that was asked for, as epochs."""
-        self.set_meta(QUIET_ASKED_AT, repr(self._moment() if asked_at is None else asked_at))
+        """Remember before when nothing may be sent; it counts from now, by the clock of all."""
+        del asked_at  # by the clock of this machine
+        self.set_meta(QUIET_ASKED_AT, repr(self._moment()))
         self.set_meta(QUIET_UNTIL, repr(float(epoch)))
 
     def bind_address(self, address: str) -> None:
@@ -318,8 +319,7 @@ class PostgresLedger(BucketOwnership):
         return None if self._clock is None else self._clock()
 
     def _moment(self) -> float:
-        now = self._now()
-        if now is not None:
+        if (now := self._now()) is not None:
             return now
         statement = "SELECT extract(epoch FROM clock_timestamp())::float8"
         return float(self._session.rows(statement)[0][0])
