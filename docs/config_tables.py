@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from backfill.config import cluster, sections, types
+from backfill.config import cluster, field_specs, sections, types
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.destination import Field, Kind
 from backfill.destinations import destination
@@ -33,6 +33,7 @@ _TYPES = {
     float: "a number",
     types.Column: "`{ column = … }`",
     types.Sql: "`{ sql = … }`",
+    field_specs.Lookup: "`{ column = …, values = … }`",
 }
 _KINDS = {
     Kind.TEXT: "text, sent as it stands",
