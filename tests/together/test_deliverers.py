@@ -26,10 +26,7 @@ def test_one_killed_one_frozen_and_thawed_one_joined_late(tmp_path, postgres, gu
     with running_world(
         tmp_path, postgres.address, rows=700, lease=LEASE, delivery=delivery, latency=0.05
     ) as world:
-        world.command("pace", world.job, "--pause", expect=(0,))
-        killed, frozen, third = (world.deliverer() for _ in range(3))
-        until(lambda: world.owners() == 3, every=0.1)
-        world.command("pace", world.job, "--go-on", expect=(0,))
+        killed, frozen, third = world.together(3)
         until(lambda: world.accepted > 100)
         killed.send_signal(signal.SIGKILL)
         frozen.send_signal(signal.SIGSTOP)
@@ -60,7 +57,7 @@ def test_a_database_that_crashes_and_is_away_for_longer_than_the_lease(
         delivery=said(guarantee, 200),
         latency=0.02,
     ) as world:
-        both = [world.deliverer() for _ in range(2)]
+        both = world.together(2)
         until(lambda: world.accepted > 60)
         postgres.stop(signal.SIGQUIT)
         try:
@@ -77,7 +74,7 @@ def test_a_database_that_crashes_and_is_away_for_longer_than_the_lease(
 
 def test_a_limit_over_three_is_kept_to_the_record(tmp_path, postgres) -> None:
     with running_world(tmp_path, postgres.address, rows=1_200, delivery='rate = "800/s"') as world:
-        three = [world.deliverer("--limit", 1_000) for _ in range(3)]
+        three = world.together(3, "--limit", 1_000)
         for each in world.wait(*three, expect=(8,)):
             assert each["stop"]["message"] == "the limit of 1,000 records is reached"
         assert world.compare() == {"delivered": 1_000, "pending": 200}
@@ -99,10 +96,7 @@ def test_after_one_429_nobody_sends_until_the_time_is_over(tmp_path, postgres) -
     with running_world(
         tmp_path, postgres.address, rows=600, delivery='rate = "400/s"', faults=throttle
     ) as world:
-        world.command("pace", world.job, "--pause", expect=(0,))
-        two = [world.deliverer() for _ in range(2)]
-        until(lambda: world.owners() == 2, every=0.1)
-        world.command("pace", world.job, "--go-on", expect=(0,))
+        two = world.together(2)
         world.wait(*two, expect=(0,))
         assert world.compare() == {"delivered": 600}
         (at,) = told

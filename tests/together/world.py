@@ -66,6 +66,14 @@ class World:
         self.started.append(process)
         return process
 
+    def together(self, count: int, *options: object) -> list[Program]:
+        """Start so many, and have nothing sent before each of them has a bucket."""
+        self.command("pace", self.job, "--pause", expect=(0,))
+        started = [self.deliverer(*options) for _ in range(count)]
+        until(lambda: self.owners() == count, every=0.1)
+        self.command("pace", self.job, "--go-on", expect=(0,))
+        return started
+
     def command(self, *arguments: object, **more: Any) -> Ended:
         return backfill(*arguments, cwd=self.place, **more)
 
