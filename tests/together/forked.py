@@ -6,6 +6,7 @@ process that was started from a command line.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -52,7 +53,9 @@ class Program:
     def wait(self, seconds: float) -> tuple[int, str, str]:
         """Wait for its end: the exit code, the output, and what was complained of."""
         self._process.join(seconds)
-        code = self._process.exitcode
+        if (code := self._process.exitcode) is None:
+            self.send_signal(signal.SIGUSR1)  # and have it say what it is doing
+            self._process.join(1)
         out, err = (path.read_text(encoding="utf-8") for path in (self._out, self._err))
         assert code is not None, f"no end after {seconds} s\n{out}\n{err}"
         return code, out, err
@@ -66,5 +69,6 @@ def _run(arguments: list[str], cwd: Path, surroundings: dict[str, str], *output:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(handle, number)
         os.close(handle)
+    faulthandler.register(signal.SIGUSR1)
     sys.argv = ["backfill", *arguments]
     sys.exit(command_line())

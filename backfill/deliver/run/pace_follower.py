@@ -26,12 +26,15 @@ async def follow_pace(
     pacer: Pacer,
     *,
     widen: Callable[[int], None],
+    lost: Callable[[OwnershipError], None],
 ) -> None:
     """Ask `pace` in a thread a few times a second, and change the pacer when it says otherwise.
 
     Compared with what had been said when the settings were made: much may be said before the
     first look. What the run itself was told stays until something else is said of that very
-    thing. `widen` is told how many requests may be out at once. Runs until it is cancelled.
+    thing. `widen` is told how many requests may be out at once. Runs until it is cancelled, or the
+    question finds that a bucket was lost: `lost` is told then, as nobody may ever write for that
+    bucket again and hear of it there.
     """
     rate, concurrency = settings.rate, settings.concurrency
     known = settings.pace
@@ -39,8 +42,9 @@ async def follow_pace(
     while True:
         try:
             said = await anyio.to_thread.run_sync(pace)
-        except OwnershipError:
-            said = known  # the run itself hears of it where it writes
+        except OwnershipError as error:
+            lost(error)
+            return
         except BackfillError as error:
             log.warning("%s", error)
             said = known

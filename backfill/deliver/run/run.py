@@ -110,9 +110,8 @@ class Run:
         """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
         async with anyio.create_task_group() as around:
             if pace is not None:
-                around.start_soon(
-                    partial(follow_pace, pace, self._settings, self._pacer, widen=self._widen)
-                )
+                follow = partial(follow_pace, widen=self._widen, lost=self.brake.fail)
+                around.start_soon(follow, pace, self._settings, self._pacer)
             if observe is not None:
                 around.start_soon(self._observe, observe)
             if self._settings.max_duration is not None and self._company is None:

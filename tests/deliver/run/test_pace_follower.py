@@ -8,10 +8,15 @@ import anyio.to_thread
 import pytest
 import trio.testing
 
+from backfill.core.errors import OwnershipError
 from backfill.deliver.pacing import Health, Pacer
 from backfill.deliver.run.pace_follower import follow_pace
 from backfill.deliver.run.settings import Settings
 from backfill.jobdir.pace_file import PaceSetting
+
+
+def never(told: object) -> None:
+    pytest.fail(f"told {told}")
 
 
 @pytest.fixture
@@ -41,6 +46,7 @@ def rates_and_widths(monkeypatch):
                     settings,
                     pacer,
                     widen=widened.append,
+                    lost=never,
                 )
             return pacer.rate
 
@@ -82,3 +88,28 @@ def test_a_concurrency_that_is_said_once_more_leaves_the_rate(rates_and_widths):
     earlier = PaceSetting("2/s", 8, concurrency_said=1)
     again = PaceSetting("2/s", 8, concurrency_said=2)
     assert rates_and_widths(earlier, again, rate=200.0, concurrency=64) == (200.0, [8])
+
+
+def test_a_bucket_that_was_lost_when_the_pace_was_asked_for_is_told(monkeypatch) -> None:
+    """The question makes a broken connection anew, and may be the only one that hears of it."""
+    error = OwnershipError("another process took bucket 3")
+
+    async def fails(_: object) -> None:
+        raise error
+
+    async def inside() -> list[OwnershipError]:
+        told: list[OwnershipError] = []
+        pacer = Pacer(10.0, health=Health(concurrency=1, patience=30, max_wait=600))
+        with anyio.fail_after(10):
+            await follow_pace(
+                PaceSetting,
+                Settings("http://127.0.0.1:1"),
+                pacer,
+                widen=never,
+                lost=told.append,
+            )
+        return told
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", fails)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert anyio.run(inside, backend="trio", backend_options={"clock": clock}) == [error]
