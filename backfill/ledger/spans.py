@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backfill.core.model import Batch, Outcome, Range, Settlement, State
+from backfill.core.model import Batch, Cause, Outcome, Range, Settlement, State
 
 __all__ = ["CommitPlan", "ContradictionError", "Key", "Span", "Words", "plan_commit"]
 
@@ -15,7 +15,10 @@ Key = tuple[int, int]
 Words = tuple[str, int | None, str, str | None, str]
 """What is said of a record that came to rest: state, HTTP status, reason, request id, cause."""
 
-_AT_REST = frozenset({State.DELIVERED, State.FAILED, State.UNKNOWN})
+# SQLite's driver binds plain text several times faster than an enum, and an enum's `value` costs
+# more than a look into a table.
+_AT_REST = {state: state.value for state in (State.DELIVERED, State.FAILED, State.UNKNOWN)}
+_CAUSES = {cause: cause.value for cause in Cause}
 
 
 class ContradictionError(Exception):
@@ -58,46 +61,49 @@ def plan_commit(
     and for a lane that starts a second request before its first has ended.
     """
     result = CommitPlan()
-    settled_intents: set[Key] = set()
+    spans, tails = result.spans, result.tails
+    ended: set[Key] = set()
     for settlement in settled:
         batch = settlement.batch
-        key = (batch.bucket, batch.lane)
-        if flights.get(key) != batch.ranges or key in settled_intents:
+        bucket, lane, ranges = batch.bucket, batch.lane, batch.ranges
+        key = (bucket, lane)
+        if flights.get(key) != ranges or key in ended:
             raise ContradictionError(f"{_name(batch)} is settled, and it is not in flight")
-        settled_intents.add(key)
-        for start, stop in batch.ranges:
-            result.settled_intents.append((batch.bucket, start, stop, batch.lane))
+        ended.add(key)
+        for start, stop in ranges:
+            result.settled_intents.append((bucket, start, stop, lane))
         if (attempt := settlement.attempt) is not None:
             said = (attempt.http_status, attempt.reason, attempt.request_id)
-            result.attempts += [(batch.bucket, *each, *said) for each in batch.ranges]
+            result.attempts += [(bucket, *each, *said) for each in ranges]
         for start, stop, words in _rested(settlement):
-            last = result.tails.get(key) or tail(batch.bucket, batch.lane, start)
+            last = tails.get(key) or tail(bucket, lane, start)
             if last is not None and last.stop == start and last.words == words:
                 span = Span(last.start, stop, words, last.stored)
             else:
                 span = Span(start, stop, words)
-            result.tails[key] = span
-            result.spans[batch.bucket, span.start] = span
+            tails[key] = span
+            spans[bucket, span.start] = span
     for batch in started:
-        key = (batch.bucket, batch.lane)
-        if key in result.flights or (key in flights and key not in settled_intents):
+        bucket, lane, ranges = batch.bucket, batch.lane, batch.ranges
+        key = (bucket, lane)
+        if key in result.flights or (key in flights and key not in ended):
             raise ContradictionError(f"{_name(batch)} starts while its lane is in flight")
-        _check_ranges(batch.ranges, batch)
-        result.flights[key] = batch.ranges
-        for start, stop in batch.ranges:
-            result.new_intents.append((batch.bucket, start, stop, batch.lane))
+        _check_ranges(ranges, batch)
+        result.flights[key] = ranges
+        for start, stop in ranges:
+            result.new_intents.append((bucket, start, stop, lane))
     return result
 
 
 def _rested(settlement: Settlement) -> list[tuple[int, int, Words]]:
     """The settlement's outcomes as (start, stop, words), ascending."""
-    ranges = settlement.batch.ranges
+    ranges, outcomes = settlement.batch.ranges, settlement.outcomes
     rested = []
-    for outcome in settlement.outcomes:
+    for outcome in outcomes:
         words = _words(outcome)
         for start, stop in outcome.ranges:
             rested.append((start, stop, words))
-    if len(rested) == 1 and ranges == settlement.outcomes[0].ranges:
+    if len(outcomes) == 1 and ranges == outcomes[0].ranges:  # nearly always, all of it
         return rested
     rested.sort(key=lambda each: each[0])
     end = 0
@@ -117,16 +123,11 @@ def _rested(settlement: Settlement) -> list[tuple[int, int, Words]]:
 
 
 def _words(outcome: Outcome) -> Words:
-    if outcome.state not in _AT_REST:
+    state = _AT_REST.get(outcome.state)
+    if state is None:
         raise ContradictionError(f"no record comes to rest as {outcome.state.value!r}")
-    # `.value`, because SQLite's driver binds plain text several times faster than an enum.
-    return (
-        outcome.state.value,
-        outcome.http_status,
-        outcome.reason,
-        outcome.request_id,
-        outcome.cause.value,
-    )
+    cause = _CAUSES[outcome.cause]
+    return state, outcome.http_status, outcome.reason, outcome.request_id, cause
 
 
 def _check_ranges(ranges: tuple[Range, ...], batch: Batch) -> None:

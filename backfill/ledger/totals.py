@@ -8,6 +8,7 @@ any of them, or in its bucket, changes at least one of the figures.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from backfill.core.model import Cause, State
@@ -20,51 +21,54 @@ _CAUSES = " ".join(Cause)
 _IN_FLIGHT = 9_999  # the kind of an intent
 
 _A, _B, _C, _MASK = 1_000_003, 998_244_353, 7_919, 2**31 - 1
+_FLIGHT = _IN_FLIGHT * _C
 
 _KIND = f"(instr('{_STATES}', state) * 64 + instr('{_CAUSES}', cause))"
 SPAN_WEIGHT = f"((start * {_A} + stop * {_B} + {_KIND} * {_C}) & {_MASK})"
 """The weight of one span, in SQL: the factors are odd, so that every bit of either end counts."""
 
-FLIGHT_WEIGHT = f"((start * {_A} + stop * {_B} + {_IN_FLIGHT * _C}) & {_MASK})"
+FLIGHT_WEIGHT = f"((start * {_A} + stop * {_B} + {_FLIGHT}) & {_MASK})"
 """The weight of one range of an intent, in SQL."""
 
-_KINDS = {
-    (state, cause.value): (_STATES.index(state) + 1) * 64 + _CAUSES.index(cause) + 1
-    for state in _STATES.split()
+_PLACES = {
+    (state, cause.value): (
+        column,
+        ((_STATES.index(state) + 1) * 64 + _CAUSES.index(cause) + 1) * _C,
+    )
+    for column, state in enumerate(_STATES.split(), start=1)
     for cause in Cause
 }
+"""Of a state and a cause: where its records are counted in a row, and its part of a weight."""
 
 Row = tuple[int, int, int, int, int, int, int]
 """Of one bucket: its number, its spans, the records delivered, failed, unknown and in flight, and
 the sum of all weights."""
 
-_COLUMN = {"delivered": 1, "failed": 2, "unknown": 3}
 _FIGURES = ("ranges", "records delivered", "failed", "unknown", "in flight", "weight")
 
 
 def changes(change: CommitPlan) -> list[Row]:
     """What a commit adds to the totals."""
-    sums: dict[int, list[int]] = {}
-
-    def add(bucket: int, column: int, start: int, stop: int, *, kind: int, sign: int) -> None:
-        row = sums.get(bucket)
-        if row is None:
-            row = sums[bucket] = [0] * 6
-        row[column] += sign * (stop - start)
-        row[5] += sign * ((start * _A + stop * _B + kind * _C) & _MASK)
-
+    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 6)
     for bucket, start, stop, _ in change.settled_intents:
-        add(bucket, 4, start, stop, kind=_IN_FLIGHT, sign=-1)
+        row = sums[bucket]
+        row[4] -= stop - start
+        row[5] -= (start * _A + stop * _B + _FLIGHT) & _MASK
     for bucket, start, stop, _ in change.new_intents:
-        add(bucket, 4, start, stop, kind=_IN_FLIGHT, sign=1)
-    for (bucket, _), span in change.spans.items():
-        state, cause = span.words[0], span.words[4]
-        column, kind = _COLUMN[state], _KINDS[state, cause]
-        add(bucket, column, span.start, span.stop, kind=kind, sign=1)
+        row = sums[bucket]
+        row[4] += stop - start
+        row[5] += (start * _A + stop * _B + _FLIGHT) & _MASK
+    for (bucket, start), span in change.spans.items():
+        row = sums[bucket]
+        column, weight = _PLACES[span.words[0], span.words[4]]
+        weight += start * _A
+        row[5] += (weight + span.stop * _B) & _MASK
         if span.stored is None:
-            sums[bucket][0] += 1
-        else:
-            add(bucket, column, span.start, span.stored, kind=kind, sign=-1)
+            row[0] += 1
+            row[column] += span.stop - start
+        else:  # it was there before, and grows
+            row[column] += span.stop - span.stored
+            row[5] -= (weight + span.stored * _B) & _MASK
     return [
         (bucket, row[0], row[1], row[2], row[3], row[4], row[5])
         for bucket, row in sums.items()
