@@ -7,20 +7,41 @@ import inspect
 import json
 import re
 from functools import cache
-from itertools import chain
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from backfill.config import cluster, field_specs, sections, types
+from backfill.config import (
+    Cluster,
+    Column,
+    Config,
+    Contacts,
+    Dedupe,
+    Delivery,
+    Events,
+    Files,
+    Lookup,
+    Rules,
+    Sql,
+)
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
 from backfill.destination import Field, Kind
 from backfill.destinations import destination
 
 __all__ = ["config_table", "fields_table", "keys_of"]
 
+_MODELS: tuple[type[BaseModel], ...] = (
+    Config,
+    Files,
+    Events,
+    Contacts,
+    Rules,
+    Dedupe,
+    Delivery,
+    Cluster,
+)
 _WRITTEN = {
     parse_rate: 'a rate: `"50/s"`, `"3000/min"`, `"auto"`',
     parse_share: "a number or a share",
@@ -31,9 +52,9 @@ _TYPES = {
     bool: "`true` or `false`",
     int: "a whole number",
     float: "a number",
-    types.Column: "`{ column = … }`",
-    types.Sql: "`{ sql = … }`",
-    field_specs.Lookup: "`{ column = …, values = … }`",
+    Column: "`{ column = … }`",
+    Sql: "`{ sql = … }`",
+    Lookup: "`{ column = …, values = … }`",
 }
 _KINDS = {
     Kind.TEXT: "text, sent as it stands",
@@ -52,7 +73,7 @@ _KINDS = {
 def keys_of(name: str) -> list[str]:
     """The keys that a person may write in a section; those of `Files` stand in a table apart."""
     model = _model(name)
-    shared = set() if model is types.Files else set(types.Files.model_fields)
+    shared = set() if model is Files else set(Files.model_fields)
     return [
         key
         for key, field in model.model_fields.items()
@@ -104,24 +125,20 @@ def _notes(field: Field) -> list[str]:
 
 
 def _model(name: str) -> type[BaseModel]:
-    model: type[BaseModel] = getattr(types, name)
-    return model
+    return next(model for model in _MODELS if model.__name__ == name)
 
 
 def _is_section(annotation: Any) -> bool:
     options = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    apart = {types.Events, types.Contacts, types.Rules, types.Dedupe, types.Delivery, types.Cluster}
-    return any(each in apart for each in options) or get_origin(annotation) is dict
+    return any(each in _MODELS for each in options) or get_origin(annotation) is dict
 
 
 @cache
 def _texts() -> dict[tuple[str, str], str]:
     """The text below each key, by class and key."""
     texts = {}
-    sources = inspect.getsource(sections), inspect.getsource(types), inspect.getsource(cluster)
-    for section in chain.from_iterable(ast.parse(source).body for source in sources):
-        if not isinstance(section, ast.ClassDef):
-            continue
+    for model in _MODELS:
+        section = cast("ast.ClassDef", ast.parse(inspect.getsource(model)).body[0])
         for key, below in zip(section.body, section.body[1:], strict=False):
             if isinstance(key, ast.AnnAssign) and isinstance(key.target, ast.Name):
                 if not isinstance(below, ast.Expr) or not isinstance(below.value, ast.Constant):

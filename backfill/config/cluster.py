@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from backfill.config.sections import Section
+from backfill.config.section import Section
 from backfill.config.values import parse_duration
 
 __all__ = ["OBJECT_STORES", "Cluster"]

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backfill.config.config import Config
 from backfill.config.placeholders import open_questions
-from backfill.config.types import Config
 from backfill.config.validation_messages import explained
 from backfill.core.errors import ConfigError
 from backfill.destinations import builtin_destinations, destination

@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from backfill.config.placeholders import MARK, Question, open_questions
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination

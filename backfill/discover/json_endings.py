@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.locations import Location, locate

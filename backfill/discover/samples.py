@@ -14,7 +14,7 @@ from typing import Literal
 
 import polars as pl
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
 from backfill.prepare.facts.named_encodings import utf8_word

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import MORE_OPEN_FILES, SourceError
 from backfill.sources.entries import SourceEntry
 from backfill.sources.locations import is_remote, locate

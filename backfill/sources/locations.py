@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError, did_you_mean
 from backfill.core.job_files import LEDGERS
 from backfill.sources.remote import listed

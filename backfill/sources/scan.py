@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.core.model import Progress
 from backfill.sources.entries import SourceEntry

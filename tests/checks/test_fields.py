@@ -12,7 +12,7 @@ import pytest
 from backfill.checks.fields import check, cross_rules, required_rule, warned
 from backfill.checks.rules import RULES, rule_named, rules_of
 from backfill.config import Rules
-from backfill.config.types import ContactId
+from backfill.config.rules import ContactId
 from backfill.core.errors import ConfigError
 from backfill.destination import Destination, Field, Kind
 from backfill.destinations import builtin_destinations

@@ -14,7 +14,7 @@ import pytest
 
 from backfill.checks.rules import rule_named
 from backfill.cli import _group
-from backfill.config import config_from_mapping, types
+from backfill.config import Config, config_from_mapping
 from backfill.destinations import builtin_destinations, destination
 from docs.config_tables import config_table, keys_of
 from docs.generate import PARTS, filled
@@ -156,8 +156,8 @@ def test_every_key_of_the_configuration_is_explained(section):
 
 def test_no_section_of_the_configuration_is_left_out():
     sections = {"events", "contacts", "fields", "rules", "dedupe", "delivery", "cluster"}
-    hidden = {name for name, field in types.Config.model_fields.items() if field.exclude}
-    assert set(keys_of("Config")) | sections | hidden == set(types.Config.model_fields)
+    hidden = {name for name, field in Config.model_fields.items() if field.exclude}
+    assert set(keys_of("Config")) | sections | hidden == set(Config.model_fields)
 
 
 def test_the_readme_has_the_exit_codes_of_the_help():

@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 import backfill
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.discover.columns import profile_columns
 from backfill.discover.samples import read_sample
 from tests.prepare.prepared import NOW, prepare_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.locations import Location, locate
 from backfill.sources.unsupported_formats import READ

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.fingerprints import check_unchanged, difference_of
 from backfill.sources.locations import locate

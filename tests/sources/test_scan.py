@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.formats.malformed_causes import CAUSES
 from backfill.sources.scan import Source, open_source

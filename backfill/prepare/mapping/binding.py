@@ -16,7 +16,7 @@ import polars as pl
 
 from backfill.checks.fields import check
 from backfill.config import Column, Config, Constant, FieldSpec, Lookup, Sql
-from backfill.config.types import Scalar
+from backfill.config.field_specs import Scalar
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destination import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns

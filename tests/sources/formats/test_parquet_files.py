@@ -6,7 +6,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
-from backfill.config.types import Files
+from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.scan import open_source
 

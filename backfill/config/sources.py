@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from backfill.config.field_specs import Sql, read_key
+from backfill.config.section import Section, Texts
 from backfill.config.time_formats import read_time_format
 
-__all__ = ["Contacts", "Events", "Files", "Section", "Texts"]
+__all__ = ["Contacts", "Events", "Files"]
 
 
 def _of_events(value: Any) -> str | Sql | None:
@@ -23,16 +23,6 @@ def _of_contacts(value: Any) -> str | Sql:
     return read_key(value, "contacts")
 
 
-class Section(BaseModel):
-    """A part of the configuration. It is frozen, and knows no key beyond its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-def _one_or_list(value: Any) -> Any:
-    return (value,) if isinstance(value, str | Path) else value
-
-
 def _moment_as_text(value: Any) -> Any:
     """TOML has dates and times of its own; both are kept as text."""
     if isinstance(value, date):  # a datetime is one, too
@@ -40,9 +30,6 @@ def _moment_as_text(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
     raise ValueError('is a date or a time, such as "2023-01-31"')
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_list)]
 
 
 class Files(Section):
