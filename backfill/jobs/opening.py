@@ -21,7 +21,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.ownership import discard_unused
 from backfill.jobs.job import Job
 from backfill.jobs.job_directory import make_directory
-from backfill.jobs.planning import plan_into
+from backfill.jobs.planning import Planning, plan_into
 from backfill.jobs.running.settings import address_for
 from backfill.jobs.stored_frames import discard_unused_frames, store_frames
 
@@ -50,11 +50,9 @@ def plan_job(
     default in this process. Raises ConfigError, SourceError, ChangedError or BusyError.
     """
     address = address_for(config, destination(config.destination), base_url)
-    rest = _rest(rest_of)
+    planning = Planning(directory, config, address, _rest(rest_of), on, progress)
     with _to_be_planned(directory):
-        manifest = plan_into(
-            directory, config, anew=anew, address=address, rest=rest, on=on, progress=progress
-        )
+        manifest = plan_into(planning, anew=anew)
     return Job(directory, manifest, config)
 
 
@@ -74,9 +72,8 @@ def plan_frames(
     with _to_be_planned(directory):
         config = config_from_mapping(store_frames(content, directory), directory=directory)
         address = address_for(config, destination(config.destination))
-        manifest = plan_into(
-            directory, config, anew=True, address=address, rest=rest, on=on, progress=progress
-        )
+        planning = Planning(directory, config, address, rest, on, progress)
+        manifest = plan_into(planning, anew=True)
         discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)
 

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,35 +46,42 @@ from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 from backfill.jobs.running.interrupts import interrupts_first
 
-__all__ = ["plan_into"]
+__all__ = ["Planning", "plan_into"]
 
 _HASHED_AT_ONCE = 2
 _REST_OF = "rest-of"  # in a draft: the job of which the rest is planned
 
 
-def plan_into(
-    directory: Path,
-    config: Config,
-    *,
-    anew: bool,
-    address: str,
-    rest: Path | None = None,
-    on: object = None,
-    progress: Progress | None = None,
-) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """A job that is to be planned.
+
+    `address` is where a run would send to, `rest` the job whose rest it is, and `on` where the work
+    is done, as `engine_on` takes it.
+    """
+
+    directory: Path
+    config: Config
+    address: str
+    rest: Path | None = None
+    on: object = None
+    progress: Progress | None = None
+
+
+def plan_into(planning: Planning, *, anew: bool) -> Manifest:
     """Prepare the job, or find it prepared already.
 
     With `anew`, a job of which nothing was sent is prepared again where its source or its
     configuration changed; without, and wherever something was sent, that is a ChangedError. What
     changed at the earlier jobs that it names is always looked at anew while nothing was sent.
-    `address` is where a run would send to, `rest` the job whose rest is to be planned, and `on`
-    where the work is done, as `engine_on` takes it. The caller holds the lock.
+    The caller holds the lock.
     """
+    directory, config, rest = planning.directory, planning.config, planning.rest
     if not Manifest.exists(directory):
         _refuse_orphan(directory)
         if rest is None:
             _refuse_half_a_rest(directory)
-        return _prepare_after(directory, config, address, rest, on=on, progress=progress)
+        return _prepare_after_others(planning)
     manifest = Manifest.read(directory)
     before = directory / manifest.rest.path if manifest.rest else None
     if rest is not None and (before is None or before.resolve() != rest.resolve()):
@@ -87,27 +95,24 @@ def plan_into(
     changed = difference(directory, manifest, config) or (
         None if fixed else other_ledger(directory, config)
     )
-    again = anew if changed else changed_earlier(directory, manifest, config, address) is not None
+    again = (
+        anew
+        if changed
+        else changed_earlier(directory, manifest, config, planning.address) is not None
+    )
     if again and not fixed:
-        return _prepare_again(directory, config, address, before, on=on, progress=progress)
+        return _prepare_again(replace(planning, rest=before))
     refuse_other_ledger(directory, config)
     refuse(directory, manifest, config, changed)
     return manifest
 
 
-def _prepare_again(
-    directory: Path,
-    config: Config,
-    address: str,
-    rest: Path | None,
-    *,
-    on: object,
-    progress: Progress | None,
-) -> Manifest:
+def _prepare_again(planning: Planning) -> Manifest:
     """Prepare anew a job of which nothing was sent, while nobody delivers it."""
+    directory = planning.directory
     place = LedgerPlace.read(directory)
     if place is None:
-        return _prepare_after(directory, config, address, rest, on=on, progress=progress)
+        return _prepare_after_others(planning)
     with working_on(directory, "plan") as ledger:
         if was_sent(ledger):
             raise BusyError(
@@ -116,7 +121,7 @@ def _prepare_again(
                 hint="It is not planned anew. Look on: backfill status"
                 f" {shlex.quote(str(directory))}",
             )
-        manifest = _prepare_after(directory, config, address, rest, on=on, progress=progress)
+        manifest = _prepare_after_others(planning)
         discard_ledger(place)
     return manifest
 
@@ -153,19 +158,11 @@ def _refuse_half_a_rest(directory: Path) -> None:
     )
 
 
-def _prepare_after(
-    directory: Path,
-    config: Config,
-    address: str,
-    rest: Path | None,
-    *,
-    on: object,
-    progress: Progress | None,
-) -> Manifest:
+def _prepare_after_others(planning: Planning) -> Manifest:
     """Prepare the job after those that it names; the one that it is the rest of is abandoned."""
+    directory, config, rest = planning.directory, planning.config, planning.rest
     if rest is None:
-        named = list(delivered_by(config, directory, address))
-        return _prepare(directory, config, address, named, on=on, progress=progress)
+        return _prepare(planning, list(delivered_by(config, directory, planning.address)))
     if rest.resolve() == directory.resolve():
         raise JobError(
             "a job cannot be the rest of itself",
@@ -177,29 +174,21 @@ def _prepare_after(
         refuse_taken(rest, ledger, own=own.claim if own else None)
         found = rest_of(rest, directory, ledger)
         audit(rest, found.previous.manifest, ledger)
-        address = found.state.address or found.previous.manifest.address or address
+        address = found.state.address or found.previous.manifest.address or planning.address
         named = [found, *delivered_by(config, directory, address, without=rest)]
         claim = partial(claim_rest, rest, ledger, directory, found.state)
-        return _prepare(
-            directory, config, address, named, on=on, progress=progress, rest=rest, claim=claim
-        )
+        return _prepare(replace(planning, address=address), named, claim)
 
 
 def _prepare(
-    directory: Path,
-    config: Config,
-    address: str,
-    named: Sequence[Found],
-    *,
-    on: object,
-    progress: Progress | None,
-    rest: Path | None = None,
-    claim: Callable[[], None] | None = None,
+    planning: Planning, named: Sequence[Found], claim: Callable[[], None] | None = None
 ) -> Manifest:
     """Prepare beside the old outputs; once all is on the disk, put it in their place.
 
-    `claim` is called in between: the job `rest` is abandoned before this one can send anything.
+    `claim` is called in between where the job is the rest of another one, which is abandoned
+    before this one can send anything.
     """
+    directory, config = planning.directory, planning.config
     if (place := place_for(config)) is not None:
         refuse_same_place(place, directory)
     draft = directory / DRAFT
@@ -208,11 +197,8 @@ def _prepare(
     try:
         with interrupts_first():
             draft.mkdir(mode=0o700)
-            manifest = _drafted(
-                draft, directory, config, address, named, on=on, progress=progress, careful=died
-            )
-            if rest is not None:
-                _note_rest(draft, directory, rest)
+            manifest = _drafted(planning, draft, named, careful=died)
+            _note_rest(planning, draft)
             if claim is not None:
                 claim()
             clear(directory)
@@ -225,10 +211,10 @@ def _prepare(
         reason = ours or os_error_message(error, draft)
         noted = (draft / _REST_OF).exists()
         discard_draft(directory)
-        if noted and rest is not None and not Manifest.exists(directory):
+        if noted and not Manifest.exists(directory):
             with suppress(OSError):
                 draft.mkdir(mode=0o700)
-                _note_rest(draft, directory, rest)
+                _note_rest(planning, draft)
         if reason is None:
             raise
         raise BackfillError(
@@ -241,29 +227,20 @@ def _prepare(
     return manifest
 
 
-def _drafted(
-    draft: Path,
-    directory: Path,
-    config: Config,
-    address: str,
-    named: Sequence[Found],
-    *,
-    on: object,
-    progress: Progress | None,
-    careful: bool,
-) -> Manifest:
+def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful: bool) -> Manifest:
     """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
     from backfill.prepare.engines.opening import engine_on  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
 
-    with engine_on(on) as engine:
+    directory, config = planning.directory, planning.config
+    with engine_on(planning.on) as engine:
         manifest = prepare(
             config,
             destination(config.destination),
             draft,
             now=datetime.now(UTC),
             previous=[each.previous for each in named],
-            progress=progress,
+            progress=planning.progress,
             careful=careful,
             engine=engine,
         )
@@ -274,7 +251,7 @@ def _drafted(
             "facts": manifest.facts.model_copy(update={"warnings": warnings}),
             "config_path": remembered(config.path, directory) if config.path else None,
             "earlier": tuple(each.state for each in named),
-            "address": address,
+            "address": planning.address,
             "delivery": config.delivery.model_dump(mode="json"),
             "seals": _seals(draft),
         }
@@ -288,10 +265,12 @@ def _drafted(
     return manifest
 
 
-def _note_rest(draft: Path, directory: Path, rest: Path) -> None:
+def _note_rest(planning: Planning, draft: Path) -> None:
     """Note beside a job's draft whose rest it is, for whoever finds it without its manifest."""
-    note = draft / _REST_OF
-    path = os.path.relpath(rest.absolute(), directory.absolute())
+    if planning.rest is None:
+        return
+    note, directory = draft / _REST_OF, planning.directory
+    path = os.path.relpath(planning.rest.absolute(), directory.absolute())
     note.write_text(path, encoding="utf-8")
     sync(note)
     sync(draft)

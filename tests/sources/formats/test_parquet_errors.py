@@ -12,7 +12,7 @@ import pytest
 from backfill.config import config_from_mapping
 from backfill.core.errors import SourceError
 from backfill.destinations import destination
-from backfill.jobs.planning import plan_into
+from backfill.jobs.planning import Planning, plan_into
 from backfill.prepare import pipeline
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.locations import locate
@@ -109,11 +109,11 @@ def test_a_plan_after_one_that_died_lets_another_process_try_the_files(tmp_path,
     pl.DataFrame(ROWS).write_parquet(tmp_path / "events.parquet")
     job = tmp_path / "some.job"
     job.mkdir()
-    assert plan_into(job, config_for(tmp_path), anew=True, address=ADDRESS).ready == 60
+    assert plan_into(Planning(job, config_for(tmp_path), ADDRESS), anew=True).ready == 60
     again = tmp_path / "again.job"
     (again / ".preparing").mkdir(parents=True)
     with pytest.raises(SourceError, match="ends the process"):
-        plan_into(again, config_for(tmp_path), anew=True, address=ADDRESS)
+        plan_into(Planning(again, config_for(tmp_path), ADDRESS), anew=True)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".ndjson"])
