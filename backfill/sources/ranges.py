@@ -12,13 +12,14 @@ from itertools import groupby
 from typing import TypeVar
 
 from backfill.sources.file_columns import Opened
+from backfill.sources.formats.blocks import FileOfBlocks
 from backfill.sources.formats.csv_files import CsvFile
 from backfill.sources.formats.ndjson_files import NdjsonFile
 from backfill.sources.formats.parquet_files import ParquetFile
 
 __all__ = ["Range", "divided", "without_blocks"]
 
-_TextT = TypeVar("_TextT", CsvFile, NdjsonFile)
+_TextT = TypeVar("_TextT", bound=CsvFile | NdjsonFile)
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,14 @@ def divided(files: Sequence[Opened], count: int) -> list[Range]:
 
 def without_blocks(file: Opened) -> Opened:
     """What is known of a file but where its rows lie, so that it is small enough to be sent."""
-    match file:
-        case CsvFile():
-            return replace(file, blocks=())
-        case NdjsonFile():
-            return replace(file, blocks=())
-    return file
+    return replace(file, blocks=()) if isinstance(file, FileOfBlocks) else file
 
 
 def _cut(file: Opened, done: int, total: int, count: int) -> Iterator[tuple[int, Opened]]:
     """Parts of a file, `done` of `total` rows before it, with the number of the range of each."""
-    match file:
-        case ParquetFile():
-            yield from _rows_cut(file, done, total, count)
-        case CsvFile():
-            yield from _blocks_cut(file, done, total, count)
-        case NdjsonFile():
-            yield from _blocks_cut(file, done, total, count)
+    if isinstance(file, ParquetFile):
+        return _rows_cut(file, done, total, count)
+    return _blocks_cut(file, done, total, count)
 
 
 def _rows_cut(

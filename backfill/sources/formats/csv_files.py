@@ -19,8 +19,8 @@ import polars as pl
 
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.column_names import told_apart
-from backfill.sources.formats.blocks import Block, read_blocks
-from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
+from backfill.sources.formats.blocks import Block, FileOfBlocks
+from backfill.sources.formats.byte_streams import ByteStream, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
 from backfill.sources.formats.malformed_causes import CAUSE, CAUSES, Cause
 from backfill.sources.locations import Location
@@ -35,54 +35,23 @@ _SNIFFED = (b"\x1f\x8b", b"(\xb5/\xfd", b"x\x01", b"x^", b"x\x9c", b"x\xda", _BO
 _BLANK = re.compile(rb"(?:\r?\n)+")
 
 
-@dataclass(frozen=True)
-class CsvFile:
-    """One surveyed file, or `blocks` of it one after another. All cells are text.
+@dataclass(frozen=True, kw_only=True)
+class CsvFile(FileOfBlocks):
+    """One surveyed file, or blocks of it. All cells are text."""
 
-    `rows_before` and `bytes_before` count what lies before these blocks and after the header;
-    `final` where the last one ends the file.
-    """
-
-    location: Location
-    encoding: str
-    null_values: tuple[str, ...]
     dialect: Dialect
     columns: tuple[str, ...]
-    header_length: int
-    blocks: tuple[Block, ...]
-    rows: int
-    size: int
-    sha256: str
-    rows_before: int = 0
-    bytes_before: int = 0
-    final: bool = True
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         return dict.fromkeys(self.columns, pl.String())
-
-    @property
-    def divisible(self) -> bool:
-        """Whether blocks can be read without what lies before them."""
-        return self.location.compression is None and is_utf8(self.encoding)
 
     def frames(self, path: str) -> Iterator[pl.DataFrame]:
         """The rows in order: `__row`, `__raw`, CAUSE, the columns, some thousand rows at a time.
 
         Raises SourceError where the file is no longer what was surveyed.
         """
-        with open_stream(path, self.location, encoding=self.encoding) as stream:
-            stream.pass_over(self.header_length + self.bytes_before)
-            yield from read_blocks(
-                stream,
-                self.blocks,
-                self.columns,
-                name=self.location.name,
-                first=self.rows_before + 1,
-                final=self.final,
-                read=self._read,
-                malformed=self._malformed,
-            )
+        return self.read_blocks(path, self.columns, read=self._read, malformed=self._malformed)
 
     def _read(self, text: bytes, straight: bool) -> pl.DataFrame:
         if not text.endswith(b"\n"):

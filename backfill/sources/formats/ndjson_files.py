@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from backfill.core.errors import SourceError
-from backfill.sources.formats.blocks import Block, read_blocks
+from backfill.sources.formats.blocks import Block, FileOfBlocks
 from backfill.sources.formats.byte_streams import INVALID, is_utf8, mark_invalid, open_stream
 from backfill.sources.formats.csv_grammar import KEPT
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
@@ -48,32 +48,15 @@ _RAW = "__raw"
 _MALFORMED = (_RAW, CAUSE)
 
 
-@dataclass(frozen=True)
-class NdjsonFile:
-    """One surveyed file, or `blocks` of it one after another.
+@dataclass(frozen=True, kw_only=True)
+class NdjsonFile(FileOfBlocks):
+    """One surveyed file, or blocks of it.
 
     `schema` is what `frames` gives. `met_by` is what the columns of other files meet: there, a
     whole number in a nested value has 32 bits if fractions could stand beside it (`lossless`).
-    `rows_before` and `bytes_before` count what lies before these blocks; `final` where the last
-    one ends the file.
     """
 
-    location: Location
-    encoding: str
-    null_values: tuple[str, ...]
     met_by: dict[str, pl.DataType]
-    blocks: tuple[Block, ...]
-    rows: int
-    size: int
-    sha256: str
-    rows_before: int = 0
-    bytes_before: int = 0
-    final: bool = True
-
-    @property
-    def divisible(self) -> bool:
-        """Whether blocks can be read without what lies before them."""
-        return self.location.compression is None and is_utf8(self.encoding)
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
@@ -89,18 +72,8 @@ class NdjsonFile:
         the file, from a magnitude on. Raises SourceError where the file is no longer what was
         surveyed.
         """
-        with open_stream(path, self.location, encoding=self.encoding) as stream:
-            stream.pass_over(self.bytes_before)
-            yield from read_blocks(
-                stream,
-                self.blocks,
-                self.schema,
-                name=self.location.name,
-                first=self.rows_before + 1,
-                final=self.final,
-                read=partial(self._read, as_written=as_written or {}),
-                malformed=self._overlong,
-            )
+        read = partial(self._read, as_written=as_written or {})
+        return self.read_blocks(path, self.schema, read=read, malformed=self._overlong)
 
     def _read(
         self, text: bytes, straight: bool, as_written: Mapping[str, float]
