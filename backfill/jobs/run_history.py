@@ -58,12 +58,16 @@ def check_current(directory: Path, manifest: Manifest) -> None:
 
 def record_start(ledger: AnyLedger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
-    ledger.set_meta(_STARTED, repr(time.time()))
-    ledger.set_meta(_ENDED, "")
-    ledger.set_meta(_BASE_URL, base_url)
-    ledger.set_meta(_STOP, "")
-    ledger.set_meta(_COUNTED, json.dumps(_counted(ledger)))
-    ledger.set_meta(_BEFORE, json.dumps(_done(ledger)))
+    ledger.set_facts(
+        {
+            _STARTED: repr(time.time()),
+            _ENDED: "",
+            _BASE_URL: base_url,
+            _STOP: "",
+            _COUNTED: json.dumps(_counted(ledger)),
+            _BEFORE: json.dumps(_done(ledger)),
+        }
+    )
 
 
 def record_end(ledger: AnyLedger, seconds: float, stop: Stop | None) -> None:
@@ -71,11 +75,15 @@ def record_end(ledger: AnyLedger, seconds: float, stop: Stop | None) -> None:
     before, done = json.loads(ledger.get_meta(_BEFORE) or "[0, 0]"), _done(ledger)
     parts = zip(_counted(ledger), before, done, strict=True)
     counted = [earlier + now - then for earlier, then, now in parts]
-    ledger.set_meta(_COUNTED, json.dumps(counted))
-    ledger.set_meta(_BEFORE, json.dumps(done))
-    ledger.set_meta(_SECONDS, f"{_seconds(ledger) + seconds:.3f}")
-    ledger.set_meta(_STOP, stop_as_text(stop))
-    ledger.set_meta(_ENDED, repr(time.time()))
+    ledger.set_facts(
+        {
+            _COUNTED: json.dumps(counted),
+            _BEFORE: json.dumps(done),
+            _SECONDS: f"{_seconds(ledger) + seconds:.3f}",
+            _STOP: stop_as_text(stop),
+            _ENDED: repr(time.time()),
+        }
+    )
 
 
 def record_pace(ledger: AnyLedger, settings: Settings, said: PaceSetting) -> None:

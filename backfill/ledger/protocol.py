@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -87,6 +87,8 @@ class AnyLedger(Protocol):
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None: ...
 
     def set_meta(self, key: str, value: str) -> None: ...
+
+    def set_facts(self, facts: Mapping[str, str]) -> None: ...
 
     def get_meta(self, key: str) -> str | None: ...
 

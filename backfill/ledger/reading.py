@@ -12,13 +12,7 @@ from backfill.ledger import statements as sql
 from backfill.ledger.lane_cache import SettledTwiceError, merged
 from backfill.ledger.spans import Span
 
-__all__ = ["ADDRESS", "QUIET_ASKED_AT", "QUIET_UNTIL", "LedgerReading"]
-
-ADDRESS = "address"
-"""The fact of where the records go."""
-
-QUIET_UNTIL, QUIET_ASKED_AT = "quiet_until", "quiet_asked_at"
-"""The facts of a quiet period, both in seconds since the epoch."""
+__all__ = ["LedgerReading"]
 
 _PAGE = 20_000  # spans read at a time, so that a long look does not hold up a commit
 _SPAN = ("bucket", "start", "stop", "state", "http_status", "reason", "request_id", "cause", "at")
@@ -35,39 +29,6 @@ class LedgerReading(ABC):
     @abstractmethod
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows of a question whose parameters are question marks."""
-
-    @abstractmethod
-    def get_meta(self, key: str) -> str | None:
-        """A small fact, or None where it was never remembered."""
-
-    @abstractmethod
-    def _moment(self) -> float:
-        """Now, in seconds since the epoch."""
-
-    def address(self) -> str | None:
-        """Where the records go, or None before the first intent."""
-        return self.get_meta(ADDRESS) or None
-
-    def quiet_until(self) -> float:
-        """Before when nothing may be sent, in seconds since the epoch; 0 where nobody asked.
-
-        Where the clock was set back since, no longer from now than was asked for then.
-        """
-        until = float(self.get_meta(QUIET_UNTIL) or 0)
-        return until and until - self._set_back(self._moment())
-
-    def quiet_after_set_back(self) -> tuple[float, float] | None:
-        """What is to be stored where the clock was set back since a wait was asked for, and the
-        stored end would stay ahead of it: the end and now, in seconds since the epoch.
-        """
-        until = float(self.get_meta(QUIET_UNTIL) or 0)
-        if not until or not (back := self._set_back(now := self._moment())):
-            return None
-        return until - back, now
-
-    def _set_back(self, now: float) -> float:
-        """Seconds by which the clock was set back, at least, since a wait was asked for."""
-        return max(0.0, float(self.get_meta(QUIET_ASKED_AT) or 0) - now)
 
     def settled(self, bucket: int) -> list[Range]:
         """The positions of a bucket that are not pending: merged, ascending ranges."""

@@ -57,6 +57,12 @@ def _rule_named(name: str) -> Rule | None:
 
 
 def _settings(content: Mapping[str, Any]) -> str:
-    """Settings without what could be a secret inside an address."""
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    """Settings that say something, without what could be a secret inside an address."""
+
+    def said(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in part.items() if value not in (None, [])}
+
+    text = json.dumps(
+        json.loads(json.dumps(content), object_hook=said), indent=2, ensure_ascii=False
+    )
     return printable(without_secrets(text), _LONGEST)

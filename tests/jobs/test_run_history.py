@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from backfill.jobs.run_history import (
     seconds_at_work,
 )
 from backfill.ledger import Ledger
+from backfill.ledger.sqlite.file import LedgerFile
 from tests.report import jobs
 
 
@@ -50,6 +54,27 @@ def run(ledger: Ledger, at: int, *, seconds: float | None) -> None:
     ledger.commit([], [], *jobs.ticks(1, start=jobs.NOW + at))
     if seconds is not None:
         record_end(ledger, seconds, None)
+
+
+def test_the_beginning_and_the_end_of_a_run_are_one_transaction_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = jobs.make_job(tmp_path / "a.job")
+    ended: list[int] = []
+    write = LedgerFile.transaction
+
+    @contextmanager
+    def counted(file: LedgerFile) -> Iterator[sqlite3.Connection]:
+        with write(file) as connection:
+            yield connection
+        ended.append(1)
+
+    with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+        monkeypatch.setattr(LedgerFile, "transaction", counted)
+        record_start(ledger, "https://api.example.com")
+        assert len(ended) == 1
+        record_end(ledger, 1.5, None)
+        assert len(ended) == 2
 
 
 def test_the_rate_is_that_of_the_runs_which_came_to_their_end(tmp_path: Path):

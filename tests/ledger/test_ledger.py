@@ -149,11 +149,12 @@ def test_a_new_ledger_knows_nothing(ledger: AnyLedger) -> None:
 
 def test_small_facts_survive(ledger: AnyLedger, place: Place) -> None:
     ledger.set_meta("rate", "12.5")
-    ledger.set_meta("rate", "13.5")
+    ledger.set_facts({"rate": "13.5", "words": "a 'quote', \\u0000 and a \u202e"})
     ledger.set_quiet_until(1_800_000_000.25)
     ledger.close()
     with place.open() as again:
         assert again.get_meta("rate") == "13.5"
+        assert again.get_meta("words") == "a 'quote', \\u0000 and a \u202e"
         assert again.quiet_until() == 1_800_000_000.25
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,12 +13,12 @@ from backfill.core.errors import LedgerError, OwnershipError
 from backfill.core.model import Attempt, Batch, Settlement, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
+from backfill.ledger.facts import ADDRESS, LedgerFacts
 from backfill.ledger.postgres.documents import document
 from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
 from backfill.ledger.postgres.ownership import BucketOwnership
 from backfill.ledger.postgres.schema import SCHEMA, VERSION
 from backfill.ledger.postgres.session import COMMENT, Session
-from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL
 from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
@@ -26,7 +26,7 @@ from backfill.ledger.totals import first_difference
 __all__ = ["PostgresLedger"]
 
 
-class PostgresLedger(BucketOwnership):
+class PostgresLedger(BucketOwnership, LedgerFacts):
     """What is known about every record of a job, shared by several processes.
 
     A process writes only for buckets that it took. What raises LedgerError changes nothing.
@@ -72,8 +72,7 @@ class PostgresLedger(BucketOwnership):
             ledger._keep_buckets(lease, hold)
             ledger._recognise(schema)
             ledger._refuse_difference()
-            if (quiet := ledger.quiet_after_set_back()) is not None:
-                ledger.set_quiet_until(*quiet)
+            ledger._follow_clock()
         except BaseException:
             session.close()
             raise
@@ -284,23 +283,13 @@ class PostgresLedger(BucketOwnership):
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
         """Remember before when nothing may be sent; it counts from now, by the clock of all."""
         del asked_at  # by the clock of this machine
-        self.set_meta(QUIET_ASKED_AT, repr(self._moment()))
-        self.set_meta(QUIET_UNTIL, repr(float(epoch)))
+        super().set_quiet_until(epoch)
 
-    def bind_address(self, address: str) -> None:
-        """Have the records belong to an address from the next intent on, in its transaction."""
-        self._address = address
-
-    def release_address(self) -> None:
-        """Let the records belong to no address, after a run of which no request arrived."""
-        self.set_meta(ADDRESS, "")
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Keep a small fact over restarts, instead of what was kept under its name."""
+    def set_facts(self, facts: Mapping[str, str]) -> None:
         self._change(
-            "INSERT INTO fact VALUES (%s, %s)"
+            "INSERT INTO fact SELECT * FROM jsonb_each_text(%s::jsonb)"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value RETURNING 1",
-            (key, value),
+            (json.dumps(facts),),
         )
 
     def get_meta(self, key: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,8 +24,9 @@ from backfill.core.model import (
 )
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Chosen, decide
+from backfill.ledger.facts import ADDRESS, LedgerFacts
 from backfill.ledger.lane_cache import LaneCache
-from backfill.ledger.reading import ADDRESS, QUIET_ASKED_AT, QUIET_UNTIL, LedgerReading
+from backfill.ledger.reading import LedgerReading
 from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite.errors import DAMAGED, plain_words
 from backfill.ledger.sqlite.file import LedgerFile
@@ -36,7 +37,7 @@ from backfill.ledger.sqlite.writing import add_tick, write_change
 __all__ = ["Ledger"]
 
 
-class Ledger(LedgerReading):
+class Ledger(LedgerReading, LedgerFacts):
     """What is known about every record of a job, durably. Everything else is pending.
 
     Every method raises LedgerError, with what to do about it, where the file cannot be read or
@@ -101,8 +102,7 @@ class Ledger(LedgerReading):
         ledger = cls(whole(file), clock)
         try:
             ledger.recovered = settle_lost(file, clock)
-            if (quiet := ledger.quiet_after_set_back()) is not None:
-                ledger.set_quiet_until(*quiet)
+            ledger._follow_clock()
         except BaseException:
             ledger.close()
             raise
@@ -225,27 +225,10 @@ class Ledger(LedgerReading):
 
     # --- small facts -------------------------------------------------------------------------
 
-    def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
-        """Remember before when nothing may be sent, and when that was asked for: now, where it is
-        not given. Both in seconds since the epoch.
-        """
-        asked_at = self._clock() if asked_at is None else asked_at
+    def set_facts(self, facts: Mapping[str, str]) -> None:
         with self._file.transaction() as connection:
-            connection.execute(sql.REMEMBER, (QUIET_UNTIL, repr(float(epoch))))
-            connection.execute(sql.REMEMBER, (QUIET_ASKED_AT, repr(asked_at)))
-
-    def bind_address(self, address: str) -> None:
-        """Have the records belong to an address from the next intent on, in its transaction."""
-        self._address = address
-
-    def release_address(self) -> None:
-        """Let the records belong to no address, after a run of which no request arrived."""
-        self.set_meta(ADDRESS, "")
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Keep a small fact over restarts, instead of what was kept under its name."""
-        with self._file.transaction() as connection:
-            connection.execute(sql.REMEMBER, (key, value))
+            for fact in facts.items():
+                connection.execute(sql.REMEMBER, fact)
 
     def get_meta(self, key: str) -> str | None:
         """A small fact, or None where it was never remembered."""

@@ -16,7 +16,7 @@ from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
-from backfill.ledger.reading import QUIET_ASKED_AT
+from backfill.ledger.facts import QUIET_ASKED_AT
 from tests.deliver.fakes import Store, accepted
 from tests.deliver.jobs import POPULATION, number_of
 

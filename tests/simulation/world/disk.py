@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from backfill.ledger.reading import QUIET_UNTIL
+from backfill.ledger.facts import QUIET_UNTIL
 from backfill.ledger.statements import RECALL
 
 __all__ = ["Disk", "Observer"]
