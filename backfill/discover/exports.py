@@ -237,7 +237,7 @@ _TOOLS = (
             *("Accepts Email Marketing,Total Spent", "Accepts Marketing,Total Spent"),
             *("orders_count,total_spent", "numberOfOrders,email", "numberOfOrders,firstName"),
         ),
-        id="Customer ID,customer.id",
+        id="Customer ID,customer.id,Email",  # the Id of an order is the order's
         own_id="Customer ID,id",
         time="Created at,processed_at,Paid at,updated_at",
         type="Financial Status,displayFinancialStatus,Fulfillment Status",

@@ -14,6 +14,7 @@ from backfill.prepare.facts.id_spellings import Respelling, respelling, sql_of
 
 __all__ = ["Join", "find_join"]
 
+_MORE = 1.01  # times as many ids as without it are worth another spelling
 _MANY = 0.5  # the share of the events' ids that should stand among the contacts
 
 
@@ -57,7 +58,8 @@ def find_join(
     plain = best[1] if best else None
     if plain is None or plain.found < _MANY * len(plain.events.values):
         return _respelled(events, contacts, plain.found if plain else 0) or plain
-    return plain
+    # The pair is settled; more of it may meet in another spelling.
+    return _respelled([plain.events], [plain.contacts], int(_MORE * plain.found)) or plain
 
 
 def _respelled(

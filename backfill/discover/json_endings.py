@@ -1,8 +1,8 @@
-"""Files that end in `.json` and hold an object on each line, as many tools export them."""
+"""Files that hold an object on each line and do not say so: `.json`, logs, parts of an export."""
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from pathlib import Path
 
 from backfill.config.sources import Files
@@ -13,28 +13,25 @@ from backfill.sources.unsupported_formats import LONGEST_START
 
 __all__ = ["with_format"]
 
-_JSON = re.compile(r"[.]json([.](gz|zst|zstd))?", re.IGNORECASE)
-
 
 def with_format(files: Files, directory: Path) -> Files:
-    """The same files, as NDJSON where all of them end in `.json` and the first begins with an
-    object; what begins with `[` is one array.
+    """The same files, as NDJSON where no ending says what they are and the first and the last one
+    begin with an object; what begins with `[` is one array.
 
-    Names that lead to no file are left to those who read them.
+    Names that lead to no file, and files elsewhere, are left to those who read them.
     """
+    if files.format is not None:
+        return files
+    with suppress(SourceError):
+        locate(files, directory)
+        return files
     lines = files.model_copy(update={"format": "ndjson"})
-    try:
+    with suppress(SourceError):
         found = locate(lines, directory)
-        if all(map(_ends_in_json, found)) and _begins_with_object(found[0], files.encoding):
+        ends = {each.path: each for each in (found[0], found[-1]) if not each.remote}
+        if ends and all(_begins_with_object(each, files.encoding) for each in ends.values()):
             return lines
-    except SourceError:
-        pass
     return files
-
-
-def _ends_in_json(location: Location) -> bool:
-    name = Path(location.path).name
-    return not location.remote and _JSON.fullmatch(name[name.lower().rfind(".json") :]) is not None
 
 
 def _begins_with_object(location: Location, encoding: str) -> bool:

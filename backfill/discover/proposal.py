@@ -106,7 +106,8 @@ class _Matching:
             if identity := self._identity(each):
                 found[each.name] = Match(each, identity)
                 self.identity = identity
-                self._take(identity)
+                if not _says_more(identity):
+                    self._take(identity)
         if self.join is not None and not _says_more(self.join.contacts):
             self._take(self.join.contacts)
         found |= self._best(each for each in wanted if each not in identities)
@@ -286,7 +287,9 @@ def _says_more(column: ColumnProfile) -> bool:
 
 
 def _no_id(column: ColumnProfile) -> bool:
-    """Whether a column's values or its name say that it holds a phone, an email or a time."""
+    """Whether a column holds a phone, an email or a time, and no tool names contacts by it."""
+    if column.export is not None and column.export.rank("contact.id", column.name) is not None:
+        return False
     named = max(closeness(column.name, each) for each in (PHONES, EMAILS, TIMES))
     kinds = (Kind.PHONE, Kind.EMAIL, Kind.TIME)
     return named > column.named("contact.id", JOIN_KEYS) or (

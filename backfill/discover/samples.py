@@ -18,6 +18,7 @@ from backfill.config.sources import Files
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
 from backfill.prepare.facts.named_encodings import utf8_word
+from backfill.prepare.facts.odd_cells import NULL_WORDS
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.locations import Location, locate
@@ -42,7 +43,8 @@ class Sample:
     they are encoded, where that is not simply UTF-8; `hive` whether directories are columns.
     `partial` are columns that some of the files lack which should have them, so that no field can
     come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
-    and text of the first one. `summaries` are rows at the ends of files that look like totals.
+    and text of the first one. `summaries` are rows at the ends of files that look like totals,
+    `nulls` cells of text files that stand for missing values.
     """
 
     frame: pl.DataFrame
@@ -55,6 +57,7 @@ class Sample:
     malformed: int = 0
     unreadable: tuple[str, int, str] | None = None
     summaries: tuple[SummaryRow, ...] = ()
+    nulls: tuple[str, ...] = ()
 
     @property
     def common(self) -> pl.DataFrame:
@@ -104,9 +107,13 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         step = max(1, source.rows // _SPREAD)
         wanted = (pl.col("__row") <= _ROWS) | (pl.col("__row") % step == 0)
         rows = source.scan().filter(wanted).collect(engine="streaming").sort("__file", "__row")
+        nulls = _words_for_null(rows, source.columns, files) if texts else ()
         bad = rows.filter(pl.col("__raw").is_not_null())
         frame = rows.filter(pl.col("__raw").is_null()).select(source.columns)
         first = bad.select("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN)).head(1).rows()
+        frame = frame.with_columns(
+            pl.col(pl.String).replace(list(nulls), [None] * len(nulls)) for _ in nulls[:1]
+        )
         partial = tuple(name for name in source.columns if source.lacking(name))
     known = whole and len(chosen) == len(locations)
     return Sample(
@@ -119,8 +126,16 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         partial=partial,
         malformed=bad.height,
         unreadable=next(((chosen[file].name, row, raw) for file, row, raw in first), None),
+        nulls=nulls,
         summaries=last_summaries(rows, source.columns) if whole else (),
     )
+
+
+def _words_for_null(rows: pl.DataFrame, columns: Sequence[str], files: Files) -> tuple[str, ...]:
+    """Words that stand for missing values, and that the files' settings do not name."""
+    texts = [each for each in rows.select(columns) if each.dtype == pl.String]
+    words = (each for each in NULL_WORDS if each not in files.null_values)
+    return tuple(word for word in words if any((each == word).any() for each in texts))
 
 
 def _named_encoding(files: Files, texts: Sequence[Location]) -> Encoding | None:

@@ -6,14 +6,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from backfill.config.placeholders import MARK
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.dates import Written
 from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
-from backfill.discover.spellings import TIMES
+from backfill.discover.spellings import JOIN_KEYS, TIMES
 from backfill.discover.toml_text import Line, aligned, quoted, sql_text, wrapped
+from backfill.prepare.facts.odd_cells import SEVERAL, names_like_values
 from backfill.prepare.facts.summary_rows import leaving_out
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
@@ -53,6 +56,9 @@ def _files(side: Sampled) -> list[Line]:
         if encoding.instead is not None:
             why = f"all of it is UTF-8, and not {quoted(encoding.instead)}"
         lines.append(("encoding", quoted(encoding.reading), why))
+    if side.sample.nulls:
+        words = ", ".join(quoted(each) for each in side.sample.nulls)
+        lines.append(("null_values", f"[{words}]", "cells that stand for a missing value"))
     if side.sample.hive:
         lines.append(("hive", "true", "directories named key=value are columns"))
     return lines
@@ -64,6 +70,18 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
     export = next((each.export for each in columns), None)
     if export is not None:
         notes.append(f"# The columns are those of an export of {export.tool}.")
+    odd = names_like_values([each.name for each in columns if each.dtype == pl.String])
+    if odd:
+        notes += wrapped(
+            f"The first line looks like a row and not like names: {', '.join(map(quoted, odd[:3]))}"
+            ". It is no record as it stands: write a line of names above it."
+        )
+    notes += _several(columns)
+    if "\\N" in side.sample.nulls and side.files.lower().endswith((".tsv", ".tab")):
+        notes += wrapped(
+            "This looks like PostgreSQL's or MySQL's own format, in which line breaks, tabs and"
+            " backslashes in a cell stand as \\n, \\t and \\\\ and are sent so. Export CSV instead."
+        )
     encoding = side.sample.encoding
     if encoding is not None and encoding.asked:
         notes += wrapped(_LIKELY_ENCODINGS)
@@ -84,6 +102,21 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
     if side.sample.partial:
         names = ", ".join(quoted(each) for each in side.sample.partial)
         notes += wrapped(f"Not mapped, since some of the files lack it: {names}")
+    return notes
+
+
+def _several(columns: Sequence[ColumnProfile]) -> list[str]:
+    """A remark on columns named as ids of contacts that hold several in one cell."""
+    notes: list[str] = []
+    for each in columns:
+        if each.named("contact.id", JOIN_KEYS) and each.values.dtype == pl.String:
+            several = each.values.filter(each.values.str.contains(SEVERAL))
+            if len(several):
+                notes += wrapped(
+                    f"Some of {quoted(each.name)} are several ids, such as"
+                    f" {quoted(several[0][:60])}, which nobody has. SPLIT_PART takes the first one;"
+                    " a record for each needs a row for each."
+                )
     return notes
 
 

@@ -20,16 +20,11 @@ from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.prepare.buckets import gather
 from backfill.prepare.dedupe import MARKS
 from backfill.prepare.engines.engine import Engine, Threads
-from backfill.prepare.facts.dropped_columns import note_of_dropped_columns
 from backfill.prepare.facts.examples import examples_of
-from backfill.prepare.facts.id_spellings import how_ids_would_meet
-from backfill.prepare.facts.named_encodings import note_of_encoding
+from backfill.prepare.facts.noticed import noticed
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
-from backfill.prepare.facts.regions_read import notes_of_regions
-from backfill.prepare.facts.summary_rows import notes_of_summaries
 from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
 from backfill.prepare.mapping.binding import bind
-from backfill.prepare.mapping.hours import hours_left_out
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed, rows_at_once
 from backfill.prepare.partition_stages import Passes
@@ -209,40 +204,18 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             encodings=_encodings(passes.recipe.config),
             names=[entry.name for entry in passes.events.entries],
             selection=passes.recipe.binding.selection.shown(passes.recipe.config.events),
-            noticed=_noticed(passes),
+            noticed=noticed(
+                passes.recipe.config,
+                passes.recipe.binding,
+                passes.recipe.mapping,
+                passes.stats,
+                events=passes.events,
+                contacts=passes.contacts,
+                rejected=passes.into / "rejected.parquet",
+                ready=[passes.into / "ready" / each.file for each in buckets],
+            ),
         ),
     )
-
-
-def _noticed(passes: Passes) -> list[str]:
-    """Questions and remarks about the source as a whole."""
-    recipe, events = passes.recipe, passes.events
-    asked = hours_left_out(recipe.config.events, events)
-    files = [(entry.name, entry.rows) for entry in events.entries]
-    meeting = how_ids_would_meet(
-        [name for _, name in passes.stats.unmatched],
-        recipe.config,
-        recipe.binding,
-        recipe.mapping,
-        passes.contacts,
-    )
-    read = _encodings(recipe.config)
-    misread = [note_of_encoding("events", read["events"], events)]
-    if passes.contacts is not None:
-        misread.append(note_of_encoding("contacts", read["contacts"], passes.contacts))
-    sources = [source for source in (passes.events, passes.contacts) if source is not None]
-    dropped = [note_of_dropped_columns(source) for source in sources]
-    return [
-        *filter(None, [asked, *misread, *dropped, meeting]),
-        *notes_of_regions(
-            recipe.config,
-            recipe.binding,
-            {*passes.stats.reasons, *passes.stats.dropped},
-            events=events,
-            contacts=passes.contacts,
-        ),
-        *notes_of_summaries(passes.into / "rejected.parquet", files, events.columns),
-    ]
 
 
 def _encodings(config: Config) -> dict[Side, str]:

@@ -175,3 +175,49 @@ def test_values_inside_of_objects_are_found_and_planned(here, as_text):
         "type": "signup",
         "occurredAt": "2024-03-01T10:00:00Z",
     }
+
+
+def test_files_whose_names_say_nothing_are_known_by_what_they_hold(here):
+    folder = here / "logs"
+    folder.mkdir()
+    row = {"user_id": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "email": "noa@example.com"}
+    for day in (1, 2):
+        line = json.dumps({**row, "event": "buy", "at": f"2024-03-0{day}T10:00:00Z"})
+        (folder / f"1709251{day}.e6ea4710-0285").write_text(f"{line}\n")
+    draft = drafted("pristo-events", "logs")
+    assert tomllib.loads(draft.text)["events"]["format"] == "ndjson"
+    answer(Path("out.toml"), population=POPULATION)
+    assert plan_job(load_config("out.toml"), Path("out.job")).manifest.ready == 2
+
+
+def test_words_for_missing_values_are_named_and_say_nothing_of_their_columns(here):
+    lines = ["user_id,event,at,note", *(f"{n},buy,2024-03-01T10:00:0{n},\\N" for n in range(9))]
+    (here / "e.csv").write_text("\n".join(lines))
+    text = drafted("pristo-events", "e.csv").text
+    assert tomllib.loads(text)["events"]["null_values"] == [r"\N"]
+    assert '"customFields.note" = "note"' in text
+    assert "empty in the sample" in text
+
+
+def test_ids_that_are_several_and_a_missing_header_are_remarked(here):
+    lines = ["contact_id,event,at", "70001;70002,buy,2024-03-01T10:00:00Z", "70001,buy,2024-03-02"]
+    (here / "e.csv").write_text("\n".join(lines))
+    assert 'Some of "contact_id" are several ids, such as "70001;70002"' in " ".join(
+        drafted("pristo-events", "e.csv", target=Path("a.toml")).text.replace("\n# ", " ").split()
+    )
+    (here / "f.csv").write_text("\n".join(lines[1:]).replace("2024-03-01T10", "2024-03-01 10"))
+    text = drafted("pristo-events", "f.csv", target=Path("b.toml")).text
+    assert '# The first line looks like a row and not like names: "2024-03-01 10:00:00Z"' in text
+
+
+def test_ids_that_meet_but_for_their_case_are_joined_in_one_case(here):
+    people = [f"{'O' if n % 5 == 0 else 'o'}{n}@example.com" for n in range(40)]
+    mails = [f"o{n}@example.com" for n in range(40)]
+    days = [f"2024-03-01T10:{n:02}:00Z" for n in range(40)]
+    pl.DataFrame({"Email": mails, "event": ["buy"] * 40, "at": days}).write_csv("e.csv")
+    phones = [f"+120255501{n:02}" for n in range(40)]
+    pl.DataFrame({"Email": people, "Phone": phones}).write_csv("c.csv")
+    draft = drafted("watch-events", "e.csv", "c.csv")
+    content = tomllib.loads(draft.text)
+    assert content["contacts"]["key"] == {"sql": 'LOWER("Email")'}
+    assert content["events"]["contact_key"] == "Email"

@@ -245,7 +245,7 @@ def shopify_customers(n: int) -> dict[str, object]:
             hubspot_contacts,
             "Associated_Contact_IDs Email Phone_Number Activity_type Activity_date",
         ),
-        ("Shopify", shopify_orders, None, "- Email Phone Financial_Status Created_at"),
+        ("Shopify", shopify_orders, None, "Email Email Phone Financial_Status Created_at"),
         (
             "Shopify",
             shopify_orders,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backfill.prepare.mapping.inputs import Key
     from backfill.sources.scan import Source
 
-__all__ = ["Respelling", "how_ids_would_meet", "respelling", "sql_of"]
+__all__ = ["Respelling", "how_ids_would_meet", "note_of_two_spellings", "respelling", "sql_of"]
 
 _MOST = 100  # contacts' ids that are compared with some of the events'
 
@@ -51,6 +51,7 @@ class _Spelling:
 
 
 _ZEROS = "leading zeros"
+_PADDED = "LPAD(…, 6, '0')"
 _SPELLINGS = (
     _Spelling(
         _ZEROS,
@@ -106,6 +107,33 @@ def _respelled(
         sql["event"],
         sql["contact"],
     )
+
+
+def note_of_two_spellings(name: str, ids: pl.Series) -> str | None:
+    """A note where one column writes ids in two ways, each of which becomes a contact.
+
+    The ends that Salesforce adds are left alone: they say that two ids are two.
+    """
+    known = ids.drop_nulls().unique().to_frame("id")
+    for each in _SPELLINGS[:-1]:
+        found = (
+            known.select("id", core=each.core(pl.col("id")))
+            .drop_nulls()
+            .filter(pl.col("core") != "")
+            .group_by("core")
+            .agg(pl.col("id").sort())
+            .filter(pl.col("id").list.len() > 1)
+            .sort("core")
+        )
+        if found.height:
+            first, second, *_ = found["id"][0]
+            ids_stand = "1 id stands" if found.height == 1 else f"{found.height:,} ids stand"
+            return (
+                f"{ids_stand} in {name} in two spellings that differ by {each.what}, such as"
+                f" {first!r} and {second!r}: each becomes a contact of its own. SQL makes them one,"
+                f" such as {each.sql.format('…') if each.what != _ZEROS else _PADDED}"
+            )
+    return None
 
 
 def _widths(texts: pl.Series) -> tuple[int, int]:

@@ -1,0 +1,57 @@
+"""What a plan asks or remarks about its sources as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from backfill.config import Config
+from backfill.prepare.facts.dropped_columns import note_of_dropped_columns
+from backfill.prepare.facts.id_spellings import how_ids_would_meet
+from backfill.prepare.facts.named_encodings import note_of_encoding
+from backfill.prepare.facts.odd_cells import notes_of_odd_cells
+from backfill.prepare.facts.plan_stats import PartStats
+from backfill.prepare.facts.regions_read import notes_of_regions
+from backfill.prepare.facts.shared_addresses import note_of_shared_addresses
+from backfill.prepare.facts.summary_rows import notes_of_summaries
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.fields import FieldMapping
+from backfill.prepare.mapping.hours import hours_left_out
+from backfill.sources.scan import Source
+
+__all__ = ["noticed"]
+
+
+def noticed(
+    config: Config,
+    binding: Binding,
+    mapping: FieldMapping,
+    stats: PartStats,
+    *,
+    events: Source,
+    contacts: Source | None,
+    rejected: Path,
+    ready: Sequence[Path],
+) -> list[str]:
+    """Questions and remarks, what costs most first. `rejected` and `ready` are what was written."""
+    names = [name for _, name in stats.unmatched]
+    broken = {*stats.reasons, *stats.dropped}
+    files = [(entry.name, entry.rows) for entry in events.entries]
+    about_contacts: list[str | None] = []
+    if contacts is not None and config.contacts is not None:
+        about_contacts = [
+            note_of_encoding("contacts", config.contacts.encoding, contacts),
+            note_of_dropped_columns(contacts),
+            how_ids_would_meet(names, config, binding, mapping, contacts),
+        ]
+    found = [
+        hours_left_out(config.events, events),
+        note_of_encoding("events", config.events.encoding, events),
+        note_of_dropped_columns(events),
+        *about_contacts,
+        *notes_of_odd_cells(config, binding, events, contacts),
+        note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
+        *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
+        *notes_of_summaries(rejected, files, events.columns),
+    ]
+    return [each for each in found if each]

@@ -1,0 +1,126 @@
+"""Cells that are no values: words for "missing", several ids in one cell, a row for a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+import polars as pl
+
+from backfill.checks.checked import trimmed
+from backfill.checks.text import as_text
+from backfill.config import Config, Files
+from backfill.destination import Kind
+from backfill.prepare.facts.id_spellings import note_of_two_spellings
+from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.inputs import Side
+from backfill.sources.scan import Source
+
+__all__ = ["NULL_WORDS", "SEVERAL", "names_like_values", "notes_of_odd_cells"]
+
+NULL_WORDS = (r"\N", "NULL", "(null)", "#N/A", "NaN", "NaT")
+"""What databases and frames write for a missing value, and people for none."""
+
+SEVERAL = r"""^[\[{]?\s*"?[\w@.+-]{4,}"?(?:\s*[;|,]\s*"?[\w@.+-]{4,}"?)+\s*[\]}]?$"""
+"""Several ids or addresses in one cell."""
+
+_LOOKED_AT = 20_000  # rows
+_NAMED = 3
+_VALUE = re.compile(
+    r"""\\N | [0-9]{4}-[0-9]{2}-[0-9]{2}[T\ ][0-9]{2}:.* | [^@\s]+@[^@\s]+[.][a-z]+ | [+][0-9]{7,15}
+    | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} | [{\[].*[}\]]""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NUMBERED = r" \(column [0-9]+\)$"  # what the reader adds to names that come again
+
+
+def notes_of_odd_cells(
+    config: Config, binding: Binding, events: Source, contacts: Source | None
+) -> Iterator[str]:
+    """Notes on the first rows of both sides, and on the columns' names."""
+    sides: list[tuple[Side, Files, Source]] = [("events", config.events, events)]
+    if contacts is not None and config.contacts is not None:
+        sides.append(("contacts", config.contacts, contacts))
+    for side, files, source in sides:
+        texts = [each for each in source.files if each.location.format != "parquet"]
+        if not texts:
+            continue
+        if found := names_like_values(source.columns):
+            yield (
+                f"the first line of {texts[0].location.name} looks like a row and not like names"
+                f" ({', '.join(map(repr, found[:_NAMED]))}). It is no record as it stands: write a"
+                " line of names above it"
+            )
+        yield from _words_for_null(side, files, source, binding)
+    yield from _odd_ids(binding, config, events)
+
+
+def names_like_values(names: Collection[str]) -> list[str]:
+    """Names of columns that only a row of values would have."""
+    plain = [re.sub(_NUMBERED, "", each) for each in names]
+    found = [each for each in plain if _VALUE.fullmatch(each)]
+    return found or ([] if len(plain) < len({*plain}) or not plain else _numbers(plain))
+
+
+def _numbers(names: Sequence[str]) -> list[str]:
+    """Numbers among names, where at least half of them are."""
+    found = [each for each in names if re.fullmatch(r"[+-]?[0-9]+([.][0-9]+)?", each)]
+    return found if len(found) > 1 and 2 * len(found) >= len(names) else []
+
+
+def _words_for_null(side: Side, files: Files, source: Source, binding: Binding) -> Iterator[str]:
+    used = {name for each in binding.inputs_for(side) for name in each.columns()}
+    key = binding.contact_key if side == "events" else binding.contacts_key
+    used |= key.columns() if key is not None else set()
+    names = [name for name in source.columns if name in used and source.schema[name] == pl.String]
+    words = [each for each in NULL_WORDS if each not in files.null_values]
+    if not names or not words:
+        return
+    rows = source.scan().select(names).head(_LOOKED_AT).collect(engine="streaming")
+    for word in words:
+        holding = [each.name for each in rows if (each == word).any()]
+        if holding:
+            more = " and more" if len(holding) > _NAMED else ""
+            literal = word.replace("\\", "\\\\")
+            yield (
+                f"{word!r} stands in {', '.join(map(repr, holding[:_NAMED]))}{more} and is taken"
+                f' for a value; null_values = ["{literal}"] under [{side}] makes it a missing one'
+                + _escapes(word, source)
+            )
+
+
+def _escapes(word: str, source: Source) -> str:
+    tabbed = any(each.location.separator == "\t" for each in source.files)
+    if word != r"\N" or not tabbed:
+        return ""
+    return (
+        ". Such files are PostgreSQL's or MySQL's own format, which writes \\n and \\t for line"
+        " breaks and tabs, and these are sent so: export CSV instead"
+    )
+
+
+def _odd_ids(binding: Binding, config: Config, events: Source) -> Iterator[str]:
+    for each in binding.inputs_for("events"):
+        if each.field.kind is not Kind.UUID or each.table is not None:
+            continue
+        text = as_text(each.raw, each.dtype, timezone=config.events.timezone).value
+        rows = (
+            events.scan()
+            .head(_LOOKED_AT)
+            .filter(pl.col("__raw").is_null())
+            .select("__file", "__row", text=trimmed(text))
+            .collect(engine="streaming")
+        )
+        several = rows.filter(pl.col("text").str.contains(SEVERAL)).sort("__file", "__row")
+        if several.height:
+            file, row, shown = several.row(0)
+            mark = next(char for char in shown if char in ";|,")
+            yield (
+                f"{several.height:,} of the first {rows.height:,} rows have several ids in"
+                f" {each.name}: {shown[:60]!r} ({events.entries[file].name} row {row}). Such a text"
+                f" is nobody's id. SPLIT_PART(…, '{mark}', 1) takes the first one; a record for"
+                " each needs a row for each"
+            )
+        if config.rules.contact_id is not None:
+            note = note_of_two_spellings(each.name, rows["text"])
+            yield from [note] if note else []

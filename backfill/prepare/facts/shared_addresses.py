@@ -1,0 +1,50 @@
+"""One email address or phone under several contacts: the sign of an id that is no contact's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from backfill.destination import Kind
+from backfill.prepare.mapping.inputs import Input
+
+__all__ = ["note_of_shared_addresses"]
+
+_LOOKED_AT = 100_000  # records
+_MANY = 0.1  # the share of addresses that families and offices hardly reach
+
+
+def note_of_shared_addresses(
+    ready: Sequence[Path], inputs: Sequence[Input], ordering_field: str
+) -> str | None:
+    """A note where many addresses of ready records stand under several ids. Looks at the first
+    records of each bucket. None for destinations whose contacts have no id of their own.
+    """
+    ids = next((each for each in inputs if each.name == ordering_field), None)
+    address = [each for each in inputs if each.side and each.field.kind in (Kind.EMAIL, Kind.PHONE)]
+    if ids is None or ids.field.kind is not Kind.UUID or not address or not ready:
+        return None
+    most = max(1, _LOOKED_AT // len(ready))
+    rows = pl.concat(
+        pl.scan_parquet(each, glob=False).select("key", "body").head(most) for each in ready
+    )
+    for each in address:
+        path = "$." + ".".join(each.path)
+        counts = (
+            rows.select("key", address=pl.col("body").str.json_path_match(path))
+            .drop_nulls()
+            .group_by("address")
+            .agg(ids=pl.col("key").n_unique(), records=pl.len())
+            .collect(engine="streaming")
+        )
+        several = counts.filter(pl.col("ids") > 1)
+        if several.height > max(1, _MANY * counts.height):
+            most_ids = several.sort("ids", "address", descending=[True, False]).row(0)
+            return (
+                f"{several.height:,} of {counts.height:,} values of {each.name} stand under several"
+                f" ids of contacts; {most_ids[0]!r} under {most_ids[1]:,}. Is {ids.name} the id of"
+                " an order, a ticket or a session? Each id becomes a contact"
+            )
+    return None
