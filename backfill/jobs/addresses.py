@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from backfill.core.errors import ChangedError
 from backfill.core.urls import address_of, is_here, same_address
 from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
+from backfill.jobs.readonly import look
 from backfill.jobs.run_history import last_base_url
 from backfill.jobs.status import place_of
 from backfill.ledger import AnyLedger
 
 __all__ = ["address_of_job", "bind_address", "refuse_other_address", "release_address"]
+
+_ANEW = (
+    "Nothing was sent. `backfill run CONFIG` with this --base-url plans it anew (in a notebook:"
+    " plan it with this `base_url` in its delivery)."
+)
 
 
 def address_of_job(ledger: AnyLedger) -> str | None:
@@ -68,8 +75,31 @@ def _refuse_other_plan(directory: Path, manifest: Manifest, wanted: str) -> None
             f"the plan leaves out what earlier jobs delivered to {place_of(planned)}, and"
             f" {wanted} has never seen that",
             where=str(directory),
-            hint="Nothing was sent. `backfill run CONFIG` with this --base-url plans it anew.",
+            hint=_ANEW,
         )
+    if any(same_address(each, wanted) for each in _addresses_before(directory, manifest, set())):
+        raise ChangedError(
+            f"the plan is for {place_of(planned)}, and does not leave out what earlier jobs"
+            f" delivered to {wanted}",
+            where=str(directory),
+            hint=_ANEW,
+        )
+
+
+def _addresses_before(directory: Path, manifest: Manifest, seen: set[str]) -> Iterator[str]:
+    """Where the jobs that this one was planned after, and those before them, belong to."""
+    for each in manifest.earlier:
+        if each.address is not None:
+            yield each.address
+        place = (directory / each.path).resolve()
+        if str(place) in seen or not Manifest.exists(place):
+            continue
+        seen.add(str(place))
+        earlier = Manifest.read(place)
+        with look(place) as (ledger, _):
+            now = address_of_job(ledger)
+        yield from (address for address in (now, earlier.address) if address is not None)
+        yield from _addresses_before(place, earlier, seen)
 
 
 def bind_address(directory: Path, manifest: Manifest, ledger: AnyLedger, base_url: str) -> bool:

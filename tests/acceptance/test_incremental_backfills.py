@@ -85,7 +85,7 @@ def test_what_was_delivered_stays_so_where_the_mended_configuration_would_leave_
     run = ["--json", "--base-url", server.url]
     backfill("run", config, *run, "--limit", "10", cwd=tmp_path, expect=[8])
     wrong = {"rejected": right + '\n[rules]\nevent_types = ["another"]\n'}
-    wrong["excluded"] = right.replace("[events]", '[events]\nwhere = "order_no = 0"')
+    wrong["excluded"] = right.replace("[events]", "[events]\nwhere = \"order_no = 'none'\"")
     config.write_text(wrong[state])
     rest = ["plan", config, "--json", "--rest-of"]
     mistaken = backfill(*rest, "pristo.job", "--job", "b.job", cwd=tmp_path, expect=[0, 3]).json
@@ -256,6 +256,23 @@ def test_what_went_to_another_address_does_not_count_and_is_said(tmp_path, serve
     # A run to that address plans for it.
     ended = backfill("run", later, *run, cwd=tmp_path, expect=[0]).json
     assert ended["records"]["duplicate"] == 8
+    assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(20))
+
+
+def test_a_plan_for_the_real_address_is_not_rehearsed_where_an_earlier_job_was(tmp_path, server):
+    """It leaves out nothing of what that one delivered here, and would send it a second time."""
+    config = pristo_job(tmp_path, 20)
+    package.plan(config).run(credential=Secret("key"), base_url=server.url, limit=8)
+    later = package.plan(after(config, "later", "pristo.job"))
+    assert later.status()["records"]["duplicate"] == 0
+    last = package.plan(after(config, "last", "later.job"))
+    for job in (later, last):
+        with pytest.raises(ChangedError, match="does not leave out what earlier jobs delivered"):
+            job.run(credential=Secret("key"), base_url=server.url)
+        ended = backfill("run", job.directory, "--base-url", server.url, cwd=tmp_path, expect=[10])
+        assert "plans it anew" in ended.err
+    assert len(orders(server)) == 8
+    backfill("run", tmp_path / "later.toml", "--base-url", server.url, cwd=tmp_path, expect=[0])
     assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(20))
 
 
