@@ -9,7 +9,7 @@ these borders, and the ranges are read, sorted and written one after another.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = ["LargePart"]
 
 _SAMPLES = 100  # of a range; the sizes of ranges differ by some tenths then
 _SEED = 0x5A3B1E
+_STEPS = 3  # survey, cut, write
 
 _FROM = "__from"
 _TIE = "__tie:"
@@ -47,7 +48,7 @@ class LargePart:
     """Records of one part, on disk with their own columns, on their way to one bucket.
 
     `marked` gives the duplicates among any of them, and `at_once` says how many rows are held in
-    memory together.
+    memory together. `moved` is told how many rows' worth of the work is done since the last time.
     """
 
     writer: BucketWriter
@@ -55,6 +56,7 @@ class LargePart:
     records: Rows
     marked: Marks
     at_once: int
+    moved: Callable[[float], None] = lambda _: None
 
     def settle(self) -> None:
         """Write the part's duplicates and its bucket, as `BucketWriter.settle` does."""
@@ -67,6 +69,7 @@ class LargePart:
         for index, rows in enumerate(self.records.slices(self.at_once)):
             for lane, count in self._cut(stats, f"{index:05d}", rows, lanes, borders):
                 records[lane] = records.get(lane, 0) + count
+            self.moved(rows.height / _STEPS)
         if survey.ready:
             numbers = {lane: number for number, lane in enumerate(sorted(records))}
             lengths = tuple(records[lane] for lane in numbers)
@@ -91,6 +94,7 @@ class LargePart:
             samples.append(left.filter(pl.col("__row").hash(_SEED) % share == 0))
             counted = left.group_by("key").agg(pl.len().cast(pl.UInt64).alias("count"))
             keys = pl.concat([keys, counted]).group_by("key").agg(pl.col("count").sum())
+            self.moved(rows.height / _STEPS)
         longest = keys["count"].max()
         return _Survey(
             ready, keys.height, longest if isinstance(longest, int) else 0, pl.concat(samples)
@@ -160,6 +164,7 @@ class LargePart:
                     ties = [each for each in rows.columns if each.startswith(_TIE)]
                     rows = sorted_by_all(rows, ["lane", "time", *ties, "file", "row"])
                     yield rows.drop(ties).with_columns(lane)
+                    self.moved(rows.height / _STEPS)
 
         frames = in_order()
         first = next(frames)

@@ -8,8 +8,9 @@ identity without the ordering key finds its duplicates among parts of its own.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -68,6 +69,10 @@ class Passes:
 
     def __post_init__(self) -> None:
         self.stats = PlanStats()
+        self._moved: dict[Path, float] = {}  # rows' worth of work on parts that are not done yet
+        self._look_again: Callable[[], None] = lambda: None
+        self._thread = threading.current_thread()
+        self.recipe = replace(self.recipe, moved=self._hear)
         self.files: dict[str, list[str]] = {"excluded": [], "rejected": [], "duplicates": []}
 
     def run(self) -> list[Bucket]:
@@ -200,20 +205,31 @@ class Passes:
         """
         results: dict[int, ResultT] = {}
         rows, of = 0, of or self.events.rows
+        self._moved.clear()
         self.tell(phase, 0, of)
 
         def waiting(words: str | None) -> None:
             if words is not None:
                 log.warning("%s: %s", phase, words)
-            self.tell(f"{phase}; {words}" if words is not None else phase, rows, of)
+            done = min(rows + int(sum(list(self._moved.values()))), of)
+            self.tell(f"{phase}; {words}" if words is not None else phase, done, of)
 
+        self._look_again = partial(waiting, None)
         for index, result in self.engine.run(task, items, waiting):
             results[index] = result
             if done is not None:
                 done(index)
             rows += result.rows
-            self.tell(phase, rows, of)
+            if isinstance(result, PartOutput):
+                self._moved.pop(result.directory, None)
+            waiting(None)
         return [results[index] for index in range(len(items))]
+
+    def _hear(self, attempt: Path, rows: float) -> None:
+        """Take note of progress within a large part, from whatever thread works on it."""
+        self._moved[attempt] = self._moved.get(attempt, 0.0) + rows
+        if threading.current_thread() is self._thread:
+            self._look_again()  # else the engine does so now and then
 
     def _count(self, made: Sequence[PartOutput]) -> None:
         for each in made:

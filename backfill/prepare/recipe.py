@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +23,11 @@ from backfill.sources.scan import Source
 
 __all__ = ["Recipe"]
 
+
+def _unheard(attempt: Path, rows: float) -> None:
+    del attempt, rows
+
+
 _LARGE = 2  # times the usual rows; there are always parts of somewhat more than others
 _IDENTITIES = 4  # are short, so so many times the rows of a bucket are held
 
@@ -33,7 +38,8 @@ class Recipe:
 
     `events` and `contacts` are outlines, of which ranges are scanned. `parts` is into how many
     parts rows are split by their key, `at_once` how many rows of one are worked on together where
-    it is large, `work` an existing directory for what is on its way.
+    it is large, `work` an existing directory for what is on its way. `moved` hears, within this
+    process, how many rows' worth of work an attempt at a large part has done since it said so last.
 
     Its expressions stay in the process in which they were made: another one is sent what they
     were made from, without addresses and settings that are none of its business, and makes them
@@ -50,6 +56,7 @@ class Recipe:
     parts: int
     at_once: int
     work: Path
+    moved: Callable[[Path, float], None] = field(default=_unheard, compare=False)
 
     @cached_property
     def mapping(self) -> FieldMapping:

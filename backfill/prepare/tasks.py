@@ -133,11 +133,11 @@ def settle_part(recipe: Recipe, part: Part) -> PartOutput:
     rows = _rows(recipe, part)
     output = PartOutput(_attempt(recipe, "bucket"), rows.height)
     if recipe.is_large(rows):
-        _write_items(recipe, output, part, rows)
+        _write_items(recipe, output, part, rows, share=0.5)
         files = tuple(output.files.pop("items"))
         records = Rows.count(_scanned(files))
         if records.height:
-            _settle_large(recipe, output, records, None)
+            _settle_large(recipe, output, records, None, share=0.5)
         _remove(files)
     else:
         source = rows.read()
@@ -186,8 +186,13 @@ def settle_gathered(recipe: Recipe, known: Files | None, files: Files) -> PartOu
     return output
 
 
-def _settle_large(recipe: Recipe, output: PartOutput, records: Rows, marked: Marks | None) -> None:
-    """Write a bucket of records that memory does not hold all at once, with their own columns."""
+def _settle_large(
+    recipe: Recipe, output: PartOutput, records: Rows, marked: Marks | None, *, share: float = 1.0
+) -> None:
+    """Write a bucket of records that memory does not hold all at once, with their own columns.
+
+    That is so great a `share` of the work on the part.
+    """
     marks_here: Files = ()
     if marked is None:
         identities = records.source.select(*_PLACE, IDENTITY)
@@ -199,7 +204,14 @@ def _settle_large(recipe: Recipe, output: PartOutput, records: Rows, marked: Mar
             _remove(files)
         marks_here = tuple(output.files.pop("marks", ()))
         marked = partial(marked_among, found=scan_files(marks_here))
-    LargePart(recipe.writer, output, records, marked, recipe.at_once).settle()
+    LargePart(
+        recipe.writer,
+        output,
+        records,
+        marked,
+        recipe.at_once,
+        moved=lambda rows: recipe.moved(output.directory, share * rows),
+    ).settle()
     _remove(marks_here)
 
 
@@ -226,13 +238,19 @@ def _write_marks(
             same.write_parquet(output.path("marks"), compression="lz4")
 
 
-def _write_items(recipe: Recipe, output: PartOutput, part: Part, rows: Rows) -> None:
-    """Write the good records of a part with the source's own columns, a slice at a time."""
+def _write_items(
+    recipe: Recipe, output: PartOutput, part: Part, rows: Rows, *, share: float = 1.0
+) -> None:
+    """Write the good records of a part with the source's own columns, a slice at a time.
+
+    That is so great a `share` of the work on the part.
+    """
     for each in rows.slices(recipe.at_once) if recipe.is_large(rows) else [rows.read()]:
         items = _records(recipe, output, part, each)
         with_own(items, each, recipe.events.columns).write_parquet(
             output.path("items"), compression="lz4", statistics=False
         )
+        recipe.moved(output.directory, share * each.height)
 
 
 def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame) -> pl.DataFrame:

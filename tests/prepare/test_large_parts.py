@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from polars.testing import assert_frame_equal
 from backfill.config import config_from_mapping
 from backfill.destinations import builtin_destinations
 from backfill.jobdir.manifest import Manifest
+from backfill.prepare.engines.engine import Threads
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.left_out import Previous
 from backfill.prepare.order import sorted_by_all
@@ -205,6 +207,47 @@ def test_ranges_of_a_large_part_are_of_about_one_size(
     assert sum(sizes) == many
     assert len(sizes) > 10
     assert max(sizes) < 2_000
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_progress_moves_within_a_large_part_and_never_back(tmp_path: Path, parts: int) -> None:
+    told: dict[str, list[int]] = {}
+
+    def progress(phase: str, done: int, total: int | None) -> None:
+        assert total is None or done <= total
+        told.setdefault(phase, []).append(done)
+
+    rows = pl.DataFrame({"phone": ["+12025550143"] * 60, "label": [f"l{n}" for n in range(60)]})
+    prepare_in(
+        tmp_path,
+        "watch-events",
+        rows,
+        fields=watch_fields(),
+        parts=parts,
+        at_once=3,
+        progress=progress,
+    )
+    phase = told["preparing"]
+    assert phase == sorted(phase)
+    assert phase[-1] == 60
+    if parts == 1:
+        assert len(set(phase)) > 30
+
+
+def test_what_is_done_of_large_parts_is_told_while_threads_work_on_them() -> None:
+    moments: list[str | None] = []
+    enough = threading.Event()
+
+    def waiting(words: str | None) -> None:
+        moments.append(words)
+        enough.set()
+
+    def task(item: int) -> int:
+        assert enough.wait(30)
+        return item
+
+    assert sorted(Threads().run(task, [3, 4], waiting)) == [(0, 3), (1, 4)]
+    assert set(moments) == {None}
 
 
 ODD = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 __all__ = ["Engine", "Threads"]
+
+_LOOK = 0.5  # seconds until somebody may want to know how far a task has come
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -35,7 +37,8 @@ class Engine(Protocol):
     ) -> Iterator[tuple[int, ResultT]]:
         """Run a task on each item: the item's index and the result, as they end.
 
-        `waiting` is told in words why nothing comes, and None when it comes again. Raises what
+        `waiting` is told in words why nothing comes, and None when it comes again, or when it may
+        be time to look how far a task has come. Raises what
         the task raised; items that wait are not begun then.
         """
 
@@ -58,15 +61,19 @@ class Threads:
         items: Sequence[ItemT],
         waiting: Callable[[str | None], None],
     ) -> Iterator[tuple[int, ResultT]]:
-        del waiting  # a task that takes its time is no news
         if len(items) == 1:  # in the caller's thread, which an interrupt ends at once
             yield 0, task(items[0])
             return
         with ThreadPoolExecutor(self._count) as pool:
             indices = {pool.submit(task, item): index for index, item in enumerate(items)}
             try:
-                for future in as_completed(indices):
-                    yield indices[future], future.result()
+                left = set(indices)
+                while left:
+                    ended, left = wait(left, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                    if not ended:
+                        waiting(None)
+                    for future in ended:
+                        yield indices[future], future.result()
             finally:
                 for future in indices:
                     future.cancel()
