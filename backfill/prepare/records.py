@@ -17,11 +17,12 @@ from backfill.destination import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
 from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.contacts import JOIN, one_each, with_join_key
 from backfill.prepare.mapping.fields import CONVERTED, MALFORMED, FieldMapping, Rule, reasons
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.readings import Reading, first_readings, shown_inputs
 
-__all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker", "one_each"]
+__all__ = ["REASON", "UNDECODABLE", "PreparedPart", "RecordMaker"]
 
 REASON = "__reason"
 
@@ -34,7 +35,6 @@ A row that is malformed otherwise may hold these very characters; only a remark 
 _NAMED, _SHOWN = 3, 60  # events that name no known contact, and characters of the name
 
 _PLACE = ("__at", "__file", "__row")
-_JOIN = "__join"
 _MET = "__met"
 _BROKEN = "__broken"
 
@@ -116,7 +116,7 @@ class RecordMaker:
     def _first(self, unmatched: pl.DataFrame) -> list[tuple[int, int, str | None]]:
         if unmatched.is_empty():
             return []
-        name = pl.col(_JOIN).str.slice(0, _SHOWN)
+        name = pl.col(JOIN).str.slice(0, _SHOWN)
         return (
             unmatched.bottom_k(_NAMED, by=["__file", "__row"])
             .select("__file", "__row", name)
@@ -130,10 +130,10 @@ class RecordMaker:
         keep: list[str | pl.Expr] = ["__at", "__file", "__row", malformed]
         join = self._mapping.join
         if join is not None:
-            keep.append(join.events.alias(_JOIN))
+            keep.append(join.events.alias(JOIN))
         judged = self._mapping.events.apply(rows, keep)
         if join is not None and contacts is not None:
-            judged = judged.join(self._people(contacts, join.contacts), on=_JOIN, how="left")
+            judged = judged.join(self._people(contacts, join.contacts), on=JOIN, how="left")
         constants = [
             pl.lit(each.constant).alias(each.name)
             for each in self._binding.inputs_for(None)
@@ -164,12 +164,12 @@ class RecordMaker:
 
     def _people(self, contacts: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
         """Each contact once: its key, what later steps read of it, and its encoded part."""
-        keyed = contacts.with_columns(key.alias(_JOIN)).filter(pl.col(_JOIN).is_not_null())
+        keyed = with_join_key(contacts, key)
         side = self._mapping.contacts
         broken = reasons(rule for rule in side.rules if rule.rejects)
         names = [each.name for each in self._binding.inputs_for("contacts")]
         return (
-            side.apply(one_each(keyed.sort("__file", "__row"), _JOIN, self._binding), [_JOIN])
+            side.apply(one_each(keyed.sort("__file", "__row"), JOIN, self._binding), [JOIN])
             .with_columns(
                 pl.lit(value=True).alias(_MET),
                 pl.when(broken != "").then(broken).alias(_BROKEN),
@@ -177,7 +177,7 @@ class RecordMaker:
                 *self._identity.fragments,
             )
             .select(
-                _JOIN,
+                JOIN,
                 _MET,
                 _BROKEN,
                 *(name for name in names if name in self._read_after_join()),
@@ -298,19 +298,6 @@ class RecordMaker:
         return counts
 
 
-def one_each(contacts: pl.LazyFrame, key: str, binding: Binding) -> pl.LazyFrame:
-    """One row for each contact by the column `key`, of rows in the source's order."""
-    match binding.keep_contact:
-        case "first":
-            return contacts.filter(pl.col(key).is_first_distinct())
-        case "last":
-            return contacts.filter(pl.col(key).is_last_distinct())
-    own = binding.contacts_columns()
-    types = contacts.collect_schema()
-    values = [pl.col(name).filter(_said(name, types[name])).last() for name in own]
-    return contacts.group_by(key).agg(values)
-
-
 def _needed(destination: Destination) -> set[str]:
     """Fields whose canonical values are read after the join, other than by the encoding."""
     names = {destination.ordering_field, *destination.tie_order}
@@ -319,9 +306,3 @@ def _needed(destination: Destination) -> set[str]:
             set(check.fields) if isinstance(check, AnyOf) else {check.type_field, check.value_field}
         )
     return names
-
-
-def _said(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Whether a column says something: an empty text does not."""
-    value = pl.col(name)
-    return value.is_not_null() & (value != "") if dtype == pl.String else value.is_not_null()

@@ -28,6 +28,7 @@ from backfill.prepare.facts.plan_stats import PartStats, count_conversions
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.large_parts import LargePart
 from backfill.prepare.left_out import LeftOut
+from backfill.prepare.mapping.contacts import one_each_of_many
 from backfill.prepare.partition import Files, Rows, scan_files, split
 from backfill.prepare.recipe import Recipe
 from backfill.sources.ranges import Range
@@ -141,7 +142,7 @@ def settle_part(recipe: Recipe, part: Part) -> PartOutput:
         _remove(files)
     else:
         source = rows.read()
-        items = _records(recipe, output, part, source)
+        items = _records(recipe, output, source, _joined(recipe, part))
         split_into = () if isinstance(part.events, Range) else part.events
         recipe.writer.settle(output, items, source, _marks(recipe, items), split_into)
     return output
@@ -245,17 +246,29 @@ def _write_items(
 
     That is so great a `share` of the work on the part.
     """
+    contacts = _joined(recipe, part)
     for each in rows.slices(recipe.at_once) if recipe.is_large(rows) else [rows.read()]:
-        items = _records(recipe, output, part, each)
+        items = _records(recipe, output, each, contacts)
         with_own(items, each, recipe.events.columns).write_parquet(
             output.path("items"), compression="lz4", statistics=False
         )
         recipe.moved(output.directory, share * each.height)
 
 
-def _records(recipe: Recipe, output: PartOutput, part: Part, rows: pl.DataFrame) -> pl.DataFrame:
+def _joined(recipe: Recipe, part: Part) -> pl.LazyFrame | None:
+    """The contacts of a part; of a large part of them one row for each, as far as they are told."""
+    if part.contacts is None:
+        return None
+    contacts, join = _contacts(recipe, part.contacts), recipe.mapping.join
+    if isinstance(part.contacts, Range) or not join or not recipe.is_large(Rows.count(contacts)):
+        return contacts
+    return one_each_of_many(contacts, join.contacts, recipe.binding)
+
+
+def _records(
+    recipe: Recipe, output: PartOutput, rows: pl.DataFrame, contacts: pl.LazyFrame | None
+) -> pl.DataFrame:
     """Make records of a part; the rejected and excluded ones are written at once."""
-    contacts = _contacts(recipe, part.contacts) if part.contacts is not None else None
     made = recipe.maker.make(rows, contacts)
     # What was sent stays so: mended and fed back in, a rejected row would be sent again.
     rejected = _without_sent(recipe, output, rows, made.rejected)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +211,47 @@ def test_an_example_shows_the_row_of_a_contact_that_was_joined(
     )
     [example] = job.manifest.facts.examples["target.value|e164"]
     assert example.value == value
+
+
+_MANY = """
+import resource, sys
+from pathlib import Path
+import polars as pl
+from tests.prepare.prepared import prepare_in
+
+place = Path(sys.argv[1])
+events = pl.DataFrame({"id": ["7"] * 20, "at": ["2024-03-01T09:15:00Z"] * 20})
+events = events.with_columns(n=pl.int_range(20).cast(pl.String))
+sections = {
+    "events": {"contact_key": "id", "time": "at"},
+    "contacts": {"key": "id", "keep": sys.argv[2]},
+    "fields": {"contact.id": "events.id", "contact.email": "contacts.email",
+               "contact.name": "contacts.name", "type": "n"},
+    "rules": {"contact_id": {"namespace": "6f9619ff-8b86-4d01-b42d-00cf4fc96400"}},
+}
+def contacts(count):
+    number = pl.int_range(count)
+    return pl.select(id=pl.lit("7").repeat_by(count).explode(),
+                     email=pl.format("person{}@example.com", number),
+                     name=pl.format("name {} of somebody with a name that is rather long", number))
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+pl.concat([contacts(100_000)] * 30).write_parquet(place / "contacts.parquet")
+before = peak()
+job = prepare_in(place, "pristo-events", events, None, parts=4, at_once=20_000, **sections)
+assert job.manifest.ready == 20
+email = job.bodies[0]["contact"]["email"]
+assert email == ("person0" if sys.argv[2] == "first" else "person99999") + "@example.com", email
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("keep", ["first", "last", "fill"])
+def test_rows_of_one_contact_are_not_held_together(tmp_path: Path, keep: str) -> None:
+    """Three million of them hold some 300 MB."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _MANY, tmp_path, keep],
+        check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2],
+        env={**os.environ, "POLARS_MAX_THREADS": "2"},
+    )  # fmt: skip
+    assert int(ended.stdout) < 300, ended.stdout

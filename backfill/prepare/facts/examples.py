@@ -10,9 +10,9 @@ import polars as pl
 from backfill.jobdir.manifest import Example
 from backfill.prepare.facts.plan_stats import Place
 from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.contacts import one_each
 from backfill.prepare.mapping.fields import MALFORMED, FieldMapping
 from backfill.prepare.mapping.inputs import Input
-from backfill.prepare.records import one_each
 from backfill.prepare.shown_values import shown
 from backfill.sources.scan import Source
 
