@@ -75,7 +75,6 @@ async def deliver(
         return None
     if joined is not None:
         settings = joined.settings(settings)
-    learned = ledger.get_meta(_LEARNED)
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
     finds, clock = settings.rate is None, _running_clock()
@@ -85,20 +84,7 @@ async def deliver(
     shared: Budget | None = budget or SharedBudget.open(
         state, settings.base_url, credential, clock=clock, wall=wall, finds=finds
     )
-    pacer = Pacer(
-        settings.rate,
-        health=Health(
-            concurrency=settings.concurrency,
-            patience=settings.patience,
-            max_wait=settings.max_wait,
-        ),
-        learned=float(learned) if learned else None,
-        quiet_until=ledger.quiet_until(),
-        clock=clock,
-        wall=wall,
-        rng=rng,
-        shared=shared,
-    )
+    pacer = _pacer(settings, ledger, clock=clock, wall=wall, rng=rng, shared=shared)
     selection = None
     if settings.only:
         selection = Selection(
@@ -108,15 +94,15 @@ async def deliver(
     if joined is not None and budget is not None:
         budget.awake = pacer.look_again
         budget.look(clock(), pacer.rate)
-        member = _member(
-            joined,
-            budget,
+        buckets = SharedBuckets(
             manifest,
-            selection=selection,
+            joined.ledger,
+            selection,
             resends=settings.guarantee == "at-least-once",
             crowded=lambda: pacer.crowded,
-            meter=meter,
+            progressed=meter.adopt,
         )
+        member = Member(joined.ledger, buckets, budget)
     if (stop := pacer.begin()) is not None:
         return stop
     carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
@@ -151,8 +137,8 @@ async def deliver(
             await member.leave()
         if transport is None:
             await carrier.aclose()
-    if run.brake.error is not None:
-        raise run.brake.error
+    if run.stop_state.error is not None:
+        raise run.stop_state.error
     if pacer.learned is not None and (budget is None or budget.leads):
         ledger.set_meta(_LEARNED, repr(pacer.learned))
     stop = run.outcome()
@@ -169,23 +155,29 @@ def _running_clock() -> Callable[[], float]:
         return anyio.current_time
 
 
-def _member(
-    joined: Joined,
-    budget: JobBudget,
-    manifest: Manifest,
+def _pacer(
+    settings: Settings,
+    ledger: AnyLedger,
     *,
-    selection: Selection | None,
-    resends: bool,
-    crowded: Callable[[], bool],
-    meter: Meter,
-) -> Member:
-    """This process among those that deliver the job."""
-    buckets = SharedBuckets(
-        manifest,
-        joined.ledger,
-        selection,
-        resends=resends,
-        crowded=crowded,
-        progressed=meter.adopt,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+    rng: random.Random,
+    shared: Budget | None,
+) -> Pacer:
+    """Who may send when, from where the runs before this one left it."""
+    learned = ledger.get_meta(_LEARNED)
+    health = Health(
+        concurrency=settings.concurrency,
+        patience=settings.patience,
+        max_wait=settings.max_wait,
     )
-    return Member(joined.ledger, buckets, budget)
+    return Pacer(
+        settings.rate,
+        health=health,
+        learned=float(learned) if learned else None,
+        quiet_until=ledger.quiet_until(),
+        clock=clock,
+        wall=wall,
+        rng=rng,
+        shared=shared,
+    )

@@ -175,7 +175,7 @@ RECOVER = """
 INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
 SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, 'lost', ? FROM flight
 """
-"""Nobody is left to hear the replies to these intents."""
+"""Make unknown what a process that is gone had in flight."""
 
 DELETE_ALL_INTENTS = "DELETE FROM flight"
 """The intents that were just settled are none any more."""

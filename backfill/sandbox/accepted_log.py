@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Accepted", "AcceptedLog", "InjectedFault", "Tally"]
+__all__ = ["Accepted", "AcceptedLog", "DestinationCounts", "InjectedFault"]
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A stored record: `index` is its place in the request, `fault` what spoilt the reply."""
+    """A stored record: `index` is its place in the request, `fault` what its reply met."""
 
     at: float  # seconds since the epoch
     destination: str
@@ -56,7 +56,7 @@ class InjectedFault:
 
 
 @dataclass(slots=True)
-class Tally:
+class DestinationCounts:
     """Counts of one destination.
 
     `overlaps` counts requests that came while another with one of their keys was in flight,
@@ -82,12 +82,12 @@ class Tally:
 
 
 class AcceptedLog:
-    """Counts and stores. `keep` also holds records and spoilt requests in memory, for tests."""
+    """Counts and stores. `keep` also holds records and faulty requests in memory, for tests."""
 
     def __init__(self, destinations: Sequence[str], log: Path | None, *, keep: bool) -> None:
-        self.tallies = {name: Tally() for name in destinations}
+        self.counts = {name: DestinationCounts() for name in destinations}
         self.accepted: list[Accepted] = []
-        self.spoilt: list[InjectedFault] = []
+        self.injected: list[InjectedFault] = []
         self.strays: Counter[str] = Counter()  # replies to other addresses, by status
         self._keep = keep
         self._in_flight: dict[str, Counter[str]] = {name: Counter() for name in destinations}
@@ -101,20 +101,20 @@ class AcceptedLog:
         return self._last[destination]
 
     @contextmanager
-    def flight(self, destination: str, keys: frozenset[str]) -> Iterator[None]:
+    def in_flight(self, destination: str, keys: frozenset[str]) -> Iterator[None]:
         """Hold the keys of a request while it is in flight."""
-        flying = self._in_flight[destination]
-        if not flying.keys().isdisjoint(keys):
-            self.tallies[destination].overlaps += 1
-        flying.update(keys)
+        keys_there = self._in_flight[destination]
+        if not keys_there.keys().isdisjoint(keys):
+            self.counts[destination].overlaps += 1
+        keys_there.update(keys)
         try:
             yield
         finally:
             for key in keys:
-                if flying[key] == 1:
-                    del flying[key]
+                if keys_there[key] == 1:
+                    del keys_there[key]
                 else:
-                    flying[key] -= 1
+                    keys_there[key] -= 1
 
     def store(
         self,
@@ -128,7 +128,7 @@ class AcceptedLog:
         A time is "" where a record has none, and None where those of its kind never have one.
         """
         now = time.time()
-        tally = self.tallies[destination]
+        counts = self.counts[destination]
         if self._log or self._keep:
             records = [
                 Accepted(now, destination, key, request, index, record, fault)
@@ -138,17 +138,17 @@ class AcceptedLog:
                 self._log.write(b"".join(record.line() for record in records))
             if self._keep:
                 self.accepted.extend(records)
-        tally.accepted += len(items)
+        counts.accepted += len(items)
         last = self._last[destination]
         for key, text, _ in items:
             if text is not None:
-                tally.disorder += _out_of_order(last, key, text)
+                counts.disorder += _out_of_order(last, key, text)
 
-    def spoil(self, spoilt: InjectedFault) -> None:
-        """Count a fault."""
-        self.tallies[spoilt.destination].faults[spoilt.fault] += 1
+    def inject(self, fault: InjectedFault) -> None:
+        """Count a fault that was injected."""
+        self.counts[fault.destination].faults[fault.fault] += 1
         if self._keep:
-            self.spoilt.append(spoilt)
+            self.injected.append(fault)
 
     def close(self) -> None:
         if self._log:

@@ -1,4 +1,4 @@
-"""Replies, as they should be and spoilt on demand."""
+"""Replies, as they should be, and faulty on demand."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Replies:
 
     def __init__(
         self,
-        witness: AcceptedLog,
+        accepted_log: AcceptedLog,
         *,
         chance: random.Random,
         closing: asyncio.Event,
         retry_after: RetryStyle,
     ) -> None:
-        self._accepted_log = witness
+        self._accepted_log = accepted_log
         self._chance = chance
         self._closing = closing
         self._retry_after: RetryStyle = retry_after
@@ -54,7 +54,7 @@ class Replies:
         self, endpoint: Endpoint, status: int, body: bytes, kind: str = JSON, **headers: str
     ) -> web.Response:
         """A whole reply."""
-        self._accepted_log.tallies[endpoint.destination].statuses[str(status)] += 1
+        self._accepted_log.counts[endpoint.destination].statuses[str(status)] += 1
         return web.Response(status=status, body=body, content_type=kind, headers=headers or None)
 
     def refuse(self, visit: Visit, refusal: Refusal) -> web.Response:
@@ -62,7 +62,7 @@ class Replies:
         body = visit.endpoint.error(refusal, visit.request_id)
         return self.reply(visit.endpoint, refusal.status, body, **refusal.headers)
 
-    async def spoil(self, visit: Visit, fault: Fault, size: int) -> web.StreamResponse:
+    async def faulty_reply(self, visit: Visit, fault: Fault, size: int) -> web.StreamResponse:
         """Answer a request whose records are not stored."""
         match fault.kind:
             case "cut-before":
@@ -80,7 +80,7 @@ class Replies:
                 return self.refuse(visit, refusal)
         return self.refuse(visit, self._status_of(fault))
 
-    async def spoil_success(self, visit: Visit, fault: Fault, size: int) -> web.StreamResponse:
+    async def faulty_success(self, visit: Visit, fault: Fault, size: int) -> web.StreamResponse:
         """Answer a request whose records are stored."""
         status, body = visit.endpoint.success(visit.request_id, size)
         match fault.kind:

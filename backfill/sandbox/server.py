@@ -45,7 +45,7 @@ class Sandbox:
     a callable that says for each arrival what goes wrong. `latency` and `idle` are seconds:
     every request takes at least the one, an unused connection is closed after the other.
     `credential`, where given, is the only one accepted; else any that is not empty. `keep`
-    holds accepted records and spoilt requests in memory. `endpoints` are served instead of the
+    holds accepted records and faulty requests in memory. `endpoints` are served instead of the
     three, for which `email_targets`, `custom_value_max` and `known_contacts` (Pristo has them all
     already) are. Bad options raise ConfigError.
     """
@@ -97,7 +97,7 @@ class Sandbox:
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._accepted_log = self._open_witness()
+        self._accepted_log = self._open_accepted_log()
         self._closing = asyncio.Event()
         self._replies = Replies(
             self._accepted_log,
@@ -138,7 +138,7 @@ class Sandbox:
             await self._runner.cleanup()
         self._accepted_log.close()
 
-    def _open_witness(self) -> AcceptedLog:
+    def _open_accepted_log(self) -> AcceptedLog:
         names = [each.destination for each in self._endpoints]
         try:
             return AcceptedLog(names, self._log, keep=self._keep)
@@ -153,16 +153,16 @@ class Sandbox:
         return self._accepted_log.accepted
 
     @property
-    def spoilt(self) -> list[InjectedFault]:
+    def injected(self) -> list[InjectedFault]:
         """The requests that met a fault, in order of arrival."""
-        return self._accepted_log.spoilt
+        return self._accepted_log.injected
 
     @property
     def stats(self) -> dict[str, Any]:
         """What was seen so far, as `GET /_sandbox/stats` gives it."""
         return {
             "destinations": {
-                name: tally.as_dict() for name, tally in self._accepted_log.tallies.items()
+                name: counts.as_dict() for name, counts in self._accepted_log.counts.items()
             },
             "elsewhere": dict(self._accepted_log.strays),
         }
@@ -174,7 +174,7 @@ class Sandbox:
         endpoint = next((each for each in self._endpoints if each.takes(path)), None)
         if endpoint is None:
             return self._elsewhere(request, path)
-        self._accepted_log.tallies[endpoint.destination].requests += 1
+        self._accepted_log.counts[endpoint.destination].requests += 1
         visit = Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
         body = await self._read(request)
         refusal = self._refuses_door(visit, path)
@@ -187,7 +187,7 @@ class Sandbox:
         except (ValueError, RecursionError) as error:
             return self._replies.refuse(visit, Refusal(400, f"the body is not JSON: {error}"[:200]))
         keys = frozenset(filter(None, map(endpoint.key, endpoint.items(content))))
-        with self._accepted_log.flight(endpoint.destination, keys):
+        with self._accepted_log.in_flight(endpoint.destination, keys):
             arrival = Arrival(self._arrivals, endpoint.destination, tuple(keys), body)
             self._arrivals += 1
             return await self._answer(visit, content, self._fault(arrival))
@@ -209,7 +209,7 @@ class Sandbox:
             await asyncio.sleep(delay)
         if fault is not None and not fault.stored:
             self._note(visit, fault, items)
-            return await self._replies.spoil(visit, fault, len(items))
+            return await self._replies.faulty_reply(visit, fault, len(items))
         refusal = endpoint.refuses(content, self._accepted_log.keys(endpoint.destination))
         if refusal is not None:
             return self._replies.refuse(visit, refusal)
@@ -221,7 +221,7 @@ class Sandbox:
         )
         if fault is not None:
             self._note(visit, fault, items)
-            return await self._replies.spoil_success(visit, fault, len(items))
+            return await self._replies.faulty_success(visit, fault, len(items))
         return self._replies.reply(endpoint, *endpoint.success(visit.request_id, len(items)))
 
     # --- judgements --------------------------------------------------------------------
@@ -244,7 +244,7 @@ class Sandbox:
         return body if len(body) <= self._max_body else None
 
     def _note(self, visit: Visit, fault: Fault, items: Sequence[Any]) -> None:
-        self._accepted_log.spoil(
+        self._accepted_log.inject(
             InjectedFault(
                 visit.endpoint.destination,
                 visit.request_id,

@@ -379,7 +379,7 @@ def test_at_least_once_sends_again_what_may_have_arrived(tmp_path):
     with running_sandbox(faults=cut_some) as server:
         run = ["run", config, "--json", "--base-url", server.url]
         told = backfill(*run, cwd=tmp_path, expect=[0]).json
-        cut = len(server.spoilt)
+        cut = len(server.injected)
     assert cut >= 10
     assert told["records"]["delivered"] == 60
     assert told["requests"] == {"sent": 60 + cut, "throttled": 0, "retried": cut}

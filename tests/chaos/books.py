@@ -47,7 +47,7 @@ def check_round(plan: Plan, records: pl.DataFrame, server: Sandbox, why: Explana
         ),
     )
     spoilt: dict[str, set[str]] = {}
-    for each in server.spoilt:
+    for each in server.injected:
         for record in each.records:
             spoilt.setdefault(uid_of(record), set()).add(each.fault.partition(":")[0])
     sent = records.filter(pl.col("_state").is_in(["delivered", "failed", "unknown"]))

@@ -157,7 +157,7 @@ class World:
 
     def spoilt(self) -> Counter[str]:
         """The requests that met each kind of fault."""
-        return Counter(each.fault for each in list(self.sandbox.spoilt))
+        return Counter(each.fault for each in list(self.sandbox.injected))
 
     def _fault(self, arrival: Arrival) -> str | None:
         with self._lock:

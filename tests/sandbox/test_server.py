@@ -343,7 +343,7 @@ def test_spoilt_requests_are_remembered_with_their_records_stored_or_not():
         for body in bodies:
             with suppress(httpx.RemoteProtocolError):
                 http.post(PRISTO_PATH, json=body)
-        assert [(each.fault, each.stored, each.records) for each in sandbox.spoilt] == [
+        assert [(each.fault, each.stored, each.records) for each in sandbox.injected] == [
             ("500", False, (bodies[0],)),
             ("cut-after", True, (bodies[1],)),
             ("not-ok", False, (bodies[3],)),

@@ -291,9 +291,9 @@ class SharedBudget:
         if self._seen is not None:  # one's own are no news
             sent, accepted, refused = self._seen
             self._seen = (sent + self._sent, accepted + self._accepted, refused)
-        mine, self._sent, self._accepted = len(self._refused), 0, 0
+        refused, self._sent, self._accepted = len(self._refused), 0, 0
         self._refused = []
-        self._own_refused = mine
+        self._own_refused = refused
 
     def _hear(self, state: dict[str, Any], now: float, *, leave: bool) -> None:
         members: dict[str, list[float]] = {

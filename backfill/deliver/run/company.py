@@ -37,10 +37,10 @@ class Company(AnyFeed, Protocol):
     @property
     def limit(self) -> AnyLimit: ...
 
-    async def keep(self, brake: StopState) -> None:
+    async def keep(self, stop_state: StopState) -> None:
         """Take part until cancelled: draw and report, take buckets, and those of dead owners.
 
-        Pulls the brake where all are to stop, or the ledger fails.
+        Pulls the stop_state where all are to stop, or the ledger fails.
         """
 
     def permission(self, grant: Grant) -> Callable[[], bool]:

@@ -76,7 +76,7 @@ class Run:
         """Without a `selection` all is sent. `company` is there where other processes deliver the
         same job: it chooses then.
         """
-        self.brake = StopState(self._stopped)
+        self.stop_state = StopState(self._stopped)
         self._company = company
         self._destination = destination
         self._size = destination.batch_size
@@ -93,7 +93,7 @@ class Run:
             count=settings.max_errors_count, fraction=settings.max_errors_fraction
         )
         self._committer = Committer(
-            ledger, meter, committed=self._committed, broken=self.brake.fail
+            ledger, meter, committed=self._committed, broken=self.stop_state.fail
         )
         self._workers = 0  # that were started
         self._walking: TaskGroup | None = None
@@ -107,17 +107,17 @@ class Run:
         observe: Callable[[Snapshot], None] | None,
         pace: Callable[[], PaceSetting] | None = None,
     ) -> None:
-        """Send until nothing is left or the brake is pulled, and until all of it is recorded."""
+        """Send until nothing is left or the run is to stop, and until all of it is recorded."""
         async with anyio.create_task_group() as around:
             if pace is not None:
-                follow = partial(follow_pace, widen=self._widen, lost=self.brake.fail)
+                follow = partial(follow_pace, widen=self._widen, lost=self.stop_state.fail)
                 around.start_soon(follow, pace, self._settings, self._pacer)
             if observe is not None:
                 around.start_soon(self._observe, observe)
             if self._settings.max_duration is not None and self._company is None:
                 around.start_soon(self._time_is_up, self._settings.max_duration)
             if self._company is not None:
-                around.start_soon(self._company.keep, self.brake)
+                around.start_soon(self._company.keep, self.stop_state)
             async with anyio.create_task_group() as writing:
                 writing.start_soon(self._committer.run)
                 try:
@@ -138,16 +138,16 @@ class Run:
         """
         if not (self._meter.pending if self._company is None else self._company.pending()):
             return None
-        if self.brake.stop is None and self._limit.spent:
+        if self.stop_state.stop is None and self._limit.spent:
             return limit_reached(self._settings.limit or 0)
-        if self.brake.stop is None and self._selection is not None:
+        if self.stop_state.stop is None and self._selection is not None:
             self._selection.refuse_unknown_value()
             return Stop(StopKind.LIMIT, self._selection.message())
-        return self.brake.stop
+        return self.stop_state.stop
 
     def halt(self, kind: StopKind) -> None:
         message = "interrupted" if kind is StopKind.INTERRUPTED else kind.value
-        self.brake.pull(Stop(kind, f"{message}; what was in flight is finished and recorded"))
+        self.stop_state.pull(Stop(kind, f"{message}; what was in flight is finished and recorded"))
 
     # --- lanes -----------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class Run:
                 await self._walk(*found)
                 self._feed.done(found[0])
         except BackfillError as error:
-            self.brake.fail(error)
+            self.stop_state.fail(error)
 
     async def _walk(self, lane: Lane, pending: Sequence[Range]) -> None:
         full = self._size
@@ -196,7 +196,7 @@ class Run:
                 cursor.put_back(batch)
                 continue
             # Where the run ends, the next one may find the destination in better health.
-            enough = retries.last and not self.brake.pulled
+            enough = retries.last and not self.stop_state.pulled
             if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
                 verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
             settlement = cursor.settle(
@@ -240,10 +240,11 @@ class Run:
                 verdict.reason,
                 extra={"flow": verdict.flow.value, "status": verdict.http_status},
             )
-        self._heed(grant, verdict, answer)
+        self._on_verdict(grant, verdict, answer)
         return verdict
 
-    def _heed(self, grant: Grant, verdict: Verdict, answer: Answer) -> None:
+    def _on_verdict(self, grant: Grant, verdict: Verdict, answer: Answer) -> None:
+        """Tell what an answer means to all who follow it: the pace, the ledger, the run's end."""
         if not self._reached and (isinstance(answer.reply, Reply) or answer.reply.reached):
             self._reached = True
             self._committer.set_meta(REACHED, "yes")
@@ -258,14 +259,14 @@ class Run:
         host = self._sender.url.host
         if verdict.flow is Flow.STOP:
             reply = answer.reply if isinstance(answer.reply, Reply) else None
-            self.brake.pull(refusal(self._destination, host, verdict, reply))
+            self.stop_state.pull(refusal(self._destination, host, verdict, reply))
         elif stop is not None:
-            self.brake.pull(replace(stop, message=f"{host}: {stop.message}"))
+            self.stop_state.pull(replace(stop, message=f"{host}: {stop.message}"))
 
     # --- around them -----------------------------------------------------------------------
 
     def _ending(self) -> bool:
-        return self.brake.pulled or self._limit.spent
+        return self.stop_state.pulled or self._limit.spent
 
     def _stopped(self) -> None:
         self._pacer.stop()
@@ -278,11 +279,11 @@ class Run:
             return
         self._errors.add(delivered=tick.delivered, failed=tick.failed)
         if self._errors.spent:
-            self.brake.pull(Stop(StopKind.ERRORS, self._errors.message))
+            self.stop_state.pull(Stop(StopKind.ERRORS, self._errors.message))
 
     async def _time_is_up(self, seconds: float) -> None:
         await anyio.sleep(seconds)
-        self.brake.pull(time_over(seconds))
+        self.stop_state.pull(time_over(seconds))
 
     async def _observe(self, observe: Callable[[Snapshot], None]) -> None:
         told = anyio.current_time()

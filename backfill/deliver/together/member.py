@@ -49,21 +49,21 @@ class Member:
     def done(self, lane: Lane) -> None:
         self._buckets.done(lane)
 
-    async def keep(self, brake: StopState) -> None:
+    async def keep(self, stop_state: StopState) -> None:
         """Draw, take buckets and listen until cancelled."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen)
-                for keep in (partial(self._budget.keep, brake.pull), self._buckets.keep):
-                    tasks.start_soon(self._kept, keep, brake)
+                for keep in (partial(self._budget.keep, stop_state.pull), self._buckets.keep):
+                    tasks.start_soon(self._kept, keep, stop_state)
         finally:
             self._over.set()
 
-    async def _kept(self, keep: Callable[[], object], brake: StopState) -> None:
+    async def _kept(self, keep: Callable[[], object], stop_state: StopState) -> None:
         try:
             await keep()  # type: ignore[misc]
         except BackfillError as error:
-            brake.fail(error)
+            stop_state.fail(error)
 
     def permission(self, grant: Grant) -> Callable[[], bool]:
         may_send, still_valid = self._ledger.may_send, grant.still_valid

@@ -35,7 +35,7 @@ def whole(file: LedgerFile) -> LedgerFile:
 
 
 def settle_lost(file: LedgerFile, clock: Callable[[], float]) -> int:
-    """Make unknown what is in flight, because nobody is left to hear the replies.
+    """Make unknown what is in flight: the process that waited for the replies is gone.
 
     `clock` gives seconds since the epoch. Returns how many records.
     """

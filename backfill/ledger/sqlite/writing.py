@@ -17,7 +17,7 @@ __all__ = ["add_tick", "write_change"]
 
 
 def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) -> None:
-    """Write a reckoning inside a transaction; `at` is now, in seconds since the epoch.
+    """Write a plan inside a transaction; `at` is now, in seconds since the epoch.
 
     Raises ContradictionError where the file does not agree.
     """

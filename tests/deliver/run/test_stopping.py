@@ -80,29 +80,29 @@ KINDS = list(StopKind)
 @pytest.mark.parametrize("second", KINDS)
 async def test_the_first_by_precedence_is_told(first, second):
     pulls: list[bool] = []
-    brake = StopState(lambda: pulls.append(True))
-    assert not brake.pulled
+    stop_state = StopState(lambda: pulls.append(True))
+    assert not stop_state.pulled
     for kind in (first, second):
-        brake.pull(Stop(kind, kind.value))
-    assert brake.pulled
-    assert brake.stop is not None
-    assert brake.stop.kind is min(first, second, key=KINDS.index)
+        stop_state.pull(Stop(kind, kind.value))
+    assert stop_state.pulled
+    assert stop_state.stop is not None
+    assert stop_state.stop.kind is min(first, second, key=KINDS.index)
     assert pulls == [True, True]
 
 
 async def test_of_two_reasons_of_one_kind_the_first_is_told():
-    brake = StopState(lambda: None)
+    stop_state = StopState(lambda: None)
     for message in ("one", "two"):
-        brake.pull(Stop(StopKind.UNAVAILABLE, message))
-    assert brake.stop == Stop(StopKind.UNAVAILABLE, "one")
+        stop_state.pull(Stop(StopKind.UNAVAILABLE, message))
+    assert stop_state.stop == Stop(StopKind.UNAVAILABLE, "one")
 
 
 async def test_the_first_fault_is_kept_and_each_pulls_the_brake():
     pulls: list[bool] = []
-    brake = StopState(lambda: pulls.append(True))
+    stop_state = StopState(lambda: pulls.append(True))
     faults = [BackfillError("one"), BackfillError("two")]
     for fault in faults:
-        brake.fail(fault)
-    assert brake.pulled
-    assert brake.error is faults[0]
+        stop_state.fail(fault)
+    assert stop_state.pulled
+    assert stop_state.error is faults[0]
     assert pulls == [True, True]
