@@ -13,7 +13,7 @@ from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
 from backfill.deliver import Settings, StopRequest
-from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.job_paths import job_directory, named_place
 from backfill.jobs import job as jobs_job
 from backfill.jobs import opening
 from backfill.jobs import status as jobs_status
@@ -184,7 +184,7 @@ def plan(
             raise ConfigError(
                 "plan needs a configuration file, or at least destination, events and fields"
             )
-        directory = Path(job) if job is not None else Path(f"{destination}.job")
+        directory = named_place(job if job is not None else f"{destination}.job")
         said = {
             "contact_key": contact_key,
             "time": time,

@@ -13,6 +13,7 @@ from tests.signal_handlers import unchanged_signal_handlers
 
 # What programs of the user share on a machine, tests share with nobody.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="backfill-state-")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backfill-cache-")
 
 # Whoever starts the tests in the background of a script, or under `nohup`, has these ignored here
 # and in every process that a test starts; tests of Ctrl-C and of lost terminals need them heard.

@@ -6,7 +6,7 @@ must never write into one.
 
 from __future__ import annotations
 
-__all__ = ["LEDGER", "LEDGERS", "LEDGER_PLACE", "MANIFEST", "OWN_NAMES", "PACE"]
+__all__ = ["LEDGER", "LEDGERS", "LEDGER_PLACE", "MANIFEST", "OWN_NAMES", "PACE", "PUBLISHED"]
 
 MANIFEST = "manifest.json"
 
@@ -28,3 +28,6 @@ OWN_NAMES = frozenset(
     | {".lock", ".preparing"}
 )
 """What a job keeps in its directory besides its ledger and that one's companions."""
+
+PUBLISHED = "job.json"
+"""Names the plan that holds, in an object store and in the copy of what lies there."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backfill.deliver.delivery import deliver
-    from backfill.deliver.pacing import state_directory
     from backfill.deliver.run.reached import was_sent
     from backfill.deliver.run.run_metrics import Snapshot
     from backfill.deliver.run.settings import Settings
@@ -21,7 +20,6 @@ __all__ = [
     "StopRequest",
     "deliver",
     "join",
-    "state_directory",
     "was_sent",
 ]
 
@@ -32,7 +30,6 @@ _HOMES = {
     "Snapshot": "backfill.deliver.run.run_metrics",
     "StopRequest": "backfill.deliver.run.stopping",
     "deliver": "backfill.deliver.delivery",
-    "state_directory": "backfill.deliver.pacing",
     "was_sent": "backfill.deliver.run.reached",
 }
 

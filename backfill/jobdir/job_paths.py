@@ -9,8 +9,9 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
+from backfill.jobdir.copies import address_of, copy_of
 
-__all__ = ["job_directory", "job_name"]
+__all__ = ["job_directory", "job_name", "named_place", "names_job"]
 
 
 def job_directory(name: str | Path, job: str | Path | None = None) -> Path:
@@ -18,19 +19,36 @@ def job_directory(name: str | Path, job: str | Path | None = None) -> Path:
 
     A configuration's job lies beside it, under its name without the ending plus `.job`; with a
     [cluster] section it lies in the storage that this names, and so does a `job` whose path is
-    relative. Raises ConfigError for a storage that is not there.
+    relative. A job in an object store is worked on in a copy, and named by its address or by that.
+    Raises ConfigError for a storage that is not there.
     """
     path = Path(name)
-    if path.is_dir() or path.suffix == ".job":
-        return path if job is None else Path(job)
+    if names_job(name):
+        return named_place(name if job is None else job)
     storage = _storage(path)
-    if storage is not None:
-        return storage / (job if job is not None else f"{path.stem}.job")
-    return path.with_suffix(".job") if job is None else Path(job)
+    if storage is None:
+        return path.with_suffix(".job") if job is None else named_place(job)
+    own = job if job is not None else f"{path.stem}.job"
+    if Path(own).is_absolute() or copy_of(str(own)) is not None:
+        return named_place(own)
+    return named_place(f"{storage}/{own}") if isinstance(storage, str) else storage / own
 
 
-def _storage(config: Path) -> Path | None:
-    """The storage that a configuration names. Whatever else is wrong is said where it is read."""
+def names_job(name: str | Path) -> bool:
+    """Whether a name is a job's own, and not that of its configuration."""
+    path = Path(name)
+    return path.is_dir() or path.suffix == ".job" or copy_of(str(name)) is not None
+
+
+def named_place(name: str | Path) -> Path:
+    """A job's directory by its own name; of one in an object store that of the copy."""
+    return copy_of(str(name)) or Path(name)
+
+
+def _storage(config: Path) -> Path | str | None:
+    """The directory, or the address, that a configuration names as storage. Whatever else is wrong
+    is said where it is read.
+    """
     try:
         content = tomllib.loads(config.read_bytes().removeprefix(codecs.BOM_UTF8).decode())
         storage = content["cluster"]["storage"]
@@ -39,11 +57,7 @@ def _storage(config: Path) -> Path | None:
     if not isinstance(storage, str) or not storage.strip():
         return None
     if "://" in storage:
-        raise ConfigError(
-            "a job cannot be delivered from an object store",
-            where="[cluster] storage",
-            hint="Name a directory that all machines share.",
-        )
+        return storage.rstrip("/")
     place = config.parent / storage
     if not place.is_dir():
         raise ConfigError(
@@ -56,11 +70,12 @@ def _storage(config: Path) -> Path | None:
 
 def job_name(directory: Path, config: Config | None) -> str:
     """What a command that goes on is told, quoted for a shell."""
+    own = address_of(directory) or str(directory)
     if config is None or config.path is None:
-        return shlex.quote(str(directory))
+        return shlex.quote(own)
     path = shlex.quote(str(config.path))
     if job_directory(config.path).absolute() == directory.absolute():
         # A job that was opened by its directory is named as it was then.
         found = config.path.is_absolute() and not directory.is_absolute()
         return shlex.quote(str(directory)) if found else path
-    return f"{path} --job {shlex.quote(str(directory))}"
+    return f"{path} --job {shlex.quote(own)}"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from backfill.core.errors import JobError
-from backfill.core.job_files import LEDGER, LEDGER_PLACE, MANIFEST
+from backfill.core.job_files import LEDGER, LEDGER_PLACE, MANIFEST, PUBLISHED
 from backfill.jobdir.manifest import Manifest
 
 __all__ = [
@@ -117,7 +117,7 @@ def _is_made(name: str) -> bool:
 
 
 def _is_own(path: Path) -> bool:
-    if path.name in (_LOCK, DRAFT) or _is_made(path.name):
+    if path.name in (_LOCK, DRAFT, PUBLISHED) or _is_made(path.name):
         return True
     if path.name.startswith((".draft-", ".records-")):  # of a command that was killed
         return True

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backfill.core.errors import JobError
+from backfill.jobdir.copies import is_away
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.ledger import AnyLedger
 
@@ -21,7 +22,7 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
     Raises JobError that names the first thing that does not agree. Costs a look at each file's
     size and time, and the reading of a whole file where these are not what they were: a copied
     job's are read each time. A run reads each bucket before it sends any of it, whatever its time
-    says.
+    says. What lies in an object store alone is compared when it is copied.
     """
     bound = ledger.get_meta(BOUND_TO)
     if bound is not None and bound != fingerprint(directory):
@@ -30,6 +31,7 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
     if manifest.excluded:  # a job of a version that could not exclude has no such file
         expected["excluded.parquet"] = manifest.excluded
     expected |= {f"ready/{bucket.file}": bucket.rows for bucket in manifest.buckets}
+    expected = {name: rows for name, rows in expected.items() if not is_away(directory, name)}
     for name, count in expected.items():
         seal = manifest.seals.get(name)
         if seal is not None and (directory / name).exists() and seal.untouched(directory / name):
@@ -54,6 +56,8 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
 
 def _refuse_changed_files(directory: Path, manifest: Manifest) -> None:
     for name, seal in manifest.seals.items():
+        if is_away(directory, name):
+            continue
         try:
             same = seal.untouched(directory / name) or seal.holds(directory / name)
         except OSError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import Range, State
+from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.run_history import record_decision
 from backfill.ledger import AnyLedger
@@ -114,7 +115,7 @@ def _of_source(
     found: dict[int, list[Range]] = {}
     for number, bucket in enumerate(manifest.buckets):
         positions = (
-            pl.scan_parquet(directory / "ready" / bucket.file, glob=False)
+            pl.scan_parquet(job_file(directory, f"ready/{bucket.file}"), glob=False)
             .select("file", "row")
             .with_row_index("position")
             .join(wanted, on=["file", "row"], how="semi")

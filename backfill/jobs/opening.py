@@ -14,7 +14,8 @@ from backfill.config import Config, config_from_mapping, load_config
 from backfill.core.errors import BusyError, ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import destination
-from backfill.jobdir.job_paths import job_directory
+from backfill.jobdir.copies import refresh, refuse_address
+from backfill.jobdir.job_paths import job_directory, names_job
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
@@ -49,6 +50,8 @@ def plan_job(
     delivered, and it is abandoned. `on` is where the work is done, as `engine_on` takes it: by
     default in this process. Raises ConfigError, SourceError, ChangedError or BusyError.
     """
+    if config.cluster is None:
+        refuse_address(directory)
     address = address_for(config, destination(config.destination), base_url)
     planning = Planning(directory, config, address, _rest(rest_of), on, progress)
     with _to_be_planned(directory):
@@ -68,6 +71,7 @@ def plan_frames(
 
     Raises what `plan_job` does.
     """
+    refuse_address(directory)
     rest = _rest(rest_of)
     with _to_be_planned(directory):
         config = config_from_mapping(store_frames(content, directory), directory=directory)
@@ -81,6 +85,7 @@ def plan_frames(
 @contextmanager
 def _to_be_planned(directory: Path) -> Iterator[None]:
     """Make a job's directory and hold it; one that is new goes where no plan comes of it."""
+    refresh(directory)
     new = not directory.exists()
     make_directory(directory)
     with locked(directory, "plan"):
@@ -97,6 +102,7 @@ def _rest(name: str | Path | None) -> Path | None:
     if name is None:
         return None
     directory = job_directory(name)
+    refresh(directory)
     Manifest.read(directory)
     return directory
 
@@ -108,6 +114,7 @@ def open_job(name: str | Path) -> Job:
     is complained of when the job is to run.
     """
     directory = job_directory(name)
+    refresh(directory)
     manifest = Manifest.read(directory)
     if Path(name).is_file():
         return Job(directory, manifest, load_config(name))
@@ -131,7 +138,7 @@ def find_or_plan(
 
     Raises what `plan_job` does, ChangedError among it, and JobError.
     """
-    if job is None and job_directory(name) == Path(name):
+    if job is None and names_job(name):
         found = open_job(name)
         found.refuse_change()
     else:
@@ -147,6 +154,7 @@ def find_or_plan(
 
 def _found_among_others(config: Config, directory: Path) -> Job | None:
     """A job that other machines may be delivering, if it is planned: without a lock."""
+    refresh(directory)
     if not Manifest.exists(directory) or LedgerPlace.read(directory) is None:
         return None
     found = Job(directory, Manifest.read(directory), config)

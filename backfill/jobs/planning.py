@@ -25,6 +25,7 @@ from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent
 from backfill.destinations import destination
+from backfill.jobdir.copies import address_of, publish
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
@@ -303,13 +304,14 @@ def _put_in_place(draft: Path, directory: Path) -> None:
 def _put_manifest(draft: Path, directory: Path) -> None:
     """Raises JobError where another process, which does not see our lock, was first."""
     try:
+        publish(directory, draft)
         put_new(draft, directory / MANIFEST)
     except FileExistsError:
         raise JobError(
             "another process planned a job here meanwhile",
             where=str(directory),
-            hint="The locks of a shared directory do not reach every machine. Plan once more, from"
-            " one machine.",
+            hint="The locks of one machine do not reach every other. Look at it:"
+            f" backfill status {shlex.quote(address_of(directory) or str(directory))}",
         ) from None
 
 

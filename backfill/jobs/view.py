@@ -14,6 +14,7 @@ from backfill.core.model import Progress, State, Stop
 from backfill.deliver import Settings
 from backfill.destination import Destination
 from backfill.destinations import destination, known_names
+from backfill.jobdir.copies import job_file
 from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.manifest import Manifest
@@ -227,7 +228,7 @@ class JobView:
         import polars as pl  # noqa: PLC0415
 
         with reading(self.directory):
-            return _presentable(pl.read_parquet(self.directory / name, glob=False))
+            return _presentable(pl.read_parquet(job_file(self.directory, name), glob=False))
 
 
 def _presentable(frame: pl.DataFrame) -> pl.DataFrame:

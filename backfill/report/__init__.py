@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import ConfigError
+from backfill.jobdir.copies import address_of
 from backfill.jobdir.errors import reading
 from backfill.jobdir.overwrite_guard import refuse_own_files
 
@@ -36,13 +37,14 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write the page, or with "png" or "svg" each picture, and return the files' paths.
 
-    `path` is `report.html` in the job's directory unless it is given; pictures lie beside it
-    and are called after it, as `report-books.png`. Without `format` the path's ending says it.
+    `path` is `report.html` in the job's directory unless it is given, and of a job in an object
+    store `JOB-report.html` in the working directory; pictures lie beside it and are called after
+    it, as `report-books.png`. Without `format` the path's ending says it.
     The files are readable by their owner alone. Raises ConfigError where the path has another
     ending, the job lives on what lies there, or PNG cannot be drawn, and BackfillError where a
     file cannot be read or written.
     """
-    target = Path(path) if path is not None else job.directory / "report.html"
+    target = Path(path) if path is not None else _usual(job.directory)
     if not target.absolute().parent.is_dir():
         raise ConfigError("its directory does not exist", where=str(target))
     if target.is_dir():
@@ -72,6 +74,13 @@ def write_report(
             with put_in_place(file) as draft:
                 draft.write_bytes(content)
     return tuple(files)
+
+
+def _usual(directory: Path) -> Path:
+    """Where a report lies unless somebody says so: never in a copy, which may be removed."""
+    if address_of(directory) is None:
+        return directory / "report.html"
+    return Path(f"{directory.stem}-report.html")
 
 
 def _refuse_users_file(file: Path) -> None:

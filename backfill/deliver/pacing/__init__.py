@@ -4,7 +4,6 @@ from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.pacing.retry_backoff import MOST_AMBIGUOUS, Backoff, BatchRetries
-from backfill.deliver.pacing.shared_budget import state_directory
 
 __all__ = [
     "MOST_AMBIGUOUS",
@@ -13,5 +12,4 @@ __all__ = [
     "Grant",
     "Health",
     "Pacer",
-    "state_directory",
 ]

@@ -20,7 +20,6 @@ import hmac
 import json
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from filelock import FileLock, Timeout
 
 from backfill.core.secret import Secret
 
-__all__ = ["Budget", "News", "SharedBudget", "state_directory"]
+__all__ = ["Budget", "News", "SharedBudget"]
 
 _SLOT = 0.025  # seconds of requests that are drawn at once
 _LOOK = 0.25  # seconds between two looks of a run that is alone
@@ -112,17 +111,6 @@ class Budget(Protocol):
 
     def close(self) -> None:
         """The run is over."""
-
-
-def state_directory() -> Path:
-    """Where this user's programs keep what is neither configuration nor data."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local", "backfill")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "backfill"
-    given = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if Path(given).is_absolute() else Path.home() / ".local" / "state"
-    return base / "backfill"
 
 
 class SharedBudget:

@@ -13,6 +13,7 @@ import polars as pl
 
 from backfill.core.errors import JobError
 from backfill.core.model import Batch, Range
+from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Manifest, Seal
 
 __all__ = ["Ready", "Rows", "read_bucket"]
@@ -59,6 +60,7 @@ class Ready:
     """
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self._directory = directory
         self._files = [directory / "ready" / bucket.file for bucket in manifest.buckets]
         self._seals = [manifest.seals.get(f"ready/{each.file}") for each in manifest.buckets]
         self._verified: dict[int, Seal] = {}
@@ -71,7 +73,7 @@ class Ready:
         return await anyio.to_thread.run_sync(self._read, bucket, ranges, limiter=self._turn)
 
     def _read(self, bucket: int, ranges: Sequence[Range]) -> Rows:
-        path = self._files[bucket]
+        path = job_file(self._directory, f"ready/{self._files[bucket].name}")
         self._verify(bucket, path)
         frame = pl.concat(
             [piece for start, stop in ranges for piece in self._pieces(bucket, start, stop)],
@@ -138,7 +140,7 @@ def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFram
 
     Raises JobError for a file that is not sound.
     """
-    path = directory / "ready" / manifest.buckets[bucket].file
+    path = job_file(directory, f"ready/{manifest.buckets[bucket].file}")
     try:
         return pl.read_parquet(path, columns=["key", "body"], glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
+from backfill.jobdir.copies import address_of
 from backfill.jobdir.ledger_place import LedgerPlace
 
 if TYPE_CHECKING:
@@ -189,4 +190,4 @@ def _driver() -> type[PostgresLedger]:
 
 def _name(directory: Path) -> str:
     """What the database calls the job in a directory: the same on every machine."""
-    return str(directory.absolute())
+    return address_of(directory) or str(directory.absolute())

@@ -15,6 +15,8 @@ from backfill.config import Config
 from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.urls import same_address
+from backfill.jobdir.copies import copy_of, refresh
+from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.readonly import look
@@ -115,6 +117,7 @@ def changed_earlier(
         return f"the plan counts what was delivered to {manifest.address}, and not to {address}"
     for each in earlier:
         place = directory / each.path
+        refresh(place)
         if Manifest.exists(place):
             _, now = _look(place, each.name, directory)
             if (words := _difference(each, now)) is not None:
@@ -228,7 +231,7 @@ def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[
     """Every job that `delivered_by` names, by a name and a place; a glob leaves this job out."""
     seen = {_real(directory)}
     for name in config.dedupe.delivered_by:
-        literal = config.directory / name
+        literal = copy_of(name) or config.directory / name
         matches = [literal]
         is_glob = glob.has_magic(name) and not literal.exists()
         if is_glob:
@@ -242,7 +245,8 @@ def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[
                     " Correct it, or leave it out.",
                 )
         for match in matches:
-            place = match.with_suffix(".job") if match.is_file() else match
+            place = job_directory(match) if match.is_file() else match
+            refresh(place)
             if _real(place) in seen:
                 if not is_glob and strict and _real(place) == _real(directory):
                     raise JobError(f"{name} is this job itself", where=_WHERE)

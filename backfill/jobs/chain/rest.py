@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import ChangedError, JobError
+from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobs.access.working import working_on
@@ -82,6 +83,7 @@ def take_rest(directory: Path, manifest: Manifest) -> None:
     if earlier is None:
         return
     place = directory / earlier.path
+    refresh(place)
     with working_on(place, "run") as ledger:
         rest = _rest(ledger)
         if rest is None or rest["claim"] != earlier.claim:
@@ -100,12 +102,14 @@ def directory_for_rest(config: Path, earlier: Path) -> Path:
     its own name taken by the earlier job.
     """
     usual = job_directory(config)
+    refresh(usual)
     if not Manifest.exists(usual) or _is_rest_of(usual, earlier):
         return usual
     number = 1
     while True:
         ending = "-rest" if number == 1 else f"-rest-{number}"
         place = usual.with_name(f"{usual.stem}{ending}.job")
+        refresh(place)
         if not place.exists() or _is_rest_of(place, earlier):
             return place
         number += 1

@@ -21,6 +21,7 @@ from backfill.config import Config
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destination import Destination
+from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.records.field_stories import FieldStory, as_text, field_stories
 from backfill.jobs.records.table import parts_of_records
@@ -185,9 +186,8 @@ def _ready(
     """The body of a ready record, where it lies, and the requests it was in."""
     number = next(at for at, entry in enumerate(manifest.events) if entry.name == file)
     for bucket, described in enumerate(manifest.buckets):
-        ready = pl.scan_parquet(directory / "ready" / described.file, glob=False).with_row_index(
-            "position"
-        )
+        path = job_file(directory, f"ready/{described.file}")
+        ready = pl.scan_parquet(path, glob=False).with_row_index("position")
         here = ready.filter((pl.col("file") == number) & (pl.col("row") == row))
         rows = here.select("position", "key", "body").collect()
         if not rows.height:

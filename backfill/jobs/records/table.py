@@ -14,6 +14,7 @@ import polars as pl
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import State
 from backfill.destinations import destination
+from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Bucket, Manifest
 from backfill.ledger import AnyLedger
 from backfill.sources.schemas import flattened
@@ -81,7 +82,7 @@ def sample_bodies(directory: Path, manifest: Manifest, n: int) -> pl.DataFrame:
         "body": pl.String(),
     }
     parts = [
-        pl.scan_parquet(directory / "ready" / bucket.file, glob=False)
+        pl.scan_parquet(job_file(directory, f"ready/{bucket.file}"), glob=False)
         .select("file", "row", "time", "key", "body")
         .bottom_k(n, by=("file", "row"))
         for bucket in manifest.buckets
@@ -120,7 +121,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
         for frame in ready_records(directory, manifest, ledger)
     ]
     before = (
-        _not_sent(directory / "duplicates.parquet", manifest)
+        _not_sent(job_file(directory, "duplicates.parquet"), manifest)
         .with_columns(state_there(directory).alias("state"))
         .filter(pl.col("_kept_job").is_not_null())
         .select(
@@ -139,7 +140,7 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
 
 def state_there(directory: Path) -> pl.Expr:
     """The state that a duplicate's record has in the earlier job; older jobs knew one alone."""
-    found = pl.scan_parquet(directory / "duplicates.parquet", glob=False).collect_schema()
+    found = pl.scan_parquet(job_file(directory, "duplicates.parquet"), glob=False).collect_schema()
     if "_kept_state" in found:
         return pl.col("_kept_state")
     return pl.when(pl.col("_kept_job").is_not_null()).then(pl.lit(State.DELIVERED.value))
@@ -158,7 +159,7 @@ def _parts(
     }
     for each, (count, name) in unsent.items():
         if state in (None, each) and count:
-            frame = _not_sent(directory / name, manifest)
+            frame = _not_sent(job_file(directory, name), manifest)
             yield _shaped(frame.with_columns(_state=pl.lit(each.value)), own)
     if state in (None, State.DUPLICATE) and manifest.duplicate:
         kept = pl.format("{}:{}", "_kept_file", "_kept_row")
@@ -172,7 +173,7 @@ def _parts(
             .then(pl.format("same record as {}", kept))
             .otherwise(pl.format("{} {} as {}", said, "_kept_job", kept))
         )
-        frame = _not_sent(directory / "duplicates.parquet", manifest)
+        frame = _not_sent(job_file(directory, "duplicates.parquet"), manifest)
         yield _shaped(frame.with_columns(_state=pl.lit(State.DUPLICATE.value), _reason=reason), own)
     if state is None or state in _READY_STATES:
         for bucket, spans in _spans(manifest, ledger):
@@ -207,7 +208,7 @@ def _with_states(
     rows beside it never is a large one.
     """
     described = manifest.buckets[bucket]
-    ready = pl.scan_parquet(directory / "ready" / described.file, glob=False)
+    ready = pl.scan_parquet(job_file(directory, f"ready/{described.file}"), glob=False)
     some = described.rows if described.own else _JOINED_AT_ONCE
     for start in range(0, described.rows, some):
         yield _with_state(
@@ -237,7 +238,7 @@ def _with_state(manifest: Manifest, ready: pl.LazyFrame, spans: pl.DataFrame) ->
 
 def _own_rows(directory: Path, bucket: Bucket, columns: Sequence[str]) -> pl.LazyFrame:
     """A bucket's rows with the source's own columns, of rows that were not sent, too."""
-    paths = [directory / "ready" / name for name in bucket.own]
+    paths = [job_file(directory, f"ready/{name}") for name in bucket.own]
     rows = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
     types = rows.collect_schema()
     own = [flattened(name, types[name]).alias(f"source.{name}") for name in columns]
@@ -262,14 +263,14 @@ def _file_names(manifest: Manifest) -> pl.Expr:
 def _own_columns(directory: Path, manifest: Manifest) -> dict[str, pl.DataType]:
     """The source's own columns with their types, as the job's files hold them."""
     found: dict[str, pl.DataType] = dict(
-        pl.scan_parquet(directory / "rejected.parquet", glob=False).collect_schema()
+        pl.scan_parquet(job_file(directory, "rejected.parquet"), glob=False).collect_schema()
     )
     if manifest.buckets:
         bucket = manifest.buckets[0]
         ready = (
             _own_rows(directory, bucket, manifest.columns)
             if bucket.own
-            else pl.scan_parquet(directory / "ready" / bucket.file, glob=False)
+            else pl.scan_parquet(job_file(directory, f"ready/{bucket.file}"), glob=False)
         )
         found |= {
             name.removeprefix("source."): dtype

@@ -13,6 +13,7 @@ from typing import Protocol
 from backfill.config import Config
 from backfill.core.errors import ConfigError, LedgerError, OwnershipError
 from backfill.core.model import Stop
+from backfill.core.own_directories import state_directory
 from backfill.core.secret import Secret
 from backfill.deliver import Joined, Settings, Snapshot, StopRequest
 from backfill.destination import Destination
@@ -154,7 +155,7 @@ def _note_end(ledger: AnyLedger, seconds: float, stop: Stop | None, *, first: bo
 
 
 async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = None) -> Stop | None:
-    from backfill.deliver import deliver, state_directory  # noqa: PLC0415 - looking needs none
+    from backfill.deliver import deliver  # noqa: PLC0415 - looking needs none
 
     job, around = run.job, run.job.surroundings
     return await deliver(

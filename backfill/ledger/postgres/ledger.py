@@ -173,8 +173,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         self._refuse_looking()
         try:
             with self._session.turn:
-                # Whose turn it was before may have noticed that a bucket is lost.
-                settled, tick = self._without_lost(settled, tick)
+                settled, tick = self._without_lost(settled, tick)  # as is known by now
                 if not settled and not started and tick is None:
                     return
                 change = self._memory.plan(settled, started)

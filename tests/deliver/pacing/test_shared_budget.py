@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backfill.core.secret import Secret
-from backfill.deliver.pacing.shared_budget import SharedBudget, state_directory
+from backfill.deliver.pacing.shared_budget import SharedBudget
 from tests.deliver.pacing.limiters import Bucket
 from tests.deliver.pacing.simulation import simulate
 
@@ -153,11 +153,3 @@ def test_one_that_holds_the_lock_for_ever_holds_up_nobody(tmp_path: Path) -> Non
         while (wait := other.draw(now, 10.0)) and now < 5.0:
             now += wait
     assert 0.0 < now < 1.0
-
-
-def test_the_state_directory_follows_the_environment(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert state_directory() == tmp_path / "backfill"
-    monkeypatch.setenv("XDG_STATE_HOME", "relative")
-    assert state_directory() == Path.home() / ".local" / "state" / "backfill"

@@ -1,0 +1,121 @@
+"""What lies under an address in an object store, such as `s3://bucket/prefix`.
+
+The machine's own environment says who asks, as with other tools. A store has no directories and
+renames nothing: one object that is put only where there is none is the one step that is atomic.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backfill.core.errors import BackfillError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = ["ObjectStorage"]
+
+_CONNECT = "10s"
+_TIME = "10m"  # for one request and its answer: a piece of a large file, or all of a small one
+_TRIES = 3  # again, after one that failed
+_PIECE = 8 << 20  # bytes
+
+
+class ObjectStorage:
+    """The objects under `address`, by their names below it. Methods raise BackfillError."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        with self._errors():
+            self._store = _opened(address)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a small object; None where there is none of this name."""
+        import obstore  # noqa: PLC0415 - only for jobs that lie in a store
+
+        with self._errors(name):
+            try:
+                return bytes(obstore.get(self._store, name).bytes())
+            except FileNotFoundError:
+                return None
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Copy an object into a file."""
+        import obstore  # noqa: PLC0415 - see above
+
+        with self._errors(name), path.open("wb") as file:
+            for piece in obstore.get(self._store, name).stream(min_chunk_size=_PIECE):
+                file.write(piece)
+
+    def put(self, name: str, path: Path) -> None:
+        """Put a file's content under a name, whatever is there."""
+        import obstore  # noqa: PLC0415 - see above
+
+        with self._errors(name):
+            obstore.put(self._store, name, path)
+
+    def put_new(self, name: str, content: bytes) -> None:
+        """Put an object under a name that nothing has, in one step, whoever else tries.
+
+        Raises FileExistsError.
+        """
+        import obstore  # noqa: PLC0415 - see above
+
+        with self._errors(name):
+            try:
+                obstore.put(self._store, name, content, mode="create")
+            except obstore.exceptions.AlreadyExistsError:
+                raise FileExistsError(name) from None
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder, at any depth."""
+        import obstore  # noqa: PLC0415 - see above
+
+        with self._errors(folder):
+            return [each["path"] for part in obstore.list(self._store, folder) for each in part]
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove what is there of these."""
+        import obstore  # noqa: PLC0415 - see above
+
+        with self._errors():
+            for name in names:
+                try:
+                    obstore.delete(self._store, name)
+                except FileNotFoundError:
+                    continue
+
+    @contextmanager
+    def _errors(self, name: str = "") -> Iterator[None]:
+        import obstore  # noqa: PLC0415 - see above
+
+        try:
+            yield
+        except FileExistsError:
+            raise
+        except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise BackfillError(
+                f"the object store does not do what it is asked: {reason}",
+                where=f"{self.address}/{name}".rstrip("/"),
+                hint="Check the address, the network, and the credentials in the environment.",
+            ) from error
+
+
+def _opened(address: str) -> ObjectStore:
+    from obstore.store import from_url  # noqa: PLC0415 - see above
+
+    return from_url(
+        address,
+        client_options={
+            "timeout": _TIME,
+            "connect_timeout": _CONNECT,
+            # options given here hide those of the environment, where a store of one's own says so
+            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+        },
+        retry_config={"max_retries": _TRIES},
+    )

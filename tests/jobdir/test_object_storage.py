@@ -1,0 +1,54 @@
+"""What an object store keeps, and that only one of several puts what is new."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from backfill.core.errors import BackfillError
+from backfill.jobdir.object_storage import ObjectStorage
+
+
+def test_what_is_put_is_read_fetched_listed_and_removed(bucket, tmp_path) -> None:
+    storage = ObjectStorage(f"{bucket}/some folder/pristo.job")
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"one")
+    large.write_bytes(bytes(range(256)) * 80_000)  # in several pieces
+    assert storage.read("ready/small") is None
+    storage.put("ready/small", small)
+    storage.put("ready/large", large)
+    ObjectStorage(f"{bucket}/some folder/pristo.job2").put("ready/other", small)
+    assert storage.read("ready/small") == b"one"
+    storage.fetch("ready/large", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == large.read_bytes()
+    assert sorted(storage.names("ready")) == ["ready/large", "ready/small"]
+    small.write_bytes(b"two")
+    storage.put("ready/small", small)
+    assert storage.read("ready/small") == b"two"
+    storage.remove(["ready/small", "ready/never"])
+    assert storage.names("ready") == ["ready/large"]
+
+
+def test_one_of_many_puts_what_is_new(bucket) -> None:
+    def put(content: bytes) -> bytes | None:
+        try:
+            ObjectStorage(f"{bucket}/x.job").put_new("job.json", content)
+        except FileExistsError:
+            return None
+        return content
+
+    with ThreadPoolExecutor(8) as pool:
+        put_by = [each for each in pool.map(put, (b"%d" % n for n in range(8))) if each]
+    assert put_by == [ObjectStorage(f"{bucket}/x.job").read("job.json")]
+
+
+@pytest.mark.parametrize("address", ["s3://no-such-bucket-at-all/x", "s3:///x"])
+def test_a_store_that_does_not_answer_as_asked_is_told(bucket, tmp_path: Path, address) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(BackfillError, match="object store") as caught:
+        ObjectStorage(address).put("x", tmp_path / "x")
+    assert caught.value.where is not None
+    assert caught.value.where.startswith(address)
+    assert "credentials in the environment" in str(caught.value)
