@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from backfill.config import Config, Files, with_defaults
+from backfill.core.atomic_files import free_name
 from backfill.core.errors import ChangedError, JobError
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
@@ -47,6 +48,16 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
             hint="Nothing was sent yet, so it can be planned anew: "
             + (again if file else "call plan(…) again."),
         )
+    if config is not None and (other := _other_records(manifest, config)):
+        plan = f"backfill plan {name} --job NEW.job" if file else 'plan(…, job="NEW.job")'
+        wrong = free_name("wrong.csv")
+        raise ChangedError(
+            f"{changed}, and some of the job was sent already",
+            where=str(directory),
+            hint=f"Another {other} has none of the records: plan all of them as a job of its own:"
+            f" {plan}\n  Give this one up: backfill abandon {job}\n  What it sent, for"
+            f" the vendor: backfill records {job} --state delivered -o {wrong}",
+        )
     if others or changed.startswith(_CONFIGURATION):  # type: ignore[union-attr]
         hint = "The rows that it has not delivered can go as a job of their own: "
         way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
@@ -62,6 +73,13 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
         where=str(directory),
         hint=hint + (way[0] if file else way[1]),
     )
+
+
+def _other_records(manifest: Manifest, config: Config) -> str | None:
+    """Which of the two differs by which records are others, whatever they hold."""
+    if config.destination != manifest.destination:
+        return "destination"
+    return "population" if config.population != manifest.population else None
 
 
 def _pending(directory: Path, manifest: Manifest) -> int:

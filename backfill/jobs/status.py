@@ -63,7 +63,17 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        return exit_code(self.stop, self.books)
+        """That of the last run, 0 before the first one. One that was killed has none of its own: it
+        counts as terminated, where no record is unknown.
+        """
+        code = exit_code(self.stop, self.books)
+        if self.phase is Phase.STOPPED and self._was_killed and not self.books.unknown:
+            return StopKind.TERMINATED.exit_code
+        return code
+
+    @property
+    def _was_killed(self) -> bool:
+        return self.stop is None and self.started_at is not None and self.ended_at is None
 
     def __str__(self) -> str:
         states = ", ".join(f"{self.books.count(state):,} {state}" for state in State)

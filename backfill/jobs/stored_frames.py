@@ -116,6 +116,13 @@ def as_lazy(source: Any, name: str) -> pl.LazyFrame:
         )
     try:
         return _converted(source).lazy()
+    except ImportError as error:
+        raise ConfigError(
+            f"a {type(source).__name__} cannot be read without {error.name or 'pyarrow'}",
+            where=name,
+            hint="pip install pyarrow, which 'backfill[notebook]' brings along. Or bring a Polars"
+            " frame.",
+        ) from error
     except (Exception, pl.exceptions.PanicException) as error:  # of whatever made the frame
         column = _failing_column(source)
         what = f"the column {column!r}" if column is not None else f"a {type(source).__name__}"

@@ -200,6 +200,26 @@ def test_the_rest_of_frames_is_told_as_well(tmp_path, server):
     assert len(server.accepted) == 2
 
 
+def test_after_a_wrong_population_all_of_it_goes_as_a_job_of_its_own(tmp_path, server):
+    config = pristo_job(tmp_path, 12)
+    run = ["--json", "--base-url", server.url]
+    backfill("run", config.name, *run, "--limit", "4", cwd=tmp_path, expect=[8])
+    text, wrong = config.read_text(), "00000000-0000-4000-8000-000000000000"
+    config.write_text(text.replace(wrong, "11111111-1111-4111-8111-111111111111"))
+    (tmp_path / "wrong.csv").touch()
+    hint = backfill("run", config.name, *run, cwd=tmp_path, expect=[10]).json["error"]["hint"]
+    assert "--rest-of" not in hint
+    plan, give_up, tell = (line.partition("backfill ")[2].split() for line in hint.splitlines())
+    planned = backfill(*plan, "--json", cwd=tmp_path, expect=[0]).json
+    assert planned["records"]["pending"] == 12
+    backfill(*give_up, cwd=tmp_path, expect=[0])
+    backfill(*tell, cwd=tmp_path, expect=[0])
+    assert tell[-1] != "wrong.csv"
+    assert pl.read_csv(tmp_path / tell[-1]).height == 4
+    with pytest.raises(ChangedError, match="Another population has none"):
+        package.plan(config)
+
+
 def test_a_rest_that_cannot_be_leaves_the_job_as_it_is(tmp_path, server):
     config = pristo_job(tmp_path, 10)
     backfill("run", config, "--base-url", server.url, "--limit", "4", cwd=tmp_path, expect=[8])

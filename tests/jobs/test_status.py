@@ -105,6 +105,27 @@ def test_the_object_for_scripts_has_the_agreed_names():
     assert {name: status[name] for name in content} == status.as_dict()
 
 
+@pytest.mark.parametrize(
+    ("books", "ended_at", "code"),
+    [
+        (Books(input=3, pending=2, delivered=1), None, 143),
+        (Books(input=3, pending=1, delivered=1, rejected=1), None, 143),
+        (Books(input=3, pending=1, delivered=1, unknown=1), None, 5),
+        (Books(input=3, pending=2, delivered=1), 9.0, 0),  # pending again since then, by hand
+    ],
+)
+def test_a_run_that_was_killed_has_not_finished(books, ended_at, code):
+    status = Status(
+        job="x.job",
+        destination="d",
+        phase=Phase.STOPPED,
+        books=books,
+        started_at=5.0,
+        ended_at=ended_at,
+    )
+    assert status.exit_code == code
+
+
 def test_a_status_says_in_one_line_what_became_of_every_record():
     books = Books(input=1_234, rejected=1, duplicate=2, delivered=1_200, failed=4, unknown=27)
     status = Status(job="x.job", destination="d", phase=Phase.COMPLETE, books=books)

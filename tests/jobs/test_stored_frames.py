@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from backfill.core.errors import ConfigError
-from backfill.jobs.stored_frames import discard_unused_frames, is_frame, store_frames
+from backfill.jobs.stored_frames import as_lazy, discard_unused_frames, is_frame, store_frames
 from backfill.sources.entries import SourceEntry
 from tests.report.jobs import make_job
 
@@ -90,3 +90,13 @@ def test_what_is_no_frame_is_left_alone_or_refused(tmp_path):
 
     with pytest.raises(ConfigError, match="a Odd cannot be read as a frame"):
         store_frames({"contacts": {"files": Odd()}}, tmp_path)
+
+
+def test_a_frame_that_needs_another_package_says_which(tmp_path):
+    class Frame:
+        def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+            raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+    with pytest.raises(ConfigError, match="cannot be read without pyarrow") as raised:
+        as_lazy(Frame(), "events")
+    assert "pip install pyarrow" in str(raised.value.hint)
