@@ -16,13 +16,14 @@ BOUND_TO = "manifest"
 """The fact in a ledger that names the manifest it belongs to, by its fingerprint."""
 
 
-def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
+def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bool = False) -> None:
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
     Raises JobError that names the first thing that does not agree. Costs a look at each file's
     size and time, and the reading of a whole file where these are not what they were: a copied
     job's are read each time. A run reads each bucket before it sends any of it, whatever its time
-    says. What lies in an object store alone is compared when it is copied.
+    says; so is every file with `through`, for a plan that goes by what another job has sent. What
+    lies in an object store alone is compared when it is copied.
     """
     bound = ledger.get_meta(BOUND_TO)
     if bound is not None and bound != fingerprint(directory):
@@ -42,7 +43,7 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
             _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
         if rows != count:
             _fail(directory, f"{name} has {rows} rows where the manifest says {count}")
-    _refuse_changed_files(directory, manifest)
+    _refuse_changed_files(directory, manifest, through=through)
     ready = sum(bucket.rows for bucket in manifest.buckets)
     if manifest.ready != ready:
         _fail(directory, f"{manifest.ready} records are to be ready, and the buckets hold {ready}")
@@ -54,12 +55,13 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger) -> None:
             _fail(directory, f"the ledger speaks of rows that {bucket.file} does not have")
 
 
-def _refuse_changed_files(directory: Path, manifest: Manifest) -> None:
+def _refuse_changed_files(directory: Path, manifest: Manifest, *, through: bool) -> None:
     for name, seal in manifest.seals.items():
         if is_away(directory, name):
             continue
         try:
-            same = seal.untouched(directory / name) or seal.holds(directory / name)
+            path = directory / name
+            same = (not through and seal.untouched(path)) or seal.holds(path)
         except OSError as error:
             _fail(directory, f"{name} cannot be read: {error.strerror or error}")
         if not same:

@@ -38,7 +38,7 @@ from backfill.jobs.access.shared_ledger import (
     refuse_same_place,
 )
 from backfill.jobs.access.working import working_on
-from backfill.jobs.audit import BOUND_TO, audit
+from backfill.jobs.audit import BOUND_TO
 from backfill.jobs.chain.delivered_by import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse
@@ -174,7 +174,6 @@ def _prepare_after_others(planning: Planning) -> Manifest:
         own = Manifest.read(directory).rest if Manifest.exists(directory) else None
         refuse_taken(rest, ledger, own=own.claim if own else None)
         found = rest_of(rest, directory, ledger)
-        audit(rest, found.previous.manifest, ledger)
         address = found.state.address or found.previous.manifest.address or planning.address
         named = [found, *delivered_by(config, directory, address, without=rest)]
         claim = partial(claim_rest, rest, ledger, directory, found.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -368,3 +369,31 @@ def test_a_plan_after_a_real_job_goes_to_no_other_real_address(tmp_path, server,
         job.run(credential=Secret("key"), base_url=other)
     assert job.status()["requests"]["sent"] == 0
     assert job.status()["address"] is None
+
+
+def _reverse(path: Path) -> None:
+    pl.read_parquet(path).reverse().write_parquet(path)
+
+
+def _flip_a_bit(path: Path) -> None:
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize("damage", [_reverse, _flip_a_bit, Path.unlink])
+@pytest.mark.parametrize("how", ["delivered_by", "rest_of"])
+def test_no_plan_goes_by_a_damaged_job(tmp_path, server, how, damage):
+    """What it delivered would be told by the wrong records, and sent again."""
+    config = pristo_job(tmp_path, 30)
+    package.plan(config).run(credential=Secret("key"), base_url=server.url, limit=10)
+    damage(next((tmp_path / "pristo.job" / "ready").glob("*.parquet")))
+    given = {"rest_of": tmp_path / "pristo.job"} if how == "rest_of" else {}
+    later = config if how == "rest_of" else after(config, "later", "pristo.job")
+    with pytest.raises(JobError, match="DO NOT BALANCE") as raised:
+        package.plan(later, job=tmp_path / "b.job", **given)
+    assert raised.value.where is not None
+    assert raised.value.where.endswith("pristo.job")
+    assert not (tmp_path / "b.job" / "manifest.json").exists()

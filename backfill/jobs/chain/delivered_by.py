@@ -19,6 +19,7 @@ from backfill.jobdir.copies import copy_of, refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobs.addresses import address_of_job
+from backfill.jobs.audit import audit
 from backfill.jobs.readonly import look
 from backfill.jobs.status import place_of
 from backfill.ledger import AnyLedger
@@ -52,7 +53,7 @@ def delivered_by(
 
     Only what was delivered to the same address counts. `without` is a job that is looked at in
     another way already. Raises ConfigError while records of one are unknown, and JobError for a
-    name that is no job.
+    name that is no job, or one of which a file was changed.
     """
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
@@ -61,6 +62,7 @@ def delivered_by(
             continue
         manifest, state = _look(place, name, directory)
         with look(place) as (ledger, _):
+            audit(place, manifest, ledger, through=True)
             records = _sent(place, manifest, ledger)
         unknown = max(state.unknown, _count(records.filter(_is(State.UNKNOWN))))
         if unknown:
@@ -91,6 +93,7 @@ def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     manifest, state = _look(place, name, directory, ledger)
+    audit(place, manifest, ledger, through=True)
     records = _sent(place, manifest, ledger)
     unknown = _count(records.filter(_is(State.UNKNOWN)))
     notes = []
