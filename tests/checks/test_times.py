@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from backfill.checks.checked import Checked
 from backfill.checks.times import MOMENT, check_time, rfc3339
+from tests.checks.judged import judged_values
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -28,22 +29,9 @@ def read(
 ) -> list[tuple[datetime | None, str]]:
     """(moment, broken rules) for each value."""
     raw = pl.Series("raw", values, dtype=dtype, strict=False)
-    checked = Checked.from_steps(pl.col("raw"), check_time(raw.dtype, timezone=zone, now=now))
-    parts = checked.within("checked")
-    broken = pl.concat_str(
-        [pl.when(expr).then(pl.lit(rule)) for rule, expr in parts.broken],
-        separator=";",
-        ignore_nulls=True,
-    )
-    frame = (
-        raw.to_frame()
-        .lazy()
-        .select(checked.packed.alias("checked"))
-        .select(parts.value.alias("v"), broken.alias("b"))
-        .collect()
-    )
-    assert frame.schema["v"] == MOMENT
-    return frame.rows()
+    found = judged_values(raw, check_time(raw.dtype, timezone=zone, now=now))
+    assert found.schema["v"] == MOMENT
+    return found.rows()
 
 
 def utc(*parts: int) -> datetime:

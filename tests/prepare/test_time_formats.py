@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from backfill.checks.checked import Checked
 from backfill.checks.times import check_time
+from tests.checks.judged import judged_values
 from tests.prepare.prepared import prepare_in
 
 LATE = datetime(9999, 12, 31, tzinfo=UTC)
@@ -30,22 +31,7 @@ def read(
     """(moment, broken rules) for each value, which both engines agree on."""
     raw = pl.Series("raw", values, dtype=dtype)
     steps = check_time(raw.dtype, timezone=zone, now=LATE, formats=formats)
-    checked = Checked.from_steps(pl.col("raw"), steps)
-    parts = checked.within("checked")
-    broken = pl.concat_str(
-        [pl.when(expr).then(pl.lit(rule)) for rule, expr in parts.broken],
-        separator=";",
-        ignore_nulls=True,
-    )
-    query = (
-        raw.to_frame()
-        .lazy()
-        .select(checked.packed.alias("checked"))
-        .select(parts.value.alias("v"), broken.alias("b"))
-    )
-    rows = query.collect(engine="in-memory").rows()
-    assert query.collect(engine="streaming").rows() == rows
-    return rows
+    return judged_values(raw, steps).rows()
 
 
 AT = datetime(2023, 12, 31, 14, 5, tzinfo=UTC)

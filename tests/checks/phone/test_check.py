@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
 
-from backfill.checks.checked import Checked, Steps
+from backfill.checks.checked import Steps
 from backfill.checks.phone.check import Level, check_phone
 from backfill.checks.phone.national import from_national
+from tests.checks.judged import judged_values
 
 # Numbers drawn beside the examples of every region; a longer look is one variable away.
 DRAWN = int(os.environ.get("BACKFILL_PHONE_SAMPLE", "12000"))
@@ -26,14 +27,7 @@ def judged(
     """(canonical number, the one rule it broke or "") for each number."""
     steps = check_phone(level, pl.lit(region) if region else None)
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
-    checked = Checked.from_steps(pl.col("raw"), whole)
-    frame = pl.DataFrame({"raw": numbers}, schema={"raw": pl.String}).lazy()
-    broken = pl.concat_str(
-        [pl.when(expr).then(pl.lit(rule)) for rule, expr in checked.broken],
-        separator=";",
-        ignore_nulls=True,
-    )
-    return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()
+    return judged_values(pl.Series(numbers, dtype=pl.String), whole).rows()
 
 
 def examples() -> list[str]:
