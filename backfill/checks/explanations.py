@@ -104,7 +104,7 @@ def _exists(wanted: str, broken: Container[str], destinations: Collection[Destin
     """
     field, _, rule = wanted.rpartition("|")
     if rule in _CHOSEN:
-        return field == "row"
+        return field == "row" or wanted == "contact|where"
     families = {
         declared.name for known in destinations if (declared := known.field_for(field)) is not None
     }

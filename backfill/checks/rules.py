@@ -275,7 +275,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "where",
         "`where` is not true for it",
-        "The row is excluded: the condition under [events] is not true for it, or has no value.",
+        "The row is excluded: the condition under [events] is not true for it, or the one under"
+        " [contacts] for its contact; or it has no value.",
         "Nothing is wrong. Change `where` to have it sent.",
         why="You chose what goes.",
     ),

@@ -75,6 +75,12 @@ class Files(Section):
         return encoding
 
 
+def _condition(where: str | None) -> str | None:
+    if where is not None and not where.strip():
+        raise ValueError("is empty; leave it out to take every row")
+    return where
+
+
 class Events(Files):
     """The events source. `time` may be left out where the destination takes no timestamp."""
 
@@ -128,12 +134,7 @@ class Events(Files):
                 ) from None
         return name
 
-    @field_validator("where")
-    @classmethod
-    def _some_condition(cls, where: str | None) -> str | None:
-        if where is not None and not where.strip():
-            raise ValueError("is empty; leave it out to take every row")
-        return where
+    _where = field_validator("where")(_condition)
 
 
 class Contacts(Files):
@@ -147,3 +148,9 @@ class Contacts(Files):
     """Which of several rows of one contact counts: the first or the last, or with `"fill"` the last
     value of each column that is not empty. Files may then add columns to each other: all of them
     have the key, and each may lack what another one has."""
+    where: str | None = None
+    """An SQL condition over the columns of the contacts, such as `is_test = 'f'`. The events of a
+    contact for which it is not true, or has no value, are excluded. Events that name no known
+    contact are not judged by it."""
+
+    _where = field_validator("where")(_condition)

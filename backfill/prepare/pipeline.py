@@ -203,7 +203,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
             warned=passes.recipe.maker.warned,
             encodings=_encodings(passes.recipe.config),
             names=[entry.name for entry in passes.events.entries],
-            selection=passes.recipe.binding.selection.shown(passes.recipe.config.events),
+            selection=passes.recipe.binding.selection.shown(passes.recipe.config),
             noticed=noticed(
                 passes.recipe.config,
                 passes.recipe.binding,

@@ -82,6 +82,7 @@ class Binding:
     def contacts_columns(self) -> list[str]:
         """The columns of the contacts source that are needed at all."""
         used = {name for each in self.inputs_for("contacts") for name in each.columns()}
+        used |= self.selection.columns("contacts")
         return sorted(used | self.contacts_key.columns() if self.contacts_key else used)
 
 
@@ -112,10 +113,10 @@ def bind(
     check_required(config, destination, {each.name for each in inputs})
     named = [*(name for name in mapped), *([time.name] if time and time.name not in mapped else [])]
     used = (*inputs, *([time] if time else []))
-    also: dict[Side, set[str]] = {"events": selection.columns()}
+    also: dict[Side, set[str]] = {"events": selection.columns("events")}
     if contact_key is not None and contacts_key is not None:
         also["events"] |= contact_key.columns()
-        also["contacts"] = contacts_key.columns()
+        also["contacts"] = contacts_key.columns() | selection.columns("contacts")
     return Binding(
         destination=destination,
         inputs=inputs,
@@ -247,10 +248,12 @@ class _Binder:
 
     def selection(self) -> Selection:
         """Which rows are wanted."""
-        text, condition = self.config.events.where, None
-        if text is not None:
-            condition = self._parsed(Sql(text), "[events] where")
-        return selection_of(self.config.events, condition)
+        rows = contacts = None
+        if (text := self.config.events.where) is not None:
+            rows = self._parsed(Sql(text), "[events] where")
+        if self.config.contacts is not None and (text := self.config.contacts.where) is not None:
+            contacts = self._parsed(Sql(text, "contacts"), "[contacts] where")
+        return selection_of(self.config, rows, contacts)
 
     def _parsed(
         self, spec: Sql, where: str, *, in_each_file: bool = False

@@ -201,7 +201,8 @@ class _Mapper:
         breaks: list[pl.Expr] = []
         rules: list[Rule] = []
         conversions: dict[str, pl.Expr] = {}
-        excluding = list(self.binding.selection.by_row()) if letter == "e" else []
+        selection = self.binding.selection
+        excluding = list(selection.by_row() if letter == "e" else selection.by_contact())
         for each in inputs:
             value, broken, converted = self._field(each, named)
             if converted is not None:

@@ -71,6 +71,11 @@ def missing_column(
             'In SQL a column is written without its file; `from = "contacts"` beside `sql` says'
             " that it is one of the contacts."
         )
+        if name == "contacts" and where == "[events] where":
+            hint = (
+                "A condition on contacts stands under [contacts], without their name:"
+                " where = \"is_test = 'f'\"."
+            )
     return ConfigError(
         f"{text!r} names the column {name!r}, which is not there", where=where, hint=hint
     )

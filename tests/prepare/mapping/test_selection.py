@@ -223,3 +223,57 @@ def test_a_shape_of_an_older_version_is_still_the_same_one(tmp_path: Path) -> No
         tmp_path, "watch-events", events={"where": "phone <> ''"}, fields=watch_fields()
     )
     assert not chosen.has_shape(old)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("keep", ["last", "fill"])
+def test_a_condition_on_contacts_excludes_their_events(
+    tmp_path: Path, parts: int, keep: str
+) -> None:
+    """Events that name no known contact are judged by the rules alone."""
+    contacts = pl.DataFrame(
+        {
+            "id": ["a", "b", "c", "d"],
+            "is_test": ["f", "t", None, "f"],
+            "mobile": ["+12025550101", "+12025550102", "+12025550103", "none"],
+        }
+    )
+    job = prepare_in(
+        tmp_path,
+        "watch-events",
+        pl.DataFrame({"user": ["a", "b", "c", "d", "e", "b"], "label": list("xxxxxy")}),
+        contacts,
+        parts=parts,
+        events={"contact_key": "user"},
+        contacts={"key": "id", "keep": keep, "where": "is_test = 'f'"},
+        fields=watch_fields(**{"target.value": "contacts.mobile"}),
+    )
+    assert excluded(job) == {2: "contact|where", 3: "contact|where", 6: "contact|where"}
+    assert job.manifest.facts.selection == {"contacts where": "is_test = 'f'"}
+    assert job.reasons == {4: "target.value|e164", 5: "target.value|required"}
+    assert job.manifest.ready == 1
+
+
+def test_a_condition_on_contacts_stands_with_the_contacts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"stands under \[contacts\]"):
+        watch(tmp_path, {"n": [1]}, events={"where": "contacts.is_test = 'f'"})
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [(" ", "is empty"), ("is_test", "gives String"), ("tset = 'f'", "names the column 'tset'")],
+)
+def test_a_condition_on_contacts_that_cannot_be_one_is_named(
+    tmp_path: Path, where: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words) as raised:
+        prepare_in(
+            tmp_path,
+            "watch-events",
+            pl.DataFrame({"phone": ["+12025550101"], "user": ["a"], "label": ["x"]}),
+            pl.DataFrame({"id": ["a"], "is_test": ["f"]}),
+            events={"contact_key": "user"},
+            contacts={"key": "id", "where": where},
+            fields=watch_fields(),
+        )
+    assert "[contacts]" in str(raised.value)
