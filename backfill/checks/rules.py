@@ -135,7 +135,8 @@ RULES: tuple[Rule, ...] = (
         "not + and digits; `phone_region` may convert it",
         "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
         "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
-        " in brackets and letters are never taken away.",
+        " in brackets and letters are never taken away. A spreadsheet's apostrophe before it goes"
+        " with `LTRIM(phone, '''')`.",
         _PHONES,
         why="The APIs take E.164 alone, and a number that is nearly right belongs to somebody"
         " else.",

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from backfill.sources.schemas import MIXED
+
 __all__ = ["flattened"]
 
 _DEPTH = 5
@@ -53,7 +55,7 @@ def _parsed(column: pl.Series) -> pl.Series:
 
 def _leaves(column: pl.Series, name: str, depth: int) -> Iterator[pl.Series]:
     """The single values in a struct or in a list's first one, nothing of any other column."""
-    if not depth:
+    if not depth or column.dtype == MIXED:
         return
     if isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct):
         first = column.list.get(0, null_on_oob=True)

@@ -16,7 +16,7 @@ from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
 from backfill.discover.spellings import JOIN_KEYS, TIMES
 from backfill.discover.toml_text import Line, aligned, quoted, sql_text, wrapped
-from backfill.prepare.facts.odd_cells import SEVERAL, names_like_values
+from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
 from backfill.prepare.facts.summary_rows import leaving_out
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
@@ -70,12 +70,9 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
     export = next((each.export for each in columns), None)
     if export is not None:
         notes.append(f"# The columns are those of an export of {export.tool}.")
-    odd = names_like_values([each.name for each in columns if each.dtype == pl.String])
-    if odd:
-        notes += wrapped(
-            f"The first line looks like a row and not like names: {', '.join(map(quoted, odd[:3]))}"
-            ". It is no record as it stands: write a line of names above it."
-        )
+    remark = header_remark([each.name for each in columns if each.dtype == pl.String])
+    if remark is not None:
+        notes += wrapped(f"{remark[0].upper()}{remark[1:]}.")
     notes += _several(columns)
     if "\\N" in side.sample.nulls and side.files.lower().endswith((".tsv", ".tab")):
         notes += wrapped(
@@ -160,10 +157,10 @@ def _time(proposal: Proposal) -> tuple[list[Line], list[str]]:
 
 
 def _no_time(proposal: Proposal) -> tuple[list[Line], list[str]]:
-    if not proposal.destination.time_field:
+    named = [quoted(each.name) for each in proposal.events if each.named("time", TIMES)]
+    if not proposal.destination.time_field and not named:
         return [], ['# time = "…"  # the column that says when it happened, for the order']
     notes = ["# No column holds times in a known form: RFC 3339, a date, or an epoch number."]
-    named = [quoted(each.name) for each in proposal.events if each.named("time", TIMES)]
     if named:
         words = "is named like one, but written in another form, which time_format can say."
         notes += wrapped(f"{', '.join(named)} {words}")

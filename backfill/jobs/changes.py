@@ -58,7 +58,10 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
             f" {plan}\n  Give this one up: backfill abandon {job}\n  What it sent, for"
             f" the vendor: backfill records {job} --state delivered -o {wrong}",
         )
-    if others or changed.startswith(_CONFIGURATION):  # type: ignore[union-attr]
+    frame = file is None and changed == f"{_CONFIGURATION}: [events] files"
+    if frame:
+        changed = "the frame of events changed"
+    if others or str(changed).startswith(_CONFIGURATION):
         hint = "The rows that it has not delivered can go as a job of their own: "
         way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
     else:
@@ -66,7 +69,7 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
         way = (
             f'backfill plan {name} --job NEW.job, with delivered_by = ["{directory}"]'
             " under [dedupe].",
-            f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory}"}}).',
+            f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory.absolute()}"}}).',
         )
     raise ChangedError(
         f"{changed or others}, and some of the job was sent already",

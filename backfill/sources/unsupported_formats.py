@@ -5,6 +5,7 @@ What to do about each is said here, so that no message sends a person to another
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from backfill.core.atomic_files import free_name
 from backfill.core.errors import SourceError
 
-__all__ = ["LONGEST_START", "READ", "array_hint", "refuse_begun", "refuse_named"]
+__all__ = ["LONGEST_START", "READ", "array_hint", "page_hint", "refuse_begun", "refuse_named"]
 
 READ = ".csv, .txt, .tsv, .tab, .ndjson, .jsonl (these also with .gz or .zst), .parquet and .pq"
 LONGEST_START = 512  # bytes of a file that say what it is
@@ -79,11 +80,26 @@ def refuse_begun(name: str, start: bytes) -> None:
             raise SourceError(f"is {what}, which is not read", where=name, hint=hint)
 
 
-def array_hint(name: str) -> str:
+def page_hint(name: str, text: bytes) -> str | None:
+    """How the list in a whole JSON object, as APIs give a page of results, becomes NDJSON."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    lists = content.items() if isinstance(content, dict) else ()
+    for key, value in lists:
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            step = f".{key}[]" if re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key) else f".[{key!r}][]"
+            return f"It is one object whose {key!r} holds {len(value):,}. {array_hint(name, step)}"
+    return None
+
+
+def array_hint(name: str, step: str = ".[]") -> str:
     """How a JSON array becomes NDJSON, as a command that writes over no file."""
     path = Path(name)
     unpack = _UNPACKERS.get(path.suffix)
     stem = Path(path.stem).stem if unpack else path.stem
     source, target = shlex.quote(name), shlex.quote(free_name(f"{stem}.ndjson"))
-    read = f"{unpack} {source} | jq -c '.[]'" if unpack else f"jq -c '.[]' {source}"
+    way = shlex.quote(step)
+    read = f"{unpack} {source} | jq -c {way}" if unpack else f"jq -c {way} {source}"
     return f"An array becomes NDJSON by: {read} > {target}"

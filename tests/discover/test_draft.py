@@ -207,7 +207,7 @@ def test_ids_that_are_several_and_a_missing_header_are_remarked(here):
     )
     (here / "f.csv").write_text("\n".join(lines[1:]).replace("2024-03-01T10", "2024-03-01 10"))
     text = drafted("pristo-events", "f.csv", target=Path("b.toml")).text
-    assert '# The first line looks like a row and not like names: "2024-03-01 10:00:00Z"' in text
+    assert "The first line looks like a row and not like names ('2024-03-01 10:00:00Z'" in text
 
 
 def test_ids_that_meet_but_for_their_case_are_joined_in_one_case(here):
@@ -221,3 +221,10 @@ def test_ids_that_meet_but_for_their_case_are_joined_in_one_case(here):
     content = tomllib.loads(draft.text)
     assert content["contacts"]["key"] == {"sql": 'LOWER("Email")'}
     assert content["events"]["contact_key"] == "Email"
+
+
+def test_a_time_that_cannot_be_read_is_asked_for_where_it_is_only_for_the_order(here):
+    rows = [f"+12025550143,login,am {n}. Tag" for n in range(9)]
+    (here / "e.csv").write_text("\n".join(["phone,event,when", *rows]))
+    places = [each.place for each in drafted("watch-events", "e.csv").questions]
+    assert "[events] time" in places

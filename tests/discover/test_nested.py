@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from backfill.discover.nested import flattened
+from backfill.sources.schemas import MIXED
 
 
 def test_objects_become_columns_in_their_place():
@@ -62,3 +63,9 @@ def test_a_column_that_is_there_already_is_not_covered():
 def test_very_many_fields_stay_together():
     frame = pl.DataFrame({"a": [{f"k{n}": n for n in range(1000)}]})
     assert flattened(frame).columns == ["a"]
+
+
+def test_values_of_several_kinds_have_no_names_of_the_programs_own():
+    rows = [{"b": {"__text": "x", "__nested": None}, "c": 1}]
+    frame = pl.DataFrame({"a": rows}, schema={"a": pl.Struct({"b": MIXED, "c": pl.Int64})})
+    assert flattened(frame).columns == ["a.c"]

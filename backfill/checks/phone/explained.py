@@ -7,7 +7,14 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 
 from backfill.checks.phone import numbering_plans
 
-__all__ = ["how_dialled"]
+__all__ = ["how_dialled", "stray_mark"]
+
+
+def stray_mark(phone: str) -> str | None:
+    """What stands before a number that is no part of it."""
+    if phone.strip().startswith("'"):
+        return "a spreadsheet's apostrophe stands before it: LTRIM(…, '''') takes it away"
+    return None
 
 
 def how_dialled(phone: str, region: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from backfill.checks.phone.explained import how_dialled
+from backfill.checks.phone.explained import how_dialled, stray_mark
 from backfill.config import Config
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
@@ -99,6 +99,8 @@ class _Values:
         """How a phone that is refused was read, where `phone_region` is set."""
         region = self._manifest.shape["rules"].get("phone_region")
         side = self._side(spec)
+        if phone is not None and (mark := stray_mark(phone)):
+            return mark
         if region is None or phone is None or side is None:
             return None
         if isinstance(region, str):

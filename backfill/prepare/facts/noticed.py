@@ -44,7 +44,14 @@ def noticed(
             note_of_dropped_columns(contacts),
             how_ids_would_meet(names, config, binding, mapping, contacts),
         ]
+    timeless = None
+    if binding.time is None and config.dedupe.key is None and stats.duplicate:
+        timeless = (
+            f"no `time` is named under [events], so records of one key that differ in their time"
+            f" alone are the same one: {stats.duplicate:,} are taken for duplicates"
+        )
     found = [
+        timeless,
         hours_left_out(config.events, events),
         note_of_encoding("events", config.events.encoding, events),
         note_of_dropped_columns(events),

@@ -16,7 +16,7 @@ from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Side
 from backfill.sources.scan import Source
 
-__all__ = ["NULL_WORDS", "SEVERAL", "names_like_values", "notes_of_odd_cells"]
+__all__ = ["NULL_WORDS", "SEVERAL", "header_remark", "names_like_values", "notes_of_odd_cells"]
 
 NULL_WORDS = (r"\N", "NULL", "(null)", "#N/A", "NaN", "NaT")
 """What databases and frames write for a missing value, and people for none."""
@@ -45,14 +45,24 @@ def notes_of_odd_cells(
         texts = [each for each in source.files if each.location.format != "parquet"]
         if not texts:
             continue
-        if found := names_like_values(source.columns):
-            yield (
-                f"the first line of {texts[0].location.name} looks like a row and not like names"
-                f" ({', '.join(map(repr, found[:_NAMED]))}). It is no record as it stands: write a"
-                " line of names above it"
-            )
+        if (remark := header_remark(source.columns)) is not None:
+            yield f"{texts[0].location.name}: {remark}"
         yield from _words_for_null(side, files, source, binding)
     yield from _odd_ids(binding, config, events)
+
+
+def header_remark(names: Collection[str]) -> str | None:
+    """What to say of a first line that holds no names."""
+    if any(each.lower().startswith("sep=") for each in names):
+        return "the first line, sep=, is for Excel alone and hides the names below it: delete it"
+    found = names_like_values(names)
+    if not found:
+        return None
+    return (
+        f"the first line looks like a row and not like names"
+        f" ({', '.join(map(repr, found[:_NAMED]))}), and is no record as it stands: write a line of"
+        " names above it"
+    )
 
 
 def names_like_values(names: Collection[str]) -> list[str]:

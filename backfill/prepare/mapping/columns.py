@@ -59,7 +59,11 @@ class Columns:
                 where=where,
                 hint=_BY_FILLING
                 if side == "contacts" and column in source.columns and not (in_each_file or shared)
-                else _hint(column, (shared or lacking)[0], side),
+                else _in_some(
+                    len(lacking) if side == "events" else 0,
+                    len(source.files),
+                    _hint(column, (shared or lacking)[0], side),
+                ),
             )
 
     def value(
@@ -125,6 +129,17 @@ class Columns:
             for name in source.columns:
                 if name not in used.get(side, ()):
                     yield f"{side}.{name}"
+
+
+def _in_some(lacking: int, files: int, hint: str | None) -> str | None:
+    """The hint, and what helps where only some of the files lack a column."""
+    if not 0 < lacking < files:
+        return hint
+    some = (
+        f"{files - lacking:,} of the {files:,} files have it: write it, empty, into the others, or"
+        " give each kind of file a job of its own."
+    )
+    return f"{hint} {some}" if hint else some
 
 
 def _hint(column: str, file: FileColumns, side: Side) -> str | None:

@@ -33,6 +33,7 @@ _TREE = re.compile(r": [A-Z][A-Za-z]*\(.*")  # the parser's own, behind its word
 _MISFIT = re.compile("invalid series dtype: expected `(.+)`, got `.+` for series with name `(.+)`")
 _WANTED = {"String": "a text", "Boolean": "a truth value"}
 _CASTS = re.compile(r"(?<!\w)cast\s*\(|::", re.IGNORECASE)
+_TRUTHS = re.compile(r"casting from \w+ to boolean\b", re.IGNORECASE)
 _TIMES = re.compile(r"casting from string to (date|datetime|time)\b")
 
 
@@ -159,7 +160,9 @@ def not_on_every_row(
     except UNREADABLE as error:
         words = _first_line(error)
         hint = "Map the column itself: a row whose value cannot be read is then rejected alone."
-        if _TIMES.search(words):
+        if _TRUTHS.search(words):
+            hint = "It holds text, such as true and false: compare it, column = 'true'."
+        elif _TIMES.search(words):
             hint = "STRPTIME(column, '%d/%m/%Y') reads a text as a time."
         elif _CASTS.search(outside_quotes(text)):
             hint = "TRY_CAST gives null where CAST fails; a null counts as missing."

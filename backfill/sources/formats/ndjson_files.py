@@ -37,11 +37,12 @@ from backfill.sources.formats.ndjson_lines import (
 from backfill.sources.formats.nested_types import kinds_differ, lossless, may_hide, widened
 from backfill.sources.locations import Location
 from backfill.sources.schemas import MIXED, mixed, union
-from backfill.sources.unsupported_formats import array_hint
+from backfill.sources.unsupported_formats import array_hint, page_hint
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
 
 BLOCK = 8 << 20  # bytes
+_PAGE = 64 << 20  # bytes of a file that is looked at as one object
 _LONGEST = 8 << 20  # bytes of one line; a longer one is malformed, and never held whole
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
@@ -153,7 +154,8 @@ def survey_ndjson(
         raise SourceError(
             "no line is a JSON object with a value in it",
             where=location.name,
-            hint="NDJSON has one object on each line; jq -c . writes one of several lines so.",
+            hint=_page_hint(location, path, encoding)
+            or "NDJSON has one object on each line; jq -c . writes one of several lines so.",
         )
     return NdjsonFile(
         location=location,
@@ -165,6 +167,11 @@ def survey_ndjson(
         size=size,
         sha256=sha256,
     )
+
+
+def _page_hint(location: Location, path: str, encoding: str) -> str | None:
+    with open_stream(path, location, encoding=encoding) as stream:
+        return page_hint(location.name, stream.read(_PAGE))
 
 
 def _survey(text: bytes, encoding: str) -> tuple[dict[str, pl.DataType], int, bool]:

@@ -105,6 +105,38 @@ def test_names_that_are_values_say_that_there_is_no_header(names, found):
     assert names_like_values(names) == found
 
 
+def test_a_line_for_excel_above_the_names_is_named(tmp_path):
+    (tmp_path / "e.csv").write_text("sep=,\nphone,label\n+12025550143,a\n", encoding="utf-8")
+    job = plan(
+        destination="watch-events",
+        events=tmp_path / "e.csv",
+        fields={
+            "target.value": {"sql": '"sep="'},
+            "label": {"value": "a"},
+            "confidence": {"value": "low"},
+        },
+        job=tmp_path / "a.job",
+    )
+    assert any("is for Excel alone" in each for each in job.manifest.facts.warnings)
+
+
+@pytest.mark.parametrize("time", [None, "at"])
+def test_duplicates_that_a_time_would_tell_apart_are_named(tmp_path, time):
+    days = [f"2024-03-0{day},+12025550143" for day in (1, 2, 3)]
+    (tmp_path / "e.csv").write_text("\n".join(["at,phone", *days]), encoding="utf-8")
+    job = plan(
+        destination="watch-events",
+        events=tmp_path / "e.csv",
+        time=time,
+        timezone="UTC",
+        fields={"target.value": "phone", "label": {"value": "a"}, "confidence": {"value": "low"}},
+        job=tmp_path / "a.job",
+    )
+    told = [each for each in job.manifest.facts.warnings if "differ in their time alone" in each]
+    assert len(told) == (time is None)
+    assert job.manifest.duplicate == (2 if time is None else 0)
+
+
 def test_a_file_without_a_header_is_named(tmp_path):
     with_names = [HEAD, row()]
     assert not [each for each in notes(tmp_path, with_names) if "first line" in each]

@@ -265,6 +265,14 @@ def test_a_json_array_is_named_with_what_makes_lines_of_it(tmp_path, content, bl
     assert "jq -c '.[]'" in (raised.value.hint or "")
 
 
+def test_a_page_of_results_is_named_with_what_makes_lines_of_its_list(tmp_path):
+    page = {"object": "list", "data": [{"id": n} for n in range(3)]}
+    with pytest.raises(SourceError) as raised:
+        read(json.dumps(page, indent=1).encode(), tmp_path)
+    assert "It is one object whose 'data' holds 3." in (raised.value.hint or "")
+    assert "jq -c '.data[]'" in (raised.value.hint or "")
+
+
 def test_a_first_line_that_is_an_array_or_broken_is_malformed_all_the_same(tmp_path):
     for line in (b'[{"a":1}]', b'[{"a":1},'):
         _, rows = read(line + b'\n{"a":[2]}\n{"a":[1]}\n', tmp_path)
