@@ -51,12 +51,13 @@ CREATE FUNCTION be_here(by_whom text) RETURNS void LANGUAGE sql AS $$
     ) WHERE d.name = by_whom;
 $$;
 
--- The first deliverer of a run says what the run may send; those who join it later do not.
+-- The first deliverer of a run says what the run may send; those who join it later do not. They
+-- wait until that is committed, or they would read what held before.
 CREATE FUNCTION join_run(by_whom text, given jsonb, OUT first boolean, OUT terms jsonb)
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('lock_timeout', '3s', true);
-    first := pg_try_advisory_lock(run_key());
+    first := pg_try_advisory_xact_lock(run_key());
     PERFORM pg_advisory_lock_shared(run_key());
     IF first THEN
         UPDATE deliverer d SET joined = NULL, in_hand = 0 WHERE d.joined IS NOT NULL;
@@ -65,7 +66,6 @@ BEGIN
             ends_at = clock_timestamp() + make_interval(secs => (given->>'seconds')::float8),
             free_at = clock_timestamp(), sent = 0, accepted = 0, refused = 0, refusals = '[]',
             delivered = 0, failed = 0, ambiguous = 0, stop = NULL;
-        PERFORM pg_advisory_unlock(run_key());
     END IF;
     INSERT INTO deliverer (name, joined) VALUES (by_whom, nextval('line'))
     ON CONFLICT (name) DO UPDATE SET joined = excluded.joined, in_hand = 0;

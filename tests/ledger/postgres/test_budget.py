@@ -66,6 +66,20 @@ def test_the_first_says_what_a_run_may_send_and_who_joins_does_not(three) -> Non
     assert third.draw(Report(records=1_000)).records == 7
 
 
+def test_who_joins_while_the_first_one_does_hears_of_its_terms(three) -> None:
+    """A commit takes a while to reach the disk, and what it says holds from then on."""
+    terms = Terms(limit=7)
+    heard: list[tuple[bool, Terms]] = []
+    second = threading.Thread(target=lambda: heard.append(three[1].budget.join(Terms())))
+    with three[0]._session._connection.transaction():
+        assert three[0].budget.join(terms) == (True, terms)
+        second.start()
+        waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+        eventually(lambda: bool(heard) or three[2]._session.rows(waits)[0][0])
+    second.join()
+    assert heard == [(False, terms)]
+
+
 def test_what_is_drawn_by_many_keeps_one_rate(three) -> None:
     rate = 200.0
     for ledger in three:
