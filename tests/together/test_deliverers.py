@@ -102,3 +102,33 @@ def test_after_one_429_nobody_sends_until_the_time_is_over(tmp_path, postgres) -
         (at,) = told
         # What had left before the notice arrives at once, and nothing for the rest of the time.
         assert [each - at for each in arrived if 0.3 < each - at < 1.9] == []
+
+
+def test_one_without_a_credential_takes_nothing_and_the_others_go_on(tmp_path, postgres) -> None:
+    with running_world(tmp_path, postgres.address, rows=100, delivery='rate = "400/s"') as world:
+        world.pause()
+        other = world.deliverer()
+        until(lambda: world.owners() == 1, every=0.1)
+        code, _, err = world.deliverer(PRISTO_API_KEY="").wait(90)
+        assert code == 2
+        assert "needs a credential, and PRISTO_API_KEY is not set" in err
+        assert world.owners() == 1
+        world.go_on()
+        world.wait(other, expect=(0,))
+        assert world.compare() == {"delivered": 100}
+
+
+def test_a_job_in_an_object_store_is_delivered_by_two(tmp_path, postgres, bucket) -> None:
+    with running_world(
+        tmp_path, postgres.address, rows=300, delivery='rate = "400/s"', storage=f"{bucket}/jobs"
+    ) as world:
+        caches = [{"XDG_CACHE_HOME": str(tmp_path / name)} for name in ("one", "two")]
+        world.pause()
+        two = [world.deliverer(**surroundings) for surroundings in caches]
+        until(lambda: world.owners() == 2, every=0.1)
+        world.go_on()
+        world.wait(*two, expect=(0,))
+        assert world.compare() == {"delivered": 300}
+        copied = [len(list((tmp_path / name).rglob("ready/*.parquet"))) for name in ("one", "two")]
+        assert all(copied), "each copied what it delivered"
+        assert sum(copied) == len(list((tmp_path / "cache").rglob("ready/???.parquet")))

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from backfill.core.errors import BackfillError
+from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.ledger.postgres import PostgresLedger
 from backfill.sandbox import Sandbox, running_sandbox
@@ -35,7 +36,7 @@ def until(so: Callable[[], Any], within: float = 60.0, every: float = 0.01) -> f
 
 
 class World:
-    """A job in a shared directory, and the processes that deliver it."""
+    """A job in a storage that is shared, and the processes that deliver it."""
 
     def __init__(
         self,
@@ -45,17 +46,18 @@ class World:
         *,
         rows: int,
         lease: float,
+        storage: str,
         delivery: str = "",
     ) -> None:
         self.place = place
         self.sandbox = sandbox
         self.rows = rows
         (place / "jobs").mkdir()
-        self.job = place / "jobs" / "pristo.job"
         self.config = pristo_job(place, rows, delivery=f'base_url = "{sandbox.url}"\n{delivery}')
         text = self.config.read_text(encoding="utf-8").replace('rate = "100000/s"\n', "")
-        cluster = f'storage = "jobs"\nledger = "{database}"\nlease = "{lease:g}s"\n'
+        cluster = f'storage = "{storage}"\nledger = "{database}"\nlease = "{lease:g}s"\n'
         self.config.write_text(f"{text}[cluster]\n{cluster}", encoding="utf-8")
+        self.job = job_directory(self.config)
         self.started: list[Program] = []
 
     def deliverer(self, *options: object, **environment: str) -> Program:
@@ -68,11 +70,17 @@ class World:
 
     def together(self, count: int, *options: object) -> list[Program]:
         """Start so many, and have nothing sent before each of them has a bucket."""
-        self.command("pace", self.job, "--pause", expect=(0,))
+        self.pause()
         started = [self.deliverer(*options) for _ in range(count)]
         until(lambda: self.owners() == count, every=0.1)
-        self.command("pace", self.job, "--go-on", expect=(0,))
+        self.go_on()
         return started
+
+    def pause(self) -> None:
+        self.command("pace", self.job, "--pause", expect=(0,))
+
+    def go_on(self) -> None:
+        self.command("pace", self.job, "--go-on", expect=(0,))
 
     def command(self, *arguments: object, **more: Any) -> Ended:
         return backfill(*arguments, cwd=self.place, **more)
@@ -147,6 +155,7 @@ def running_world(
     *,
     rows: int,
     lease: float = 60.0,
+    storage: str = "jobs",
     delivery: str = "",
     **sandbox: Any,
 ) -> Iterator[World]:
@@ -155,7 +164,9 @@ def running_world(
     A deliverer of a busy machine loses its buckets where the lease is short.
     """
     with running_sandbox(**sandbox) as server:
-        world = World(place, database, server, rows=rows, lease=lease, delivery=delivery)
+        world = World(
+            place, database, server, rows=rows, lease=lease, storage=storage, delivery=delivery
+        )
         world.command("plan", world.config, expect=(0,))
         try:
             yield world

@@ -13,7 +13,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-__all__ = ["PostgresServer", "why_none"]
+__all__ = ["PostgresServer", "ordinary_user", "why_none"]
 
 _USER = "backfill"
 
@@ -31,12 +31,13 @@ def why_none() -> str | None:
     """Why no server can be started here; None where one can."""
     if _binaries() is None:
         return "needs PostgreSQL: apt-get install postgresql, or the like"
-    if os.geteuid() == 0 and _ordinary_user() is None:
+    if os.geteuid() == 0 and ordinary_user() is None:
         return "PostgreSQL does not run as root, and there is no user `postgres` or `nobody`"
     return None
 
 
-def _ordinary_user() -> str | None:
+def ordinary_user() -> str | None:
+    """Who can run a server where these tests run as root."""
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("postgres", "nobody") if name in known), None)
 
@@ -48,7 +49,7 @@ class PostgresServer:
         binaries = _binaries()
         assert binaries is not None
         self._binaries = binaries
-        self._user = _ordinary_user() if os.geteuid() == 0 else None
+        self._user = ordinary_user() if os.geteuid() == 0 else None
         self._home = Path(tempfile.mkdtemp(prefix="backfill-postgres-"))
         if self._user is not None:
             shutil.chown(self._home, self._user)

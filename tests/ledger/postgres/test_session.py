@@ -14,6 +14,7 @@ from backfill.core.errors import ConfigError, LedgerError
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger.postgres import PostgresLedger
 from tests.ledger.places import PostgresPlace, cut
+from tests.ledger.postgres.pooler import PGBOUNCER, running_pooler
 from tests.ledger.postgres.server import PostgresServer
 from tests.ledger.postgres.wire import wire_to
 
@@ -130,6 +131,19 @@ def test_a_pooler_is_refused(postgres, place) -> None:
         wire.to_client = another_number
         with pytest.raises(LedgerError, match="pooler, such as PgBouncer"):
             PostgresLedger.open(wire.address, place.schema)
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer: apt-get install pgbouncer")
+def test_pgbouncer_is_refused_before_anything_is_made_or_changed(postgres, place) -> None:
+    with running_pooler(postgres) as address:
+        for create in (False, True):
+            with pytest.raises(LedgerError, match="pooler, such as PgBouncer") as caught:
+                PostgresLedger.open(address, "behind", create=create)
+            assert "Name the database itself" in str(caught.value)
+        with pytest.raises(LedgerError, match="pooler, such as PgBouncer"):
+            PostgresLedger.open_readonly(address, place.schema)
+    with psycopg.connect(postgres.address) as raw:
+        assert raw.execute("SELECT to_regnamespace('behind')").fetchone() == (None,)
 
 
 def test_a_newer_ledger_a_missing_one_and_one_without_rights_are_named(postgres, place) -> None:
