@@ -230,12 +230,15 @@ def _location(name: str, path: str, files: Files) -> Location:
         format=form,
         separator=separator if form == "csv" else None,
         compression=compression,
-        partitions=_partitions(path) if files.hive else (),
+        partitions=_partitions(path if is_remote(path) else name) if files.hive else (),
     )
 
 
 def _partitions(path: str) -> tuple[tuple[str, str | None], ...]:
-    """Read `key=value` directories, as Hive writes them: percent-encoded, with a name for null."""
+    """Read `key=value` directories, as Hive writes them: percent-encoded, with a name for null.
+
+    Of a file beside or below the configuration those above this one are none of the source's.
+    """
     found = {}
     for part in Path(path).parent.parts:
         key, equals, value = part.partition("=")

@@ -151,6 +151,16 @@ def test_hive_directories_give_partitions_only_when_asked_for(tmp_path):
     assert [each.partitions for each in locate(Files(files="**/*.csv"), tmp_path)] == [(), ()]
 
 
+def test_a_directory_above_the_configuration_is_no_column(tmp_path):
+    home = tmp_path / "country=GB" / "work"
+    touch(home, "in/day=1/a.csv")
+    for files in ("in", "in/**/*.csv", str(home / "in/day=1/a.csv")):
+        (found,) = locate(Files(files=files, hive=True), home)
+        assert dict(found.partitions) == {"day": "1"}
+    (found,) = locate(Files(files=str(home / "in"), hive=True), tmp_path / "elsewhere")
+    assert dict(found.partitions) == {"country": "GB", "day": "1"}
+
+
 def test_an_address_is_shown_without_what_may_be_secret_in_it(tmp_path):
     address = "https://user:word@example.com/data/e.csv.gz?signature=abc"
     (found,) = locate(Files(files=address), tmp_path)
