@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from backfill.core.model import Fault, StopKind
+
 __all__ = ["ENOUGH", "EXPECTED", "unreached"]
 
 ENOUGH = 2000
@@ -12,12 +14,15 @@ ENOUGH = 2000
 _STEPS = ("begin", "commit", "committed", "mark", "marked", "leave", "reply", "thread")
 
 EXPECTED = (
+    "a decision found requests in flight",
     "a halved batch came to its last record",
     "a proxy gave up on the server",
     "a quiet period began while an intent waited",
     "an abandoned job refused to run",
     "an abandoned job refuses to go on",
     "an intent was taken back unsent",
+    "arrived as its client died",
+    "bad items of a batch were named",
     "decided by a choice",
     "decided delivered",
     "decided failed",
@@ -25,19 +30,25 @@ EXPECTED = (
     "decided retry",
     *(f"died at {step}" for step in _STEPS),
     "died while recovering",
+    "died while somebody decided",
     *(f"disk error at {step}" for step in ("commit", "mark", "open", "read", "sync", "write")),
     *(f"disk full at {step}" for step in ("commit", "mark", "sync", "write")),
     *(f"frozen at {step}" for step in _STEPS),
     "looked beside a run",
     "looked between runs",
+    *(f"no reply: {fault}" for fault in Fault),
     "opened within a quiet period",
     "paused beside a run",
     "paused between runs",
     "sent again after it was lost",
+    *(f"stopped: {kind}" for kind in StopKind),
     "stored after the client gave up",
+    "stored twice under at-least-once",
     "the clock was set ahead",
     "the clock was set back",
     "the last commit was torn",
+    "told to wait again right after a wait",
+    "written after a write had failed",
 )
 
 

@@ -105,7 +105,7 @@ class Machine:
         self._crossed[_ANY] += 1
         if name != "thread":  # a run that is stuck reads its pace all the same
             self.progress = clock.now
-        if name == "commit":
+        if name == "commit" and self.has("power"):
             self._log_size = self._size_of_log(self.disk.place)
         elif name == "leave":
             self.pace.leaves(clock.now)

@@ -42,7 +42,7 @@ class People:
             "timeout": chance.choice((0.2, 1, 30)),
             "max_wait": chance.choice((0, 5, 100)),
             "patience": chance.choice((1, 10, 30)),
-            "max_errors": chance.choice(("100%", "100%", "1%", 3)),
+            "max_errors": chance.choice(("100%", "100%", "1%", 0, 3)),
         }
         if life.has("limits") and chance.random() < 0.5:
             found["limit"] = chance.randint(1, 2 * life.plan.records)

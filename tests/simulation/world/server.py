@@ -209,7 +209,7 @@ class Network(httpx.AsyncBaseTransport):
     def _serve(self, call: Call) -> Answer:
         """A request has arrived."""
         chance, now = self._chance, self._clock.now
-        if self._meets("credential", 0.05):
+        if self._meets("credential", 0.1):
             self._credential_until = now + chance.choice((1, 100))
         if now < self._credential_until and not self.calm:
             return Answer("nothing", chance.choice((401, 403, 404, 302)), self._words("no"))
@@ -249,7 +249,9 @@ class Network(httpx.AsyncBaseTransport):
         if self.calm or at is None or now < at:
             return False
         self._asks_again_at = None
-        return self._chance.random() < 0.4
+        again = self._chance.random() < 0.4
+        self._witness.marks["told to wait again right after a wait"] += again
+        return again
 
     def _throttled(self, wait: float) -> Answer:
         """Told to slow down, in one of the ways in which servers say so."""
