@@ -291,7 +291,8 @@ class Life:
         self.witness.waits.hear(self.clock.now, self.clock.wall(), seconds, call.numbers)
         self.machine.die_soon(0.3)
         if self._chance.random() < 0.5:
-            self.clock.after(self._chance.uniform(0, seconds), self.machine.jump)
+            most = min(seconds, self._chance.choice((5, 5000)))
+            self.clock.after(self._chance.uniform(0, most), self.machine.jump)
 
     def halted(self, kind: StopKind) -> None:
         """Somebody stops the run that goes on."""

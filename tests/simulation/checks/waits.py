@@ -39,6 +39,9 @@ class Waits:
     def hear(self, now: float, wall: float, seconds: float, numbers: list[int]) -> None:
         """The client has heard that it is to wait."""
         until = now + seconds
+        self._marks["a later wait ended earlier by the wall clock"] += any(
+            each.until < until and each.until_wall > wall + seconds for each in self._all
+        )
         self._all.append(_Wait(until, until, wall + seconds, wall, numbers))
 
     def read(self, now: float, wall: float) -> None:

@@ -31,6 +31,9 @@ _BEFORE = (
     Fault.UNREACHABLE,
     Fault.PROXY,
 )
+_WAITS = (0.5, 3.0, 20.0, 90.0, 4000.0, 4000.0)
+"""Seconds that a server asks a client to wait."""
+
 _HEADERS = {"Content-Type": "application/json"}
 
 
@@ -84,6 +87,7 @@ class Network(httpx.AsyncBaseTransport):
         self._out_until = 0.0
         self._credential_until = 0.0
         self._asks_again_at: float | None = None
+        self._wait = 0  # of all that it may ask for, the one that it asked for last
         self._pristo = plan.destination == "pristo-events"
         chance = plan.stream("server")
         self._latency = chance.choice((0.0, 0.005, 0.05, 0.4))
@@ -91,6 +95,7 @@ class Network(httpx.AsyncBaseTransport):
         share = chance.choice((0.02, 0.2)) if self._on("poison") else 0.0
         self._poison = {n for n in range(plan.records) if chance.random() < share}
         self._names_bad = chance.random() < 0.7
+        self._asks_for_more = chance.random() < 0.5
         self._limiter: Limiter | None = limiter_of(chance) if self._on("throttle") else None
         self.open_calls: dict[int, tuple[Call, Callable[[], None]]] = {}
         self._number = 0
@@ -216,7 +221,12 @@ class Network(httpx.AsyncBaseTransport):
         if self._limiter is not None and (wait := self._limiter.refuses(now)) is not None:
             return self._throttled(wait)
         if self._meets("ask_wait", 0.7) or self._asks_again(now):
-            wait = chance.choice((0.5, 3.0, 20.0, 90.0, 4000.0, 4000.0))
+            self._wait = (
+                min(self._wait + 1, len(_WAITS) - 1)
+                if self._asks_for_more
+                else chance.randrange(len(_WAITS))
+            )
+            wait = _WAITS[self._wait]
             self._asks_again_at = now + wait
             return self._throttled(wait)
         if self._meets("unavailable"):
@@ -244,12 +254,13 @@ class Network(httpx.AsyncBaseTransport):
         self._tell("stores", numbers)
 
     def _asks_again(self, now: float) -> bool:
-        """One that has asked for a wait is not always well when it is over."""
+        """One that has asked for a wait is seldom well as soon as it is over."""
         at = self._asks_again_at
         if self.calm or at is None or now < at:
             return False
         self._asks_again_at = None
-        again = self._chance.random() < 0.4
+        again = self._chance.random() < 0.8
+        self._wait = self._wait if again else 0
         self._witness.marks["told to wait again right after a wait"] += again
         return again
 
