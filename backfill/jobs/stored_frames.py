@@ -61,7 +61,7 @@ def discard_unused_frames(directory: Path, manifest: Manifest) -> None:
 
 
 def _store(frame: pl.LazyFrame, folder: Path, name: str) -> str:
-    """Under a name that says its content, so that a job's source is never written over."""
+    """Write a frame under a name made from its content; a job's source is never written over."""
     folder.mkdir(mode=0o700, exist_ok=True)
     draft = folder / f"{name}.draft"
     _write(frame, draft, name)

@@ -177,7 +177,7 @@ class Sandbox:
         self._accepted_log.counts[endpoint.destination].requests += 1
         visit = Visit(request, endpoint, endpoint.request_id(request.headers) or self._new_id())
         body = await self._read(request)
-        refusal = self._refuses_door(visit, path)
+        refusal = self._refuses_address(visit, path)
         if refusal is not None:
             return self._replies.refuse(visit, refusal)
         if body is None:
@@ -226,7 +226,7 @@ class Sandbox:
 
     # --- judgements --------------------------------------------------------------------
 
-    def _refuses_door(self, visit: Visit, path: str) -> Refusal | None:
+    def _refuses_address(self, visit: Visit, path: str) -> Refusal | None:
         """What is wrong before the body is looked at."""
         request = visit.request
         if request.method != "POST":

@@ -1,7 +1,7 @@
-"""The door: the files of a source become one frame, and each row gets its identity.
+"""The files of a source become one frame, and each row gets its identity.
 
-`(__file, __row)` is given when a row is read, before any filter or sort. What lies behind the
-door no longer knows files, formats or encodings.
+`(__file, __row)` is given when a row is read, before any filter or sort. What works on
+the frame no longer knows files, formats or encodings.
 """
 
 from __future__ import annotations

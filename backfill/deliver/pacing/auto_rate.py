@@ -54,7 +54,7 @@ _STALL = 0.03  # a lower estimate than this below the one before may come of a s
 _EARLY = 3  # refusals in a row right after a wait that make the search begin anew
 _REACHED = 0.9  # of a rate that is sought; a client that sends less cannot reach it
 _FEW = 10  # accepted requests that say little
-_LONG_WAIT = 3.0  # seconds of a shut door that tell of a long window
+_LONG_WAIT = 3.0  # seconds of refusals that tell of a long window
 _BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
 _PROVEN = 5.0  # seconds after which a rate that the server named has shown itself
 
@@ -88,9 +88,9 @@ class AutoRate:
         self._cycle = self._last = Cycle(now, 0)
         self._since = now  # when the present base was chosen
         self._serial = self._since_serial = 0  # requests sent, and before the base was chosen
-        self._shut: float | None = None  # when the door was shut; None while it is open
-        self._knocked = now  # when the last refused request left
-        self._refused = 0  # while the door is shut
+        self._refused_since: float | None = None  # since when all is refused; None while not
+        self._refused_at = now  # when the last refused request left
+        self._refused = 0  # since then
         self._paid, self._waited = 0, 0.0  # refusals and seconds of the closure before this cycle
         self._doubted = False  # whether the last refusal spoke of less, and was not believed
         self._early = 0  # cycles in a row too short to tell of the rate
@@ -104,7 +104,7 @@ class AutoRate:
 
     def rate(self, now: float) -> float:
         """Requests a second, now."""
-        if self._shut is not None:
+        if self._refused_since is not None:
             return self._base
         passed = max(0.0, now - self._since)
         match self._phase:
@@ -115,9 +115,8 @@ class AutoRate:
             case _Phase.CLIMB:
                 grown = math.exp(min(_CLIMB * passed, 60.0))
             case _Phase.HOLD:
-                climbed = (
-                    _PROBE * (1.0 if self._proven else _EAGER) * max(0.0, passed - self._peace())
-                )
+                eager = 1.0 if self._proven else _EAGER
+                climbed = _PROBE * eager * max(0.0, passed - self._hold_seconds())
                 grown = 1 + climbed + 500 * climbed**3
         # What is not used is not climbed above.
         return self._base * min(grown, max(1.0, 1.5 * self._use.rate / self._base))
@@ -126,7 +125,7 @@ class AutoRate:
         """A request goes out. Returns its number."""
         if not self._serial:  # a quiet period may have come before the first one
             self._cycle, self._since = Cycle(now, 0), now
-        elif self._shut is None:
+        elif self._refused_since is None:
             self._cycle.sent(now, self._serial)
         self._serial += 1
         self._use.sent(now, self._serial)
@@ -138,20 +137,20 @@ class AutoRate:
         `fresh` where it left after the last quiet period had begun.
         """
         self._round_trip += 0.1 * (now - sent_at - self._round_trip)
-        if self._shut is not None:
+        if self._refused_since is not None:
             if fresh:
-                self._open(sent_at, self._shut)
+                self._learn(sent_at, self._refused_since)
         elif self._phase is _Phase.SEEK:
-            self._bear(now)
+            self._raise_bound(now)
 
     def refused(self, sent_at: float, serial: int, rate: float, *, fresh: bool) -> None:
         """The request `serial`, which went out at `rate`, was told to slow down."""
         self._refused += 1
         if not fresh:
             return
-        self._knocked = sent_at
-        if self._shut is None:
-            self._shut = sent_at
+        self._refused_at = sent_at
+        if self._refused_since is None:
+            self._refused_since = sent_at
             self._cycle.close(sent_at, serial - 1)
             self._high = rate
             if self._hinted and self._cycle.seconds > _PROVEN:
@@ -161,7 +160,7 @@ class AutoRate:
                 self._phase, self._start = _Phase.CLIMB, self._cycle
                 self._base, self.burst = _AFTER_FIRST * rate, None
 
-    def knock_in(self, now: float, guess: float) -> float:
+    def retry_in(self, now: float, guess: float) -> float:
         """Seconds to wait where the server does not say how long, at most `guess`.
 
         Less where a window of usual length that began with this cycle would end before.
@@ -176,24 +175,24 @@ class AutoRate:
             self.sent(now)
         for at, rate in refused:
             self.refused(at, self._cycle.number_at(at), rate, fresh=True)
-        if accepted and self._shut is not None and not refused:
-            self._open(now, self._shut)
+        if accepted and self._refused_since is not None and not refused:
+            self._learn(now, self._refused_since)
 
     def hint(self, now: float, rate: float) -> None:
-        """The server says that it allows so many requests a second.
+        """Take note that the server says that it allows so many requests a second.
 
         Believed until the first refusal, and no longer: then it is found out as if nothing had
         been said.
         """
-        if self._phase is _Phase.START and self._shut is None and not self._denied:
+        if self._phase is _Phase.START and self._refused_since is None and not self._denied:
             self._phase, self._hinted, self._since = _Phase.HOLD, True, now
         self._margin = max(self._margin, _HINTED_MARGIN)
         if self._hinted and abs(rate - (self._found or 0.0)) > _AGREE * rate:
             self._adopt(rate)
             self.burst, self._since = self.burst or _HINTED_BURST * rate, now
 
-    def unhint(self, now: float) -> None:
-        """What the server said turned out to mean something else."""
+    def forget_hint(self, now: float) -> None:
+        """Forget what the server said: it turned out to mean something else."""
         if self._hinted:
             self._phase, self._hinted, self._since = _Phase.START, False, now
             self._found = self.burst = None
@@ -201,33 +200,33 @@ class AutoRate:
     def paused(self, until: float, *, asked: bool) -> None:
         """Nothing is sent before `until`, which the server `asked` for in whole seconds, or not."""
         if asked:
-            self._knocked = max(self._knocked, until - 1.0 - self._round_trip)
+            self._refused_at = max(self._refused_at, until - 1.0 - self._round_trip)
         self._use.paused(until, self._serial)
 
-    def _open(self, now: float, shut: float) -> None:
-        """A request that left `now` is accepted again: see what the closed cycle tells."""
+    def _learn(self, now: float, since: float) -> None:
+        """A request that left `now` is accepted again: learn from the cycle before."""
         cycle = self._cycle
-        if now - shut >= _LONG_WAIT:
+        if now - since >= _LONG_WAIT:
             self._count_window(cycle, now)
         elif cycle is self._start:
             pass  # one refusal alone tells of no rate
         elif self._phase is _Phase.HOLD:
-            self._correct(cycle)
+            self._adjust(cycle)
         else:
             self._narrow(cycle)
-        self._paid, self._waited, self._refused = self._refused, now - shut, 0
-        self._shut = None
+        self._paid, self._waited, self._refused = self._refused, now - since, 0
+        self._refused_since = None
         self._cycle = Cycle(now, self._serial - 1)
         self._since, self._since_serial = now, self._serial
 
     def _narrow(self, cycle: Cycle) -> None:
-        """A refusal while the limit is sought: it lies between an estimate and the rate refused."""
+        """Narrow the bounds of the limit after a refusal while it is sought."""
         sustained = cycle.requests / (cycle.seconds + self._waited)
         vague = cycle.requests < _FEW or cycle.seconds < max(1.0, 1.5 * self._waited)
         if self._start is not None and not vague:
             bucket = rate_of_both(self._start, cycle, sustained, self._high)
             if bucket is not None:
-                self._low = max(sustained, self._surely_below())
+                self._low = max(sustained, self._lower_bound())
                 self._settle(bucket, cycle, proven=False)
                 return
         found = max(sustained, _AFTER_FIRST * self._high if cycle.requests < _FEW else 0.0)
@@ -235,7 +234,7 @@ class AutoRate:
         if self._found and cycle.requests >= _FEW and abs(found - self._found) < agree:
             self._settle(max(found, self._found), cycle, proven=not vague)
             return
-        self._low = self._found = max(_FLOOR, found, self._surely_below())
+        self._low = self._found = max(_FLOOR, found, self._lower_bound())
         self._seek(cycle)
 
     def _seek(self, refused: Cycle) -> None:
@@ -248,8 +247,8 @@ class AutoRate:
             self._phase = _Phase.SEEK
             self._base = self._low + _PART * (self._high - self._low)
 
-    def _bear(self, now: float) -> None:
-        """Not refused for so long that a limit at the lower bound would have: it is higher."""
+    def _raise_bound(self, now: float) -> None:
+        """Raise the lower bound, once a limit there would have refused what was sent."""
         seconds = now - self._since
         burst = self._last.burst_at(self._low)
         if self._start is not None:
@@ -263,8 +262,8 @@ class AutoRate:
                 self._seek(self._last)
                 self._since, self._since_serial = now, self._serial
 
-    def _surely_below(self) -> float:
-        """What was sustained before is a lower bound of the limit, unless it was refused now."""
+    def _lower_bound(self) -> float:
+        """The lower bound so far; 0 where the rate that is refused now lies about as low."""
         return self._low if self._low < (1 - _CLOSE) * self._high else 0.0
 
     def _settle(self, found: float, cycle: Cycle, *, proven: bool = True) -> None:
@@ -280,20 +279,20 @@ class AutoRate:
         self._found = max(_FLOOR, found)
         self._base = self._found * (1 - self._margin)
 
-    def _peace(self) -> float:
-        """Seconds of a cycle after which the refusals before it are a small share of all."""
+    def _hold_seconds(self) -> float:
+        """Seconds to hold before climbing, so that refusals stay a small share of all requests."""
         if self._hinted:
             return _BELIEVED
         if not self._proven:
             return _UNPROVEN
         return max(self._waited / _WAITED_SHARE, self._paid / _REFUSED_SHARE / self._base)
 
-    def _correct(self, cycle: Cycle) -> None:
-        """A refusal while holding."""
+    def _adjust(self, cycle: Cycle) -> None:
+        """Adjust rate and margin after a refusal while a found rate is held."""
         unproven, self._proven = not self._proven, self._proven or cycle.seconds > _TELLING
         if unproven and cycle.seconds > 3 * self._waited:
             self._margin = _LEAST_MARGIN
-        elif cycle.seconds < self._peace():
+        elif cycle.seconds < self._hold_seconds():
             self._margin = min(_MOST_MARGIN, 2 * self._margin)
         else:
             self._margin = max(_LEAST_MARGIN, 0.7 * self._margin)
@@ -304,7 +303,7 @@ class AutoRate:
             if unproven or self._early >= (_EARLY if self._span is None else 3 * _EARLY):
                 self._early = 0
                 self._start = self._span = self.burst = None
-                self._low = max(sustained, self._surely_below())
+                self._low = max(sustained, self._lower_bound())
                 self._seek(cycle)
                 return
         else:
@@ -316,7 +315,7 @@ class AutoRate:
         self._adopt(found)
 
     def _compare(self, cycle: Cycle, sustained: float, *, confirmed: bool) -> float:
-        """What this refusal tells, compared with what was found before, and with what was sent."""
+        """The limit by this refusal, by what was found before, and by what was sent lately."""
         found = max(sustained, (1 - _CLOSE) * self._high)
         if self.burst is not None:
             found = rate_for_burst(cycle, self.burst, sustained, self._high)
@@ -342,9 +341,9 @@ class AutoRate:
         return found
 
     def _count_window(self, cycle: Cycle, now: float) -> None:
-        """The door was shut for long: the server counts in windows, and this one was used up."""
+        """Take the limit from a long wait: the server counts in windows, and one was used up."""
         begin = cycle.points[0][0]
-        self._span = usual_window(self._knocked - begin, now - begin)
+        self._span = usual_window(self._refused_at - begin, now - begin)
         self._phase = _Phase.HOLD
         self.burst = max(1.0, float(cycle.requests))
         self._adopt(cycle.requests / self._span)

@@ -203,7 +203,7 @@ class Pacer:
         if hinted is not None:
             self._auto.hint(now, hinted)
         elif self._hints.useless:
-            self._auto.unhint(now)
+            self._auto.forget_hint(now)
 
     def quiet(self, seconds: float) -> None:
         """Grant nothing for so long from now, and call back what was granted and not sent."""
@@ -262,7 +262,7 @@ class Pacer:
             await self._end.wait()
 
     def stop(self) -> None:
-        """Let nobody wait any longer."""
+        """End the run's waits: who waits is told None."""
         self._end.set()
         self._turns.end()
 
@@ -319,6 +319,6 @@ class Pacer:
             self.quiet(wait)
         elif fresh:
             guess = self._backoff.next()
-            self.quiet(guess if self._auto is None else self._auto.knock_in(now, guess))
+            self.quiet(guess if self._auto is None else self._auto.retry_in(now, guess))
         if self._auto is not None:
             self._auto.paused(now + self._limiter.wait(now, math.inf), asked=wait is not None)

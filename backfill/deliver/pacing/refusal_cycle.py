@@ -19,7 +19,7 @@ _NO_BURST = 0.5  # requests
 
 
 class Cycle:
-    """What was sent from one opening of the door to the refusal that shut it.
+    """What was sent from the first request that was accepted to the next refusal.
 
     `points` are moments and how many requests had left before them.
     """

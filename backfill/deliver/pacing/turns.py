@@ -57,7 +57,7 @@ class Turns:
             self._alarm.set()
 
     def end(self) -> None:
-        """Let nobody wait any longer."""
+        """End every wait."""
         self.over = True
         for turn in self._queue:
             turn.set()

@@ -1,7 +1,7 @@
 """The windows that servers count requests in have round lengths. Pure.
 
-A server that shuts the door for long counts in long windows. What it accepted before it shut the
-door, divided by the length of the window, is the rate.
+A server that refuses for long counts in long windows. What it accepted before it refused,
+divided by the length of the window, is the rate.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Feed:
             return self._found.popleft()
 
     def asks(self, lane: Lane) -> None:
-        """Nothing has to be known of it where nobody else takes lanes."""
+        """Do nothing: no other process takes lanes of this job."""
 
     def done(self, lane: Lane) -> None:
-        """Nor of this."""
+        """Do nothing, as in `asks`."""

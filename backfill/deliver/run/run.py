@@ -158,15 +158,15 @@ class Run:
             self._walking.start_soon(self._work)
 
     async def _work(self) -> None:
-        """Walk one lane after another."""
+        """Send one lane after another, until none is left or the run stops."""
         try:
             while not self._ending() and (found := await self._feed.next()) is not None:
-                await self._walk(*found)
+                await self._send_lane(*found)
                 self._feed.done(found[0])
         except BackfillError as error:
             self.stop_state.fail(error)
 
-    async def _walk(self, lane: Lane, pending: Sequence[Range]) -> None:
+    async def _send_lane(self, lane: Lane, pending: Sequence[Range]) -> None:
         full = self._size
         for portion in portions(pending, full * max(1, _PORTION // full)):
             if self._ending():

@@ -58,7 +58,7 @@ class Delivered(Protocol):
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a run is told."""
+    """One run of a job: how it is set, and who stops and observes it."""
 
     job: Delivered
     settings: Settings

@@ -16,7 +16,7 @@ __all__ = ["Surroundings"]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The real ones, unless a test brings others.
+    """Network, chance and clock of a run; by default the real ones.
 
     `wall` gives seconds since the epoch. A `transport` that is given stays open. Without `shared`
     a run does not share its rate with the others of this machine.

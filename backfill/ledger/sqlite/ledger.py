@@ -45,7 +45,7 @@ class Ledger(LedgerReading, LedgerFacts):
     """
 
     def __init__(self, file: LedgerFile, clock: Callable[[], float] = time.time) -> None:
-        """For `open` and `look`, which are how a ledger is had."""
+        """Called by `open`, `open_readonly` and `open_copy`, which others use."""
         self.path = file.path
         self.recovered = 0  # records that were found in flight, and are unknown now
         self._file = file

@@ -20,7 +20,16 @@ import polars as pl
 
 from backfill.core.errors import BackfillError, ConfigError
 
-__all__ = ["ClusterError", "Sight", "Versions", "called", "run_task", "seen", "sights", "versions"]
+__all__ = [
+    "ClusterError",
+    "Sight",
+    "Versions",
+    "machine_name",
+    "run_task",
+    "seen",
+    "sights",
+    "versions",
+]
 
 _PROBE = ["", "a", "+12025550100", "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42", "é" * 40, None]
 
@@ -83,8 +92,8 @@ def sights(paths: Sequence[str]) -> Mapping[str, Sight | None]:
     return {path: seen(path) for path in paths}
 
 
-def called() -> str:
-    """What people call this machine."""
+def machine_name() -> str:
+    """The name of this machine, as messages give it."""
     return socket.gethostname()
 
 
@@ -93,7 +102,7 @@ def run_task(expected: Versions, content: bytes) -> object:
     difference = expected.difference(versions())
     if difference is not None:
         raise ClusterError(
-            f"a worker on {called()} has {difference}",
+            f"a worker on {machine_name()} has {difference}",
             hint="Install the same versions on every worker and plan again.",
         )
     task, item = pickle.loads(content)  # noqa: S301 - from the client, as all that Dask runs
@@ -103,7 +112,7 @@ def run_task(expected: Versions, content: bytes) -> object:
         raise pl.exceptions.ComputeError(str(error)) from None
     except FileNotFoundError as error:
         raise ConfigError(
-            f"a worker on {called()} does not see it: {error.strerror}",
+            f"a worker on {machine_name()} does not see it: {error.strerror}",
             where=str(error.filename),
             hint="All workers need the job's directory and the sources at the same path.",
         ) from None

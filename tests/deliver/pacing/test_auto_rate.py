@@ -170,7 +170,7 @@ def test_a_rate_that_is_not_used_is_not_climbed_above() -> None:
         assert auto.rate(600.0) <= most
 
 
-def test_a_shut_door_says_nothing_of_the_rate() -> None:
+def test_refusals_of_a_closed_window_say_nothing_of_the_rate() -> None:
     """What is refused while nothing is accepted tells no more than the first refusal did."""
     auto = AutoRate(0.0, learned=100.0)
     for number in range(1, 11):
