@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from backfill.config.field_specs import Sql, read_key
 from backfill.config.section import Section, Texts
 from backfill.config.time_formats import read_time_format
+from backfill.core.errors import did_you_mean
 
 __all__ = ["Contacts", "Events", "Files"]
 
@@ -81,6 +82,15 @@ def _condition(where: str | None) -> str | None:
     return where
 
 
+def _nearest_zone(name: str) -> str:
+    """The zone of the same place, or the one that is written most like it."""
+    zones = sorted(available_timezones())
+    place = name.rpartition("/")[2].replace(" ", "_").lower()
+    same = [each for each in zones if each.rpartition("/")[2].lower() == place and "/" in each]
+    near = f"Did you mean {same[0]!r}?" if same else did_you_mean(name, zones)
+    return f" {near}" if near and near.startswith("Did") else ""
+
+
 class Events(Files):
     """The events source. `time` may be left out where the destination takes no timestamp."""
 
@@ -130,7 +140,8 @@ class Events(Files):
                 ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(
-                    f'{name!r} is no time zone; names look like "Asia/Jerusalem" or "UTC"'
+                    f'{name!r} is no time zone; names look like "Asia/Jerusalem" or "UTC".'
+                    f"{_nearest_zone(name)}"
                 ) from None
         return name
 

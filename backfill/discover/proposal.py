@@ -68,9 +68,7 @@ def propose(
     *,
     whole: bool = False,
 ) -> Proposal:
-    """Match the columns of both sides to a destination's fields. `whole` says that the samples
-    hold all rows.
-    """
+    """Match columns to a destination's fields. `whole` says that the samples hold all rows."""
     join = find_join(events, contacts or (), whole=whole)
     matching = _Matching(destination, tuple(events), tuple(contacts or ()), join)
     return matching.proposal(joined=contacts is not None)
@@ -237,7 +235,12 @@ class _Matching:
         share = _fits(wanted, column)
         if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
             return 0.0
+        if wanted.kind in _ADDRESSES:  # of two phones, the one that most people have
+            share += 0.5 * column.filled / max(each.filled for each in self._beside(column))
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
+
+    def _beside(self, column: ColumnProfile) -> tuple[ColumnProfile, ...]:
+        return self.events if column.side == "events" else self.contacts
 
     def _shared(self, column: ColumnProfile) -> bool:
         """Whether one value stands in the rows of many people: a phone of the company's own."""
@@ -273,9 +276,7 @@ class _Matching:
 
 
 def _of_event(column: ColumnProfile) -> bool:
-    """In events, a bare `id` that never comes back names the event and no contact, unless the
-    export of a known tool says that it does.
-    """
+    """In events, a bare `id` that never comes back names the event, unless a tool says more."""
     if column.export is not None and column.export.rank("contact.id", column.name) is not None:
         return False
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE

@@ -21,7 +21,8 @@ JOIN_KEYS = _listed(
     """contact_id user_id customer_id client_id member_id person_id subscriber_id player_id
     patient_id profile_id account_id contact user customer client member subscriber uid
     user_uuid customer_uuid contact_uuid user_key customer_key cust_id usr_id acct_id cust_uuid
-    usr_uuid customer_no cust_no user_no cust usr external_id uuid guid id
+    usr_uuid customer_no cust_no user_no cust usr kundennummer kundennr
+    kunden_id external_id uuid guid id
     """
 )
 TIMES = _listed(
@@ -34,7 +35,7 @@ EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "e
 PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
     telephone telephone_number phone_no mobile_no tel_no phone_num mobile_num tel_num cell_no
-    telefon telefono handy celular number whatsapp mob ph
+    telefon telefono handy mobil mobilnummer rufnummer telefonnummer celular number whatsapp mob ph
     """
 )
 _NAMES = _listed("event event_name event_type type action activity label name kind")

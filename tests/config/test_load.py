@@ -136,6 +136,12 @@ def test_defaults_are_the_careful_ones(write):
         ('max_errors = "2.5%"', 'max_errors = "250%"', "share"),
         ('max_errors = "2.5%"', "max_errors = -1", "share"),
         ('timezone = "Asia/Jerusalem"', 'timezone = "Asia/Jerusalm"', "is no time zone"),
+        ('timezone = "Asia/Jerusalem"', 'timezone = "berlin"', "Did you mean 'Europe/Berlin'?"),
+        (
+            'timezone = "Asia/Jerusalem"',
+            'timezone = "Asia/Jerusalm"',
+            "Did you mean 'Asia/Jerusalem'?",
+        ),
         ('otherwise = "omit"', 'otherwise = "gold"', '"reject", "omit", "keep"'),
         ('{ value = "import" }', "{ value = [1] }", "never a list"),
         ('{ value = "import" }', '{ value = "a", column = "b" }', "exactly one of"),

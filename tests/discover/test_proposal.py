@@ -171,3 +171,9 @@ def test_a_phone_that_comes_back_with_its_contact_is_the_contacts():
     mine = events(user_id=IDS[:1] * 40, phone=PHONES[:1] * 40)
     _, fields = proposed("pristo-events", mine)
     assert fields["contact.phone"] == "events.phone"
+
+
+def test_of_two_phones_the_one_that_most_people_have_is_taken():
+    rare = [each if n % 3 == 0 else None for n, each in enumerate(PHONES)]
+    _, fields = proposed("pristo-events", events(), contacts(phone=rare))
+    assert fields["contact.phone"] == "contacts.mobile"

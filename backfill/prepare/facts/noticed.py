@@ -8,12 +8,14 @@ from pathlib import Path
 from backfill.config import Config
 from backfill.prepare.facts.dropped_columns import note_of_dropped_columns
 from backfill.prepare.facts.id_spellings import how_ids_would_meet
+from backfill.prepare.facts.lost_pluses import notes_of_lost_pluses
 from backfill.prepare.facts.named_encodings import note_of_encoding
 from backfill.prepare.facts.odd_cells import notes_of_odd_cells
 from backfill.prepare.facts.plan_stats import PartStats
 from backfill.prepare.facts.regions_read import notes_of_regions
 from backfill.prepare.facts.shared_addresses import note_of_shared_addresses
 from backfill.prepare.facts.summary_rows import notes_of_summaries
+from backfill.prepare.facts.zones import note_of_zone
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import FieldMapping
 from backfill.prepare.mapping.hours import hours_left_out
@@ -57,6 +59,8 @@ def noticed(
         note_of_dropped_columns(events),
         *about_contacts,
         *notes_of_odd_cells(config, binding, events, contacts),
+        *notes_of_lost_pluses(binding, events, contacts),
+        note_of_zone(config.events.timezone),
         note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
         *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
         *notes_of_summaries(rejected, files, events.columns),
