@@ -11,6 +11,7 @@ from tests.reference.values import Cell, text_of
 
 __all__ = ["MALFORMED", "Row", "csv_rows", "ndjson_rows", "value_at"]
 
+_BLANK: list[str] = []  # a line without even a quoted cell
 Row = Mapping[str, Cell]
 MALFORMED: Row = {}  # the one row that nobody can read; compared by identity
 
@@ -26,7 +27,7 @@ def csv_rows(
     for cells in records:
         if cells is None or len(cells) > len(header) or cells == header:
             yield MALFORMED
-        elif cells == [""] and len(header) > 1:
+        elif cells == _BLANK and len(header) > 1:
             continue
         elif any("\udc80" <= sign <= "\udcff" for cell in cells for sign in cell):
             yield MALFORMED
@@ -42,7 +43,8 @@ def _records(text: str, separator: str) -> Iterator[list[str] | None]:
     """Lists of cells, None for a broken quote, after which reading goes on at the next line."""
     at = 0
     while at < len(text):
-        found = _record(text, at, separator)
+        blank = re.compile(r"\r?\n").match(text, at)
+        found = (_BLANK, blank.end()) if blank else _record(text, at, separator)
         if found is None:
             at = _line_end(text, at)
             yield None

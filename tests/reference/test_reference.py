@@ -69,6 +69,15 @@ def test_random_jobs_read_columns_from_directories():
     assert sum(bool(each.get("hive")) for each in sections) > 2
 
 
+def test_a_quoted_empty_cell_alone_in_a_line_is_a_row_and_a_blank_line_is_none():
+    job = _small_job()
+    lines = job.events[0].content.decode().splitlines()
+    content = "\n".join([*lines[:2], '""', "", *lines[2:]]).encode()
+    changed = replace(job, events=[replace(job.events[0], content=content)])
+    assert len(expected(changed, NOW)) == len(expected(job, NOW)) + 1
+    assert differences(changed, None) == []
+
+
 def _spoiled(outcome: Outcome, what: str) -> Outcome:
     if what == "state":
         return replace(outcome, state="rejected")

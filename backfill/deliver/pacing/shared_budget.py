@@ -320,9 +320,21 @@ def _read(path: Path) -> dict[str, Any]:
     }  # fmt: skip
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(path.read_text(encoding="ascii"))
-        if isinstance(found, dict) and found.keys() == empty.keys():
+        if isinstance(found, dict) and found.keys() == empty.keys() and _makes_sense(found):
             return found
     return empty
+
+
+def _makes_sense(state: dict[str, Any]) -> bool:
+    numbers = [state[name] for name in ("due", "sent", "accepted", "refused")]
+    numbers += [] if state["rate"] is None else [state["rate"]]
+    if not isinstance(state["members"], dict) or not isinstance(state["log"], list):
+        return False
+    rows = [(each, 3) for each in state["members"].values()] + [(each, 2) for each in state["log"]]
+    if not all(isinstance(row, list) and len(row) == size for row, size in rows):
+        return False
+    numbers += [number for row, _ in rows for number in row]
+    return all(isinstance(number, int | float) for number in numbers)
 
 
 def _salt(path: Path) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,7 +134,28 @@ def test_nobody_else_reads_it_and_it_holds_no_credential(tmp_path: Path) -> None
             assert KEY.reveal().encode() not in path.read_bytes()
 
 
-@pytest.mark.parametrize("garbage", ["", "[]", "{", '{"members": 3}', '{"due": "x"}', "\0" * 50])
+_EMPTY = {
+    "members": {},
+    "due": 0.0,
+    "rate": None,
+    "sent": 0,
+    "accepted": 0,
+    "refused": 0,
+    "log": [],
+}
+_WRONG: list[dict[str, Any]] = [
+    {"members": 3},
+    {"members": {"a": 1}},
+    {"members": {"a": [0, 0]}},
+    {"due": "x"},
+]
+_WRONG += [{"rate": "fast"}, {"sent": None}, {"log": 7}, {"log": [1]}, {"log": [[1, "x"]]}]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["", "[]", "{", '{"members": 3}', "\0" * 50, *(json.dumps({**_EMPTY, **w}) for w in _WRONG)],
+)
 def test_a_damaged_file_is_begun_anew(tmp_path: Path, garbage: str) -> None:
     opened(tmp_path).draw(0.0, 10.0)
     (path,) = (tmp_path / "rates").glob("*.json")
