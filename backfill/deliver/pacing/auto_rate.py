@@ -221,7 +221,7 @@ class AutoRate:
 
     def _narrow(self, cycle: Cycle) -> None:
         """Narrow the bounds of the limit after a refusal while it is sought."""
-        sustained = cycle.requests / (cycle.seconds + self._waited)
+        sustained = cycle.sustained(self._waited)
         vague = cycle.requests < _FEW or cycle.seconds < max(1.0, 1.5 * self._waited)
         if self._start is not None and not vague:
             bucket = rate_of_both(self._start, cycle, sustained, self._high)
@@ -296,7 +296,7 @@ class AutoRate:
             self._margin = min(_MOST_MARGIN, 2 * self._margin)
         else:
             self._margin = max(_LEAST_MARGIN, 0.7 * self._margin)
-        sustained = cycle.requests / (cycle.seconds + self._waited)
+        sustained = cycle.sustained(self._waited)
         found = self._found or self._base
         if cycle.seconds < 2 * self._waited or cycle.requests < _FEW:
             self._early += 1

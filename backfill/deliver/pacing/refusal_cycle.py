@@ -51,6 +51,11 @@ class Cycle:
         while len(self.points) > 1 and self.points[-1][1] > serial:
             self.points.pop()
 
+    def sustained(self, waited: float) -> float:
+        """Requests a second over this and the wait before it; 0 where no time passed in either."""
+        seconds = self.seconds + waited
+        return self.requests / seconds if seconds else 0.0
+
     def number_at(self, at: float) -> int:
         """How many requests had left before a moment, about."""
         return self.points[max(0, bisect_left(self.points, (at, 0)) - 1)][1] + 1

@@ -39,3 +39,11 @@ def test_a_cycle_of_days_keeps_few_points() -> None:
         cycle.sent(number * 3.0, number)
     assert len(cycle.points) <= 256
     assert cycle.points[0] == (0.0, 0)
+
+
+def test_a_cycle_in_which_no_time_passed_tells_of_no_rate() -> None:
+    """Found by simulation: a server that refused twice at one moment ended the run with a fault."""
+    cycle = Cycle(5.0, 1)
+    cycle.close(5.0, 3)
+    assert cycle.sustained(0.0) == 0.0
+    assert cycle.sustained(0.5) == 4.0
