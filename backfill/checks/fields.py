@@ -16,6 +16,7 @@ from backfill.checks.emails import check_email
 from backfill.checks.languages import check_language
 from backfill.checks.phone import numbering_plans
 from backfill.checks.phone.check import check_phone
+from backfill.checks.phone.parsing import is_possible, is_rewritten
 from backfill.checks.text import as_text
 from backfill.checks.times import check_time
 from backfill.checks.uuids import check_uuid
@@ -166,11 +167,16 @@ def _agreement(check: TargetAgrees, rules: Rules) -> Broken:
     return tuple(broken)
 
 
-def warned(field: Field, name: str) -> pl.Expr | None:
-    """Whether the canonical column `name` is longer than where another public page draws the line.
+def warned(field: Field, name: str, rules: Rules) -> pl.Expr | None:
+    """Whether the canonical column `name` holds what is sent and looks wrong all the same: it is
+    longer than where another public page draws the line, or a phone in the form of E.164 that
+    nobody can have.
 
-    None where the field has no such second line. Such a record is sent.
+    None where the field has no such second line.
     """
-    if field.warn_chars is None:
-        return None
-    return (pl.col(name).str.len_chars() > field.warn_chars).fill_null(value=False)
+    if field.warn_chars is not None:
+        return (pl.col(name).str.len_chars() > field.warn_chars).fill_null(value=False)
+    if field.kind in (Kind.PHONE, Kind.TARGET) and rules.phone == "e164":
+        phone = pl.when(pl.col(name).str.starts_with("+")).then(pl.col(name))
+        return (is_rewritten(phone) | ~is_possible(phone)).fill_null(value=False)
+    return None

@@ -131,6 +131,15 @@ RULES: tuple[Rule, ...] = (
         why="Appended to the number, its digits would make the number of somebody else.",
     ),
     Rule(
+        "ambiguous",
+        "a + or a 0 was lost in front; put it back by `sql`",
+        "The digits are a number of `phone_region` without the 0 that is written there, and with a"
+        " `+` in front they are another number.",
+        "Put back what was lost: `{ sql = \"'+' || phone\" }`, or `{ sql = \"'0' || phone\" }`.",
+        _PHONES,
+        why="One of the two is somebody else's number.",
+    ),
+    Rule(
         "e164",
         "not + and digits; `phone_region` may convert it",
         "The number is not `+` and 2 to 15 digits, the first of which is not 0.",

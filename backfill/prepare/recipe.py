@@ -68,7 +68,7 @@ class Recipe:
 
     @cached_property
     def maker(self) -> RecordMaker:
-        return RecordMaker(self.binding, self.mapping, self.identity)
+        return RecordMaker(self.binding, self.mapping, self.identity, self.config.rules)
 
     @cached_property
     def writer(self) -> BucketWriter:

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from backfill.checks.fields import warned
+from backfill.config import Rules
 from backfill.destination import AnyOf, Destination
 from backfill.prepare.encode import Body, body_of
 from backfill.prepare.identity import Identity
@@ -71,16 +72,24 @@ class PreparedPart:
 class RecordMaker:
     """The expressions of one job, ready to be applied to any part."""
 
-    def __init__(self, binding: Binding, mapping: FieldMapping, identity: Identity) -> None:
+    def __init__(
+        self, binding: Binding, mapping: FieldMapping, identity: Identity, rules: Rules
+    ) -> None:
         self._binding = binding
         self._mapping = mapping
         self._identity = identity
         self._body: Body = body_of(binding.inputs)
         self._needed = _needed(binding.destination)
         self._shown = shown_inputs(binding.inputs, binding.time)
-        self.warned: tuple[Input, ...] = tuple(
-            each for each in binding.inputs if each.side and each.field.warn_chars is not None
-        )
+        warnings = [
+            (each, expr)
+            for each in binding.inputs
+            if each.side and (expr := warned(each.field, each.name, rules)) is not None
+        ]
+        self.warned: tuple[Input, ...] = tuple(each for each, _ in warnings)
+        self._warnings = [
+            expr.alias(f"__warned{index}") for index, (_, expr) in enumerate(warnings)
+        ]
 
     def make(self, rows: pl.DataFrame, contacts: pl.LazyFrame | None) -> PreparedPart:
         """Make records of one part. `rows` and `people` are rows of the two sources.
@@ -252,11 +261,6 @@ class RecordMaker:
         mapped = [each.name for each in self._binding.inputs_for("events")]
         present = {name for name in mapped if not good[name].null_count()}
         ties = [name for name in destination.tie_order if name in good.columns]
-        warnings = [
-            expr.alias(f"__warned{index}")
-            for index, each in enumerate(self.warned)
-            if (expr := warned(each.field, each.name)) is not None
-        ]
         return (
             good.lazy()
             .select(
@@ -266,7 +270,7 @@ class RecordMaker:
                 pl.col(destination.ordering_field).alias("key"),
                 time.cast(pl.Datetime("us", "UTC")).alias("time"),
                 *ties,
-                *warnings,
+                *self._warnings,
                 self._identity.text,
                 self._body.item(present).alias("body"),
             )

@@ -137,10 +137,21 @@ def test_a_correlation_id_has_at_most_80_characters(length, broken):
 def test_a_correlation_id_beyond_64_characters_is_warned_of():
     name = "metadata.correlation_id"
     frame = pl.DataFrame({name: ["é" * 64, "é" * 65, None]})
-    expr = warned(field_of(FEEDBACKS, name), name)
+    expr = warned(field_of(FEEDBACKS, name), name, Rules())
     assert expr is not None
     assert frame.select(expr).to_series().to_list() == [False, True, False]
-    assert warned(field_of(EVENTS, "label"), "label") is None
+    assert warned(field_of(EVENTS, "label"), "label", Rules()) is None
+
+
+def test_a_phone_that_nobody_can_have_is_warned_of_where_its_shape_is_all_that_counts():
+    name = "target.value"
+    sent = ["+12025550143", "+4407700900110", "+1555", "person@example.com", None]
+    frame = pl.DataFrame({name: sent})
+    expr = warned(field_of(EVENTS, name), name, Rules())
+    assert expr is not None
+    assert frame.select(expr).to_series().to_list() == [False, True, True, False, False]
+    for closer in ("possible", "valid"):
+        assert warned(field_of(EVENTS, name), name, Rules(phone=closer)) is None
 
 
 @pytest.mark.parametrize(
@@ -319,7 +330,7 @@ def test_the_table_of_rules_is_what_the_checks_can_find():
         for field in fields:
             for dtype in DTYPES:
                 for zone in (None, "UTC"):
-                    rules = Rules(phone="valid", event_types=("a",))
+                    rules = Rules(phone="valid", phone_region="IL", event_types=("a",))
                     checked = check(field, pl.col("x"), dtype, rules=rules, timezone=zone, now=NOW)
                     found |= {f"{field.name}|{rule}" for rule, _ in checked.broken}
             found.add(f"{field.name}|unmapped")

@@ -12,7 +12,7 @@ from typing import Literal
 import polars as pl
 
 from backfill.checks.checked import Stage, Steps, trimmed
-from backfill.checks.phone.national import from_national
+from backfill.checks.phone.national import from_national, lost_its_prefix
 from backfill.checks.phone.parsing import is_possible, is_rewritten, is_valid
 from backfill.checks.phone.shapes import SHAPES, digits_of, is_international, shape_stages
 
@@ -26,16 +26,18 @@ E164 = "^[+][1-9][0-9]{1,14}$"
 
 
 def check_phone(level: Level, region: pl.Expr | None, *, quantity: bool = False) -> Steps:
-    """The number as `+` and digits. Rules: `float`, `several`, `extension`, `e164`, and by level
-    `rewritten`, `possible`, `valid`; at most one of them is broken.
+    """The number as `+` and digits. Rules: `float`, `several`, `extension`, with a region
+    `ambiguous`, then `e164`, and by level `rewritten`, `possible`, `valid`; at most one of them is
+    broken.
 
     White space around the number is left out, and so are separators in it where what remains is
     what libphonenumber reads; digits are never added or left out. With `region`, the ISO codes of
     the countries in which numbers are dialled, a national number becomes E.164 where libphonenumber
-    calls the result valid; the field `national` then holds what it was made from. A number that
-    begins with `+` is never changed. At the levels `possible` and `valid`, a number that
-    libphonenumber would read as another one is refused as `rewritten`, then one that it calls
-    impossible, then one that it calls invalid.
+    calls the result valid; the field `national` then holds what it was made from. One that may have
+    lost a `+` as well as its trunk prefix is `ambiguous`. A number that begins with `+` is never
+    changed. At the levels `possible` and `valid`, a number that libphonenumber would read as
+    another one is refused as `rewritten`, then one that it calls impossible, then one that it calls
+    invalid.
 
     `quantity` says that the column's type is a floating-point number: all its values are `float`.
     """
@@ -55,19 +57,24 @@ def check_phone(level: Level, region: pl.Expr | None, *, quantity: bool = False)
         {"same": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))},
         {"value": pl.coalesce(pl.field("same"), inner)},
     ]
+    rules: tuple[str, ...] = SHAPES
     converted = None
     if region is not None:
-        converted = "national"
+        rules, converted = (*SHAPES, "ambiguous"), "national"
+        dialled = pl.field("dialled")
         stages += [
             {"dialled": from_national(pl.field("odd"), region)},
+            {"ambiguous": lost_its_prefix(pl.field("odd"), dialled, region)},
+            {"dialled": pl.when(~pl.field("ambiguous")).then(dialled)},
             {
-                "national": pl.when(pl.field("dialled").is_not_null()).then(inner),
-                "value": pl.coalesce(pl.field("dialled"), pl.field("value")),
+                "national": pl.when(dialled.is_not_null()).then(inner),
+                "value": pl.coalesce(dialled, pl.field("value")),
             },
         ]
+        shaped = shaped | pl.field("ambiguous")
     value = pl.field("value")
     stages.append({"e164": ~shaped & ~value.str.contains(E164)})
-    rules = (*SHAPES, "e164")
+    rules = (*rules, "e164")
     if level == "e164":
         return Steps(tuple(stages), rules, converted)
     rewritten, impossible = pl.field("rewritten"), pl.field("possible")

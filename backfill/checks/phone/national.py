@@ -5,13 +5,15 @@ Source: the configuration's `phone_region`; without it a number without `+` is r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from backfill.checks.phone import numbering_plans
 from backfill.checks.phone.parsing import is_valid, parsed
 from backfill.checks.phone.shapes import digits_of, is_national
 
-__all__ = ["from_national"]
+__all__ = ["from_national", "lost_its_prefix"]
 
 
 def from_national(text: pl.Expr, region: pl.Expr) -> pl.Expr:
@@ -29,15 +31,54 @@ def from_national(text: pl.Expr, region: pl.Expr) -> pl.Expr:
     )
 
 
-def _read(rows: pl.Series) -> pl.Series:
-    """One region's numbers at a time; there are some 250 regions at most."""
+def lost_its_prefix(text: pl.Expr, number: pl.Expr, region: pl.Expr) -> pl.Expr:
+    """Whether what was read as `number` in a region may have lost a `+` as well as its 0.
+
+    447700900123 in DE is +49447700900123 to the library; with a plus in front it is valid in
+    Britain. Where a country writes its national prefix with such numbers, and it is not there,
+    nobody can say which of the two was lost. Where numbers are written without one, as mobiles in
+    CN are, nothing is missing.
+    """
+    digits = pl.when(number.is_not_null()).then(digits_of(text))
+    return pl.struct(
+        digits.alias("digits"), number.alias("number"), region.alias("region")
+    ).map_batches(_doubtful, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def _doubtful(rows: pl.Series) -> pl.Series:
     frame = rows.struct.unnest()
+    found = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
+    for name, at in _by_region(frame):
+        plan = numbering_plans.region(name)
+        part = frame[at]
+        whole = part.select(pl.format("+{}{}", pl.lit(plan.code), "digits")).to_series()
+        bare = (part["number"] == whole).arg_true()
+        if bare.is_empty():
+            continue
+        number, digits = part["number"].gather(bare), part["digits"].gather(bare)
+        prefixed = pl.lit(value=False)
+        for pattern, written_so in reversed(plan.written):
+            fits = pl.col("number").str.contains(pattern)
+            prefixed = pl.when(fits).then(pl.lit(written_so)).otherwise(prefixed)
+        abroad = is_valid("+" + pl.col("digits"))
+        doubtful = pl.DataFrame({"number": number, "digits": digits}).select(prefixed & abroad)
+        found = found.scatter(at.gather(bare), doubtful.to_series())
+    return found
+
+
+def _by_region(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
+    """Each region of rows with digits, and where its rows are; there are some 250 at most."""
     dialled = frame["digits"].is_not_null() & frame["region"].is_not_null()
-    found = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
     for name in frame["region"].filter(dialled).unique():
         if numbering_plans.is_region(name):
-            at = (dialled & (frame["region"] == name)).arg_true()
-            found = found.scatter(at, _in_region(frame["digits"].gather(at), name))
+            yield name, (dialled & (frame["region"] == name)).arg_true()
+
+
+def _read(rows: pl.Series) -> pl.Series:
+    frame = rows.struct.unnest()
+    found = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
+    for name, at in _by_region(frame):
+        found = found.scatter(at, _in_region(frame["digits"].gather(at), name))
     return found
 
 

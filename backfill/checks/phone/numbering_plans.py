@@ -12,7 +12,7 @@ States do for +1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -94,6 +94,10 @@ class Region:
     validity: Validity
     prefixes: Prefixes
     main_prefixes: Prefixes  # of the main region
+    written: tuple[tuple[str, bool], ...]
+    """Patterns of whole numbers, of which the first one counts that fits, and whether such a number
+    is written with a national prefix at home, as 030 123456 is and 131 2345 6789 is not.
+    """
 
 
 @cache
@@ -131,7 +135,22 @@ def region(name: str) -> Region:
         validity=_validity({code: plans}),
         prefixes=_prefixes({code: plan}),
         main_prefixes=_prefixes({code: plans[0]}),
+        written=tuple(_written(code, plans[0])),
     )
+
+
+def _written(code: int, plan: PhoneMetadata) -> Iterator[tuple[str, bool]]:
+    """The formats of a calling code, which its main region alone has."""
+    for each in plan.number_format:
+        begin = each.leading_digits_pattern[-1] if each.leading_digits_pattern else ""
+        rule = each.national_prefix_formatting_rule or ""
+        prefix = plan.national_prefix
+        prefixed = prefix is not None and prefix in rule.replace("\\1", "")
+        optional = bool(each.national_prefix_optional_when_formatting)
+        if begin:
+            yield f"^[+]{code}(?:{_ascii(begin)})", prefixed and not optional
+        else:
+            yield f"^[+]{code}(?:{_ascii(each.pattern or '')})$", prefixed and not optional
 
 
 def is_region(name: str) -> bool:

@@ -268,7 +268,14 @@ def _warnings(
         yield f"{_have(stats.timeless)} no time, and so the last place among those of the same key"
     yield from _lacking(stats, binding)
     for index, each in enumerate(warned):
-        if count := stats.warned[f"__warned{index}"]:
+        count = stats.warned[f"__warned{index}"]
+        if count and each.field.warn_chars is None:
+            yield (
+                f"{_have(count)} a phone in {each.name} that nobody can have, by the length of"
+                " numbers in its country or a 0 after its calling code. It is sent as it stands;"
+                ' phone = "possible" under [rules] rejects it, and shows which'
+            )
+        elif count:
             yield (
                 f"{_have(count)} a {each.name} of more than {each.field.warn_chars} characters;"
                 f" it is sent, since {each.field.max_chars} are allowed by the API document, but"

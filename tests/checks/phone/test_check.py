@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Sequence
 
 import phonenumbers
@@ -247,6 +248,49 @@ def test_national_forms_are_read_as_the_library_reads_them():
         found = frame.select(from_national(pl.col("text"), pl.lit(region))).collect().to_series()
         expected = [_dialled(text, region) for text in texts]
         assert dict(zip(texts, found, strict=True)) == dict(zip(texts, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("region", "written", "number"),
+    [
+        ("DE", "447400123456", None),  # a British mobile, or a German landline without its 0
+        ("DE", "15123456789", None),  # a German mobile without its 0, or a Texan
+        ("AT", "12025550179", None),
+        ("DE", "015123456789", "+4915123456789"),
+        ("DE", "1711234567", "+491711234567"),  # no number with a plus in front
+        ("DE", "493023125123", "+493023125123"),
+        ("DE", "491711234567", None),  # the library puts one more 49 in front
+        ("CN", "13035550195", "+8613035550195"),  # mobiles are written without a 0 there
+        ("US", "2025550123", "+12025550123"),
+    ],
+)
+def test_a_number_that_lost_its_plus_or_its_zero_is_not_guessed(region, written, number):
+    expected = (number, "") if number else (written, "ambiguous")
+    assert judged([written], "e164", region) == [expected]
+
+
+def test_what_may_have_lost_its_plus_is_what_the_library_writes_with_a_prefix():
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS):
+        numbers = [phonenumbers.example_number_for_type(region, kind) for kind in (0, 1)]
+        written = {str(each.national_number) for each in numbers if each is not None}
+        for (_, rule), digits in zip(
+            judged(sorted(written), "e164", region), sorted(written), strict=True
+        ):
+            if rule in ("", "ambiguous"):
+                assert (rule == "ambiguous") == _may_have_lost_its_plus(digits, region), region
+
+
+def _may_have_lost_its_plus(digits: str, region: str) -> bool:
+    number = phonenumbers.parse(digits, region)
+    at_home = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
+    try:
+        abroad = phonenumbers.parse(f"+{digits}")
+    except phonenumbers.NumberParseException:
+        return False
+    same = str(number.national_number) == digits
+    prefixed = re.sub("[^0-9]", "", at_home) != digits
+    kept = phonenumbers.format_number(abroad, PhoneNumberFormat.E164) == f"+{digits}"
+    return same and prefixed and kept and phonenumbers.is_valid_number(abroad)
 
 
 def _dialled(text: str, region: str) -> str | None:
