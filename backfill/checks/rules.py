@@ -9,25 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backfill.checks.phone.rules import PHONE_RULES, PHONES
+from backfill.checks.rule import Rule
 from backfill.destination import AnyOf, Destination, Field, Kind, TargetAgrees
 
-__all__ = ["RULES", "BrokenRule", "Rule", "rule_brief", "rule_named", "rules_of"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule's name without the field, its meaning, what helps, and why it exists.
-
-    `brief` is both in a few words, to stand beside a count. `kinds` are the kinds of field that
-    it applies to; a rule without kinds belongs to certain fields only, which the destination says.
-    """
-
-    name: str
-    brief: str
-    meaning: str
-    remedy: str
-    kinds: frozenset[Kind] = frozenset()
-    why: str = ""
+__all__ = ["RULES", "BrokenRule", "rule_brief", "rule_named", "rules_of"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +27,6 @@ class BrokenRule:
 
 _ALL = frozenset(Kind)
 _WORDS = _ALL - {Kind.TIME}
-_PHONES = frozenset({Kind.PHONE, Kind.TARGET})
 _TIMES = frozenset({Kind.TIME})
 
 RULES: tuple[Rule, ...] = (
@@ -110,72 +95,10 @@ RULES: tuple[Rule, ...] = (
         " may be rounded).",
         "Export the column as text. Where the whole numbers are exact,"
         ' `{ sql = "CAST(CAST(phone AS DOUBLE) AS BIGINT)" }` reads them.',
-        _PHONES | {Kind.UUID},
+        PHONES | {Kind.UUID},
         why="Its digits are no longer certain: a cell may have been rounded, or have lost a zero.",
     ),
-    Rule(
-        "several",
-        "more than one number; leave one of them",
-        "More than one number stands in the cell.",
-        "Choose one with `sql`, or leave one in the file.",
-        _PHONES,
-        why="Which of them is meant stands nowhere.",
-    ),
-    Rule(
-        "extension",
-        "has an extension; leave it out if you know",
-        "An extension follows the number: `x`, `ext.`, `#`, `;ext=`, a pause, digits in brackets at"
-        " the end.",
-        "Leave the extension out where the number itself is the contact's; no program can know.",
-        _PHONES,
-        why="Appended to the number, its digits would make the number of somebody else.",
-    ),
-    Rule(
-        "ambiguous",
-        "a + or a 0 was lost in front; put it back by `sql`",
-        "The digits are a number of `phone_region` without the 0 that is written there, and with a"
-        " `+` in front they are another number.",
-        "Put back what was lost: `{ sql = \"'+' || phone\" }`, or `{ sql = \"'0' || phone\" }`.",
-        _PHONES,
-        why="One of the two is somebody else's number.",
-    ),
-    Rule(
-        "e164",
-        "not + and digits; `phone_region` may convert it",
-        "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
-        "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
-        " in brackets and letters are never taken away. A spreadsheet's apostrophe before it goes"
-        " with `LTRIM(phone, '''')`. Whole numbers that lack their plus alone want"
-        " `'+' || phone`, and no region.",
-        _PHONES,
-        why="The APIs take E.164 alone, and a number that is nearly right belongs to somebody"
-        " else.",
-    ),
-    Rule(
-        "rewritten",
-        "write it as it is dialled from abroad",
-        "libphonenumber would read the number as another one, for example without a zero after"
-        " the country's calling code.",
-        "Write the number as it is dialled from abroad.",
-        _PHONES,
-        why="What is sent is what came in; a number with other digits may be another person's.",
-    ),
-    Rule(
-        "possible",
-        "no number of this length; look for a lost digit",
-        "No such calling code, or no number of this length under it, says libphonenumber.",
-        "Look for missing or doubled digits.",
-        _PHONES,
-        why="No such number can be dialled.",
-    ),
-    Rule(
-        "valid",
-        'in no range in use; "possible" asks for less',
-        "The number lies in no range that is in use, says libphonenumber.",
-        'Numbering plans change; `phone = "possible"` asks for the length only.',
-        _PHONES,
-        why="You asked for numbers that libphonenumber knows to be in use.",
-    ),
+    *PHONE_RULES,
     Rule(
         "email",
         "not name@domain.tld and nothing else",

@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from backfill.checks.rules import Rule, rule_named
+from backfill.checks.rule import Rule
+from backfill.checks.rules import rule_named
 from backfill.core.atomic_files import free_name
 from backfill.core.version import VERSION
 from backfill.destinations import destination
