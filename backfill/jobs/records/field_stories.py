@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from backfill.checks.phone.explained import how_dialled, stray_mark
+from backfill.checks.phone.how_dialled import how_dialled, stray_mark
 from backfill.config import Config
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
