@@ -99,7 +99,7 @@ def test_a_cell_run_again_finds_what_was_delivered_and_a_changed_frame_is_refuse
     assert kernel.run(f"{again}\njob.status()['records']['delivered']").plain == "2"
     cell = kernel.run("backfill.plan(events=events.head(1), job='again.job', **settings)")
     assert "ChangedError" in cell.error
-    assert 'plan(…, rest_of="again.job")' in cell.error
+    assert 'plan(…, job="NEW.job", dedupe={"delivered_by": ' in cell.error
 
 
 def test_a_frame_that_changed_before_anything_was_sent_is_planned_anew(kernel, place):

@@ -80,7 +80,22 @@ def _from_abroad(digits: str, region: str | None) -> str:
     national = phonenumbers.national_significant_number(parsed)
     if not phonenumbers.is_valid_number(parsed) or not digits.endswith(national):
         raise Broken("e164")
+    if digits == national and _may_have_lost_its_plus(digits, parsed):
+        raise Broken("ambiguous")
     return whole
+
+
+def _may_have_lost_its_plus(digits: str, here: phonenumbers.PhoneNumber) -> bool:
+    """The country writes more in front of such numbers, and behind a plus it is one as well."""
+    written = phonenumbers.format_number(here, phonenumbers.PhoneNumberFormat.NATIONAL)
+    if re.sub("[^0-9]", "", written) == digits:
+        return False
+    try:
+        abroad = phonenumbers.parse(f"+{digits}", None)
+    except phonenumbers.NumberParseException:
+        return False
+    whole = phonenumbers.format_number(abroad, phonenumbers.PhoneNumberFormat.E164)
+    return whole == f"+{digits}" and phonenumbers.is_valid_number(abroad)
 
 
 def _judged(number: str, level: str) -> str:

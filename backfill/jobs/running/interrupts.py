@@ -17,7 +17,8 @@ _SOON = 0.01  # seconds until an interrupt that came there comes again
 
 @contextmanager
 def interrupts_first() -> Iterator[None]:
-    """Raise KeyboardInterrupt for whatever goes wrong in the block after Ctrl-C.
+    """Raise KeyboardInterrupt for whatever goes wrong in the block after Ctrl-C, and at its end
+    where nothing did.
 
     An interrupt can end a native library in the middle of its work, which then complains of
     damaged files or panics. Where Polars calls its own Python types it takes no exception and
@@ -40,6 +41,8 @@ def interrupts_first() -> Iterator[None]:
     signal.signal(signal.SIGINT, hear)
     try:
         yield
+        if heard.is_set():  # it came where Python drops what is raised, as in a finalizer
+            raise KeyboardInterrupt
     except Exception as error:
         if heard.is_set():
             raise KeyboardInterrupt from error

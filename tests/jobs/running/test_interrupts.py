@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,11 @@ def test_a_process_that_is_interrupted_ends_with_130_and_says_how_to_go_on(
         assert "damaged" not in err
     assert not (tmp_path / "pristo.job" / ".preparing").exists()
     backfill("plan", config, cwd=tmp_path, expect=[0])
+
+
+def test_an_interrupt_that_is_swallowed_is_heard_at_the_end() -> None:
+    """As where it comes in a finalizer, of which Python drops whatever is raised."""
+    with pytest.raises(KeyboardInterrupt), interrupts_first():  # noqa: PT012 - the end is meant
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0)
