@@ -6,6 +6,7 @@ ids are no UUIDs, and become ones by name (RFC 9562, version 5) where a namespac
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import polars as pl
@@ -13,7 +14,7 @@ import polars_hash as plh
 
 from backfill.checks.checked import Steps, trimmed
 
-__all__ = ["check_uuid", "one_spelling"]
+__all__ = ["check_uuid", "is_uuid", "one_spelling"]
 
 _FLOAT = "^-?[0-9]+[.]0+$|^-?[0-9]+(?:[.,][0-9]+)?[eE][+][0-9]+$"
 _EXACT: dict[pl.DataType, int] = {pl.Float64(): 2**53, pl.Float32(): 2**24}
@@ -44,6 +45,11 @@ def check_uuid(namespace: uuid.UUID | None, dtype: pl.DataType) -> Steps:
     named = plh.UUIDHashNameSpace(other).uuid5(namespace=str(namespace))
     value = pl.when(formed).then(lower).otherwise(named)
     return Steps((*stages, {"value": value}), ("float",))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a text has the 36-character form, in either case."""
+    return re.fullmatch(_FORM, text.lower()) is not None
 
 
 def _is_float(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:

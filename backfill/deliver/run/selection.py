@@ -6,11 +6,13 @@ key stays behind. What fits and has to wait for that reason is counted.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
+from backfill.checks.uuids import is_uuid
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import Lane, Range
 from backfill.deliver.run.ready_reader import read_bucket
@@ -43,7 +45,9 @@ class Selection:
         self._directory = directory
         self._manifest = manifest
         self._wanted = {
-            _path(destination, name): [_as_sent(destination, name, value) for value in values]
+            _path(destination, name): [
+                _as_sent(destination, name, value, _namespace(manifest)) for value in values
+            ]
             for name, values in only.items()
         }
         self._only = only
@@ -160,10 +164,21 @@ def _path(destination: Destination, name: str) -> tuple[str, ...]:
     return (*parent.split("."), name.removeprefix(f"{parent}."))
 
 
-def _as_sent(destination: Destination, name: str, value: str) -> str:
+def _as_sent(destination: Destination, name: str, value: str, namespace: uuid.UUID | None) -> str:
+    """A value as planning makes it: one's own id is the UUID that it became."""
     field = destination.field_for(name)
-    lower = field is not None and field.kind in _LOWER_CASE
-    return value.strip().lower() if lower else value
+    if field is None or field.kind not in _LOWER_CASE:
+        return value
+    text = value.strip()
+    if field.kind is not Kind.UUID or namespace is None or is_uuid(text):
+        return text.lower()
+    return str(uuid.uuid5(namespace, text))
+
+
+def _namespace(manifest: Manifest) -> uuid.UUID | None:
+    """Of which ids that are no UUIDs become ones."""
+    rule = manifest.shape.get("rules", {}).get("contact_id")
+    return uuid.UUID(rule["namespace"]) if rule else None
 
 
 def _at(value: pl.Series, path: Sequence[str]) -> pl.Series:
