@@ -86,6 +86,10 @@ class _Matching:
         self.events = events
         self.contacts = contacts
         self.join = join
+        self._fullest = {
+            side: max((each.filled for each in columns), default=0)
+            for side, columns in (("events", events), ("contacts", contacts))
+        }
         self.identity: ColumnProfile | None = None
         self.time = self._time()
         self.taken: set[tuple[str, str]] = set()
@@ -236,11 +240,8 @@ class _Matching:
         if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
             return 0.0
         if wanted.kind in _ADDRESSES:  # of two phones, the one that most people have
-            share += 0.5 * column.filled / max(each.filled for each in self._beside(column))
+            share += 0.5 * column.filled / self._fullest[column.side]
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
-
-    def _beside(self, column: ColumnProfile) -> tuple[ColumnProfile, ...]:
-        return self.events if column.side == "events" else self.contacts
 
     def _shared(self, column: ColumnProfile) -> bool:
         """Whether one value stands in the rows of many people: a phone of the company's own."""

@@ -67,7 +67,8 @@ def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryR
 
     `rows` have `__file` and `__row`; sums leave at least half of the cells empty.
     """
-    texts = [each for each in columns if rows.schema[each] == pl.String]
+    schema = rows.schema  # made anew each time that it is asked for
+    texts = [each for each in columns if schema[each] == pl.String]
     ends = rows.filter(pl.col("__row") + _LAST > pl.col("__row").max().over("__file"))
     found: dict[SummaryRow, None] = {}
     for row in ends.filter(pl.col("__file") < _FILES).select(texts).iter_rows(named=True):
