@@ -66,8 +66,10 @@ def test_a_canary_that_was_delivered_is_no_mistake(tmp_path):
 
 
 def test_an_id_of_ones_own_is_found_as_the_uuid_that_it_became(tmp_path):
-    rows = "".join(f"c-{number},purchase,person{number}@example.com\n" for number in range(5))
-    (tmp_path / "events.csv").write_text("id,type,email\n" + rows)
+    rows = "".join(
+        f"c-{number},2024-03-01T10:00:00Z,purchase,p{number}@example.com\n" for number in range(5)
+    )
+    (tmp_path / "events.csv").write_text("id,at,type,email\n" + rows)
     config = tmp_path / "own.toml"
     config.write_text(
         """
@@ -75,6 +77,7 @@ destination = "pristo-events"
 population = "00000000-0000-4000-8000-000000000000"
 [events]
 files = "events.csv"
+time = "at"
 [fields]
 "contact.id" = "id"
 "contact.email" = "email"
@@ -86,6 +89,4 @@ contact_id = { namespace = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff" }
     with running_sandbox() as server:
         only = ("--only", "contact.id= c-3 ", "--base-url", server.url)
         backfill("run", config, *only, cwd=tmp_path, expect=[8])
-        assert [each.record["contact"]["email"] for each in server.accepted] == [
-            "person3@example.com"
-        ]
+        assert [each.record["contact"]["email"] for each in server.accepted] == ["p3@example.com"]
