@@ -147,7 +147,8 @@ RULES: tuple[Rule, ...] = (
         "Not a time in any known form.",
         "Known are RFC 3339, a space for the T, a date alone, and epochs in seconds to"
         " nanoseconds from 1973 on. `time_format` in [events] names another form, for example"
-        ' "%d.%m.%Y %H:%M".',
+        ' "%d.%m.%Y %H:%M". Days of a spreadsheet, such as 45352.385, are read by'
+        ' `{ sql = "CAST(ROUND((CAST(at AS DOUBLE) - 25569) * 86400000000) AS TIMESTAMP)" }`.',
         _TIMES,
         why="A time that has to be guessed puts events into another order.",
     ),

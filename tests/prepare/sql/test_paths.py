@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from backfill.checks.rules import rule_named
 from backfill.core.errors import ConfigError
 from tests.prepare.prepared import prepare_in, watch_fields
 
@@ -217,3 +219,15 @@ def test_a_count_is_no_hour(tmp_path: Path) -> None:
         fields=watch_fields(),
     )
     assert job.manifest.facts.warnings == ()
+
+
+def test_a_spreadsheets_days_are_read_by_the_sql_that_its_rule_names(tmp_path: Path) -> None:
+    """And are local times, to which the zone applies."""
+    (tmp_path / "events.csv").write_text("who,at\n+12025550101,45352.385\n+12025550102,45353.5\n")
+    sql = re.search('`{ sql = "(.*?)" }`', rule_named("occurredAt|format").remedy)
+    assert sql is not None
+    events = {"files": "events.csv", "time": {"sql": sql[1]}, "timezone": "Europe/Berlin"}
+    fields = watch_fields(**{"target.value": "who", "label": {"value": "x"}})
+    job = prepare_in(tmp_path, "watch-events", None, events=events, fields=fields)
+    assert job.manifest.facts.first_time == "2024-03-01T08:14:24Z"
+    assert job.manifest.facts.last_time == "2024-03-02T11:00:00Z"
