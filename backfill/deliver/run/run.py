@@ -99,7 +99,7 @@ class Run:
         self._walking: TaskGroup | None = None
         self._limit: AnyLimit = company.limit if company else RecordLimit(settings.limit)
         self._at_least_once = settings.guarantee == "at-least-once"
-        self._quiet_until = pacer.quiet_until
+        self._quiet_asked_at = pacer.quiet_asked_at
         self._reached = ledger.get_meta(REACHED) is not None
 
     async def go(
@@ -253,9 +253,10 @@ class Run:
         stop = self._pacer.on_verdict(grant, verdict)
         if self._company is not None:
             self._company.note(verdict)
-        if self._pacer.quiet_until != self._quiet_until:
-            self._quiet_until = self._pacer.quiet_until
-            self._committer.quiet(self._quiet_until, self._pacer.quiet_asked_at)
+        # Not by its end: the same date is a longer wait once the clock was set back.
+        if self._pacer.quiet_asked_at != self._quiet_asked_at:
+            self._quiet_asked_at = self._pacer.quiet_asked_at
+            self._committer.quiet(self._pacer.quiet_until, self._quiet_asked_at)
         host = self._sender.url.host
         if verdict.flow is Flow.STOP:
             reply = answer.reply if isinstance(answer.reply, Reply) else None
@@ -308,5 +309,5 @@ class Run:
     def _snapshot(self) -> Snapshot:
         rate = self._pacer.rate
         return self._meter.snapshot(
-            limit=rate, quiet_until=self._quiet_until, paused=self._pacer.paused
+            limit=rate, quiet_until=self._pacer.quiet_until, paused=self._pacer.paused
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from email.utils import formatdate
 
 import anyio
 import httpx
@@ -442,6 +443,25 @@ def test_a_wait_is_written_down_by_a_clock_that_was_set_back_since_the_one_befor
     assert asked_at is not None
     assert float(asked_at) == pytest.approx(stop.come_back_at - 300), "not when it was written down"
     assert 1_700_000_300 < stop.come_back_at < 1_700_003_600
+
+
+def test_a_date_that_is_asked_for_again_is_a_longer_wait_once_the_clock_was_set_back(
+    job, run_virtually
+):
+    """It is written down again, or the next run would take it for one of a few seconds."""
+    ahead, until = [3600.0], 1_700_003_605.0
+
+    def behave(store, request):
+        ahead[0] = 3600.0 if len(store.requests) == 1 else 0.0
+        return error(429, headers={"Retry-After": formatdate(until, usegmt=True)})
+
+    each = job(lanes=[[4]])
+    wall = lambda: 1_700_000_000 + anyio.current_time() + ahead[0]  # noqa: E731
+    stop = run_virtually(each, Store(behave), wall=wall, max_wait=100.0)
+    assert stop is not None
+    assert stop.come_back_at == until
+    with each.open() as ledger:
+        assert float(ledger.get_meta(QUIET_ASKED_AT)) == pytest.approx(until - 3600, abs=10)
 
 
 def test_a_wait_longer_than_max_wait_stops_and_is_obeyed_by_the_next_run(job, run_virtually):
