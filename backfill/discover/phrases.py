@@ -6,9 +6,9 @@ import re
 
 import polars as pl
 
+from backfill.config.toml_strings import quoted
 from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.toml_text import quoted
 
 __all__ = ["percent", "reason", "summary", "time_format"]
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from backfill.config.placeholders import MARK
+from backfill.config.toml_strings import quoted, sql_text
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.dates import Written
 from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
 from backfill.discover.spellings import JOIN_KEYS, TIMES
-from backfill.discover.toml_text import Line, aligned, quoted, sql_text, wrapped
+from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
 from backfill.prepare.facts.summary_rows import leaving_out
 

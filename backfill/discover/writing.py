@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from backfill.config.placeholders import MARK
+from backfill.config.toml_strings import quoted
 from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.phrases import percent, reason, summary
@@ -17,7 +18,7 @@ from backfill.discover.source_sections import (
     events_section,
     own_name,
 )
-from backfill.discover.toml_text import Line, aligned, quoted, wrapped
+from backfill.discover.toml_text import Line, aligned, wrapped
 
 __all__ = ["write_config"]
 

@@ -6,20 +6,15 @@ renames nothing: one object that is put only where there is none is the one step
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backfill.core.errors import BackfillError
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+from backfill.sources.object_stores import open_store
 
 __all__ = ["ObjectStorage"]
 
-_CONNECT = "10s"
 _TIME = "10m"  # for one request and its answer: a piece of a large file, or all of a small one
 _TRIES = 3  # again, after one that failed
 _PIECE = 8 << 20  # bytes
@@ -31,7 +26,7 @@ class ObjectStorage:
     def __init__(self, address: str) -> None:
         self.address = address
         with self._errors():
-            self._store = _opened(address)
+            self._store = open_store(address, time=_TIME, tries=_TRIES)
 
     def read(self, name: str) -> bytes | None:
         """The content of a small object; None where there is none of this name."""
@@ -104,18 +99,3 @@ class ObjectStorage:
                 where=f"{self.address}/{name}".rstrip("/"),
                 hint="Check the address, the network, and the credentials in the environment.",
             ) from error
-
-
-def _opened(address: str) -> ObjectStore:
-    from obstore.store import from_url  # noqa: PLC0415 - see above
-
-    return from_url(
-        address,
-        client_options={
-            "timeout": _TIME,
-            "connect_timeout": _CONNECT,
-            # options given here hide those of the environment, where a store of one's own says so
-            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
-        },
-        retry_config={"max_retries": _TRIES},
-    )

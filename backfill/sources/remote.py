@@ -7,7 +7,6 @@ with what the machine's own environment has for them.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import ssl
@@ -20,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill.core.errors import SourceError
+from backfill.sources.object_stores import open_store
 
 if TYPE_CHECKING:
     import httpx
-    from obstore.store import ObjectStore
 
 __all__ = [
     "Copies",
@@ -200,7 +199,7 @@ def _ask_store(address: str, name: str) -> RemoteVersion:
 
     folder, _, key = address.rpartition("/")
     with _store_errors(name):
-        meta = obstore.head(_store(folder, time=f"{_PATIENCE:.0f}s", tries=1), key)
+        meta = obstore.head(open_store(folder, time=f"{_PATIENCE:.0f}s", tries=1), key)
     return RemoteVersion(meta["size"], meta["e_tag"], meta["last_modified"].isoformat())
 
 
@@ -214,7 +213,7 @@ def _read_object(address: str, name: str) -> Iterator[RemoteVersion | bytes]:
         yield known
         return
     with _store_errors(name):
-        store = _store(folder, time=_TIME_OF_A_PIECE, tries=3)
+        store = open_store(folder, time=_TIME_OF_A_PIECE, tries=3)
         for start in range(0, known.size, _PIECE):
             end = min(start + _PIECE, known.size)
             found = obstore.get(store, key, options={"range": (start, end), "if_match": known.etag})
@@ -249,7 +248,7 @@ def listed(address: str) -> list[str]:
     rest = address.removeprefix(folder + "/") or "**"
     wanted = re.compile("".join(_GLOB.get(part, re.escape(part)) for part in _parts(rest)))
     with _store_errors(address):
-        store = _store(folder, time="1m", tries=3)
+        store = open_store(folder, time="1m", tries=3)
         keys = [each["path"] for batch in obstore.list(store) for each in batch]
     return sorted(f"{folder}/{key}" for key in keys if wanted.fullmatch(key))
 
@@ -259,22 +258,3 @@ def _parts(pattern: str) -> list[str]:
 
 
 _GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-
-
-def _store(folder: str, *, time: str, tries: int) -> ObjectStore:
-    """The store behind a folder's address; the environment says who asks, as with other tools.
-
-    `time` is for one request and its answer, and what fails is tried so many times again.
-    """
-    from obstore.store import from_url  # noqa: PLC0415 - most sources are local
-
-    return from_url(
-        folder,
-        client_options={
-            "timeout": time,
-            "connect_timeout": "10s",
-            # options given here hide those of the environment, where a store of one's own says so
-            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
-        },
-        retry_config={"max_retries": tries},
-    )

@@ -6,7 +6,6 @@ before it. Such ids meet no contact until one side is read in another way.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from backfill.config import Config, Sql
+from backfill.config.toml_strings import sql_text
 
 if TYPE_CHECKING:
     from backfill.prepare.mapping.binding import Binding
@@ -172,10 +172,10 @@ def _in_words(found: Respelling, config: Config, binding: Binding) -> str:
     contact_key, key = binding.contact_key, binding.contacts_key
     if found.events and contact_key is not None:
         sql = found.events.format(_column(config.events.contact_key, contact_key))
-        changes.append(f"contact_key = {{ sql = {_toml(sql)} }} under [events]")
+        changes.append(f"contact_key = {{ sql = {sql_text(sql)} }} under [events]")
     if found.contacts and key is not None and config.contacts is not None:
         sql = found.contacts.format(_column(config.contacts.key, key))
-        changes.append(f"key = {{ sql = {_toml(sql)} }} under [contacts]")
+        changes.append(f"key = {{ sql = {sql_text(sql)} }} under [contacts]")
     own, other = found.example
     return (
         f"ids of the two files differ by {found.what}: {own!r} of the events is {other!r} among the"
@@ -188,10 +188,6 @@ def _column(spec: str | Sql | None, key: Key) -> str:
     if isinstance(spec, Sql):
         return f"({spec.text})"
     return sql_of(str(spec), key.dtype)
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False) if "'''" in text else f"'''{text}'''"
 
 
 def sql_of(name: str, dtype: pl.DataType) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
+from backfill.config.toml_strings import sql_text
+
 __all__ = ["SummaryRow", "last_summaries", "leaving_out", "notes_of_summaries"]
 
 _LAST = 6  # rows at the end of a file that are looked at
@@ -121,7 +123,7 @@ def _note(found: Sequence[tuple[str, int, SummaryRow]]) -> str:
     more = "; …" if len(found) > _NAMED else ""
     rows = "a rejected row at the end looks" if len(found) == 1 else "rejected rows at the end look"
     if condition := leaving_out(each for _, _, each in found):
-        helps = f"where = '''{condition}''' under [events] leaves it out"
+        helps = f"where = {sql_text(condition)} under [events] leaves it out"
     else:
         helps = "no record is lost with it; take it from the file, and nothing is rejected for it"
     return f"{rows} like a total ({shown}{more}): {helps}"

@@ -12,6 +12,7 @@ from datetime import time as clock_time
 import polars as pl
 
 from backfill.config import Events, Sql
+from backfill.config.toml_strings import sql_text
 from backfill.sources.scan import Source
 from backfill.sources.timestamps import in_calendar
 
@@ -43,7 +44,7 @@ def hours_left_out(events: Events, source: Source) -> str | None:
     form = " (and the hour in `time_format`, such as %H:%M)" if events.time_format else ""
     return (
         f"every time in {time!r} is a date without an hour, and {hours!r} holds hours: are they"
-        f" the hours of these events? Then write time = {{ sql = '''{sql}''' }}{form}; as it"
+        f" the hours of these events? Then write time = {{ sql = {sql_text(sql)} }}{form}; as it"
         " stands every event is one of midnight"
     )
 

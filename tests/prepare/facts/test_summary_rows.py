@@ -129,3 +129,17 @@ def test_a_rejected_row_at_the_end_may_hold_any_type(tmp_path, monkeypatch, colu
     assert total_in(job) is None
     monkeypatch.chdir(tmp_path)
     draft_config("e.parquet", destination_name="watch-events", target=Path("e.toml"))
+
+
+def test_a_total_that_holds_apostrophes_is_left_out_by_what_is_still_toml(tmp_path):
+    (tmp_path / "events.csv").write_text(f"{HEAD}\n{GOOD}\nTotal: '',,,,3\n")
+    job = plan(
+        destination="watch-events",
+        events=tmp_path / "events.csv",
+        fields=FIELDS,
+        time="at",
+        job=tmp_path / "a.job",
+    )
+    (note,) = [each for each in job.manifest.facts.warnings if "like a total" in each]
+    written = note.partition("): ")[2].partition(" under [events]")[0]
+    assert tomllib.loads(written)["where"] == "'Total: ''''' IS DISTINCT FROM \"order\""

@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.discover.toml_text import quoted
+from backfill.config.toml_strings import quoted
 
 TEXT = st.text(st.characters(codec="utf-8"))
 

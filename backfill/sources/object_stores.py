@@ -1,0 +1,30 @@
+"""Object stores: `s3://`, `gs://` and `az://` addresses."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+__all__ = ["open_store"]
+
+
+def open_store(folder: str, *, time: str, tries: int) -> ObjectStore:
+    """The store behind a folder's address; the environment says who asks, as with other tools.
+
+    `time` is for one request and its answer, and what fails is tried so many times again.
+    """
+    from obstore.store import from_url  # noqa: PLC0415 - most sources are local
+
+    return from_url(
+        folder,
+        client_options={
+            "timeout": time,
+            "connect_timeout": "10s",
+            # options given here hide those of the environment, where a store of one's own says so
+            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+        },
+        retry_config={"max_retries": tries},
+    )
