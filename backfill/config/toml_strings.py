@@ -25,6 +25,10 @@ def _escaped(char: str) -> str:
 
 
 def sql_text(sql: str) -> str:
-    """SQL as a string without escapes, where it can stand in one."""
-    literal = sql.isprintable() and "'''" not in sql and sql[-1] != "'"
+    """SQL as a string without escapes, where it can stand in one.
+
+    It may end in one or two apostrophes of its own (TOML 1.0, "String": a literal string of several
+    lines allows them before its closing three).
+    """
+    literal = sql.isprintable() and "'''" not in sql
     return f"'''{sql}'''" if literal else quoted(sql)
