@@ -30,7 +30,7 @@ def test_sql_comes_back_as_it_was(sql):
 
 def test_sql_that_ends_in_an_apostrophe_is_read_without_escapes():
     assert sql_text("""LPAD("hour", 2, '0') || ':00'""") == (
-        """'''LPAD("hour", 2, '0') || ':00'''''"""
+        """'''LPAD("hour", 2, '0') || ':00''''"""
     )
 
 
