@@ -19,6 +19,7 @@ from backfill.config import Config
 from backfill.core.errors import BackfillError
 from backfill.core.model import Progress
 from backfill.core.secret import Secret
+from backfill.core.terminal import duration
 from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.destinations import destination
 from backfill.jobs.job import Job
@@ -56,6 +57,42 @@ class Rehearsal:
     def exit_code(self) -> int:
         """That of the run."""
         return self.status.exit_code
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the server saw records of one key come out of turn, which must not be."""
+        return bool(self.seen["overlaps"] or self.seen["disorder"])
+
+    def seen_in_words(self) -> list[str]:
+        """What the server saw, a line for each thing that there was."""
+        seen = self.seen
+        lines = [f"{seen['requests']:,} requests, {seen['accepted']:,} records accepted"]
+        for what, counts in (("replies", "statuses"), ("faults on request", "faults")):
+            if seen[counts]:
+                each = ", ".join(f"{count:,} of {of}" for of, count in sorted(seen[counts].items()))
+                lines.append(f"{what}: {each}")
+        for of, what in (
+            ("overlaps", "requests came beside another one of the same key"),
+            ("disorder", "records came after a later one of the same contact"),
+        ):
+            if seen[of]:
+                lines.append(f"{seen[of]:,} {what}")
+        return lines
+
+    def real_run_in_words(self) -> str:
+        """What the real run needs for all that is ready."""
+        took = (
+            f"{duration(self.seconds)} at the configured rate"
+            if self.seconds is not None
+            else "the rate is found while sending"
+        )
+        return f"The real run needs {self.requests:,} requests: {took}."
+
+    def _repr_html_(self) -> str:
+        from backfill.report.html_summary import rehearsal_html  # noqa: PLC0415 - in a notebook
+
+        words = (*self.seen_in_words(), self.real_run_in_words())
+        return rehearsal_html(self.status, words)
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints: the status, what was seen, and what the real run needs."""

@@ -6,6 +6,8 @@ alike, and the table says the same as the picture, also where a viewer lets none
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backfill.checks.rules import rule_brief
 from backfill.destinations import destination
 from backfill.jobdir.manifest import Facts, Manifest
@@ -13,7 +15,7 @@ from backfill.jobs.status import Status
 from backfill.report.drawing import books_chart
 from backfill.report.templating import render
 
-__all__ = ["job_html", "status_html"]
+__all__ = ["job_html", "rehearsal_html", "status_html"]
 
 
 def job_html(status: Status, manifest: Manifest) -> str:
@@ -26,12 +28,18 @@ def status_html(status: Status) -> str:
     return _summary(status, None)
 
 
-def _summary(status: Status, facts: Facts | None) -> str:
+def rehearsal_html(status: Status, words: Sequence[str]) -> str:
+    """What a rehearsal came to, and in words what its server saw and the real run needs."""
+    return _summary(status, None, words)
+
+
+def _summary(status: Status, facts: Facts | None, words: Sequence[str] = ()) -> str:
     return render(
         "summary.html",
         title=destination(status.destination).title,
         status=status,
         facts=facts,
+        words=words,
         chart=books_chart(status.books),
         rules=_rules(status),
     )

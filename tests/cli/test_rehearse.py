@@ -93,6 +93,9 @@ def test_a_notebook_rehearses_its_job(tmp_path):
     found = job.rehearse(limit=10)
     assert (found.status.books.delivered, found.seen["accepted"], found.exit_code) == (10, 10, 8)
     assert job.status().books.delivered == 0
+    html = found._repr_html_()
+    assert "<p>10 requests, 10 records accepted</p>" in html
+    assert "<p>The real run needs 30 requests: " in html
 
 
 def test_a_job_without_its_configuration_says_what_is_missing(tmp_path):

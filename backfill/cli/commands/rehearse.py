@@ -70,29 +70,10 @@ def rehearse(
 
 
 def _print_rehearsal(found: Rehearsal, config: str) -> None:
-    from backfill.core.terminal import duration  # noqa: PLC0415
-
-    seen = found.seen
-    statuses = ", ".join(f"{count:,} of {name}" for name, count in sorted(seen["statuses"].items()))
     click.secho("\nWhat the server saw", bold=True)
-    click.echo(f"  {seen['requests']:,} requests, {seen['accepted']:,} records accepted")
-    if statuses:
-        click.echo(f"  replies: {statuses}")
-    if seen["faults"]:
-        kinds = ", ".join(f"{count:,} of {kind}" for kind, count in sorted(seen["faults"].items()))
-        click.echo(f"  faults on request: {kinds}")
-    for count, what in (
-        (seen["overlaps"], "requests came beside another one of the same key"),
-        (seen["disorder"], "records came after a later one of the same contact"),
-    ):
-        if count:
-            click.secho(f"  {count:,} {what}", fg="red")
-    took = (
-        f"{duration(found.seconds)} at the configured rate"
-        if found.seconds is not None
-        else "the rate is found while sending"
-    )
-    click.echo(f"\nThe real run needs {found.requests:,} requests: {took}.")
+    for line in found.seen_in_words():
+        click.secho(f"  {line}", fg="red" if found.disturbed else None)
+    click.echo(f"\n{found.real_run_in_words()}")
     if found.kept is not None:
         click.echo(f"The rehearsal lies in {shlex.quote(str(found.kept))}.")
     click.echo(f"This was a rehearsal; the real run: backfill run {shlex.quote(config)}")
