@@ -21,10 +21,16 @@ from backfill.prepare.facts.named_encodings import utf8_word
 from backfill.prepare.facts.odd_cells import NULL_WORDS
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
+from backfill.sources.formats.malformed_causes import CAUSE, Cause
 from backfill.sources.locations import Location, locate
 from backfill.sources.scan import Source, open_source
 
-__all__ = ["Sample", "read_sample"]
+__all__ = ["PREAMBLE", "Sample", "read_sample"]
+
+PREAMBLE = (
+    "Most rows have more cells than the first line. If that is a title, delete what stands above"
+    " the header, and look again."
+)
 
 _FILES = 8  # looked into, spread evenly over those that there are
 _LARGE = 16 << 20  # bytes above which an excerpt is read instead
@@ -44,7 +50,8 @@ class Sample:
     `partial` are columns that some of the files lack which should have them, so that no field can
     come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
     and text of the first one. `summaries` are rows at the ends of files that look like totals,
-    `nulls` cells of text files that stand for missing values.
+    `nulls` cells of text files that stand for missing values. `preamble` is true where most rows
+    have more cells than the first line, which is then a title above the header.
     """
 
     frame: pl.DataFrame
@@ -58,6 +65,7 @@ class Sample:
     unreadable: tuple[str, int, str] | None = None
     summaries: tuple[SummaryRow, ...] = ()
     nulls: tuple[str, ...] = ()
+    preamble: bool = False
 
     @property
     def common(self) -> pl.DataFrame:
@@ -127,6 +135,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         malformed=bad.height,
         unreadable=next(((chosen[file].name, row, raw) for file, row, raw in first), None),
         nulls=nulls,
+        preamble=2 * bad.select((pl.col(CAUSE) == Cause.CELLS).sum()).item() >= rows.height > 0,
         summaries=last_summaries(rows, source.columns) if whole else (),
     )
 

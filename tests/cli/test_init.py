@@ -149,3 +149,13 @@ def test_rows_that_cannot_be_read_are_said(run, tmp_path):
     assert "looked at all 27 rows (7 cannot be read) of visits.csv" in out
     assert "cannot be read: visits.csv row 21: 1,2,3,4,5,6,7" in out
     assert "7 sampled rows cannot be read" in (tmp_path / "visits.toml").read_text("utf-8")
+
+
+def test_a_title_above_the_header_is_named(run, tmp_path):
+    rows = [f"u{each},Signed Up,2024-03-01T10:00:00Z" for each in range(9)]
+    text = "\n".join(["Monthly report", "by example.com", "", "user_id,event,at", *rows])
+    (tmp_path / "report.csv").write_text(text, "utf-8")
+    code, out, _ = run("init", "report.csv", "--destination", "watch-events")
+    assert code == 0
+    assert "delete what stands above" in " ".join(out.split())
+    assert "# Most rows have more cells" in (tmp_path / "report.toml").read_text("utf-8")
