@@ -224,9 +224,9 @@ class AutoRate:
         sustained = cycle.sustained(self._waited)
         vague = cycle.requests < _FEW or cycle.seconds < max(1.0, 1.5 * self._waited)
         if self._start is not None and not vague:
-            bucket = rate_of_both(self._start, cycle, sustained, self._high)
+            self._low = max(sustained, self._lower_bound())
+            bucket = rate_of_both(self._start, cycle, self._low, self._high)
             if bucket is not None:
-                self._low = max(sustained, self._lower_bound())
                 self._settle(bucket, cycle, proven=False)
                 return
         found = max(sustained, _AFTER_FIRST * self._high if cycle.requests < _FEW else 0.0)
@@ -245,7 +245,9 @@ class AutoRate:
             self._settle(self._low, refused)
         else:
             self._phase = _Phase.SEEK
-            self._base = self._low + _PART * (self._high - self._low)
+            self._base = max(
+                self._low + _PART * (self._high - self._low), _AFTER_FIRST * self._high
+            )
 
     def _raise_bound(self, now: float) -> None:
         """Raise the lower bound, once a limit there would have refused what was sent."""

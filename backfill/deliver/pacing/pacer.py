@@ -165,10 +165,11 @@ class Pacer:
                     if self._probing:
                         self._probing = False
                         self._limiter.quiet(now)  # nothing is stored up while one is out alone
-                if self._shared is not None:
+                fresh = grant.generation == self.generation
+                if self._shared is not None and fresh:
                     self._shared.accepted()
                 if self._auto is not None:
-                    self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
+                    self._auto.accepted(now, grant.at, fresh=fresh)
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
@@ -278,9 +279,12 @@ class Pacer:
                 self._auto = AutoRate(now, learned=self._shared.rate)
             elif leads:
                 # While it is quiet, those that left before it began are news; later they are not.
-                since = self._open_since if now < self._not_before else self._not_before
+                # What was accepted of them does not tell that the wait is over.
+                quiet = now < self._not_before
+                since = self._open_since if quiet else self._not_before
                 fresh = [each for each in news.refused if each[0] >= since]
-                self._auto.others(now, sent=news.sent, accepted=news.accepted, refused=fresh)
+                accepted = 0 if quiet else news.accepted
+                self._auto.others(now, sent=news.sent, accepted=accepted, refused=fresh)
         self._led = leads
         return not self._shared.draws
 

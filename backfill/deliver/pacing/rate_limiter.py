@@ -13,7 +13,7 @@ _TIMER = 0.004  # seconds; what is closer together than this a timer cannot keep
 _FEW = 2.0  # requests; a server that allows no more at once is sent to evenly, whatever it costs
 _ENOUGH = 4.0  # requests; one that allows so many has room for late timers
 _ROOM = 0.5  # of what it allows at once
-_LOST = 0.1  # seconds' worth of requests that may be caught up with, at most
+_LOST = 0.04  # seconds' worth of requests that may be caught up with, at most
 _UNKNOWN = 0.04  # and where nothing is known
 _SPACING, _LEAST = 0.9, 0.4  # of an even gap: on time, and a request behind or more
 

@@ -38,7 +38,8 @@ _LOOK = 0.25  # seconds between two looks of a run that is alone
 _GONE = 2.0  # seconds after which a run that was not heard of is forgotten
 _RETRY = 0.002  # seconds until a lock that another one holds is tried again
 _STUCK = 0.25  # seconds of trying after which a run goes on by itself
-_SAME = 0.05  # seconds by which two ends of one quiet period may differ
+_SAME = 0.001  # seconds by which two ends of one quiet period may differ
+_SET_BACK = 0.05  # seconds by which the clock is behind where it was set back
 _FAR = 5.0  # seconds; a slot that far ahead is from before the machine was started
 _LENGTH = 4096  # bytes of the file, filled up with spaces
 _LOG = 32  # refusals that are remembered for the one that leads
@@ -214,7 +215,7 @@ class SharedBudget:
             self._exchange(now, rate, draw=False)
 
     def quiet(self, seconds: float) -> None:
-        self._left = 0
+        self._left = self._accepted = 0
         # Of two that are told at the same moment the later one may be lost; the server will tell
         # it again.
         if seconds > self.quiet_left() + _SAME:
@@ -226,7 +227,7 @@ class SharedBudget:
         except OSError:
             return 0.0
         now = self._wall()
-        if now < found.st_atime - _SAME:
+        if now < found.st_atime - _SET_BACK:
             # The clock was set back since, and would reach the end that much later.
             left = max(0.0, found.st_mtime - found.st_atime)
             self._tell_quiet(left)

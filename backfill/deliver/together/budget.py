@@ -27,7 +27,7 @@ _EVERY = 0.25  # seconds between two draws
 _SOONEST = 0.02  # seconds after a draw until what is wanted at once may be drawn
 _LATE, _LATE_FOUND = 0.1, 0.02  # seconds, or a fifth of the spacing: what is unused then expires
 _FEWEST = 4  # requests that are asked for at least
-_SAME = 0.05  # seconds by which two ends of one quiet period may differ
+_SAME = 0.001  # seconds by which two ends of one quiet period may differ
 _DEFINITE = frozenset({Flow.DELIVERED, Flow.FAILED, Flow.ISOLATE, Flow.SPLIT})
 
 
@@ -113,6 +113,7 @@ class JobBudget:
     def quiet(self, seconds: float) -> None:
         """Nobody sends for so many seconds from now: told to all at once."""
         self._chunk.clear()
+        self._accepted = 0  # of requests that left before
         if seconds > self.quiet_left() + _SAME:
             self._quiet_until = self._clock() + seconds
             self._hush = seconds
