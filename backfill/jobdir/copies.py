@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.object_storage import ObjectStorage
 from backfill.jobdir.ownership import clear
 
-__all__ = ["address_of", "copy_of", "is_away", "job_file", "publish", "refresh", "refuse_address"]
+__all__ = ["address_of", "copy_of", "here", "job_file", "publish", "refresh", "refuse_address"]
 
 _ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE)
 
@@ -91,7 +91,7 @@ def job_file(directory: Path, name: str) -> Path:
     Raises BackfillError where it cannot be copied, and JobError where it is not what was planned.
     """
     path = directory / name
-    if not is_away(directory, name):
+    if here(directory, [name]):
         return path
     address, published = address_of(directory), _known(directory)
     assert address is not None  # noqa: S101 - or nothing is away
@@ -114,9 +114,11 @@ def refuse_address(directory: Path) -> None:
         )
 
 
-def is_away(directory: Path, name: str) -> bool:
-    """Whether a file of the job lies in the object store alone."""
-    return address_of(directory) is not None and not (directory / name).exists()
+def here(directory: Path, names: Iterable[str]) -> list[str]:
+    """Those of the job's files that do not lie in the object store alone."""
+    if address_of(directory) is None:
+        return list(names)
+    return [name for name in names if (directory / name).exists()]
 
 
 def publish(directory: Path, manifest: Path) -> None:

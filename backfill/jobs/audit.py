@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backfill.core.errors import JobError
-from backfill.jobdir.copies import is_away
+from backfill.jobdir.copies import here
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.ledger import AnyLedger
 
@@ -32,8 +32,8 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
     if manifest.excluded:  # a job of a version that could not exclude has no such file
         expected["excluded.parquet"] = manifest.excluded
     expected |= {f"ready/{bucket.file}": bucket.rows for bucket in manifest.buckets}
-    expected = {name: rows for name, rows in expected.items() if not is_away(directory, name)}
-    for name, count in expected.items():
+    for name in here(directory, expected):
+        count = expected[name]
         seal = manifest.seals.get(name)
         if seal is not None and (directory / name).exists() and seal.untouched(directory / name):
             continue  # it is the file of which the manifest says so many rows
@@ -56,9 +56,8 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
 
 
 def _refuse_changed_files(directory: Path, manifest: Manifest, *, through: bool) -> None:
-    for name, seal in manifest.seals.items():
-        if is_away(directory, name):
-            continue
+    for name in here(directory, manifest.seals):
+        seal = manifest.seals[name]
         try:
             path = directory / name
             same = (not through and seal.untouched(path)) or seal.holds(path)

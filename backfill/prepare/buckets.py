@@ -30,6 +30,14 @@ OWN = "source."
 ROW_GROUP = 8_192
 """Rows that a reader of a few positions of a bucket has to decode."""
 
+_POINTED_TO = 8
+"""Files of its source's rows to which a bucket points at most.
+
+A split into more parts than its sink keeps open at once writes many small files for each. Their
+number grows with the square of the rows, and each is sealed, named in the manifest and looked at
+whenever the job is opened; writing the rows once more costs a tenth of a plan.
+"""
+
 
 @dataclass
 class PartOutput:
@@ -97,7 +105,8 @@ class BucketWriter:
     ) -> None:
         """Write one bucket: its duplicates, as marked, and its ready records in their order.
 
-        Where `files` hold `rows` already, and most of these are ready, the bucket points to them.
+        Where a few `files` hold `rows` already, and most of these are ready, the bucket points to
+        them.
         """
         ready = self.without_duplicates(output, items, rows, marks)
         if ready.is_empty():
@@ -105,7 +114,7 @@ class BucketWriter:
         ready = ordered(ready, self.destination, self.buckets)
         lanes = ready["lane"].rle().struct.field("len").to_list()
         path = output.path("ready")
-        own = files if ready.height > rows.height / 2 else ()
+        own = files if len(files) <= _POINTED_TO and ready.height > rows.height / 2 else ()
         out = _in_bucket(ready) if own else self.as_written(ready, rows)
         out.write_parquet(
             path,

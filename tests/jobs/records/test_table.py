@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.jobs.records.table import parts_of_records
 from backfill.ledger import Ledger
+from backfill.prepare.engines.engine import Threads
 from tests.prepare.prepared import Prepared, prepare_in
 
 ROWS = 40
@@ -82,6 +83,41 @@ def test_rows_that_are_mostly_left_out_are_not_kept_for_the_few_that_are_sent(
     assert job.manifest.ready
     assert not any(bucket.own for bucket in job.manifest.buckets)
     assert set(parts_of(job, State.PENDING)[0].collect()["note"]) == {"[1]"}
+
+
+class InRanges(Threads):
+    """Cuts a source as a cluster of many workers does."""
+
+    def __init__(self, ranges: int) -> None:
+        super().__init__()
+        self.ranges = ranges
+
+
+def test_a_bucket_points_to_a_few_files_and_never_to_many(tmp_path: Path) -> None:
+    """What each range has written for a bucket is a file; many would be a million in the end."""
+    rows = {"id": ["00000000-0000-4000-8000-000000000001"] * ROWS, "at": ["2024-01-02"] * ROWS}
+    frame = pl.DataFrame(rows).with_row_index("note")
+    counts: list[int] = []
+    for ranges in (8, 9):
+        job = prepare_in(
+            tmp_path,
+            "pristo-events",
+            frame,
+            parts=4,
+            name=f"job{ranges}",
+            engine=InRanges(ranges),
+            events={"time": "at", "timezone": "UTC"},
+            fields={
+                "contact.id": "id",
+                "contact.email": {"value": "a@example.com"},
+                "type": {"value": "seen"},
+                "customFields.note": "note",
+            },
+        )
+        counts.append(sum(len(bucket.own) for bucket in job.manifest.buckets))
+        found = pl.concat(parts_of(job)).sort("_row").collect()
+        assert found["note"].to_list() == list(range(ROWS))
+    assert counts == [8, 0]
 
 
 @pytest.mark.parametrize("state", [None, State.PENDING, State.DELIVERED])
