@@ -37,5 +37,6 @@ def running_object_store() -> Iterator[str]:
 def new_bucket(server: str) -> str:
     """Make a bucket, and return its address."""
     name = f"bucket-{uuid.uuid4().hex}"
-    httpx.put(f"{server}/{name}").raise_for_status()
+    # The server loads what it knows of S3 at its first request, which takes a busy machine seconds.
+    httpx.put(f"{server}/{name}", timeout=60, trust_env=False).raise_for_status()
     return f"s3://{name}"
