@@ -11,8 +11,13 @@ from backfill.ledger.totals import changes
 __all__ = ["document"]
 
 
-def document(change: CommitPlan, tick: Tick | None, owned: list[list[int]]) -> dict[str, list[Any]]:
-    """Every change of a commit as JSON has it; `owned` are buckets with their epochs."""
+def document(
+    change: CommitPlan, tick: Tick | None, owned: list[list[int]], longest: int
+) -> dict[str, Any]:
+    """Every change of a commit as JSON has it; `owned` are buckets with their epochs.
+
+    `longest` is the number of records in the longest range of any intent in these buckets.
+    """
     extended, fresh = [], []
     for (bucket, start), span in change.spans.items():
         if span.stored is None:
@@ -30,6 +35,7 @@ def document(change: CommitPlan, tick: Tick | None, owned: list[list[int]]) -> d
         "extended": extended,
         "fresh": fresh,
         "started": change.new_intents,
+        "longest": longest,
         "totals": changes(change),
         "tick": ticks,
         "latency": latency,

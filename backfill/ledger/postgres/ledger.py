@@ -39,6 +39,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         super().__init__(session, writable=writable)
         self._clock = clock
         self._commits = 0
+        self._longest = 0  # records, of all ranges of intents; what others left, `take` settles
         self._address: str | None = None  # to be written down with the next intent
         self._settles_lost = False  # whether what is in flight is read as unknown
 
@@ -177,7 +178,9 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
                 if not settled and not started and tick is None:
                     return
                 change = self._memory.plan(settled, started)
-                given = document(change, tick, self._owned(settled, started))
+                for _, start, stop, _ in change.new_intents:
+                    self._longest = max(self._longest, stop - start)
+                given = document(change, tick, self._owned(settled, started), self._longest)
                 if started and self._address is not None:
                     given["facts"] = [(ADDRESS, self._address)]
                 number = self._commits + 1

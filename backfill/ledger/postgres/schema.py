@@ -35,7 +35,7 @@ CREATE TABLE span (
     cause       text    NOT NULL CHECK (cause IN ('reply', 'lost', 'by_hand')),
     at          double precision NOT NULL,
     PRIMARY KEY (bucket, start)
-);
+) WITH (fillfactor = 50);  -- a span that grows finds room beside its old version
 CREATE TABLE flight (
     bucket integer NOT NULL,
     start  bigint  NOT NULL CHECK (start >= 0),
@@ -75,12 +75,38 @@ CREATE INDEX attempt_of ON attempt (bucket, start);
 """  # noqa: S608 - numbers and words of our own
 
 _COMMIT = f"""
-CREATE FUNCTION write_down(by_whom text, number bigint, moment double precision, given jsonb)
-RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION intents(given jsonb)
+RETURNS TABLE (bucket integer, low bigint, high bigint, lane integer)
+LANGUAGE sql IMMUTABLE ROWS 64 AS $$
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::integer
+    FROM jsonb_array_elements(given) e
+$$;
+
+-- Says which of these intents meets what; those that meet nothing are written down already.
+CREATE FUNCTION refuse_start(started jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    each  record;
-    other record;
-    n     bigint;
+    met record;
+BEGIN
+    SELECT e.*, there.start, there.stop, there.state INTO met FROM intents(started) e, LATERAL (
+        SELECT s.start, s.stop, s.state FROM span s WHERE s.bucket = e.bucket
+        UNION ALL
+        SELECT f.start, f.stop, 'in flight' FROM flight f
+        WHERE f.bucket = e.bucket AND (f.start, f.stop) <> (e.low, e.high)
+    ) there WHERE there.start < e.high AND there.stop > e.low
+    ORDER BY there.start LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'two started batches overlap' USING ERRCODE = '{CONTRADICTION}';
+    END IF;
+    RAISE EXCEPTION 'bucket %, lane % starts % to %, and % to % is %', met.bucket, met.lane,
+          met.low, met.high, met.start, met.stop, met.state USING ERRCODE = '{CONTRADICTION}';
+END $$;
+
+CREATE FUNCTION write_down(by_whom text, number bigint, moment double precision, given jsonb)
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    n       bigint;
+    longest bigint := given->'longest';
 BEGIN
     SELECT count(*) INTO n FROM (
         SELECT 1 FROM owner o, jsonb_array_elements(given->'owned') e
@@ -114,32 +140,22 @@ BEGIN
            e->>6, e->>7, coalesce(moment, extract(epoch FROM clock_timestamp()))
     FROM jsonb_array_elements(given->'fresh') e;
 
-    FOR each IN
-        SELECT (e->>0)::integer AS bucket, (e->>1)::bigint AS low, (e->>2)::bigint AS high,
-               (e->>3)::integer AS lane
-        FROM jsonb_array_elements(given->'started') e
-    LOOP
-        INSERT INTO flight (bucket, start, stop, lane)
-        SELECT each.bucket, each.low, each.high, each.lane
-        WHERE coalesce((SELECT s.stop FROM span s WHERE s.bucket = each.bucket
-                        AND s.start < each.high ORDER BY s.start DESC LIMIT 1), 0) <= each.low
-          AND coalesce((SELECT f.stop FROM flight f WHERE f.bucket = each.bucket
-                        AND f.start < each.high ORDER BY f.start DESC LIMIT 1), 0) <= each.low;
-        IF NOT FOUND THEN
-            SELECT * INTO other FROM (
-                SELECT s.start, s.stop, s.state FROM span s WHERE s.bucket = each.bucket
-                UNION ALL
-                SELECT f.start, f.stop, 'in flight' FROM flight f WHERE f.bucket = each.bucket
-            ) there WHERE there.start < each.high AND there.stop > each.low
-            ORDER BY there.start LIMIT 1;
-            IF other.state = 'in flight' AND other.start = each.low AND other.stop = each.high THEN
-                RAISE EXCEPTION 'two started batches overlap' USING ERRCODE = '{CONTRADICTION}';
-            END IF;
-            RAISE EXCEPTION 'bucket %, lane % starts % to %, and % to % is %', each.bucket,
-                  each.lane, each.low, each.high, other.start, other.stop, other.state
-                  USING ERRCODE = '{CONTRADICTION}';
-        END IF;
-    END LOOP;
+    -- Intents that ended lie in the index until PostgreSQL clears it, so none is looked for
+    -- further away than the longest one reaches.
+    INSERT INTO flight (bucket, start, stop, lane)
+    SELECT e.bucket, e.low, e.high, e.lane FROM (
+        SELECT e.*, lag(e.high, 1, 0::bigint) OVER (PARTITION BY e.bucket ORDER BY e.low) AS before
+        FROM intents(given->'started') e
+    ) e
+    WHERE e.before <= e.low
+      AND coalesce((SELECT s.stop FROM span s WHERE s.bucket = e.bucket
+                    AND s.start < e.high ORDER BY s.start DESC LIMIT 1), 0) <= e.low
+      AND NOT EXISTS (SELECT 1 FROM flight f WHERE f.bucket = e.bucket AND f.stop > e.low
+                      AND f.start > e.low - longest AND f.start < e.high);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    IF n <> jsonb_array_length(given->'started') THEN
+        PERFORM refuse_start(given->'started');
+    END IF;
 
     INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
     SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::integer, e->>4, e->>5,

@@ -308,3 +308,26 @@ def test_what_a_killed_process_owned_is_taken_over_within_a_second(place) -> Non
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             assert take(other, 0, within=1.0) == 5
+
+
+def test_a_commit_reads_no_table_from_end_to_end(place: PostgresPlace) -> None:
+    """Rows that are gone stay until the database clears them away, a minute's worth of them."""
+
+    def read_through() -> list[tuple[str, int]]:
+        return ledger._session.rows(
+            "SELECT relname, seq_scan FROM pg_stat_xact_user_tables"
+            " WHERE schemaname = current_schema() AND relname IN ('span', 'flight') ORDER BY 1"
+        )
+
+    with opened(place) as ledger:
+        ledger.take(0)
+        ledger._session.rows("BEGIN")
+        before = read_through()
+        sent: list[Batch] = []
+        for commit in range(4):
+            starts = [10 * lane + commit for lane in range(64)]
+            batches = [Batch(0, lane, ((at, at + 1),)) for lane, at in enumerate(starts)]
+            ledger.commit([delivered(each) for each in sent], batches)
+            sent = batches
+        assert read_through() == before
+        ledger._session.rows("ROLLBACK")
