@@ -102,6 +102,12 @@ class LedgerError(BackfillError):
     """The ledger cannot be read or written: a full disk, a read-only directory, a damaged file."""
 
 
+class LedgerAccessError(LedgerError):
+    """The ledger's database lets nobody in with this configuration and these credentials."""
+
+    exit_code = 2
+
+
 class OwnershipError(LedgerError):
     """Another process has taken over a bucket: nothing more of it may be sent from here."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import psycopg
 
-from backfill.core.errors import LedgerError, OwnershipError
+from backfill.core.errors import LedgerAccessError, LedgerError, OwnershipError
 from backfill.ledger.spans import ContradictionError
 
-__all__ = ["CONTRADICTION", "LOST", "TOO_SOON", "in_words"]
+__all__ = ["CONTRADICTION", "LOST", "TOO_SOON", "in_words", "is_starting"]
 
 CONTRADICTION = "BF001"
 """The SQLSTATE by which a function of ours says that the ledger does not agree."""
@@ -33,6 +34,11 @@ _WORDS = {
         " PGPASSWORD, PGPASSWORD_FILE or ~/.pgpass, never the configuration.",
     ),
     "3D": ("there is no such database", "Create it, or mend `ledger` under [cluster]."),
+    "TLS": (
+        "there is no such connection by TLS",
+        "Check `sslmode` and the certificates' files in `ledger` under [cluster], or in PGSSLMODE,"
+        " PGSSLROOTCERT, PGSSLCERT and PGSSLKEY.",
+    ),
     "42501": (
         "this user lacks a right that the ledger needs",
         "The user who plans needs CREATE on the database: GRANT CREATE ON DATABASE … TO ….",
@@ -45,8 +51,17 @@ _WORDS = {
         "the database has no room or no connection left",
         "Give it some, then run the same command again: it goes on where it stood.",
     ),
+    "57014": (
+        "the database cancelled what was asked of it",
+        "Somebody did, or a limit of time was set. Run the same command again: it goes on where it"
+        " stood.",
+    ),
     "57": (
         "the database ended the connection",
+        "Nothing more was sent. Once it is back, run the same command again.",
+    ),
+    "57P03": (
+        "the database is starting or stopping",
         "Nothing more was sent. Once it is back, run the same command again.",
     ),
     "25006": (
@@ -55,6 +70,33 @@ _WORDS = {
     ),
 }
 
+_CONFIGURED = ("28", "3D", "TLS")
+"""What does not pass, however often it is tried."""
+
+_REFUSALS = (
+    (r"no password supplied|authentication failed|pg_hba\.conf|FATAL: +role ", "28000"),
+    (r"FATAL: +database .* does not exist", "3D000"),
+    (r"database system is (starting|shutting|in recovery|not yet)|not accepting conn", "57P03"),
+    (r"too many (clients|connections)|connection slots", "53300"),
+    (r"\b(SSL|TLS|sslmode|sslrootcert|certificate)\b", "TLS"),
+    (r"FATAL: ", "28000"),  # it answered, and let nobody in
+)
+"""What a connection that is not made is refused with, and its SQLSTATE, which libpq keeps back."""
+
+
+def is_starting(error: LedgerError) -> bool:
+    """Whether a connection was refused by a database that will soon take one."""
+    cause = error.__cause__
+    return isinstance(cause, psycopg.Error) and _state(cause) == "57P03"
+
+
+def _state(error: psycopg.Error) -> str:
+    """The SQLSTATE; where the server was in English, that of a connection that it refused, too."""
+    if error.sqlstate is not None:
+        return error.sqlstate
+    said = str(error)
+    return next((code for words, code in _REFUSALS if re.search(words, said)), "08000")
+
 
 @contextlib.contextmanager
 def in_words(where: str) -> Iterator[None]:
@@ -62,7 +104,7 @@ def in_words(where: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        code = error.sqlstate or "08000"
+        code = _state(error)
         said = error.diag.message_primary or str(error).strip().partition("\n")[0]
         if code == CONTRADICTION:
             raise ContradictionError(said) from error
@@ -80,8 +122,7 @@ def in_words(where: str) -> Iterator[None]:
                 hint="Nothing was changed. Say it again then: what is sent again before could"
                 " arrive twice.",
             ) from error
-        if error.sqlstate is None and "FATAL" in said:  # it answered, and let nobody in
-            code = "28"
         words = _WORDS.get(code) or _WORDS.get(code[:2])
         message, hint = words or ("the database cannot do what was asked", None)
-        raise LedgerError(f"{message} ({said})", where=where, hint=hint) from error
+        kind = LedgerAccessError if code.startswith(_CONFIGURED) else LedgerError
+        raise kind(f"{message} ({said})", where=where, hint=hint) from error

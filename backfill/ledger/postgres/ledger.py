@@ -18,7 +18,7 @@ from backfill.ledger.postgres.documents import document
 from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
 from backfill.ledger.postgres.ownership import BucketOwnership
 from backfill.ledger.postgres.schema import SCHEMA, VERSION
-from backfill.ledger.postgres.session import COMMENT, Session
+from backfill.ledger.postgres.session import COMMENT, NO_SCHEMA, Session
 from backfill.ledger.spans import ContradictionError
 from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
@@ -115,7 +115,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
     @classmethod
     def named(cls, address: str, name: str) -> list[str]:
         """The schemas of the ledgers that were made under a name."""
-        with contextlib.closing(Session(address, "pg_temp", lease=0, patience=0)) as session:
+        with contextlib.closing(Session(address, NO_SCHEMA, lease=0, patience=0)) as session:
             rows = session.rows(
                 "SELECT nspname FROM pg_namespace"
                 " WHERE obj_description(oid, 'pg_namespace') = %s ORDER BY nspname",

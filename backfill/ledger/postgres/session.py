@@ -9,6 +9,7 @@ moments are those of `now`, a clock that goes on while the machine sleeps.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -20,20 +21,32 @@ import psycopg
 from psycopg import sql as composed
 from psycopg.conninfo import conninfo_to_dict
 
-from backfill.core.errors import ConfigError, LedgerError
-from backfill.ledger.postgres.errors import in_words
+from backfill.core.errors import ConfigError, LedgerAccessError, LedgerError
+from backfill.ledger.postgres.errors import in_words, is_starting
 
-__all__ = ["COMMENT", "Session", "now", "place_of"]
+__all__ = ["COMMENT", "NO_SCHEMA", "Session", "now", "place_of"]
 
 COMMENT = "The ledger of a backfill: "
 """How the comment on a job's schema begins; its name follows."""
 
+NO_SCHEMA = "pg_temp"
+"""The schema of a session that is of no job."""
+
 _OLDEST = 140000  # pg_terminate_backend with a time to wait
 _CONNECT_WITHIN = 10  # seconds
 _PASSWORD_FILE = "PGPASSWORD_FILE"  # noqa: S105 - the name of a variable
+_LIMITS = [
+    "statement_timeout",
+    "lock_timeout",
+    "idle_session_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",
+]
 _MARGIN = 0.1  # of the lease
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
 
+
+log = logging.getLogger("backfill.ledger")
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -86,7 +99,7 @@ class Session:
     """
 
     def __init__(self, address: str, schema: str, *, lease: float, patience: float) -> None:
-        self.where = f"{place_of(address)} ({schema})"
+        self.where = place_of(address) if schema == NO_SCHEMA else f"{place_of(address)} ({schema})"
         self.turn = threading.RLock()
         self.deadline = 0.0
         self.again: Callable[[], None] = lambda: None
@@ -96,7 +109,7 @@ class Session:
         self._patience = patience
         self._closed = False
         self._whole = False  # whether all is read from one snapshot
-        self._connection: psycopg.Connection[Any] = self._connect()
+        self._connection: psycopg.Connection[Any] = self._connect_first()
         self._identity = self._who()
 
     def close(self) -> None:
@@ -239,6 +252,18 @@ class Session:
         )
         return found[0], found[1]
 
+    def _connect_first(self) -> psycopg.Connection[Any]:
+        """A database that is just starting, as after a loss of power, is waited for."""
+        give_up = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._connect()
+            except LedgerError as error:
+                if not is_starting(error) or time.monotonic() > give_up:
+                    raise
+                log.warning("%s: waiting for it", error.message)
+            time.sleep(_AGAIN_AFTER[-1])
+
     def _connect(self) -> psycopg.Connection[Any]:
         with in_words(self.where):
             connection = psycopg.connect(
@@ -255,6 +280,12 @@ class Session:
                     composed.Identifier(self._schema)
                 )
                 connection.execute(path)
+                # A limit that an administrator set for short work of others; some versions lack
+                # the last one.
+                connection.execute(
+                    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)",
+                    (_LIMITS,),
+                )
                 connection.prepare_threshold = 2
         except BaseException:
             connection.close()
@@ -265,7 +296,7 @@ class Session:
         """Refuse, in words, what cannot keep the promises."""
         version = connection.info.server_version
         if version < _OLDEST:
-            raise LedgerError(
+            raise LedgerAccessError(
                 f"the database is PostgreSQL {version // 10000}, and 14 or later is needed",
                 where=self.where,
             )
@@ -278,7 +309,7 @@ class Session:
         assert found is not None  # noqa: S101 - a SELECT without FROM has one row
         pid, standby, fsync, synchronous, activities, encoding = found
         if pid != connection.info.backend_pid:
-            raise LedgerError(
+            raise LedgerAccessError(
                 "the database is reached through a pooler, such as PgBouncer",
                 where=self.where,
                 hint="Locks of a session and LISTEN are lost in transaction mode, and from here no"
@@ -307,4 +338,4 @@ class Session:
             ),
         ):
             if wrong:
-                raise LedgerError(message, where=self.where, hint=hint)
+                raise LedgerAccessError(message, where=self.where, hint=hint)

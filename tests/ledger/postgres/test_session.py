@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import struct
 import threading
@@ -13,6 +14,7 @@ import pytest
 from backfill.core.errors import ConfigError, LedgerError
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger.postgres import PostgresLedger
+from backfill.ledger.postgres.session import Session
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.pooler import PGBOUNCER, running_pooler
 from tests.ledger.postgres.server import PostgresServer
@@ -110,6 +112,66 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for() -> None:
 def test_a_setting_that_breaks_a_promise_is_refused(place, options, words) -> None:
     with pytest.raises(LedgerError, match=words):
         PostgresLedger.open(f"{place.address}?options={options}", place.schema)
+
+
+PLAIN = "?sslmode=disable&gssencmode=disable"  # the first that the server says is its answer
+
+
+def refusal(code: str, words: str) -> bytes:
+    """What a server says that takes no connection."""
+    fields = f"SFATAL\0VFATAL\0C{code}\0M{words}\0\0".encode()
+    return b"E" + struct.pack("!i", len(fields) + 4) + fields
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"R\x00\x00\x00\x08\x00\x00\x00\x03", "lets nobody in here .*no password supplied"),
+        (refusal("28P01", 'password authentication failed for user "backfill"'), "nobody in here"),
+        (refusal("3D000", 'database "nosuch" does not exist'), "there is no such database"),
+    ],
+)
+def test_whom_the_database_does_not_let_in_has_to_mend_something(
+    postgres, place, monkeypatch, said, words
+) -> None:
+    monkeypatch.setenv("PGPASSFILE", "/nowhere")
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    with wire_to(postgres.port) as wire:
+        wire.to_client = lambda content: said
+        with pytest.raises(LedgerError, match=words) as caught:
+            PostgresLedger.open(wire.address + PLAIN, place.schema)
+        assert caught.value.exit_code == 2
+
+
+def test_tls_that_the_server_does_not_speak_is_named(place) -> None:
+    with pytest.raises(LedgerError, match="by TLS") as caught:
+        PostgresLedger.open(f"{place.address}?sslmode=require", place.schema)
+    assert caught.value.exit_code == 2
+    assert "sslmode" in str(caught.value.hint)
+
+
+def test_a_database_without_room_for_one_more_is_not_called_a_wrong_password(
+    postgres, place
+) -> None:
+    with wire_to(postgres.port) as wire:
+        wire.to_client = lambda content: refusal("53300", "sorry, too many clients already")
+        with pytest.raises(LedgerError, match="no connection left") as caught:
+            PostgresLedger.open(wire.address + PLAIN, place.schema)
+        assert caught.value.exit_code == 1
+
+
+def test_a_database_that_is_starting_is_waited_for(postgres, place) -> None:
+    answers = [refusal("57P03", "the database system is starting up")] * 2
+    with wire_to(postgres.port) as wire:
+        wire.to_client = lambda content: answers.pop() if answers else content
+        PostgresLedger.open(wire.address + PLAIN, place.schema).close()
+    assert not answers
+
+
+def test_limits_of_time_that_others_have_are_not_ours(place) -> None:
+    address = f"{place.address}?options=-cstatement_timeout%3D400"
+    with contextlib.closing(Session(address, place.schema, lease=10, patience=0)) as session:
+        assert session.rows("SELECT 1 FROM pg_sleep(0.6)") == [(1,)]
 
 
 def test_another_encoding_is_refused(postgres, place) -> None:
