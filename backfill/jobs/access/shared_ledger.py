@@ -152,13 +152,19 @@ def alone_with(
 
 @contextmanager
 def delivering(
-    place: LedgerPlace, config: Config | None, clock: Callable[[], float] | None = None
+    place: LedgerPlace,
+    config: Config | None,
+    *,
+    timeout: float,
+    clock: Callable[[], float] | None = None,
 ) -> Iterator[PostgresLedger]:
-    """The ledger for one of several deliverers, by the lease that the configuration says now."""
-    if config is not None and config.cluster is not None:
-        lease = config.cluster.lease
-        hold = lease + config.delivery.timeout
-        place = LedgerPlace(place.database, place.schema, lease, hold)
+    """The ledger for one of several deliverers, by the lease that the configuration says now.
+
+    `timeout` is how many seconds a request of this one may take.
+    """
+    cluster = config.cluster if config is not None else None
+    lease = cluster.lease if cluster is not None else place.lease
+    place = LedgerPlace(place.database, place.schema, lease, hold=lease + timeout)
     with _opened(place, clock) as ledger:
         yield ledger
 

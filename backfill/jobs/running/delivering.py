@@ -103,7 +103,8 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
     from backfill.deliver import join  # noqa: PLC0415 - looking needs none of it
 
     job = run.job
-    opened = delivering(place, job.config, job.surroundings.wall)
+    timeout, clock = run.settings.timeout, job.surroundings.wall
+    opened = delivering(place, job.config, timeout=timeout, clock=clock)
     with opened as ledger:
         joined = join(ledger, run.settings)
         check_current(job.directory, job.manifest)

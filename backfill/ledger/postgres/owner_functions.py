@@ -31,6 +31,7 @@ CREATE TABLE owner (
     bucket   integer PRIMARY KEY,
     epoch    bigint NOT NULL,
     name     text NOT NULL,
+    hold     double precision NOT NULL,  -- seconds for which a request of it may be on its way
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE held (
@@ -63,6 +64,8 @@ $$;
 -- lease to come back in, for it may be alive.
 CREATE FUNCTION take_free(b integer, by_whom text, lease double precision, hold double precision,
                           OUT new_epoch bigint, OUT lost bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    theirs double precision;
 BEGIN
     IF NOT pg_try_advisory_lock(lock_key(b)) THEN
         RETURN;
@@ -74,15 +77,17 @@ BEGIN
         PERFORM pg_advisory_unlock(lock_key(b));
         RETURN;
     END IF;
-    INSERT INTO owner AS o VALUES (b, 1, by_whom)
+    SELECT o.hold INTO theirs FROM owner o WHERE o.bucket = b;
+    INSERT INTO owner AS o VALUES (b, 1, by_whom, hold)
     ON CONFLICT (bucket) DO UPDATE
-    SET epoch = o.epoch + 1, name = by_whom, taken_at = clock_timestamp()
+    SET epoch = o.epoch + 1, name = excluded.name, hold = excluded.hold,
+        taken_at = clock_timestamp()
     RETURNING o.epoch INTO new_epoch;
     SELECT coalesce(sum(f.stop - f.start), 0) INTO lost FROM flight f WHERE f.bucket = b;
     DELETE FROM held h WHERE h.bucket = b AND h.until <= clock_timestamp();
     IF lost > 0 THEN
         INSERT INTO held AS h
-        SELECT b, f.lane, clock_timestamp() + make_interval(secs => hold)
+        SELECT b, f.lane, clock_timestamp() + make_interval(secs => greatest(theirs, hold))
         FROM flight f WHERE f.bucket = b GROUP BY f.lane
         ON CONFLICT (bucket, lane) DO UPDATE SET until = greatest(h.until, excluded.until);
         INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)

@@ -145,7 +145,7 @@ def test_nobody_decides_beside_a_deliverer_and_looking_says_that_it_runs(machine
     text = machine.config.read_text()
     machine.config.write_text(text.replace('lease = "1s"', 'lease = "60s"'))
     job = machine.plan()
-    with delivering(place_of(machine.directory), job.config) as ledger:
+    with delivering(place_of(machine.directory), job.config, timeout=30) as ledger:
         ledger.budget.join(Terms())
         assert job.status().phase == "running"
         for decide in (job.retry, job.abandon, lambda: job.resolve("failed")):

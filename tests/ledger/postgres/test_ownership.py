@@ -179,6 +179,21 @@ def test_a_bucket_whose_loss_is_noticed_while_a_commit_waits_is_left_out(place) 
         assert ledger.settled(0) == []
 
 
+@pytest.mark.parametrize(("of_the_lost", "of_the_taker"), [(60.0, 0.1), (0.1, 60.0)])
+def test_lanes_are_held_for_as_long_as_whoever_waits_longer_for_an_answer(
+    place, of_the_lost, of_the_taker
+) -> None:
+    """Each deliverer has a timeout of its own: from its command line, or its configuration."""
+    lost = PostgresLedger.open(place.address, place.schema, hold=of_the_lost)
+    taker = PostgresLedger.open(place.address, place.schema, hold=of_the_taker)
+    with lost, taker:
+        lost.take(0)
+        lost.commit([], [Batch(0, 3, ((0, 5),))])
+        cut(lost)
+        take(taker, 0)
+        assert 50 < taker.held(0)[3] <= 60
+
+
 def test_lanes_of_a_lost_request_are_held_and_nobody_sends_it_again_meanwhile(place) -> None:
     ledger = PostgresLedger.open(place.address, place.schema, hold=0.6)
     with opened(place) as first, ledger as second:
