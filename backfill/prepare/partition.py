@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,11 @@ _ROWS_HELD = 1_000_000
 # Different seeds, or the keys of one bucket would crowd into few lanes or parts.
 _SEED = 0x5EED
 
-_PART = "__part"
+_PART, _GROUP = "__part", "__group"
+
+# Polars holds so many files of one split open, and beyond that closes one to open another: a part
+# of which rows come again gets one more file, so their number grows with the rows.
+_OPEN_AT_ONCE = 128
 
 
 def parts_needed(rows: int, size: int) -> int:
@@ -109,17 +114,33 @@ def scan_files(files: Files) -> pl.LazyFrame | None:
 def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> dict[int, Files]:
     """Write the rows into at most `count` parts by the hash of `key`, streaming.
 
-    The rows hold `__file` and `__row`. Returns the files of each part that has rows.
+    The rows hold `__file` and `__row`. Returns the files of each part that has rows. Many parts
+    are split in two levels: the rows are written twice, and each part is one file.
     """
-    scheme = pl.PartitionBy(
-        directory, key=_PART, include_key=False, approximate_bytes_per_file=None
-    )
     # The key first, as a column: the part reads it twice.
     parted = rows.with_columns(key.alias(_PART)).with_columns(
         part_of(pl.col(_PART), count).alias(_PART)
     )
+    if count <= _OPEN_AT_ONCE:
+        return _written(parted, _PART, directory, count)
+    groups = math.isqrt(count - 1) + 1
+    grouped = parted.with_columns((pl.col(_PART) % groups).alias(_GROUP))
+    files: dict[int, Files] = {}
+    for names in _written(grouped, _GROUP, directory, groups).values():
+        group = pl.scan_parquet(list(names), hive_partitioning=False, glob=False)
+        files |= _written(group, _PART, directory, -(-count // groups))
+        for name in names:
+            Path(name).unlink()
+    return files
+
+
+def _written(rows: pl.LazyFrame, number: str, directory: Path, count: int) -> dict[int, Files]:
+    """The files of each value of the column `number`, of which there are at most `count`."""
+    scheme = pl.PartitionBy(
+        directory, key=number, include_key=False, approximate_bytes_per_file=None
+    )
     written: list[Path] = []
-    parted.sink_parquet(
+    rows.sink_parquet(
         scheme,
         compression="lz4",
         statistics=False,
@@ -130,8 +151,8 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> dict
     )
     files: dict[int, Files] = {}
     for path in sorted(written):
-        number = int(path.parent.name.removeprefix(f"{_PART}="))
-        files[number] = (*files.get(number, ()), str(path))
+        value = int(path.parent.name.removeprefix(f"{number}="))
+        files[value] = (*files.get(value, ()), str(path))
     return files
 
 

@@ -102,3 +102,17 @@ def test_parts_have_the_files_that_were_named_and_no_others(tmp_path: Path) -> N
 )
 def test_as_many_parts_as_keep_each_small(rows: int, size: int, parts: int) -> None:
     assert parts_needed(rows, size) == parts
+
+
+def test_each_of_many_parts_is_one_file_whatever_the_order_of_the_rows(tmp_path: Path) -> None:
+    """More of them than Polars holds open, so that it would come back to parts that it closed."""
+    count, rows = 200, 2_000_000
+    row = pl.int_range(1, rows + 1, dtype=pl.UInt64)
+    source = pl.select(
+        pl.lit(0, pl.UInt32).alias("__file"), row.alias("__row"), (row % 5_000).alias("key")
+    )
+    parts = split_into(tmp_path, count, source.lazy())
+    files = [parts.files(number) for number in range(count)]
+    assert [len(each) for each in files] == [1] * count
+    assert {str(path) for path in tmp_path.rglob("*.parquet")} == {name for [name] in files}
+    assert sum(part.height for part in parts_of(parts)) == rows
