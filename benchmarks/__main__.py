@@ -51,6 +51,18 @@ _RATE = """\
 How much of a limit that it does not know an automatic rate uses, and the share of refusals.
 """
 
+_CLUSTER = """\
+Two worker processes of one thread each against one process of two; the start is not counted.
+"""
+
+_TAKE_OVER = """\
+How soon the buckets of a deliverer that ended are another one's, with a lease of one second.
+"""
+
+_SCALE = """\
+What 64 workers and deliverers would make of 1 billion events: measured tasks, then a simulation.
+"""
+
 _ROW_BY_ROW = """\
 The usual ways to do the same, on small data.
 """
@@ -78,6 +90,9 @@ def main() -> None:
     _section("Delivering", _DELIVERING, "deliver", sending)
     _section("A large job", _LARGE_JOB, "large_job", ["--records", str(given.job)])
     _section("Rate", _RATE, "rate", ["--sockets"])
+    _section("Planning on several processes", _CLUSTER, "cluster", data[2:])
+    _section("Taking over", _TAKE_OVER, "takeover", rounds)
+    _section("Scale", _SCALE, "scale")
     _section("Row by row", _ROW_BY_ROW, "row_by_row")
 
 

@@ -4,17 +4,21 @@
     python -m benchmarks.ledger --postgres postgresql://backfill@127.0.0.1/postgres
 
 Every commit is durable (`synchronous=FULL`) before it returns; it holds the outcomes of the
-requests that came back and the intents of those that go out. With `--postgres` the same is
-measured in that database, beside the file. Prints Markdown.
+requests that came back and the intents of those that go out. The same is measured in PostgreSQL:
+in the database that `--postgres` names, else in one that is started for it where it is installed.
+Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import sqlite3
+import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +26,13 @@ from backfill.core.model import Batch, Outcome, Settlement, State, Tick
 from backfill.ledger import Ledger
 from backfill.ledger.protocol import AnyLedger
 from backfill.ledger.statements import RECOUNT
+from tests.ledger.postgres.server import PostgresServer, why_none
 
 LANES = 64
 _STRIDE = 1_500  # records of a lane
 _SPAN = 1_000  # delivered records between two that failed, in a job that is under way
 _BUCKET = 150_000  # records
+_WANTED = 10_000  # intents a second in PostgreSQL, in commits of as many as there are lanes
 _OURS = 1_000_000  # a bucket beyond those that a ledger under way holds already
 
 
@@ -97,6 +103,22 @@ def _in_postgres(address: str) -> AnyLedger:
     return ledger
 
 
+@contextmanager
+def _database(address: str | None) -> Iterator[str | None]:
+    """The address of a database to measure; None where there is none."""
+    if address is not None:
+        yield address
+    elif (reason := why_none()) is not None:
+        print(f"without PostgreSQL: {reason}", file=sys.stderr)
+        yield None
+    else:
+        server = PostgresServer()
+        try:
+            yield server.address
+        finally:
+            server.remove()
+
+
 def _row(name: str, batch: int, found: Cost) -> str:
     rates = f"{found.commits_per_second:,.0f} | {1 / found.wall:,.0f}"
     return (
@@ -112,13 +134,21 @@ def main() -> None:
     given = parser.parse_args()
     print("| ledger | in a commit | commits/s | requests/s | of one request | CPU of it |")
     print("|---|---:|---:|---:|---:|---:|")
-    for batch in (1, 16, LANES, 256):
-        commits = max(1, min(given.requests, 1_500 * batch) // batch)
-        with tempfile.TemporaryDirectory(dir=given.directory) as room:
-            opened = Ledger.open(Path(room) / "ledger.sqlite", create=True)
-            print(_row("SQLite", batch, cost(opened, batch, commits)))
-        if given.postgres is not None:
-            print(_row("PostgreSQL", batch, cost(_in_postgres(given.postgres), batch, commits)))
+    reached = None
+    with _database(given.postgres) as address:
+        for batch in (1, 16, LANES, 256):
+            commits = max(1, min(given.requests, 1_500 * batch) // batch)
+            with tempfile.TemporaryDirectory(dir=given.directory) as room:
+                opened = Ledger.open(Path(room) / "ledger.sqlite", create=True)
+                print(_row("SQLite", batch, cost(opened, batch, commits)))
+            if address is not None:
+                found = cost(_in_postgres(address), batch, commits)
+                print(_row("PostgreSQL", batch, found))
+                reached = 1 / found.wall if batch == LANES else reached
+    if reached is not None:
+        short = "" if reached >= _WANTED else ": **falls short**"
+        print(f"\nIn PostgreSQL {reached:,.0f} requests/s at {LANES} a commit; wanted are at least")
+        print(f"{_WANTED:,}{short}. The CPU is this process's, without the database's.")
     print()
     print("| records settled before | size | opening | of one request | CPU of it |")
     print("|---:|---:|---:|---:|---:|")
