@@ -25,7 +25,7 @@ from benchmarks.prepare import generate
 from benchmarks.scale.delivering import PostgreSQL, delivered
 from benchmarks.scale.planning import Cluster, simulated
 from benchmarks.scale.services import Commits, Database, Scheduler, database, scheduler
-from benchmarks.scale.tasks import WAYS, Cost, Planned, Seen, measured, plans
+from benchmarks.scale.tasks import GRIDS, WAYS, Cost, Planned, Seen, measured, plans
 
 _WORKERS = (1, 2, 16, 64)
 _ROWS = (10_000_000, 100_000_000, 1_000_000_000)
@@ -64,10 +64,14 @@ def main() -> None:
 
 def _figures(events: int, contacts: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(temporary)
-        generate(directory, events, contacts)
+        half, directory = Path(temporary) / "half", Path(temporary) / "all"
+        for each, share in ((half, 2), (directory, 1)):
+            each.mkdir()
+            generate(each, events // share, contacts // share)
         whole = {name: _whole(directory, name) for name in ("one process", "local:2")}
-        tasks = [asdict(each) for each in plans(directory, events)]
+        # Of two sizes, or what a plan costs once could not be told from what its rows cost.
+        tasks = [asdict(each) for each in plans(half, events // 2)]
+        tasks += [asdict(each) for each in plans(directory, events, GRIDS[:1])]
     return {
         "plans": tasks,
         "whole": {**whole, "events": events},

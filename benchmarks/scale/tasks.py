@@ -24,7 +24,7 @@ import numpy as np
 
 from backfill.prepare.engines.engine import Threads
 
-__all__ = ["GRIDS", "Cost", "Planned", "measured", "plans"]
+__all__ = ["GRIDS", "WAYS", "Cost", "Planned", "measured", "plans"]
 
 GRIDS = ((3, 0), (3, 60), (8, 24))
 """Ranges and parts of the plans that are measured; 0 parts are as many as the planner takes."""
@@ -165,11 +165,11 @@ def measure(directory: Path, way: str, ranges: int, parts: int, rows: int) -> Pl
     return Planned(way, ranges, parts, rows, engine.tasks, cpu, wall)
 
 
-def plans(directory: Path, rows: int) -> list[Planned]:
-    """Every plan of the grid, each in a process of its own."""
+def plans(directory: Path, rows: int, grid: Sequence[tuple[int, int]] = GRIDS) -> list[Planned]:
+    """A plan for all ranges and parts of a grid, each in a process of its own."""
     found = []
     for way in WAYS:
-        for ranges, parts in GRIDS:
+        for ranges, parts in grid:
             given = [str(directory), way, str(ranges), str(parts), str(rows)]
             done = subprocess.run(
                 [sys.executable, "-m", __name__, *given],
