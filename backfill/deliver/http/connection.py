@@ -18,6 +18,8 @@ __all__ = ["Connection"]
 
 _MOST_HEAD = 64 * 1024  # bytes of a reply before its body, interim replies with it
 _TICK = 0.001  # seconds; a timer may ring so much too early
+_FROZEN = 0.5  # seconds; a timer that rings later than that rings in a process that stood still
+_TO_READ = 0.1  # seconds in which it reads what came meanwhile
 _MOST_IN_ALL = 16 * MOST_BODY  # bytes of a reply, with the sizes of its chunks and its trailers
 
 
@@ -89,7 +91,11 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if self._reply is None:
             return
-        if self._loop.time() >= self._due - _TICK:
+        now = self._loop.time()
+        if now > self._due + _FROZEN:
+            # The loop may ring before it has read: the reply may be there since long.
+            self._due = now + _TO_READ
+        if now >= self._due - _TICK:
             self._break_off(Fault.TIMEOUT)
         else:
             self._timer = self._loop.call_at(self._due, self._look_at_clock)

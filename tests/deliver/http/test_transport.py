@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import time
 
 import anyio
@@ -164,6 +167,45 @@ async def test_no_reply_in_time():
     async with serving(behave) as server:
         fault = await fault_of(server.url, timeout=0.3)
     assert fault.fault is Fault.TIMEOUT, "a wait to the end would be a lost connection"
+
+
+_FROZEN_CLIENT = """
+import asyncio, sys
+import httpx
+from backfill.deliver.http.transport import Transport
+
+async def main():
+    transport = Transport(timeout=0.5)
+    reply = await transport.handle_async_request(httpx.Request("POST", sys.argv[1], content=b"{}"))
+    print(reply.status_code)
+    await transport.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_reply_that_came_while_the_process_was_frozen_is_read_before_it_is_given_up():
+    """As after Ctrl-Z and fg; the loop rings its timers before it reads then."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        asked.set()
+        await answered.wait()
+        await exchange.answer(201)
+
+    async with serving(behave) as server:
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _FROZEN_CLIENT, server.url, stdout=subprocess.PIPE
+        )
+        async with asyncio.timeout(30):
+            await asked.wait()
+            await asyncio.sleep(0.1)  # it waits by now
+            client.send_signal(signal.SIGSTOP)
+            answered.set()
+            await asyncio.sleep(1.3)
+            client.send_signal(signal.SIGCONT)
+            said, _ = await client.communicate()
+    assert said == b"201\n"
 
 
 async def test_a_reply_that_drips_for_ever_is_a_timeout():
