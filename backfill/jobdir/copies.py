@@ -53,10 +53,10 @@ def copy_of(address: str) -> Path | None:
 
 def address_of(directory: Path) -> str | None:
     """The address of a job whose copy this is; None for a job's own directory."""
-    absolute = Path(os.path.abspath(directory))  # noqa: PTH100 - keeps links
-    if not absolute.is_relative_to(_root()):
+    absolute, root = os.path.abspath(directory), os.path.join(_root(), "")  # noqa: PTH100, PTH118 - keeps links, and a run asks often
+    if not absolute.startswith(root):
         return None
-    scheme, *parts = absolute.relative_to(_root()).parts
+    scheme, *parts = Path(absolute).relative_to(root).parts
     return f"{scheme}://{'/'.join(parts)}"
 
 

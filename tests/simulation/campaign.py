@@ -22,7 +22,7 @@ from tests.simulation.plan import Plan, make_plan
 
 __all__ = ["Batch", "Lived", "bounded", "kind_of", "live_many", "live_one"]
 
-_PART = 10  # lives that a core is given at a time
+_PART = 25  # lives that a core is given at a time
 _LONGEST = 60.0  # seconds of CPU, of which the longest lives take one
 
 

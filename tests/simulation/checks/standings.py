@@ -13,9 +13,12 @@ from tests.promises import Finding
 __all__ = ["FLYING", "PENDING", "LedgerReader", "Standing", "counts_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Standing:
-    """Where a record stands by the ledger. Neither settled nor in flight is pending."""
+    """Where a record stands by the ledger. Neither settled nor in flight is pending.
+
+    A reader has one object for each way to stand, so they are compared as objects.
+    """
 
     state: str | None = None
     cause: str | None = None
@@ -61,7 +64,10 @@ class LedgerReader:
 
 def counts_of(book: Sequence[Standing], *, in_flight: str) -> Counter[str]:
     """Records by state, with those in flight under the name given."""
-    return Counter(in_flight if each.in_flight else each.state or "pending" for each in book)
+    counts: Counter[str] = Counter()
+    for each, records in Counter(book).items():
+        counts[in_flight if each.in_flight else each.state or "pending"] += records
+    return counts
 
 
 def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class Waits:
     def __init__(self, marks: Counter[str]) -> None:
         self._marks = marks
         self._all: list[_Wait] = []
+        self._end = -math.inf  # of the last one, as the process at hand knows it
         self._held = False  # by a run that goes on
         self._read = False
 
@@ -43,6 +45,7 @@ class Waits:
             each.until < until and each.until_wall > wall + seconds for each in self._all
         )
         self._all.append(_Wait(until, until, wall + seconds, wall, numbers))
+        self._end = max(self._end, until)
 
     def read(self, now: float, wall: float) -> None:
         """A process reads when the waits before it end.
@@ -59,6 +62,7 @@ class Waits:
             each.known_until = min(each.until, now + each.until_wall - wall)
             self._marks["opened within a quiet period"] += not self._read and each.until > now
         self._read = True
+        self._find_end()
 
     def hold(self) -> None:
         """A run goes on by what it has read, and by nothing that is read later."""
@@ -69,12 +73,13 @@ class Waits:
 
     def left(self, now: float) -> float:
         """Seconds until the last wait ends, as the process at hand knows it."""
-        return max((each.known_until for each in self._all), default=now) - now
+        return self._end - now if self._all else 0.0
 
     def write(self, number: int) -> None:
         """What became of a record is written down, and with it the wait that came with it."""
         for each in self._all:
-            each.durable |= number in each.numbers
+            if not each.durable:
+                each.durable = number in each.numbers
 
     def tear(self, flying: set[int]) -> None:
         """What was written down with these records may be gone."""
@@ -89,3 +94,7 @@ class Waits:
         self._held = self._read = False
         for each in self._all:
             each.known_until = each.until
+        self._find_end()
+
+    def _find_end(self) -> None:
+        self._end = max((each.known_until for each in self._all), default=-math.inf)

@@ -6,6 +6,8 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import is_not
 
 from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
 from tests.simulation.checks.standings import PENDING, LedgerReader, Standing, counts_of
@@ -190,9 +192,8 @@ class Witness:
         found = self._read(connection)
         self.before, self.book = self.book, found
         self._counts = None
-        for number, (old, new) in enumerate(zip(self.before, found, strict=True)):
-            if old is not new:  # one object for each standing
-                self._changed(number, old, new)
+        for number in compress(range(len(found)), map(is_not, self.before, found)):
+            self._changed(number, self.before[number], found[number])
         if self.lost:
             self.lost = set()
 

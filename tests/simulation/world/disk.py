@@ -49,6 +49,7 @@ class Disk:
         self._connect: Callable[..., sqlite3.Connection] = sqlite3.connect
         self._pwrite, self._fsync = os.pwrite, os.fsync
         self._synced_mark: bytes | None = None
+        self._watched = _watched_by(self)
         self.place = Path()
 
     @property
@@ -67,25 +68,9 @@ class Disk:
         path = database.removeprefix("file://").partition("?")[0]
         if path != self._ledger or "mode=rw" not in database:
             return self._connect(database, **options)
-        disk = self
-
-        class Connection(sqlite3.Connection):
-            """One that tells of its steps."""
-
-            fresh = True
-            changed = False
-
-            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-                return disk.execute(self, super().execute, statement, *values)
-
-            def executemany(self, statement: str, *values: Any) -> sqlite3.Cursor:
-                self.changed = True
-                disk.fault(self, super().execute, "write")
-                return super().executemany(statement, *values)
-
         if self.observer.disk_fault("open") is not None:
             raise _sqlite_error(sqlite3.SQLITE_CANTOPEN, "error")
-        return self._connect(database, factory=Connection, **options)
+        return self._connect(database, factory=self._watched, **options)
 
     def execute(self, connection: Any, run: Any, statement: str, *values: Any) -> sqlite3.Cursor:
         """One statement, with what happens around it."""
@@ -98,9 +83,11 @@ class Disk:
         elif statement == "COMMIT":
             self.observer.step("commit")
             self.fault(connection, run, "commit")
-            synced = connection.changed and run("PRAGMA synchronous").fetchone()[0] >= 2
+            if connection.synced is None:
+                connection.synced = run("PRAGMA synchronous").fetchone()[0] >= 2
             cursor: sqlite3.Cursor = run(statement)
-            self.observer.committed(connection, changed=connection.changed, synced=synced)
+            changed, synced = connection.changed, connection.synced
+            self.observer.committed(connection, changed=changed, synced=synced)
             self.observer.step("committed")
             return cursor
         elif statement.startswith("ROLLBACK"):
@@ -113,6 +100,8 @@ class Disk:
                 self.fault(connection, run, "write")
             elif not connection.in_transaction:
                 self.fault(connection, run, "read")
+        elif statement.startswith("PRAGMA"):
+            connection.synced = None  # which it may have changed
         found: sqlite3.Cursor = run(statement, *values)
         return found
 
@@ -127,7 +116,7 @@ class Disk:
 
     def pwrite(self, handle: int, content: bytes, offset: int) -> int:
         """`os.pwrite`, by which the mark and the lock are written."""
-        if os.readlink(f"/proc/self/fd/{handle}") != self._mark:  # noqa: PTH115 - for speed
+        if not self._is_mark(handle):
             return self._pwrite(handle, content, offset)
         self.observer.step("mark")
         self._refuse("mark")
@@ -137,9 +126,12 @@ class Disk:
 
     def fsync(self, handle: int) -> None:
         """`os.fsync`; what the mark held then outlives a loss of power."""
-        if os.readlink(f"/proc/self/fd/{handle}") == self._mark:  # noqa: PTH115 - for speed
+        if self._is_mark(handle):
             self._refuse("sync")
             self._synced_mark = Path(self._mark).read_bytes()
+
+    def _is_mark(self, handle: int) -> bool:
+        return os.readlink(f"/proc/self/fd/{handle}") == self._mark  # noqa: PTH115 - for speed
 
     def _refuse(self, step: str) -> None:
         """Raise what the operating system raises where this step meets a fault."""
@@ -153,6 +145,25 @@ class Disk:
         shutil.copytree(self.place, place, ignore=shutil.ignore_patterns("*-shm", ".draft-*"))
         if power_lost and self._synced_mark is not None:
             (place / f"{_LEDGER}-mark").write_bytes(self._synced_mark)
+
+
+def _watched_by(disk: Disk) -> type[sqlite3.Connection]:
+    """A connection that tells a disk of its steps."""
+
+    class Connection(sqlite3.Connection):
+        fresh = True
+        changed = False  # spans or intents, in the transaction at hand
+        synced: bool | None = None  # whether a commit is, as far as was looked
+
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            return disk.execute(self, super().execute, statement, *values)
+
+        def executemany(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            self.changed = True
+            disk.fault(self, super().execute, "write")
+            return super().executemany(statement, *values)
+
+    return Connection
 
 
 def _sqlite_error(code: int, fault: str) -> sqlite3.OperationalError:

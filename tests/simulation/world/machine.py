@@ -216,7 +216,7 @@ class Machine:
     async def in_thread(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """What a thread would do, later and at once."""
         limiter = options.get("limiter")
-        async with limiter or contextlib.AsyncExitStack():
+        async with limiter or contextlib.nullcontext():
             delay = self._delay * self._chance.uniform(0.5, 1.5)
             if self.has("slow_disk") and self._chance.random() < 0.15:
                 delay = self._chance.choice((0.1, 1.0, 5.0))
