@@ -45,6 +45,9 @@ FAULTS = (
 )
 """What each life has, or is spared: the common ones would drown the rare."""
 
+_LARGE = 0.02
+"""The share of jobs that take ten times as long as a small one, and find a third more."""
+
 _DESTINATIONS = ("pristo-events", "watch-events", "watch-feedbacks")
 
 
@@ -76,7 +79,9 @@ class Plan:
 def make_plan(seed: int, *, most: int | None = None, without: frozenset[str] = frozenset()) -> Plan:
     """The plan of a seed; with at most `most` records and `without` some faults when it shrinks."""
     chance = random.Random(f"{seed}/plan")
-    records = int(2 ** (8.25 * chance.random() ** 2))  # to 304; small jobs tell the most
+    records = int(2 ** (5.5 * chance.random() ** 1.5))  # to 45; small jobs tell the most
+    if chance.random() < _LARGE:
+        records = int(2 ** chance.uniform(5.5, 8.25))  # to 304
     lanes = chance.choice((1, 2, 3, 5, 8))
     buckets = chance.choice((1, 1, 2, 3))
     keys = chance.choice((1, 2, 5, 40))

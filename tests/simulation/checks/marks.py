@@ -16,8 +16,10 @@ _STEPS = ("begin", "commit", "committed", "mark", "marked", "leave", "reply", "t
 EXPECTED = (
     "a decision found requests in flight",
     "a halved batch came to its last record",
+    "a later wait ended earlier by the wall clock",
     "a proxy gave up on the server",
     "a quiet period began while an intent waited",
+    "a wait was over at a second reading",
     "an abandoned job refused to run",
     "an abandoned job refuses to go on",
     "an intent was taken back unsent",
@@ -46,6 +48,7 @@ EXPECTED = (
     "stored twice under at-least-once",
     "the clock was set ahead",
     "the clock was set back",
+    "ten ambiguous answers to one batch",
     "the last commit was torn",
     "told to wait again right after a wait",
     "written after a write had failed",

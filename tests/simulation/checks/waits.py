@@ -59,7 +59,11 @@ class Waits:
             back = max(0.0, each.asked_wall - wall)
             each.until_wall -= back
             each.asked_wall -= back
-            each.known_until = min(each.until, now + each.until_wall - wall)
+            known_until = min(each.until, now + each.until_wall - wall)
+            self._marks["a wait was over at a second reading"] += (
+                self._read and each.known_until > now >= known_until
+            )
+            each.known_until = known_until
             self._marks["opened within a quiet period"] += not self._read and each.until > now
         self._read = True
         self._find_end()

@@ -16,6 +16,7 @@ from tests.simulation.checks.waits import Waits
 __all__ = ["Call", "Witness"]
 
 _LOST = "lost"
+_MANY = 10  # ambiguous answers to one batch
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Witness:
     first: Finding | None = None
     unsent: set[int] = field(default_factory=set)  # with an intent, and not sent yet
     halved: set[int] = field(default_factory=set)  # in a batch that was refused as a whole
+    doubts: Counter[int] = field(default_factory=Counter)  # ambiguous answers in a row
 
     limit: int | None = None  # records that the run at hand may send for the first time
     chosen: frozenset[str] | None = None  # keys of which it may send
@@ -148,6 +150,9 @@ class Witness:
     def hears(self, call: Call, meaning: str, bad: Iterable[int] = ()) -> None:
         """The client has its answer: "yes", "nothing" was done, "refused", or "ambiguous"."""
         self.silent(call)
+        first = call.numbers[0]
+        self.doubts[first] = self.doubts[first] + 1 if meaning == "ambiguous" else 0
+        self.marks["ten ambiguous answers to one batch"] += self.doubts[first] == _MANY
         if meaning == "yes":
             self.confirmed.update(call.numbers)
         elif meaning in ("nothing", "refused"):

@@ -28,6 +28,7 @@ _BOUNDARIES = ("begin", "commit", "committed", "mark", "marked", "leave", "reply
 _RECOVERY = ("begin", "commit", "committed", "mark")
 _FEW = ("leave", "reply")  # boundaries that a small job seldom comes to
 _ANY = "any"
+_JUMPS = (-3600.0, -3600.0, -5.0, 5.0, 3600.0)  # seconds by which a clock is set
 
 
 class Machine:
@@ -61,6 +62,7 @@ class Machine:
         self._freeze: tuple[str, int] | None = None
         self._broken: str | None = None  # how the disk is broken now
         self._log_size = 0  # of the ledger's log, before the commit at hand
+        self._jumps = self._chance.choice((_JUMPS, _JUMPS, (-3600.0,), (3600.0,)))
         self._delay = self._chance.choice((0.0, 0.002, 0.01, 0.05))  # of a thread, in seconds
 
     def has(self, fault: str) -> bool:
@@ -209,7 +211,10 @@ class Machine:
         self._witness.opened(connection)
 
     def recalls_wait(self) -> None:
-        self._witness.waits.read(self._clock.now, self._clock.wall())
+        waits, now = self._witness.waits, self._clock.now
+        waits.read(now, self._clock.wall())
+        if waits.left(now) > 0 and self._chance.random() < 0.5:
+            self.jump()  # before it is read again
 
     # --- threads and the clock ---------------------------------------------------------------
 
@@ -230,7 +235,7 @@ class Machine:
         """The wall clock is set to another time."""
         if not self.has("clock_jump"):
             return
-        seconds = self._chance.choice((-3600.0, -3600.0, -5.0, 5.0, 3600.0))
+        seconds = self._chance.choice(self._jumps)
         self._clock.offset += seconds
         self._tell("the clock jumps", seconds)
         self._witness.marks[f"the clock was set {'back' if seconds < 0 else 'ahead'}"] += 1

@@ -87,7 +87,7 @@ class Network(httpx.AsyncBaseTransport):
         self._out_until = 0.0
         self._credential_until = 0.0
         self._asks_again_at: float | None = None
-        self._wait = 0  # of all that it may ask for, the one that it asked for last
+        self._wait = -1  # of all that it may ask for, the one that it asked for last
         self._pristo = plan.destination == "pristo-events"
         chance = plan.stream("server")
         self._latency = chance.choice((0.0, 0.005, 0.05, 0.4))
@@ -96,6 +96,9 @@ class Network(httpx.AsyncBaseTransport):
         self._poison = {n for n in range(plan.records) if chance.random() < share}
         self._names_bad = chance.random() < 0.7
         self._asks_for_more = chance.random() < 0.5
+        if self._asks_for_more and self._on("ask_wait"):
+            self._asks_again_at = clock.now  # it is not well when the life begins
+        self._asks_by_date = chance.random() < 0.3
         self._limiter: Limiter | None = limiter_of(chance) if self._on("throttle") else None
         self.open_calls: dict[int, tuple[Call, Callable[[], None]]] = {}
         self._number = 0
@@ -260,14 +263,14 @@ class Network(httpx.AsyncBaseTransport):
             return False
         self._asks_again_at = None
         again = self._chance.random() < 0.8
-        self._wait = self._wait if again else 0
-        self._witness.marks["told to wait again right after a wait"] += again
+        self._witness.marks["told to wait again right after a wait"] += again and self._wait >= 0
+        self._wait = self._wait if again else -1
         return again
 
     def _throttled(self, wait: float) -> Answer:
         """Told to slow down, in one of the ways in which servers say so."""
         chance = self._chance
-        how = chance.randrange(5)
+        how = 1 if self._asks_by_date and chance.random() < 0.9 else chance.randrange(5)
         if how == 0 or wait <= 0:
             return Answer("nothing", 429, self._words("slow down"))
         if how == 1:
