@@ -29,12 +29,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, help="how many lives")
     parser.add_argument("--seed", type=int, help="of the first life; the next is +1")
-    parser.add_argument("--minutes", type=float, help="begin no life after so many minutes")
+    parser.add_argument("--minutes", type=float, help="after which no life begins")
     parser.add_argument("--jobs", type=int, help="processes; as many as there are cores")
     parser.add_argument("--verbose", action="store_true", help="tell each life step by step")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
-    parser.add_argument("--findings", type=int, default=10, help="stop after so many")
+    parser.add_argument("--findings", type=int, help="stop after so many: 10, or 50 of a fault")
     parser.add_argument(
         "--shrink",
         action=argparse.BooleanOptionalAction,
@@ -61,8 +61,9 @@ def main() -> int:
 
 
 def _teeth(options: argparse.Namespace) -> bool:
-    lives, findings = options.seeds or 1000, options.findings
-    return show_teeth(lives, findings, options.jobs, options.tooth)
+    seconds = 60 * options.minutes if options.minutes else None
+    lives, findings = options.seeds or 1000, options.findings or 50
+    return show_teeth(lives, findings, options.jobs, options.tooth, seconds)
 
 
 def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str]) -> int:
@@ -82,7 +83,7 @@ def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str])
                 plan = make_plan(seed, most=options.records, without=without)
                 print(f"  {shrink(plan, found.partition(':')[0], kind_of)}", flush=True)
         over = until is not None and time.monotonic() > until
-        if over or len(lived.findings) >= options.findings:
+        if over or len(lived.findings) >= (options.findings or 10):
             break
     missing = unreached(lived.marks, 0 if without else lived.lives)
     for mark in missing:

@@ -6,6 +6,7 @@ import importlib
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,36 +32,40 @@ class Bite:
     kind: str
 
     def __str__(self) -> str:
-        share = 1000 * self.findings / max(self.lives, 1)
-        return (
-            f"{self.findings:>4} of {self.lives:>5} lives, {share:>4.0f} in 1,000:"
-            f" {self.tooth.name} ({self.kind})"
-        )
+        return f"| {self.tooth.name} | {self.findings} in {self.lives:,} | {self.kind} |"
 
 
-def show_teeth(lives: int, findings: int, jobs: int, name: str = "") -> bool:
-    """Print the table of faults whose name contains `name`.
+def show_teeth(
+    lives: int, findings: int, jobs: int, name: str = "", seconds: float | None = None
+) -> bool:
+    """Print the table of faults whose name contains `name`, as Markdown.
 
-    Each is given so many lives, and no more after so many findings. Returns whether all were found.
+    Each is given so many lives, and no more after so many findings or so many `seconds`. Returns
+    whether all were found.
     """
     teeth = [tooth for tooth in TEETH if name in tooth.name]
     missed = 0
-    for bite in _bites(teeth, lives, findings, jobs):
+    print("| fault put into the code | lives that found it | most of them as |\n|---|---:|---|")
+    for bite in _bites(teeth, lives, findings, jobs, seconds):
         missed += bite.findings == 0
         print(bite, flush=True)
-    print(f"{len(teeth) - missed} of {len(teeth)} faults found")
+    print(f"\n{len(teeth) - missed} of {len(teeth)} faults found")
     return missed == 0
 
 
-def _bites(teeth: list[Tooth], lives: int, findings: int, jobs: int) -> Iterator[Bite]:
+def _bites(
+    teeth: list[Tooth], lives: int, findings: int, jobs: int, seconds: float | None
+) -> Iterator[Bite]:
     """Each in a process that has loaded all but our own code, which it loads from a copy."""
     with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        given = partial(_bite, lives=lives, findings=findings)
+        given = partial(_bite, lives=lives, findings=findings, seconds=seconds)
         for tooth, told in zip(teeth, pool.imap(given, teeth, chunksize=1), strict=True):
             yield Bite(tooth, *told)
 
 
-def _bite(tooth: Tooth, *, lives: int, findings: int) -> tuple[int, int, str]:
+def _bite(
+    tooth: Tooth, *, lives: int, findings: int, seconds: float | None
+) -> tuple[int, int, str]:
     place = Path(tempfile.mkdtemp(prefix="teeth-"))
     try:
         shutil.copytree(
@@ -75,10 +80,11 @@ def _bite(tooth: Tooth, *, lives: int, findings: int) -> tuple[int, int, str]:
         importlib.invalidate_caches()
         campaign = importlib.import_module("tests.simulation.campaign")
         lived = campaign.Lived()
-        batch = campaign.Batch(1, lives)
+        until = None if seconds is None else time.monotonic() + seconds
+        batch = campaign.Batch(1, lives, until=until)
         for part in campaign.live_many(batch, place / "lives", 1):
             lived.add(part)
-            if len(lived.findings) >= findings:
+            if len(lived.findings) >= findings or part.lives == 0:
                 break
     finally:
         sys.path.remove(str(place))

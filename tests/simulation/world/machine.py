@@ -212,9 +212,9 @@ class Machine:
 
     def recalls_wait(self) -> None:
         waits, now = self._witness.waits, self._clock.now
+        if waits.left(now) > 0 and self._chance.random() < 0.3:
+            self.jump()  # also between two readings of one process
         waits.read(now, self._clock.wall())
-        if waits.left(now) > 0 and self._chance.random() < 0.5:
-            self.jump()  # before it is read again
 
     # --- threads and the clock ---------------------------------------------------------------
 
