@@ -63,6 +63,10 @@ _SCALE = """\
 What 64 workers and deliverers would make of 1 billion events: measured tasks, then a simulation.
 """
 
+_SIMULATION = """\
+Simulated lives of jobs, by which the program is judged: more of them see more.
+"""
+
 _ROW_BY_ROW = """\
 The usual ways to do the same, on small data.
 """
@@ -93,6 +97,7 @@ def main() -> None:
     _section("Planning on several processes", _CLUSTER, "cluster", data[2:])
     _section("Taking over", _TAKE_OVER, "takeover", rounds)
     _section("Scale", _SCALE, "scale")
+    _section("Simulated lives", _SIMULATION, "simulation", rounds)
     _section("Row by row", _ROW_BY_ROW, "row_by_row")
 
 
