@@ -290,7 +290,7 @@ class Life:
         self.marks["asked to wait"] += 1
         self.witness.waits.hear(self.clock.now, self.clock.wall(), seconds, call.numbers)
         self.machine.die_soon(0.3)
-        if self._chance.random() < 0.5:
+        if self._chance.random() < self.machine.jumps_in_a_wait:
             most = min(seconds, self._chance.choice((5, 5000)))
             self.clock.after(self._chance.uniform(0, most), self.machine.jump)
 

@@ -28,7 +28,7 @@ _BOUNDARIES = ("begin", "commit", "committed", "mark", "marked", "leave", "reply
 _RECOVERY = ("begin", "commit", "committed", "mark")
 _FEW = ("leave", "reply")  # boundaries that a small job seldom comes to
 _ANY = "any"
-_JUMPS = (-3600.0, -3600.0, -5.0, 5.0, 3600.0)  # seconds by which a clock is set
+_JUMPS = (-3600.0, -3600.0, -5.0, 5.0, 7200.0)  # seconds by which a clock is set
 
 
 class Machine:
@@ -62,7 +62,8 @@ class Machine:
         self._freeze: tuple[str, int] | None = None
         self._broken: str | None = None  # how the disk is broken now
         self._log_size = 0  # of the ledger's log, before the commit at hand
-        self._jumps = self._chance.choice((_JUMPS, _JUMPS, (-3600.0,), (3600.0,)))
+        self._jumps = self._chance.choice((_JUMPS, _JUMPS, (-3600.0,), (7200.0,)))
+        self.jumps_in_a_wait = 0.5 if self._jumps is _JUMPS else 0.9  # the share of them
         self._delay = self._chance.choice((0.0, 0.002, 0.01, 0.05))  # of a thread, in seconds
 
     def has(self, fault: str) -> bool:
@@ -212,7 +213,7 @@ class Machine:
 
     def recalls_wait(self) -> None:
         waits, now = self._witness.waits, self._clock.now
-        if waits.left(now) > 0 and self._chance.random() < 0.3:
+        if waits.left(now) > 0 and self._chance.random() < 0.5:
             self.jump()  # also between two readings of one process
         waits.read(now, self._clock.wall())
 

@@ -225,7 +225,7 @@ class Network(httpx.AsyncBaseTransport):
             return self._throttled(wait)
         if self._meets("ask_wait", 0.7) or self._asks_again(now):
             self._wait = (
-                min(self._wait + 1, len(_WAITS) - 1)
+                min(self._wait + chance.choice((1, 1, 2, 3)), len(_WAITS) - 1)
                 if self._asks_for_more
                 else chance.randrange(len(_WAITS))
             )
@@ -262,7 +262,7 @@ class Network(httpx.AsyncBaseTransport):
         if self.calm or at is None or now < at:
             return False
         self._asks_again_at = None
-        again = self._chance.random() < 0.8
+        again = self._chance.random() < 0.9
         self._witness.marks["told to wait again right after a wait"] += again and self._wait >= 0
         self._wait = self._wait if again else -1
         return again
