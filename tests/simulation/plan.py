@@ -46,7 +46,7 @@ FAULTS = (
 """What each life has, or is spared: the common ones would drown the rare."""
 
 _LARGE = 0.02
-"""The share of jobs that take ten times as long as a small one, and find a third more."""
+"""The share of jobs with more than a few records: each takes as long as ten small ones."""
 
 _DESTINATIONS = ("pristo-events", "watch-events", "watch-feedbacks")
 
