@@ -38,6 +38,9 @@ _LONGEST_REASON = 500  # characters of a server's words that are kept
 _LONGEST_ID = 200  # characters
 _LONGEST_WAIT = 10 * 365 * 86400.0  # seconds: what is longer is no answer to "when"
 
+_JSON = json.JSONDecoder()
+_JSON_SPACE = " \t\n\r"
+
 _STOP = frozenset({401, 402, 403, 404, 405})
 _AGAIN = frozenset({408, 429})
 _THROTTLED = frozenset({429, 503})
@@ -85,10 +88,11 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     It is read as UTF-8 alone: what was redacted must not be read in another encoding.
     """
     try:
-        value = json.loads(body.removeprefix(codecs.BOM_UTF8).decode())
+        text = body.removeprefix(codecs.BOM_UTF8).decode().strip(_JSON_SPACE)
+        value, end = _JSON.raw_decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and end == len(text) else None
 
 
 def text_of(*parts: object) -> str:

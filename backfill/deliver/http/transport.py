@@ -14,7 +14,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import httpx
 from aiohappyeyeballs import start_connection
@@ -59,7 +59,10 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         stream = request.stream
         body = b"".join(stream) if isinstance(stream, httpx.ByteStream) else await request.aread()
-        head = request_head(request.method, request.url, request.headers.raw)
+        headers = [
+            (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
+        ]
+        head = request_head(request.method, request.url, headers)
         may_send = request.extensions.get("may_send")
         raw = await self.exchange(request.url, head + b"\r\n" + body, may_send)
         return httpx.Response(raw.status, headers=[*raw.headers], stream=httpx.ByteStream(raw.body))
@@ -176,14 +179,14 @@ def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def request_head(method: str, url: httpx.URL, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def request_head(method: str, url: httpx.URL, headers: Collection[tuple[str, str]]) -> bytes:
     """The request line and headers, without the empty line after them."""
     return b"%b %b HTTP/1.1\r\n%b" % (method.encode("ascii"), url.raw_path, header_lines(headers))
 
 
-def header_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def header_lines(headers: Collection[tuple[str, str]]) -> bytes:
     """Headers as they are sent. Raises LocalProtocolError where one would become two."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers):
+    lines = "".join([f"{name}: {text}\r\n" for name, text in headers])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise httpx.LocalProtocolError("a header holds a line break")
-    return lines
+    return lines.encode("latin-1")

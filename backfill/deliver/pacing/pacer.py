@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import anyio
@@ -113,9 +113,9 @@ class Pacer:
         stop = self._health.asked(self.quiet_until - self._wall())
         return stop and replace(stop, come_back_at=self.quiet_until)
 
-    async def acquire(self) -> Grant | None:
+    def acquire(self) -> Awaitable[Grant | None]:
         """Wait for the turn to send one request. None once the run is to stop."""
-        return await self._turns.take(self.try_acquire, self.until_next)
+        return self._turns.take(self.try_acquire, self.until_next)
 
     def try_acquire(self) -> Grant | None:
         """The permission to send a request now, or None. Passes by those who wait in line."""
@@ -156,7 +156,7 @@ class Pacer:
         """
         self._give_back(grant)
         now = self._clock()
-        wait = verdict.wait(self._wall())
+        wait = None if verdict.flow is Flow.DELIVERED else verdict.wait(self._wall())
         match verdict.flow:
             case Flow.DELIVERED | Flow.FAILED | Flow.ISOLATE | Flow.SPLIT:
                 self._health.answered()

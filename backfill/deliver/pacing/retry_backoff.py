@@ -63,8 +63,9 @@ class BatchRetries:
     def ended(self, verdict: Verdict, *, again: bool) -> float:
         """A try has ended, and the batch goes `again` or not. Returns the seconds to rest."""
         if not again:
-            self._count = self._ambiguous = 0
-            self._backoff.reset()
+            if self._count:
+                self._count = self._ambiguous = 0
+                self._backoff.reset()
             return 0.0
         if verdict.throttled:
             return 0.0

@@ -195,13 +195,14 @@ class Run:
                 self._committer.settle(Settlement(batch))
                 cursor.put_back(batch)
                 continue
-            # Where the run ends, the next one may find the destination in better health.
-            enough = retries.last and not self.stop_state.pulled
-            if enough and verdict.flow is Flow.AMBIGUOUS and self._at_least_once:
-                verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
-            settlement = cursor.settle(
-                batch, verdict, at_least_once=self._at_least_once and not enough
-            )
+            resends = self._at_least_once
+            if resends and verdict.flow is Flow.AMBIGUOUS:
+                # Where the run ends, the next one may find the destination in better health.
+                resends = not retries.last or self.stop_state.pulled
+                if not resends:
+                    reason = f"{verdict.reason} ({MOST_AMBIGUOUS} times)"
+                    verdict = replace(verdict, reason=reason)
+            settlement = cursor.settle(batch, verdict, at_least_once=resends)
             self._committer.settle(settlement)
             again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
             if (pause := retries.ended(verdict, again=again)) > 0:
@@ -257,12 +258,12 @@ class Run:
         if self._pacer.quiet_asked_at != self._quiet_asked_at:
             self._quiet_asked_at = self._pacer.quiet_asked_at
             self._committer.quiet(self._pacer.quiet_until, self._quiet_asked_at)
-        host = self._sender.url.host
         if verdict.flow is Flow.STOP:
             reply = answer.reply if isinstance(answer.reply, Reply) else None
+            host = self._sender.url.host
             self.stop_state.pull(refusal(self._destination, host, verdict, reply))
         elif stop is not None:
-            self.stop_state.pull(replace(stop, message=f"{host}: {stop.message}"))
+            self.stop_state.pull(replace(stop, message=f"{self._sender.url.host}: {stop.message}"))
 
     # --- around them -----------------------------------------------------------------------
 

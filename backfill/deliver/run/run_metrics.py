@@ -96,7 +96,7 @@ class Meter:
         """Its verdict is there, after so many seconds."""
         self.in_flight -= 1
         self.throttled += verdict.throttled
-        self._outcomes["throttled" if verdict.throttled else verdict.flow.value] += 1
+        self._outcomes["throttled" if verdict.throttled else verdict.flow] += 1
         if verdict.flow is not Flow.DELIVERED:
             self._hear(verdict)
         if replied:
@@ -123,7 +123,8 @@ class Meter:
         ends: Counter[State] = Counter()
         for settlement in settled:
             for outcome in settlement.outcomes:
-                ends[outcome.state] += sum(stop - start for start, stop in outcome.ranges)
+                for start, stop in outcome.ranges:
+                    ends[outcome.state] += stop - start
         now = (self.sent, self.throttled, self.retried)
         sent, throttled, retried = (new - old for new, old in zip(now, self._reported, strict=True))
         self._reported = now
@@ -169,7 +170,7 @@ class Meter:
             rate=(self.sent - sent) / (now - then) if now > then else 0.0,
             limit=limit,
             quiet_until=quiet_until,
-            outcomes=dict(self._outcomes),
+            outcomes={str(outcome): count for outcome, count in self._outcomes.items()},
             latency=dict(self._all_latency),
             waited=self._waited,
             paused=paused,

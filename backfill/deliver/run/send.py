@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import httpx
@@ -56,7 +56,7 @@ class Sender:
             "Accept-Encoding": "identity",
             **destination.headers(credential),
         }
-        self._headers = _encoded(headers)
+        self._headers = list(headers.items())
         self._direct = transport if isinstance(transport, Transport) else None
         self._head = request_head("POST", self.url, self._headers)
         self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
@@ -82,18 +82,15 @@ class Sender:
         return Answer(reply, time.perf_counter() - began, message)
 
     async def _exchange(self, key: str, body: bytes, may_send: Callable[[], bool] | None) -> Reply:
-        headers = [
-            *_encoded(self._destination.request_headers(key)),
-            (b"Content-Length", b"%d" % len(body)),
-        ]
+        own = self._destination.request_headers(key).items()
         if self._direct is not None:
-            data = b"%b%b\r\n%b" % (self._head, header_lines(headers), body)
-            return plain_reply(await self._direct.exchange(self.url, data, may_send))
+            head = b"%b%bContent-Length: %d\r\n\r\n" % (self._head, header_lines(own), len(body))
+            return plain_reply(await self._direct.exchange(self.url, head + body, may_send))
         # With a stream of its own a request takes its headers as they are, and costs a quarter.
         request = httpx.Request(
             "POST",
             self.url,
-            headers=[*self._headers, *headers],
+            headers=_encoded([*self._headers, *own, ("Content-Length", str(len(body)))]),
             stream=httpx.ByteStream(body),
             extensions=self._extensions
             if may_send is None
@@ -102,5 +99,5 @@ class Sender:
         return await read_reply(await self._transport.handle_async_request(request))
 
 
-def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("ascii"), text.encode("latin-1")) for name, text in headers.items()]
+def _encoded(headers: Sequence[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), text.encode("latin-1")) for name, text in headers]
