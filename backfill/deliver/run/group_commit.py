@@ -20,6 +20,11 @@ from backfill.deliver.run.run_metrics import Meter
 
 __all__ = ["Book", "Committer"]
 
+_GATHERING = 3
+"""Rounds of the event loop before a group is written, which take no time of their own: in the first
+one those whom the last write woke send, and in the others the replies that are there are read. So
+the next write holds their outcomes, too, and a busy run has half as many."""
+
 
 class Book(Protocol):
     """The part of the ledger that a run writes to."""
@@ -138,12 +143,15 @@ class Committer:
         """Write until closed. Outcomes that came in are written even if the run is cancelled."""
         try:
             while True:
-                await anyio.lowlevel.checkpoint_if_cancelled()
                 if self._group and self.error is None:
-                    await self._write(self._next_group())
+                    for _ in range(_GATHERING):
+                        await anyio.lowlevel.checkpoint()
+                    if self._group:  # whoever waited may be gone by now
+                        await self._write(self._next_group())
                 elif self._closing:
                     return
                 else:
+                    await anyio.lowlevel.checkpoint_if_cancelled()
                     self._work = anyio.Event()
                     await self._work.wait()
         finally:
