@@ -71,7 +71,7 @@ class Pacer:
         self._turn = now  # when the next turn in the shared budget may come
         self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = RateLimiter.for_rate(rate, now)
+        self._limiter = RateLimiter(now)
         self.paused = False
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
@@ -124,12 +124,17 @@ class Pacer:
         now = self._clock()
         rate = self.rate
         if self._auto is not None:
-            self._limiter.allow(self._auto.burst, rate)
-        if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
+            self._limiter.allow(self._auto.catching_up.allowed)
+        alone = self._alone(now, rate)
+        if not (self._limiter.take(now, rate) if alone else self._draw(now, rate)):
             return None
         self.out += 1
-        number = 0 if self._auto is None else self._auto.sent(now)
-        return Grant(self._holds, self.generation, at=now, rate=rate, number=number)
+        number, ahead = 0, 0.0
+        if self._auto is not None:
+            number = self._auto.sent(now)
+            if alone:  # of requests that others send between nothing is known here
+                ahead = self._auto.catching_up.sent(now, rate)
+        return Grant(self._holds, self.generation, at=now, rate=rate, number=number, ahead=ahead)
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
@@ -169,7 +174,9 @@ class Pacer:
                 if self._shared is not None and fresh:
                     self._shared.accepted()
                 if self._auto is not None:
-                    self._auto.accepted(now, grant.at, fresh=fresh)
+                    self._auto.accepted(
+                        now, grant.at, rate=grant.rate, ahead=grant.ahead, fresh=fresh
+                    )
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
@@ -238,7 +245,7 @@ class Pacer:
             self._hints = HintedRate()
         elif rate is not None:
             self._auto = None
-        before, self._limiter = self._limiter, RateLimiter.for_rate(rate, now)
+        before, self._limiter = self._limiter, RateLimiter(now)
         self._fixed = rate if rate is not None else math.inf
         if self._shared is not None:
             self._shared.find(find=rate is None)
@@ -311,9 +318,8 @@ class Pacer:
         if self._shared is not None and not self._led:
             self._shared.refused(grant.at, grant.rate)
         if self._auto is not None:
-            self._auto.refused(
-                grant.at, grant.number, grant.rate, fresh=grant.generation == self.generation
-            )
+            fresh = grant.generation == self.generation
+            self._auto.refused(grant.at, grant.number, grant.rate, ahead=grant.ahead, fresh=fresh)
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
         fresh = grant.generation == self.generation
