@@ -28,7 +28,17 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.object_storage import ObjectStorage
 from backfill.jobdir.ownership import clear
 
-__all__ = ["address_of", "copy_of", "here", "job_file", "publish", "refresh", "refuse_address"]
+__all__ = [
+    "address_of",
+    "copy_of",
+    "drop_copy",
+    "here",
+    "job_file",
+    "named",
+    "publish",
+    "refresh",
+    "refuse_address",
+]
 
 _ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE)
 
@@ -58,6 +68,11 @@ def address_of(directory: Path) -> str | None:
         return None
     scheme, *parts = Path(absolute).relative_to(root).parts
     return f"{scheme}://{'/'.join(parts)}"
+
+
+def named(directory: Path) -> str:
+    """A job as commands and messages name it: its address where this is a copy."""
+    return address_of(directory) or str(directory)
 
 
 def refresh(directory: Path) -> None:
@@ -119,6 +134,18 @@ def here(directory: Path, names: Iterable[str]) -> list[str]:
     if address_of(directory) is None:
         return list(names)
     return [name for name in names if (directory / name).exists()]
+
+
+def drop_copy(directory: Path, name: str) -> bool:
+    """Remove a copy that is not what was planned, for `job_file` to copy it anew.
+
+    False where the job lies here: then it is the file itself that is wrong.
+    """
+    if address_of(directory) is None:
+        return False
+    with _writing(directory):
+        (directory / name).unlink(missing_ok=True)
+    return True
 
 
 def publish(directory: Path, manifest: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
-from backfill.jobdir.copies import address_of, copy_of
+from backfill.jobdir.copies import copy_of, named
 
 __all__ = ["job_directory", "job_name", "named_place", "names_job"]
 
@@ -70,7 +70,7 @@ def _storage(config: Path) -> Path | str | None:
 
 def job_name(directory: Path, config: Config | None) -> str:
     """What a command that goes on is told, quoted for a shell."""
-    own = address_of(directory) or str(directory)
+    own = named(directory)
     if config is None or config.path is None:
         return shlex.quote(own)
     path = shlex.quote(str(config.path))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backfill.core.errors import JobError
-from backfill.jobdir.copies import here
+from backfill.jobdir.copies import drop_copy, here
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.ledger import AnyLedger
 
@@ -23,7 +23,7 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
     size and time, and the reading of a whole file where these are not what they were: a copied
     job's are read each time. A run reads each bucket before it sends any of it, whatever its time
     says; so is every file with `through`, for a plan that goes by what another job has sent. What
-    lies in an object store alone is compared when it is copied.
+    lies in an object store alone is compared when it is copied, and a damaged copy is copied anew.
     """
     bound = ledger.get_meta(BOUND_TO)
     if bound is not None and bound != fingerprint(directory):
@@ -38,6 +38,8 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
         if seal is not None and (directory / name).exists() and seal.untouched(directory / name):
             continue  # it is the file of which the manifest says so many rows
         rows = _rows(directory / name)
+        if rows != count and drop_copy(directory, name):
+            continue
         if rows is None:
             there = (directory / name).exists()
             _fail(directory, f"{name} {'cannot be read' if there else 'is missing'}")
@@ -63,7 +65,7 @@ def _refuse_changed_files(directory: Path, manifest: Manifest, *, through: bool)
             same = (not through and seal.untouched(path)) or seal.holds(path)
         except OSError as error:
             _fail(directory, f"{name} cannot be read: {error.strerror or error}")
-        if not same:
+        if not same and not drop_copy(directory, name):
             _fail(directory, f"{name} is not what was planned: its content was changed")
 
 

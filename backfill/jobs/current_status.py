@@ -10,6 +10,7 @@ from pathlib import Path
 from backfill.core.atomic_files import free_name
 from backfill.core.model import Books, State, Stop, StopKind
 from backfill.core.urls import is_here
+from backfill.jobdir.copies import named
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
@@ -66,7 +67,7 @@ def current_status(
     paused = pace_in(directory, ledger).paused
     address = address_of_job(ledger)
     return kind(
-        job=str(directory),
+        job=named(directory),
         destination=manifest.destination,
         phase=phase,
         address=address,
@@ -81,7 +82,7 @@ def current_status(
         quiet_until=quiet if quiet > time.time() else None,
         paused=paused,
         next=(
-            f"backfill pace {shlex.quote(str(directory))} --go-on"
+            f"backfill pace {shlex.quote(named(directory))} --go-on"
             if paused and books.pending and not over
             else _next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url))
         ),
@@ -111,7 +112,7 @@ def _elsewhere(manifest: Manifest, ledger: AnyLedger, base_url: str) -> str | No
 def _next(
     phase: Phase, books: Books, directory: Path, name: str, elsewhere: str | None
 ) -> str | None:
-    job = shlex.quote(str(directory))
+    job = shlex.quote(named(directory))
     if phase is Phase.RUNNING:
         return f"backfill status {job}"
     if phase is Phase.ABANDONED and not books.unknown:

@@ -25,7 +25,7 @@ from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent
 from backfill.destinations import destination
-from backfill.jobdir.copies import address_of, publish
+from backfill.jobdir.copies import named, publish
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, Seal, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
@@ -310,7 +310,7 @@ def _put_manifest(draft: Path, directory: Path) -> None:
             "another process planned a job here meanwhile",
             where=str(directory),
             hint="The locks of one machine do not reach every other. Look at it:"
-            f" backfill status {shlex.quote(address_of(directory) or str(directory))}",
+            f" backfill status {shlex.quote(named(directory))}",
         ) from None
 
 

@@ -23,8 +23,16 @@ def open_store(folder: str, *, time: str, tries: int) -> ObjectStore:
         client_options={
             "timeout": time,
             "connect_timeout": "10s",
-            # options given here hide those of the environment, where a store of one's own says so
-            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"),
+            "allow_http": _allows_http(),
         },
         retry_config={"max_retries": tries},
     )
+
+
+def _allows_http() -> bool:
+    """Whether a store of one's own is spoken to without TLS, as its address in the environment
+    says; options given here hide those of the environment.
+    """
+    asked = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+    addresses = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
+    return asked or any(each.lower().startswith("http://") for each in addresses)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
-from backfill.jobdir.copies import address_of
+from backfill.jobdir.copies import address_of, named
 from backfill.jobdir.ledger_place import LedgerPlace
 
 if TYPE_CHECKING:
@@ -142,8 +142,9 @@ def alone_with(
             if time.monotonic() > until:
                 raise BusyError(
                     "another process works on this job",
-                    where=str(directory),
-                    hint=f"Wait for it, or look on: backfill status {shlex.quote(str(directory))}",
+                    where=named(directory),
+                    hint="Wait for it, or look on: backfill status"
+                    f" {shlex.quote(named(directory))}",
                 )
             time.sleep(_EVERY)
         ledger.recover()

@@ -214,6 +214,26 @@ def other_format(machines: Machines) -> None:
     ObjectStorage(machines.address).put("job.json", path)
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", None])
+def test_a_damaged_copy_is_copied_anew(machines, damage) -> None:
+    """As a disk that was full leaves one: the job itself is whole."""
+    job = machines.plan()
+    ready = next((job.directory / "ready").glob("*.parquet"))
+    content = bytearray(ready.read_bytes())
+    content[len(content) // 2] ^= 1
+    ready.write_bytes(content if damage is None else damage)
+    assert job.status().books.pending == ROWS
+    assert machines.run(job).books.delivered == ROWS
+
+
+def test_a_job_is_called_by_its_address_and_not_by_its_copy(machines) -> None:
+    status = machines.plan().status()
+    assert status.job == machines.address
+    assert str(status.next).endswith(str(machines.config))
+    machines.config.unlink()
+    assert str(opening.open_job(machines.address).status().next).endswith(machines.address)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [(gone, "there is no job here"), (other_format, "by another version of backfill")],
