@@ -80,7 +80,12 @@ async def deliver(
     finds, clock = settings.rate is None, _running_clock()
     budget = None
     if joined is not None:
-        budget = JobBudget(joined.ledger.budget, joined.terms, batch=destination.batch_size)
+        budget = JobBudget(
+            joined.ledger.budget,
+            joined.terms,
+            batch=destination.batch_size,
+            monotonic=time.monotonic,
+        )
     shared: Budget | None = budget or SharedBudget.open(
         state, settings.base_url, credential, clock=clock, wall=wall, finds=finds
     )

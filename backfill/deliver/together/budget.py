@@ -8,7 +8,6 @@ A quiet period that any of them was asked for calls the chunks of all back.
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -52,7 +51,7 @@ class JobBudget:
         *,
         batch: int,
         clock: Callable[[], float] = anyio.current_time,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
     ) -> None:
         self.leads = False
         self.others = 0

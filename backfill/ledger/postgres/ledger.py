@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +39,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         """For `open` and `open_readonly`, which are how a ledger is had."""
         super().__init__(session, writable=writable)
         self._clock = clock
+        self._wall = clock or time.time
         self._commits = 0
         self._longest = 0  # records, of all ranges of intents; what others left, `take` settles
         self._address: str | None = None  # to be written down with the next intent
@@ -282,10 +284,18 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
 
     # --- small facts -------------------------------------------------------------------------
 
+    def quiet_until(self) -> float:
+        """Before when nothing may be sent, by the clock of this machine; 0 where nobody asked."""
+        until = super().quiet_until()
+        return until and until - self._moment() + self._wall()
+
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
-        """Remember before when nothing may be sent; it counts from now, by the clock of all."""
-        del asked_at  # by the clock of this machine
-        super().set_quiet_until(epoch)
+        """Remember before when nothing may be sent, and when that was asked for, by the clock of
+        this machine. Others' may be hours away, so it is kept by the database's.
+        """
+        moment = self._moment()
+        seconds = epoch - (self._wall() if asked_at is None else asked_at)
+        super().set_quiet_until(moment + seconds, moment)
 
     def set_facts(self, facts: Mapping[str, str]) -> None:
         self._change(

@@ -110,7 +110,8 @@ class Session:
         self._closed = False
         self._whole = False  # whether all is read from one snapshot
         self._connection: psycopg.Connection[Any] = self._connect_first()
-        self._identity = self._who()
+        with in_words(self.where):
+            self._sessions = [self._who()]  # ours, each by its process and when that began
 
     def close(self) -> None:
         """End the session; what it holds is free for others then. May be called twice."""
@@ -221,7 +222,7 @@ class Session:
     def _reconnect(self) -> None:
         """Make the connection anew once the database is back, and see the old one end.
 
-        While the old session lives, a command of ours may still be at work in it.
+        One that breaks again while it is made is made anew, too.
         """
         self._connection.close()
         give_up = time.monotonic() + self._patience
@@ -229,19 +230,29 @@ class Session:
         while True:
             try:
                 self._connection = self._connect()
+                self._end_earlier()
                 break
-            except LedgerError:
+            except (LedgerError, psycopg.OperationalError) as error:
+                if isinstance(error, psycopg.Error) and not self._broken(error):
+                    raise
+                self._connection.close()
                 pause = next(pauses, _AGAIN_AFTER[-1])
                 if time.monotonic() + pause > give_up:
                     raise
                 time.sleep(pause)
-        old, self._identity = self._identity, self._who()
-        self._ask(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE pid = %s AND backend_start = %s AND pid <> pg_backend_pid()",
-            old,
-        )
         self.again()
+
+    def _end_earlier(self) -> None:
+        """End our sessions before this one: in each a command of ours may still be at work."""
+        self._sessions.append(self._who())
+        *earlier, own = self._sessions
+        for pid, since in earlier:
+            self._ask(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE pid = %s AND backend_start = %s AND pid <> pg_backend_pid()",
+                (pid, since),
+            )
+        self._sessions = [own]
 
     def _broken(self, error: psycopg.OperationalError) -> bool:
         return self._connection.broken or self._connection.closed or error.sqlstate is None

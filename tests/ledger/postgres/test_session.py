@@ -102,6 +102,44 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for() -> None:
         server.remove()
 
 
+def test_a_connection_that_breaks_again_while_it_is_made_anew_is_made_once_more(
+    postgres, place
+) -> None:
+    """Found by simulation: a second break within a moment ended the run."""
+    breaks = {b"backend_start FROM pg_stat": 1, b"pg_terminate_backend(pid, 5000)": 2}
+
+    def to_server(content: bytes) -> bytes | None:
+        for words, left in breaks.items():
+            if left and words in content:
+                breaks[words] -= 1
+                return None
+        return content
+
+    with wire_to(postgres.port) as wire:
+        through = PostgresPlace(wire.address, place.schema)
+        with through.open() as ledger:
+            ledger.commit([], [batch(0)])
+            wire.to_server = to_server
+            cut(ledger)
+            ledger.commit([delivered(batch(0))], [batch(5)])
+            assert set(breaks.values()) == {0}
+            assert ledger.counts()[State.DELIVERED] == 5
+            assert ledger.in_flight() == 5
+            ledger.commit([delivered(batch(5))], [])
+
+
+def test_a_connection_that_breaks_as_a_ledger_is_opened_is_told_in_words(postgres, place) -> None:
+    """Found by simulation: the driver's own error came out."""
+
+    def to_server(content: bytes) -> bytes | None:
+        return None if b"backend_start FROM pg_stat" in content else content
+
+    with wire_to(postgres.port) as wire:
+        wire.to_server = to_server
+        with pytest.raises(LedgerError, match="cannot be reached"):
+            PostgresLedger.open(wire.address, place.schema)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
