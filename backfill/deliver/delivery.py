@@ -97,7 +97,7 @@ async def deliver(
         )
     member = None
     if joined is not None and budget is not None:
-        budget.awake = pacer.look_again
+        budget.awake, budget.asked = pacer.look_again, pacer.asked
         budget.look(clock(), pacer.rate)
         buckets = SharedBuckets(
             manifest,

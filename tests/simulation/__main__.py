@@ -12,9 +12,13 @@ from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-from tests.simulation.campaign import Batch, Lived, kind_of, live_many, live_one
+from tests.simulation.campaign import Batch, Lived, kind_of, live_many, plans
 from tests.simulation.checks.marks import unreached
-from tests.simulation.plan import FAULTS, make_plan
+from tests.simulation.plan import FAULTS
+from tests.simulation.several import marks as of_several
+from tests.simulation.several.plan import FAULTS as OF_SEVERAL
+from tests.simulation.several.plan import SharedPlan
+from tests.simulation.several.running import running_database
 from tests.simulation.shrink import shrink
 from tests.simulation.teeth import show_teeth
 
@@ -32,6 +36,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="after which no life begins")
     parser.add_argument("--jobs", type=int, help="processes; as many as there are cores")
     parser.add_argument("--verbose", action="store_true", help="tell each life step by step")
+    parser.add_argument("--several", action="store_true", help="only lives of several deliverers")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
     parser.add_argument("--findings", type=int, help="stop after so many: 10, or 50 of a fault")
@@ -45,16 +50,21 @@ def main() -> int:
     parser.add_argument("--tooth", default="", help="only faults whose name contains this")
     options = parser.parse_args()
     without = frozenset(filter(None, options.without.split(",")))
-    if not without <= set(FAULTS):
-        parser.error(f"--without: specify some of {', '.join(FAULTS)}")
+    faults = OF_SEVERAL if options.several else FAULTS
+    if not without <= set(faults):
+        parser.error(f"--without: specify some of {', '.join(faults)}")
     if options.jobs is None:
         options.jobs = len(os.sched_getaffinity(0))
     if options.teeth:
         return 0 if _teeth(options) else 1
-    place = tempfile.mkdtemp(prefix="simulation-", dir=_FAST if _FAST.is_dir() else None)
+    fast = _FAST if _FAST.is_dir() else None
+    place = tempfile.mkdtemp(prefix="simulation-", dir=fast)
     tempfile.tempdir = place
     try:
-        return _campaign(options, Path(place), without)
+        with running_database(fast) as database:
+            if options.several and database is None:
+                return 2
+            return _campaign(options, Path(place), without, database)
     finally:
         tempfile.tempdir = None
         shutil.rmtree(place, ignore_errors=True)
@@ -66,30 +76,36 @@ def _teeth(options: argparse.Namespace) -> bool:
     return show_teeth(lives, findings, options.jobs, options.tooth, seconds)
 
 
-def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str]) -> int:
+def _campaign(
+    options: argparse.Namespace, place: Path, without: frozenset[str], database: str | None
+) -> int:
     """One life after another; what they came to is told at the end."""
     first = options.seed if options.seed is not None else int.from_bytes(os.urandom(4))
     usual = _FOREVER if options.minutes else 1 if options.seed is not None else 1000
     until = time.monotonic() + 60 * options.minutes if options.minutes else None
-    batch = Batch(first, options.seeds or usual, options.records, without, until)
+    count = options.seeds or usual
+    batch = Batch(first, count, options.records, without, until, database, options.several)
     print(f"first seed {first}", flush=True)
     began = time.monotonic()
     lived = Lived()
     for part in [_told(batch)] if options.verbose else live_many(batch, place, options.jobs):
         lived.add(part)
-        for seed, found in part.findings:
-            print(f"{seed}: FOUND {found}", flush=True)
+        for plan, found in part.findings:
+            several = " --several" if isinstance(plan, SharedPlan) else ""
+            print(f"{plan.seed}{several}: FOUND {found}", flush=True)
             if options.shrink:
-                plan = make_plan(seed, most=options.records, without=without)
                 print(f"  {shrink(plan, found.partition(':')[0], kind_of)}", flush=True)
         over = until is not None and time.monotonic() > until
         if over or len(lived.findings) >= (options.findings or 10):
             break
-    missing = unreached(lived.marks, 0 if without else lived.lives)
+    alone = lived.lives - lived.several
+    missing = unreached(lived.marks, 0 if without else alone)
+    missing += of_several.unreached(lived.marks, 0 if without else lived.several)
     for mark in missing:
         print(f"{first}: FOUND no life came to this: {mark}")
     print(
-        f"{lived.lives} lives, {len(lived.findings)} findings, {time.monotonic() - began:.0f} s,"
+        f"{alone} lives, {lived.several} of several deliverers, {len(lived.findings)} findings,"
+        f" {time.monotonic() - began:.0f} s,"
         f" {lived.lives / max(lived.seconds, 1e-9):.1f} lives a second of CPU"
     )
     for mark, count in sorted(lived.marks.items()):
@@ -100,11 +116,8 @@ def _campaign(options: argparse.Namespace, place: Path, without: frozenset[str])
 def _told(batch: Batch) -> Lived:
     """The lives step by step."""
     lived = Lived()
-    for seed in range(batch.first, batch.first + batch.count):
-        plan = make_plan(seed, most=batch.most, without=batch.without)
-        lived.lives += 1
-        if (found := live_one(plan, lived.marks, print)) is not None:
-            lived.findings.append((seed, found))
+    for plan in plans(batch):
+        lived.live(plan, print)
     return lived
 
 

@@ -19,10 +19,13 @@ from pathlib import Path
 from tests.promises import Finding
 from tests.simulation.life import live
 from tests.simulation.plan import Plan, make_plan
+from tests.simulation.several.life import live_shared
+from tests.simulation.several.plan import SharedPlan, make_shared_plan
 
-__all__ = ["Batch", "Lived", "bounded", "kind_of", "live_many", "live_one"]
+__all__ = ["Batch", "Lived", "bounded", "kind_of", "live_many", "live_one", "plans"]
 
 _PART = 25  # lives that a core is given at a time
+_EVERY = 20  # lives, of which one is lived by several deliverers, too
 _LONGEST = 60.0  # seconds of CPU, of which the longest lives take one
 
 
@@ -35,23 +38,38 @@ class Batch:
     most: int | None = None  # records of a life
     without: frozenset[str] = frozenset()
     until: float | None = None
+    database: str | None = None  # the address of a PostgreSQL, for lives of several deliverers
+    several: bool = False  # whether all lives are of several
 
 
 @dataclass
 class Lived:
-    """What some lives came to: findings by seed, marks, and seconds of CPU."""
+    """What some lives came to: findings by plan, marks, and seconds of CPU.
+
+    `several` counts those of several deliverers among them.
+    """
 
     lives: int = 0
-    findings: list[tuple[int, str]] = field(default_factory=list)
+    several: int = 0
+    findings: list[tuple[Plan, str]] = field(default_factory=list)
     marks: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def add(self, other: Lived) -> None:
         """Count others, too."""
         self.lives += other.lives
+        self.several += other.several
         self.findings += other.findings
         self.marks.update(other.marks)
         self.seconds += other.seconds
+
+    def live(self, plan: Plan, tell: Callable[[str], None] | None = None) -> None:
+        """Live one more."""
+        found = live_one(plan, self.marks, tell)
+        self.lives += 1
+        self.several += isinstance(plan, SharedPlan)
+        if found is not None:
+            self.findings.append((plan, found))
 
 
 def live_many(batch: Batch, place: Path, jobs: int) -> Iterator[Lived]:
@@ -87,21 +105,23 @@ def _enter(place: Path) -> None:
 def _live_batch(batch: Batch) -> Lived:
     began = time.process_time()
     lived = Lived()
-    for plan in _plans(batch):
-        found = live_one(plan, lived.marks)
-        lived.lives += 1
-        if found is not None:
-            lived.findings.append((plan.seed, found))
+    for plan in plans(batch):
+        lived.live(plan)
     gc.collect()
     lived.seconds = time.process_time() - began
     return lived
 
 
-def _plans(batch: Batch) -> Iterable[Plan]:
+def plans(batch: Batch) -> Iterable[Plan]:
+    """What is lived: each seed by one process, and some by several deliverers, too."""
+    most, without = batch.most, batch.without
     for seed in range(batch.first, batch.first + batch.count):
         if batch.until is not None and time.monotonic() > batch.until:
             return
-        yield make_plan(seed, most=batch.most, without=batch.without)
+        if not batch.several:
+            yield make_plan(seed, most=most, without=without)
+        if batch.database is not None and (batch.several or seed % _EVERY == 0):
+            yield make_shared_plan(seed, database=batch.database, most=most, without=without)
 
 
 def live_one(
@@ -110,7 +130,10 @@ def live_one(
     """One life; what was found in it. `tell` hears all that happens, and the hash of that."""
     try:
         with bounded(_LONGEST), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-            summary = live(plan, Path(place), tell)
+            if isinstance(plan, SharedPlan):
+                summary = live_shared(plan, Path(place), tell)
+            else:
+                summary = live(plan, Path(place), tell)
     except Finding as finding:
         return str(finding)
     except Exception:  # noqa: BLE001 - whatever it is, it is a finding

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.simulation.plan import FAULTS, Plan, make_plan
+from tests.simulation.several.plan import FAULTS as OF_SEVERAL
+from tests.simulation.several.plan import SharedPlan, make_shared_plan
 
 __all__ = ["Shrunk", "shrink"]
 
@@ -17,22 +19,31 @@ class Shrunk:
     seed: int
     records: int
     without: frozenset[str]
+    several: bool = False
 
     def __str__(self) -> str:
         left_out = f" --without {','.join(sorted(self.without))}" if self.without else ""
         return (
             f"python -m tests.simulation --seed {self.seed} --records {self.records}{left_out}"
-            " --verbose"
+            f"{' --several' if self.several else ''} --verbose"
         )
 
 
 def shrink(plan: Plan, kind: str, found: Callable[[Plan], str | None]) -> Shrunk:
     """Make a life shorter as long as `found` still says the same `kind` of finding."""
 
-    def same(records: int, without: frozenset[str]) -> bool:
-        return found(make_plan(plan.seed, most=records, without=without)) == kind
+    several = isinstance(plan, SharedPlan)
 
-    records, without = plan.records, frozenset(FAULTS) - plan.faults
+    def same(records: int, without: frozenset[str]) -> bool:
+        if isinstance(plan, SharedPlan):
+            shorter: Plan = make_shared_plan(
+                plan.seed, database=plan.database, most=records, without=without
+            )
+        else:
+            shorter = make_plan(plan.seed, most=records, without=without)
+        return found(shorter) == kind
+
+    records, without = plan.records, frozenset(OF_SEVERAL if several else FAULTS) - plan.faults
     for fewer in (1, 2, 3, 5, 8, 13, 30, 80):
         if fewer < records and same(fewer, without):
             records = fewer
@@ -40,4 +51,4 @@ def shrink(plan: Plan, kind: str, found: Callable[[Plan], str | None]) -> Shrunk
     for fault in sorted(plan.faults):
         if same(records, without | {fault}):
             without |= {fault}
-    return Shrunk(plan.seed, records, without & plan.faults)
+    return Shrunk(plan.seed, records, without & plan.faults, several)

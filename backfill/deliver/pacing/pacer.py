@@ -113,6 +113,11 @@ class Pacer:
         stop = self._health.asked(self.quiet_until - self._wall())
         return stop and replace(stop, come_back_at=self.quiet_until)
 
+    def asked(self, seconds: float) -> Stop | None:
+        """A Stop where the destination wants quiet for longer from now than `max_wait` allows."""
+        stop = self._health.asked(seconds)
+        return stop and replace(stop, come_back_at=self._wall() + seconds)
+
     def acquire(self) -> Awaitable[Grant | None]:
         """Wait for the turn to send one request. None once the run is to stop."""
         return self._turns.take(self.try_acquire, self.until_next)

@@ -57,6 +57,7 @@ class JobBudget:
         self.others = 0
         self.rate: float | None = terms.rate
         self.awake: Callable[[], None] = lambda: None  # called when there may be permissions
+        self.asked: Callable[[float], Stop | None] = lambda _: None  # a quiet that is too long
         self.limit = JobLimit(self._draw_soon, limited=terms.limit is not None, batch=batch)
         self._budget, self._terms = budget, terms
         self._clock, self._monotonic = clock, monotonic
@@ -218,7 +219,7 @@ class JobBudget:
         self._hear(allowance, shift)
         self.limit.fill(allowance.records, spent=allowance.stop == "limit")
         self.awake()
-        return self._stop(allowance)
+        return self._stop(allowance) or (self.asked(quiet) if quiet > 0 else None)
 
     def _hear(self, allowance: Allowance, shift: float) -> None:
         """Take note of what the others did."""

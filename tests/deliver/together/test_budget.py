@@ -9,7 +9,7 @@ import anyio
 import pytest
 import trio.testing
 
-from backfill.core.model import Flow, Tick, Verdict
+from backfill.core.model import Flow, Stop, StopKind, Tick, Verdict
 from backfill.deliver.pacing import Health, Pacer
 from backfill.deliver.together.budget import JobBudget
 from backfill.ledger.sharing import Allowance, Report, Terms
@@ -163,6 +163,32 @@ def test_a_quiet_period_that_another_was_asked_for_holds_at_once(monkeypatch) ->
 
     virtually(go, monkeypatch)
     assert all(each.hush is None for each in row.reports), "nobody tells again what it was told"
+
+
+def test_a_quiet_period_of_another_that_is_longer_than_max_wait_stops_this_one_too(
+    monkeypatch,
+) -> None:
+    """Found by simulation: one deliverer stopped, and the others waited for hours."""
+    row = Row(10.0)
+    stops: list[Stop] = []
+
+    async def go() -> None:
+        budget = budget_for(row)
+        budget.asked = pacer_for(budget, 10.0).asked
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(budget.keep, stops.append)
+            await anyio.sleep(1.0)
+            row.generation, row.quiet_until = 7, anyio.current_time() + 599.0
+            await anyio.sleep(1.0)
+            assert stops == [], "it waits that long"
+            row.generation, row.quiet_until = 8, anyio.current_time() + 4000.0
+            await anyio.sleep(1.0)
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)
+    assert stops[0].kind is StopKind.UNAVAILABLE
+    assert "max_wait" in stops[0].message
+    assert stops[0].come_back_at == pytest.approx(EPOCH + 4000, abs=10)
 
 
 def test_records_of_the_limit_are_reserved_given_back_and_end(monkeypatch) -> None:

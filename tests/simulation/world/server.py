@@ -122,14 +122,12 @@ class Network(httpx.AsyncBaseTransport):
         self._tell("leaves", numbers)
         timeout = request.extensions["timeout"]["read"]
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._number += 1
-        number = self._number
 
         def answered(answer: Answer) -> None:
             if not future.done():
                 future.set_result(answer)
 
-        self._carry(number, call, answered)
+        self.begin(call, answered)
         self._clock.after(timeout, lambda: answered(Answer("ambiguous", fault=Fault.TIMEOUT)))
         try:
             answer = await future
@@ -142,13 +140,15 @@ class Network(httpx.AsyncBaseTransport):
         if asks > 0:
             self.asked(asks, call)
         self._tell("hears", answer.fault or answer.status, answer.meaning, numbers)
-        return self._response(answer)
+        return self.response(answer)
 
     # --- the network -----------------------------------------------------------------------
 
-    def _carry(self, number: int, call: Call, answered: Callable[[Answer], None]) -> None:
+    def begin(self, call: Call, answered: Callable[[Answer], None]) -> None:
         """Decide what becomes of a request on its way, and put it into the agenda."""
         chance, clock = self._chance, self._clock
+        self._number += 1
+        number = self._number
         there = self._latency * chance.uniform(0.5, 1.5)
         back = self._latency * chance.uniform(0.5, 1.5)
         if self._meets("outage", 0.1):
@@ -201,7 +201,7 @@ class Network(httpx.AsyncBaseTransport):
             else:
                 self.open_calls.pop(number, None)
 
-    def _response(self, answer: Answer) -> httpx.Response:
+    def response(self, answer: Answer) -> httpx.Response:
         if answer.fault is not None:
             self._witness.marks[f"no reply: {answer.fault}"] += 1
             raise TransportFault(answer.fault)

@@ -1,0 +1,33 @@
+"""Places that lives of several deliverers must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.simulation.several.fates import BOUNDARIES
+
+__all__ = ["ENOUGH", "EXPECTED", "SEVERAL", "unreached"]
+
+SEVERAL = "several deliverers"
+"""What their marks begin with."""
+
+ENOUGH = 100
+"""Lives after which each mark must have been reached."""
+
+EXPECTED = (
+    "a take-over found requests in flight",
+    *(f"died at {boundary}" for boundary in BOUNDARIES),
+    *(f"frozen at {boundary}" for boundary in BOUNDARIES),
+    "looked",
+    "one joined late",
+    "paused",
+    "the database was started anew",
+    "the database was away",
+)
+
+
+def unreached(marks: Mapping[str, int], lives: int) -> list[str]:
+    """What so many lives should have come to, and did not."""
+    if lives < ENOUGH:
+        return []
+    return [each for each in EXPECTED if not marks.get(f"{SEVERAL}: {each}")]
