@@ -73,7 +73,10 @@ def main() -> int:
 def _teeth(options: argparse.Namespace) -> bool:
     seconds = 60 * options.minutes if options.minutes else None
     lives, findings = options.seeds or 1000, options.findings or 50
-    return show_teeth(lives, findings, options.jobs, options.tooth, seconds)
+    with running_database(_FAST if _FAST.is_dir() else None) as database:
+        return show_teeth(
+            lives, findings, options.jobs, options.tooth, seconds=seconds, database=database
+        )
 
 
 def _campaign(

@@ -8,13 +8,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from tests.simulation.faults import TEETH, Tooth
+from tests.simulation.faults.several import OF_SEVERAL
 
 __all__ = ["Bite", "show_teeth"]
 
@@ -36,17 +37,25 @@ class Bite:
 
 
 def show_teeth(
-    lives: int, findings: int, jobs: int, name: str = "", seconds: float | None = None
+    lives: int,
+    findings: int,
+    jobs: int,
+    name: str = "",
+    *,
+    seconds: float | None = None,
+    database: str | None = None,
 ) -> bool:
     """Print the table of faults whose name contains `name`, as Markdown.
 
-    Each is given so many lives, and no more after so many findings or so many `seconds`. Returns
-    whether all were found.
+    Each is given so many lives, and no more after so many findings or so many `seconds`. Those of
+    several deliverers need the address of a PostgreSQL. Returns whether all were found.
     """
-    teeth = [tooth for tooth in TEETH if name in tooth.name]
+    known = TEETH if database is None else (*TEETH, *OF_SEVERAL)
+    teeth = [tooth for tooth in known if name in tooth.name]
+    given = partial(_bite, lives=lives, findings=findings, seconds=seconds, database=database)
     missed = 0
     print("| fault put into the code | lives that found it | most of them as |\n|---|---:|---|")
-    for bite in _bites(teeth, lives, findings, jobs, seconds):
+    for bite in _bites(teeth, given, jobs):
         missed += bite.findings == 0
         print(bite, flush=True)
     print(f"\n{len(teeth) - missed} of {len(teeth)} faults found")
@@ -54,17 +63,16 @@ def show_teeth(
 
 
 def _bites(
-    teeth: list[Tooth], lives: int, findings: int, jobs: int, seconds: float | None
+    teeth: list[Tooth], given: Callable[[Tooth], tuple[int, int, str]], jobs: int
 ) -> Iterator[Bite]:
     """Each in a process that has loaded all but our own code, which it loads from a copy."""
     with get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        given = partial(_bite, lives=lives, findings=findings, seconds=seconds)
         for tooth, told in zip(teeth, pool.imap(given, teeth, chunksize=1), strict=True):
             yield Bite(tooth, *told)
 
 
 def _bite(
-    tooth: Tooth, *, lives: int, findings: int, seconds: float | None
+    tooth: Tooth, *, lives: int, findings: int, seconds: float | None, database: str | None
 ) -> tuple[int, int, str]:
     place = Path(tempfile.mkdtemp(prefix="teeth-"))
     try:
@@ -81,7 +89,10 @@ def _bite(
         campaign = importlib.import_module("tests.simulation.campaign")
         lived = campaign.Lived()
         until = None if seconds is None else time.monotonic() + seconds
-        batch = campaign.Batch(1, lives, until=until)
+        several = tooth in OF_SEVERAL
+        batch = campaign.Batch(
+            1, lives, until=until, database=database if several else None, several=several
+        )
         for part in campaign.live_many(batch, place / "lives", 1):
             lived.add(part)
             if len(lived.findings) >= findings or part.lives == 0:

@@ -61,7 +61,9 @@ class Session:
 
 
 class Server:
-    """The database's side. `watch` is called after each statement, with what it brought."""
+    """The database's side. `watch` is called after each statement, with what it brought, `heard`
+    once a process has its answer, and `noticed` once it has what was announced.
+    """
 
     def __init__(self, database: Database, world: World, fates: Fates) -> None:
         self.fates = fates
@@ -70,6 +72,8 @@ class Server:
         self.away = False
         self.watch: Callable[[Process, Session, str, Sequence[Any], Answered], None]
         self.watch = lambda *given: None
+        self.heard: Callable[[Process, str, Answered], None] = lambda *given: None
+        self.noticed: Callable[[Process, str], None] = lambda *given: None
         self.world = world
         self.database = database
         self._number = 0
@@ -187,6 +191,7 @@ class Connection:
         self._break_if(lost)
         if "pg_is_in_recovery" not in str(statement):  # asked of every new connection
             process.heard_at = sent_at
+        server.heard(process, str(statement), answered)
         return answered
 
     def close(self) -> None:
@@ -212,7 +217,9 @@ class Connection:
             self._listens = None
         self._break_if(False)
         while self._notices:
-            yield Notice(self._notices.pop(0))
+            payload = self._notices.pop(0)
+            self._server.noticed(self.process, payload)
+            yield Notice(payload)
 
     def hears(self, payload: str) -> None:
         """A notice has come."""

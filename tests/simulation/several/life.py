@@ -44,7 +44,7 @@ __all__ = ["SharedLife", "live_shared"]
 _CHANGES = ("write_down", "take", "resend_lost", "decide_chosen", "decide")
 _STALLED = 200.0  # seconds without a step after which nothing will come any more
 _CALM = {"rate": 500, "max_errors": "100%", "max_wait": 1000}
-_REST = 5000.0  # seconds after which no wait is left that a server asked for
+_REST = 20_000.0  # seconds after which no wait is left, also for a clock that is hours behind
 _HOUR = 3600.0
 
 
@@ -99,6 +99,7 @@ class SharedLife:
             tell=self.tell,
         )
         self.rules = Rules(plan, self.world, self.witness, self.fates)
+        self.server.heard, self.server.noticed = self.rules.answered, self.rules.noticed
         self.people = SharedPeople(self)
 
     def _share(self, database: Database) -> None:

@@ -88,6 +88,7 @@ class SharedPeople:
     def calm(self) -> None:
         """Take back what was said for a while."""
         if "pace" in self._life.plan.faults:
+            self._life.rules.paced()
             self._do(lambda: self._life.job().pace(rate="500/s", concurrency=64, paused=False))
             self._life._until_over()
 
@@ -160,6 +161,7 @@ class SharedPeople:
             life.world.after(chance.choice((0.5, 4)), self._go_on)
             life.marks["paused"] += 1
         else:
+            life.rules.paced()
             rate, concurrency = chance.choice((20, 500)), chance.choice((1, 4, 64))
             self._do(lambda: job.pace(rate=rate, concurrency=concurrency))
 
