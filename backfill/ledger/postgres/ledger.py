@@ -290,9 +290,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         return until and until - self._moment() + self._wall()
 
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
-        """Remember before when nothing may be sent, and when that was asked for, by the clock of
-        this machine. Others' may be hours away, so it is kept by the database's.
-        """
+        """Remember it by the database's clock: those of other machines may be hours away."""
         moment = self._moment()
         seconds = epoch - (self._wall() if asked_at is None else asked_at)
         super().set_quiet_until(moment + seconds, moment)

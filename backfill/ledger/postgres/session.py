@@ -220,10 +220,7 @@ class Session:
         return found
 
     def _reconnect(self) -> None:
-        """Make the connection anew once the database is back, and see the old one end.
-
-        One that breaks again while it is made is made anew, too.
-        """
+        """Make the connection anew once the database is back, also where it breaks again."""
         self._connection.close()
         give_up = time.monotonic() + self._patience
         pauses = iter(_AGAIN_AFTER)
