@@ -43,8 +43,8 @@ OF_SEVERAL = (
     Tooth(
         "a lane is not held after a take-over",
         _OWNER,
-        "        SELECT b, f.lane, clock_timestamp() + make_interval(secs => hold)\n",
-        "        SELECT b, f.lane, clock_timestamp()\n",
+        "SELECT b, f.lane, clock_timestamp() + make_interval(secs => greatest(theirs, hold))\n",
+        "SELECT b, f.lane, clock_timestamp()\n",
     ),
     Tooth(
         "whoever has a bucket loses it at once",
