@@ -11,7 +11,7 @@ __all__ = ["ENOUGH", "EXPECTED", "SEVERAL", "unreached"]
 SEVERAL = "several deliverers"
 """What their marks begin with."""
 
-ENOUGH = 100
+ENOUGH = 1000
 """Lives after which each mark must have been reached."""
 
 EXPECTED = (

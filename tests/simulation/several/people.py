@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import BackfillError
@@ -99,7 +100,9 @@ class SharedPeople:
 
     # --- what they do ------------------------------------------------------------------------
 
-    def _do(self, work: Callable[[], Any], ended: Callable[[Process], None] | None = None) -> None:
+    def _do(
+        self, work: Callable[[], Any], ended: Callable[[Process], None] | None = None
+    ) -> Process:
         self._count += 1
         self._life.progress = self._life.world.now
         process = self._life.process(f"P{self._count}")
@@ -113,6 +116,7 @@ class SharedPeople:
 
         process.at_end = over
         process.do(work)
+        return process
 
     def _look(self) -> None:
         life = self._life
@@ -137,7 +141,6 @@ class SharedPeople:
         life.tell("decides", decision)
         self.decided = True
         life.decisions += 1
-        life.witness.decision = _OF[decision]
 
         def ended(process: Process) -> None:
             life.decisions -= 1
@@ -148,10 +151,8 @@ class SharedPeople:
             life.marks["a decision was refused"] += error is not None
             life.marks[f"decided {decision}"] += error is None and bool(process.result)
 
-        if decision == "retry":
-            self._do(job.retry, ended)
-        else:
-            self._do(lambda: job.resolve(decision), ended)  # type: ignore[arg-type]
+        work = job.retry if decision == "retry" else partial(job.resolve, decision)  # type: ignore[arg-type]
+        life.witness.decisions[self._do(work, ended)] = _OF[decision]
 
     def _pace(self) -> None:
         life, chance = self._life, self._chance

@@ -64,7 +64,8 @@ class SharedWitness:
     limit: int | None = None
     resends: bool = False  # some run was to deliver at least once
     first: Finding | None = None
-    decision: tuple[str, str] | None = None  # what a person decides: its source and its end
+    # What each person decides: which records, and what becomes of them.
+    decisions: dict[Process, tuple[str, str]] = field(default_factory=dict)
     halved: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -193,7 +194,7 @@ class SharedWitness:
         elif does == "resend_lost":
             self._resent(number, old, new)
         else:
-            self._decided(number, old, new)
+            self._decided(number, old, new, *self.decisions.get(by, ("", "")))
 
     def _written(self, number: int, old: Standing, new: Standing, by: Process) -> None:
         if old.state is not None:
@@ -229,8 +230,7 @@ class SharedWitness:
         self.marks["sent again after it was lost"] += 1
         self._forget(number)
 
-    def _decided(self, number: int, old: Standing, new: Standing) -> None:
-        source, end = self.decision or ("", "")
+    def _decided(self, number: int, old: Standing, new: Standing, source: str, end: str) -> None:
         if old.state != source or (new.state or "pending") != end or new.in_flight:
             raise self.found("a decision changed a record", f"{number}: {old} to {new}")
         self.excused.add(number)
