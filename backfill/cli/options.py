@@ -18,6 +18,7 @@ __all__ = [
     "faults_option",
     "job_argument",
     "job_option",
+    "on_option",
     "only_option",
     "quiet",
 ]
@@ -79,6 +80,13 @@ as_json = click.option(
     help="Print one JSON object; all else goes to stderr.",
 )
 quiet = click.option("--quiet", "-q", is_flag=True, help="No progress; only what came of it.")
+
+on_option = click.option(
+    "--on",
+    metavar="PLACE",
+    help="Where the work is done: local:N for N processes of this machine, or tcp://HOST:PORT of a"
+    " Dask scheduler.",
+)
 
 faults_option = click.option(
     "--fault",

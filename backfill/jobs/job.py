@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Literal
 
+import anyio
+import anyio.to_thread
+
 from backfill.core.errors import ConfigError
 from backfill.core.model import State
 from backfill.core.secret import Secret
@@ -15,6 +18,7 @@ from backfill.deliver import Settings, Snapshot, StopRequest
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.pace_file import PaceSetting, as_written
 from backfill.jobs.access.pace import known_pace, say_pace
+from backfill.jobs.access.shared_ledger import refuse_lone_ledger
 from backfill.jobs.access.working import working_on
 from backfill.jobs.chain.rest import refuse_abandoned
 from backfill.jobs.changes import refuse_change
@@ -58,6 +62,7 @@ class Job(JobView):
         observe: Observer | None = None,
         halt: StopRequest | None = None,
         credential: Secret | None = None,
+        on: object = None,
         **changes: Any,
     ) -> Status:
         """Deliver what is pending, from where the job stands; in a script or a notebook.
@@ -68,9 +73,14 @@ class Job(JobView):
         are to be sent now. `observe` is called with the state of things a few times a second.
         The credential comes from the environment unless it is given. An interrupt finishes what
         is in flight, records it and returns; a second one is raised at once.
+
+        `on` names workers that deliver in this process's place, each with the credential of its own
+        environment: `"local:4"`, `"tcp://host:8786"` of a Dask cluster, or a
+        `dask.distributed.Client`. It needs a ledger that they share, as [cluster] names one.
         """
         halt = halt or StopRequest()
-        return run_in_thread(partial(self._watched, observe, halt, credential, changes), halt)
+        run = partial(self._watched, observe, halt, credential, changes, on)
+        return run_in_thread(run, halt)
 
     async def run_async(
         self,
@@ -78,6 +88,7 @@ class Job(JobView):
         observe: Observer | None = None,
         halt: StopRequest | None = None,
         credential: Secret | None = None,
+        on: object = None,
         **changes: Any,
     ) -> Status:
         """The same as `run`, inside an event loop, which stays free meanwhile.
@@ -86,7 +97,7 @@ class Job(JobView):
         it, and is raised then.
         """
         halt = halt or StopRequest()
-        run = partial(self._watched, observe, halt, credential, changes)
+        run = partial(self._watched, observe, halt, credential, changes, on)
         return await await_in_thread(run, halt)
 
     async def _watched(
@@ -95,21 +106,42 @@ class Job(JobView):
         halt: StopRequest,
         credential: Secret | None,
         changes: Mapping[str, Any],
+        on: object,
     ) -> Status:
         settings = self.settings(changes)
+        if on is not None:
+            self.refuse_workers(credential)
         self.refuse_other_address(settings)
-        credential = credential or credential_for(self.destination)
+        if on is None:
+            credential = credential or credential_for(self.destination)
         watching = nullcontext(observe) if observe else self._watching(settings, halt)
         with watching as observer:
-            return await self._run(observer, halt, credential, settings)
+            return await self._run(observer, halt, credential, settings, on)
 
     def _watching(self, settings: Settings, halt: StopRequest) -> AbstractContextManager[Observer]:
         """Who observes a run for which nobody else was named: here, no one."""
         del settings, halt
         return nullcontext(_look_away)
 
+    def refuse_workers(self, credential: Secret | None = None) -> None:
+        """Raise ConfigError where workers of a cluster cannot deliver the job: its ledger is a
+        file, or a credential was given here, which they would not get.
+        """
+        refuse_lone_ledger(LedgerPlace.read(self.directory), str(self.directory))
+        if credential is not None:
+            raise ConfigError(
+                "a credential does not travel to workers",
+                where="credential",
+                hint="Leave it out, and set it in the environment of each worker.",
+            )
+
     async def _run(
-        self, observe: Observer, halt: StopRequest, credential: Secret, settings: Settings
+        self,
+        observe: Observer,
+        halt: StopRequest,
+        credential: Secret | None,
+        settings: Settings,
+        on: object = None,
     ) -> Status:
         unchanged, self._unchanged = not self._unchanged, False
         delivery = Delivery(self, settings, credential, halt, observe)
@@ -117,7 +149,10 @@ class Job(JobView):
         if place is not None:
             if unchanged:
                 self._refuse_changed()
-            status = await deliver_with_others(delivery, place)
+            if on is None:
+                status = await deliver_with_others(delivery, place)
+            else:
+                status = await anyio.to_thread.run_sync(_run_on, delivery, place, on)
         else:
             with self._alone("run", unchanged=unchanged) as ledger:
                 status = await deliver_alone(delivery, ledger)
@@ -218,6 +253,14 @@ class Job(JobView):
         if self.broken is not None:
             raise self.broken
         refuse_change(self.directory, self.manifest, self.config)
+
+
+def _run_on(delivery: Delivery, place: LedgerPlace, on: object) -> Status:
+    from backfill.jobs.running.on_workers import deliver_on_workers  # noqa: PLC0415 - seldom
+    from backfill.prepare.engines.opening import cluster_on  # noqa: PLC0415
+
+    with cluster_on(on) as cluster:
+        return deliver_on_workers(delivery, place, cluster)
 
 
 def _look_away(snapshot: Snapshot) -> None:

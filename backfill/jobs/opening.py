@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backfill.config import Config, config_from_mapping, load_config
-from backfill.core.errors import BusyError, ConfigError
+from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
 from backfill.destinations import destination
 from backfill.jobdir.copies import refresh, refuse_address
@@ -20,17 +19,14 @@ from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.lock import locked
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.ownership import discard_unused
+from backfill.jobs.access.shared_ledger import place_for, planning_turn, refuse_lone_ledger
 from backfill.jobs.job import Job
 from backfill.jobs.job_directory import make_directory
 from backfill.jobs.planning import Planning, plan_into
 from backfill.jobs.running.settings import address_for
 from backfill.jobs.stored_frames import discard_unused_frames, store_frames
 
-__all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job"]
-
-log = logging.getLogger("backfill.jobs.opening")
-
-_EVERY = 0.5  # seconds between two looks whether another machine has planned the job
+__all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job", "refuse_lone"]
 
 
 def plan_job(
@@ -54,9 +50,17 @@ def plan_job(
         refuse_address(directory)
     address = address_for(config, destination(config.destination), base_url)
     planning = Planning(directory, config, address, _rest(rest_of), on, progress)
-    with _to_be_planned(directory):
-        manifest = plan_into(planning, anew=anew)
+    with (
+        planning_turn(config, directory, partial(_say_waiting, progress)) as check,
+        _to_be_planned(directory),
+    ):
+        manifest = plan_into(replace(planning, check=check), anew=anew)
     return Job(directory, manifest, config)
+
+
+def _say_waiting(progress: Progress | None) -> None:
+    if progress is not None:
+        progress("waiting: another process plans this job", 0, None)
 
 
 def plan_frames(
@@ -130,11 +134,13 @@ def find_or_plan(
     job: str | Path | None = None,
     *,
     base_url: str | None = None,
+    on: object = None,
     progress: Progress | None = None,
 ) -> Job:
     """Open the job of a configuration, planning it if need be, or a job's directory, to run it now.
 
-    `base_url` is where the run is to send to, other than the configuration's.
+    `base_url` is where the run is to send to, other than the configuration's, and `on` where the
+    work of a plan is done.
 
     Raises what `plan_job` does, ChangedError among it, and JobError.
     """
@@ -144,12 +150,29 @@ def find_or_plan(
     else:
         config = load_config(name)
         directory = job_directory(name, job)
-        plan = partial(plan_job, config, directory, anew=False, base_url=base_url)
-        if config.cluster is None:
-            found = plan(progress=progress)
-        else:
-            found = _found_among_others(config, directory) or _planned_once(plan, progress)
+        known = None if config.cluster is None else _found_among_others(config, directory)
+        found = known or plan_job(
+            config,
+            directory,
+            anew=False,
+            base_url=base_url,
+            on=on,
+            progress=progress,
+        )
     return Job(found.directory, found.manifest, found.config, unchanged=True)
+
+
+def refuse_lone(name: str | Path, job: str | Path | None = None) -> None:
+    """Raise ConfigError where workers are to deliver what `find_or_plan` would find, and its ledger
+    is, or would be, one process's own. Nothing is done yet.
+    """
+    if job is None and names_job(name):
+        directory = job_directory(name)
+        refresh(directory)
+        Manifest.read(directory)
+        refuse_lone_ledger(LedgerPlace.read(directory), str(directory))
+    else:
+        refuse_lone_ledger(place_for(load_config(name)), str(name))
 
 
 def _found_among_others(config: Config, directory: Path) -> Job | None:
@@ -160,13 +183,3 @@ def _found_among_others(config: Config, directory: Path) -> Job | None:
     found = Job(directory, Manifest.read(directory), config)
     found.refuse_change()
     return found
-
-
-def _planned_once(plan: Callable[..., Job], progress: Progress | None) -> Job:
-    """Plan a job, or wait for another machine that does so at this moment."""
-    while True:
-        try:
-            return plan(progress=progress)
-        except BusyError as error:
-            log.info("%s; waiting for it", error.message)
-            time.sleep(_EVERY)

@@ -58,7 +58,8 @@ class Planning:
     """A job that is to be planned.
 
     `address` is where a run would send to, `rest` the job whose rest it is, and `on` where the work
-    is done, as `engine_on` takes it.
+    is done, as `engine_on` takes it. `check` raises LedgerError where another machine may plan the
+    job as well by now.
     """
 
     directory: Path
@@ -67,6 +68,7 @@ class Planning:
     rest: Path | None = None
     on: object = None
     progress: Progress | None = None
+    check: Callable[[], object] = lambda: None
 
 
 def plan_into(planning: Planning, *, anew: bool) -> Manifest:
@@ -201,6 +203,7 @@ def _prepare(
             _note_rest(planning, draft)
             if claim is not None:
                 claim()
+            planning.check()
             clear(directory)
             _put_in_place(draft, directory)
     except BaseException as error:

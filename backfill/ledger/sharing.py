@@ -103,10 +103,11 @@ class BucketProgress(NamedTuple):
 class RunBudget(Protocol):
     """One rate, one limit and one quiet period over all who deliver a job at the same time."""
 
-    def join(self, terms: Terms) -> tuple[bool, Terms]:
+    def join(self, terms: Terms, *, sends: bool = True) -> tuple[bool, Terms]:
         """Take part in a run, and say what it may send, if nobody else is in one.
 
-        Returns whether this process was the first, and what holds.
+        One that does not send only keeps the run going until it leaves. Returns whether this
+        process was the first, and what holds.
         """
 
     def draw(self, report: Report) -> Allowance:

@@ -132,3 +132,26 @@ def test_a_job_in_an_object_store_is_delivered_by_two(tmp_path, postgres, bucket
         copied = [len(list((tmp_path / name).rglob("ready/*.parquet"))) for name in ("one", "two")]
         assert all(copied), "each copied what it delivered"
         assert sum(copied) == len(list((tmp_path / "cache").rglob("ready/???.parquet")))
+
+
+@pytest.mark.parametrize("where", ["directory", "object store"])
+def test_two_that_begin_a_new_job_at_once_plan_it_once_and_both_deliver(
+    tmp_path, postgres, bucket, where
+) -> None:
+    storage = "jobs" if where == "directory" else f"{bucket}/jobs"
+    with running_world(
+        tmp_path,
+        postgres.address,
+        rows=400,
+        delivery='rate = "40/s"',
+        storage=storage,
+        planned=False,
+    ) as world:
+        two = [
+            world.deliverer(XDG_CACHE_HOME=str(tmp_path / cache))
+            for cache in ("cache", "another cache")
+        ]
+        until(lambda: world.owners() == 2, every=0.1)
+        world.command("pace", world.config, "--rate", "1000/s", expect=(0,))
+        world.wait(*two, expect=(0,))
+        assert world.compare() == {"delivered": 400}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backfill.cli.options import as_json, config_argument, job_option, quiet
+from backfill.cli.options import as_json, config_argument, job_option, on_option, quiet
 
 __all__ = ["plan"]
 
@@ -22,12 +22,7 @@ __all__ = ["plan"]
     metavar="JOB",
     help="Plan the rows that JOB has not delivered; JOB is abandoned.",
 )
-@click.option(
-    "--on",
-    metavar="PLACE",
-    help="Where the work is done: local:N for N processes of this machine, or tcp://HOST:PORT of a"
-    " Dask scheduler.",
-)
+@on_option
 @as_json
 @quiet
 def plan(

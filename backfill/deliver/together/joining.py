@@ -27,8 +27,11 @@ class Joined:
         return replace(own, rate=terms.rate, limit=terms.limit, max_duration=terms.seconds)
 
 
-def join(ledger: SharedLedger, settings: Settings) -> Joined:
-    """Take part in the run that goes on, or begin one with these settings. Raises LedgerError."""
+def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joined:
+    """Take part in the run that goes on, or begin one with these settings. Raises LedgerError.
+
+    One that does not send keeps the run going for others, as one run with one limit.
+    """
     first, terms = ledger.budget.join(
         Terms(
             rate=settings.rate,
@@ -38,6 +41,7 @@ def join(ledger: SharedLedger, settings: Settings) -> Joined:
             max_share=settings.max_errors_fraction,
             fair_sample=FAIR_SAMPLE,
             most_ambiguous=DOWN_AFTER,
-        )
+        ),
+        sends=sends,
     )
     return Joined(ledger, terms, first)

@@ -31,6 +31,8 @@ __all__ = [
     "make_ledger",
     "other_ledger",
     "place_for",
+    "planning_turn",
+    "refuse_lone_ledger",
     "refuse_other_ledger",
     "refuse_same_place",
 ]
@@ -49,6 +51,26 @@ def place_for(config: Config) -> LedgerPlace | None:
         lease=config.cluster.lease,
         hold=config.cluster.lease + config.delivery.timeout,
     )
+
+
+@contextmanager
+def planning_turn(
+    config: Config, directory: Path, waiting: Callable[[], None]
+) -> Iterator[Callable[[], object]]:
+    """Be the only one who plans the job in `directory`, on any machine, where it has a ledger that
+    machines share.
+
+    `waiting` is called now and then while another one does. Yields a function that raises
+    LedgerError where the turn was lost.
+    """
+    if config.cluster is None:
+        yield lambda: None
+        return
+    _driver()
+    from backfill.ledger.postgres import planning_turn as turn  # noqa: PLC0415 - an extra
+
+    with turn(config.cluster.ledger, _name(directory), waiting) as check:
+        yield check
 
 
 def make_ledger(place: LedgerPlace, directory: Path) -> PostgresLedger:
@@ -84,6 +106,20 @@ def discard_ledger(place: LedgerPlace) -> None:
     """Remove a ledger of which nothing was sent. Raises LedgerError."""
     with beside(place) as ledger:
         ledger.drop()
+
+
+def refuse_lone_ledger(place: LedgerPlace | None, where: str) -> None:
+    """Raise ConfigError where workers are to deliver a job whose ledger only one process can have.
+
+    None stands for no place in a database, and `where` is said in the message.
+    """
+    if place is None:
+        raise ConfigError(
+            "workers can only deliver a job whose ledger they share",
+            where=where,
+            hint='Write storage = "/a/shared/directory" and ledger = "postgresql://host/database"'
+            " under [cluster] in the configuration, before the job is planned.",
+        )
 
 
 def other_ledger(directory: Path, config: Config) -> str | None:

@@ -35,7 +35,16 @@ from backfill.jobs.running.surroundings import Surroundings
 from backfill.jobs.status import Status
 from backfill.ledger import AnyLedger
 
-__all__ = ["Delivered", "Delivery", "deliver_alone", "deliver_with_others"]
+__all__ = [
+    "Delivered",
+    "Delivery",
+    "begin_run",
+    "deliver_alone",
+    "deliver_with_others",
+    "note_end",
+    "note_start",
+    "seconds_since_start",
+]
 
 log = logging.getLogger("backfill.jobs.job")
 
@@ -58,11 +67,14 @@ class Delivered(Protocol):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One run of a job: how it is set, and who stops and observes it."""
+    """One run of a job: how it is set, and who stops and observes it.
+
+    `credential` is None where others deliver, each with its own.
+    """
 
     job: Delivered
     settings: Settings
-    credential: Secret
+    credential: Secret | None
     halt: StopRequest
     observe: Callable[[Snapshot], None]
 
@@ -70,17 +82,17 @@ class Delivery:
 async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
     """Deliver what is pending, by the one process that holds the job."""
     job = run.job
-    first = _begin(run, ledger)
+    first = begin_run(run, ledger)
     if run.settings.guarantee == "at-least-once":
         ledger.resend_lost()
-    _note_start(run, ledger)
+    note_start(run, ledger)
     started = time.monotonic()
     try:
         stop = await _deliver(run, ledger)
     except ConfigError:  # what was asked for means no record, and none was sent
-        _note_end(ledger, time.monotonic() - started, None, first=first)
+        note_end(ledger, time.monotonic() - started, None, first=first)
         raise
-    _note_end(ledger, time.monotonic() - started, stop, first=first)
+    note_end(ledger, time.monotonic() - started, stop, first=first)
     return job.status_in(ledger, running=False, stop=stop)
 
 
@@ -114,9 +126,9 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
                 where=str(job.directory),
                 hint="How much of its limit is left nobody knows. Run the same command again.",
             )
-        first = _begin(run, ledger)
+        first = begin_run(run, ledger)
         if joined.first:
-            _note_start(run, ledger)
+            note_start(run, ledger)
         stop, wrong = None, None
         try:
             stop = await _deliver(run, ledger, joined)
@@ -124,15 +136,14 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
             wrong = error
         last = ledger.budget.leave()
         if last:
-            started = last_run(ledger)[0] or time.time()
-            _note_end(ledger, max(0.0, time.time() - started), stop, first=first)
+            note_end(ledger, seconds_since_start(ledger), stop, first=first)
         if wrong is not None:
             raise wrong
         pending = job.manifest.ready - sum(ledger.counts().values())
         return job.status_in(ledger, running=pending > 0 and not last, stop=stop)
 
 
-def _begin(run: Delivery, ledger: AnyLedger) -> bool:
+def begin_run(run: Delivery, ledger: AnyLedger) -> bool:
     """What must hold before anything is sent. Returns whether the job had no address yet."""
     job = run.job
     refuse_abandoned(job.directory, ledger)
@@ -144,21 +155,29 @@ def _begin(run: Delivery, ledger: AnyLedger) -> bool:
     return first
 
 
-def _note_start(run: Delivery, ledger: AnyLedger) -> None:
+def note_start(run: Delivery, ledger: AnyLedger) -> None:
+    """Note in the ledger how a run begins, for those who look at the job."""
     record_start(ledger, run.settings.base_url)
     record_pace(ledger, run.settings, pace_in(run.job.directory, ledger))
 
 
-def _note_end(ledger: AnyLedger, seconds: float, stop: Stop | None, *, first: bool) -> None:
+def note_end(ledger: AnyLedger, seconds: float, stop: Stop | None, *, first: bool) -> None:
+    """Note that a run of so many seconds ended; `first` is what `begin_run` returned."""
     record_end(ledger, seconds, stop)
     if first:
         release_address(ledger)
+
+
+def seconds_since_start(ledger: AnyLedger) -> float:
+    """How long the run takes by now, whoever has begun it."""
+    return max(0.0, time.time() - (last_run(ledger)[0] or time.time()))
 
 
 async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = None) -> Stop | None:
     from backfill.deliver import deliver  # noqa: PLC0415 - looking needs none
 
     job, around = run.job, run.job.surroundings
+    assert run.credential is not None  # noqa: S101 - this process sends
     return await deliver(
         manifest=job.manifest,
         directory=job.directory,

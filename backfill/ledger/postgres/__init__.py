@@ -4,5 +4,6 @@ It needs the extra `backfill[postgres]` and is imported only where a job asks fo
 """
 
 from backfill.ledger.postgres.ledger import PostgresLedger
+from backfill.ledger.postgres.turns import planning_turn
 
-__all__ = ["PostgresLedger"]
+__all__ = ["PostgresLedger", "planning_turn"]

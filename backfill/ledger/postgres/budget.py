@@ -28,22 +28,29 @@ class Budget:
         self._session = session
         self._name = name
         self._joined = False
+        self._sends = False
 
-    def join(self, terms: Terms) -> tuple[bool, Terms]:
+    def join(self, terms: Terms, *, sends: bool = True) -> tuple[bool, Terms]:
         """Take part in a run, and say what it may send, if nobody else is in one.
 
-        Returns whether this process was the first, and what holds. Raises LedgerError while
-        somebody settles records by hand.
+        One that does not send only keeps the run going until it leaves. Returns whether this
+        process was the first, and what holds. Raises LedgerError while somebody settles records
+        by hand.
         """
         values = (self._name, json.dumps(asdict(terms)))
         ((first, holds),) = self._session.rows("SELECT * FROM join_run(%s, %s::jsonb)", values)
-        self._joined = True
+        self._joined, self._sends = True, sends
+        if not sends:  # who is in line may have to find the rate
+            step_out = "UPDATE deliverer SET joined = NULL WHERE name = %s RETURNING 1"
+            self._session.rows(step_out, (self._name,))
         return bool(first), Terms(**holds)
 
     def rejoin(self) -> None:
         """Take part on a new connection, too, where this process did so before."""
-        if self._joined:
+        if self._joined and self._sends:
             self._session.rows("SELECT rejoin_run(%s)", (self._name,))
+        elif self._joined:
+            self._session.rows("SELECT pg_advisory_lock_shared(run_key())")
 
     def leave(self) -> bool:
         """Take no part any more. Returns whether nobody else does."""

@@ -6,7 +6,7 @@ import logging
 import pickle
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future as Answer
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -77,6 +77,36 @@ class DaskEngine:
                     " the same path on every worker and here.",
                 )
 
+    @property
+    def client(self) -> Client:
+        """The connection to the cluster; `engine_on` takes it, too."""
+        return self._client
+
+    def workers(self) -> frozenset[str]:
+        """The addresses of the workers that are there now. Raises ClusterError."""
+        with self._reached():
+            return frozenset(self._client.nthreads())
+
+    def ask(
+        self, question: Callable[..., Any], *about: object, workers: Collection[str]
+    ) -> Mapping[str, Any]:
+        """What some workers say, whatever they are busy with; an exception where one raised it."""
+        return self._ask_all(question, *about, workers=sorted(workers)) if workers else {}
+
+    def start(self, worker: str, task: Callable[[ItemT], ResultT], item: ItemT) -> Future[Any]:
+        """Have one worker, and no other, run a task once. Raises ClusterError."""
+        content = pickle.dumps((task, item))
+        with self._reached():
+            return self._client.submit(
+                run_task,
+                versions(),
+                content,
+                workers=[worker],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+
     def run(
         self,
         task: Callable[[ItemT], ResultT],
@@ -125,9 +155,13 @@ class DaskEngine:
                 hint="Install the same versions on every worker and here, and plan again.",
             )
 
-    def _ask_all(self, question: Callable[..., Any], *about: object) -> Mapping[str, Any]:
+    def _ask_all(
+        self, question: Callable[..., Any], *about: object, workers: list[str] | None = None
+    ) -> Mapping[str, Any]:
         with self._reached():
-            answers: Mapping[str, Any] = self._client.run(question, *about, on_error="return")
+            answers: Mapping[str, Any] = self._client.run(
+                question, *about, workers=workers, on_error="return"
+            )
         return answers
 
     @contextmanager

@@ -1,15 +1,19 @@
-"""Where a plan is made: what `on` names, as an engine."""
+"""Where work is done: what `on` names, as an engine."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from backfill.core.errors import ConfigError
 from backfill.prepare.engines.engine import Engine, Threads
 
-__all__ = ["engine_on"]
+if TYPE_CHECKING:
+    from backfill.prepare.engines.dask_engine import DaskEngine
+
+__all__ = ["cluster_on", "engine_on"]
 
 _LOCAL = re.compile(r"local:([0-9]+)")
 _ADDRESS = re.compile(r"(tcp|tls)://\S+:[0-9]+")
@@ -27,11 +31,18 @@ def engine_on(on: object) -> Iterator[Engine]:
     if on is None:
         yield Threads()
         return
+    with cluster_on(on) as engine:
+        yield engine
+
+
+@contextmanager
+def cluster_on(on: object) -> Iterator[DaskEngine]:
+    """The same for what is not this process: the workers that `on` names."""
     try:
         from backfill.prepare.engines import dask_engine  # noqa: PLC0415 - only where asked for
     except ImportError as error:
         raise ConfigError(
-            f"planning on several processes needs Dask ({error})",
+            f"several processes need Dask ({error})",
             where="--on",
             hint="pip install 'backfill[cluster]'",
         ) from None
@@ -46,7 +57,7 @@ def engine_on(on: object) -> Iterator[Engine]:
     local = _LOCAL.fullmatch(text)
     if local is None or not 1 <= int(local[1]) <= _MOST:
         raise ConfigError(
-            f"{on!r} names no place to plan on",
+            f"{on!r} names no place to work on",
             where="--on",
             hint='Write "local:4" for 4 processes of this machine, or a Dask scheduler\'s address,'
             ' "tcp://host:8786". In a notebook also a dask.distributed.Client.',

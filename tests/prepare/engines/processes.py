@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 __all__ = ["Cluster", "cluster_in"]
 
@@ -21,32 +23,53 @@ class Cluster:
     directory: Path
     address: str
     scheduler: subprocess.Popen[bytes]
+    stack: ExitStack
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def join(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start one more worker, with this in its environment."""
+        arguments = [
+            *("worker", "--scheduler-file", str(self.directory / "scheduler.json")),
+            *("--no-dashboard", "--nthreads", "1", "--no-nanny"),
+            *("--local-directory", str(self.directory), *options),
+        ]
+        self.workers.append(_started(self.stack, self.directory, arguments, environment))
+        return self.workers[-1]
 
 
 @contextmanager
 def cluster_in(
-    directory: Path, *, workers: int = 2, preload: Path | None = None
+    directory: Path,
+    *,
+    workers: int = 2,
+    preload: Path | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Cluster]:
-    """Start a scheduler and workers; with `preload` one more worker, which runs that file first."""
+    """Start a scheduler and workers with this in their environment; with `preload` one more worker,
+    which runs that file first.
+    """
     found = directory / "scheduler.json"
-    common = ["--scheduler-file", str(found), "--no-dashboard"]
     with ExitStack() as stack:
-        scheduler = _started(
-            stack, directory, ["scheduler", "--host", "127.0.0.1", "--port", "0", *common]
-        )
-        extra = ["--nthreads", "1", "--no-nanny", "--local-directory", str(directory)]
-        extras = [extra] * workers
+        arguments = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(found)]
+        scheduler = _started(stack, directory, ["scheduler", *arguments, "--no-dashboard"], {})
+        cluster = Cluster(directory, "", scheduler, stack)
+        for _ in range(workers):
+            cluster.join(**environment)
         if preload is not None:
-            extras.append([*extra, "--preload", str(preload)])
-        processes = [_started(stack, directory, ["worker", *common, *each]) for each in extras]
-        yield Cluster(directory, _address(found), scheduler, processes)
+            cluster.join("--preload", str(preload), **environment)
+        cluster.address = _address(found)
+        yield cluster
 
 
-def _started(stack: ExitStack, directory: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
+def _started(
+    stack: ExitStack, directory: Path, arguments: list[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments], stdout=log, stderr=log
+            [sys.executable, "-m", "dask", *arguments],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **environment},
         )
     stack.callback(process.wait)
     stack.callback(process.kill)

@@ -1,0 +1,46 @@
+"""One process at a time plans a job, whichever machine it is on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from backfill.core.errors import LedgerError
+from backfill.ledger.postgres import planning_turn
+from backfill.ledger.postgres.session import NO_SCHEMA, Session
+
+
+def test_another_process_waits_until_the_first_has_planned(postgres) -> None:
+    entered, waited = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with planning_turn(postgres.address, "/a.job", waited.set):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with planning_turn(postgres.address, "/a.job", lambda: None) as check:
+        thread.start()
+        assert waited.wait(30)
+        assert not entered.is_set()
+        check()
+        with planning_turn(postgres.address, "/another.job", pytest.fail):
+            pass
+    assert entered.wait(30)
+    thread.join()
+
+
+def test_a_turn_that_was_lost_with_its_connection_is_told(postgres) -> None:
+    with planning_turn(postgres.address, "/a.job", lambda: None) as check:
+        postgres.stop(signal.SIGQUIT)
+        postgres.start()
+        with pytest.raises(LedgerError, match="the connection broke while the job was planned"):
+            check()
+
+
+def test_time_limits_of_a_user_end_no_statement(postgres) -> None:
+    timeouts = "?options=-c%20statement_timeout%3D50%20-c%20idle_session_timeout%3D50"
+    session = Session(postgres.address + timeouts, NO_SCHEMA, lease=1, patience=0)
+    assert session.rows("SELECT pg_sleep(0.2)") == [("",)]
+    session.close()

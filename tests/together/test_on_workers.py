@@ -1,0 +1,185 @@
+"""`run --on`: a deliverer on each worker of a real cluster, seen and stopped as one run."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from distributed import Client
+
+import backfill
+from backfill.core.errors import ConfigError
+from backfill.core.secret import Secret
+from tests.acceptance.program import CREDENTIALS, Ended, start
+from tests.acceptance.program import backfill as backfill_command
+from tests.acceptance.sources import pristo_job
+from tests.prepare.engines.processes import Cluster, cluster_in
+from tests.together.world import World, running_world, until
+
+# Dask's processes take some seconds to start, and a busy machine may take its time.
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers, each with a credential; no test may end them."""
+    with cluster_in(tmp_path_factory.mktemp("cluster"), environment=CREDENTIALS) as found:
+        yield found
+
+
+@pytest.fixture
+def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of a test's own."""
+    with cluster_in(tmp_path_factory.mktemp("frail"), workers=1, environment=CREDENTIALS) as found:
+        yield found
+
+
+def run_on(world: World, on: str, *options: object) -> subprocess.Popen[str]:
+    """The command as a person types it, who has no credential on this machine."""
+    return start(
+        *("run", world.config, "--on", on, "--json", "--yes", *options),
+        cwd=world.place,
+        PRISTO_API_KEY="" if on.startswith("tcp") else CREDENTIALS["PRISTO_API_KEY"],
+    )
+
+
+def ended(process: subprocess.Popen[str], *codes: int, within: float = 120) -> Ended:
+    out, err = process.communicate(timeout=within)
+    assert process.returncode in codes, f"exit code {process.returncode}\n{out}\n{err}"
+    assert "Traceback" not in err, err
+    return Ended(process.returncode, out, err)
+
+
+def deliverers_of(cluster: Cluster) -> int:
+    """How many deliverers its workers have started that are alive."""
+    count = 0
+    for worker in cluster.workers:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            for child in psutil.Process(worker.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                    count += "backfill.cli.deliverer" in child.cmdline()
+    return count
+
+
+def test_processes_of_this_machine_deliver_a_job_as_one_run(tmp_path, postgres) -> None:
+    with running_world(tmp_path, postgres.address, rows=600, delivery='rate = "300/s"') as world:
+        metrics = tmp_path / "metrics.prom"
+        found = ended(run_on(world, "local:2", "--metrics", metrics), 0)
+        assert world.compare() == {"delivered": 600}
+        assert found.json["phase"] == "complete"
+        assert found.json["records"]["delivered"] == 600
+        assert 'backfill_records{state="delivered"} 600.0' in metrics.read_text()
+        status = world.command("status", world.config, "--json", expect=(0,)).json
+        assert status["rate"] is not None, "the run was noted with its end"
+        assert status["ended_at"] is not None
+
+
+def test_a_limit_an_interrupt_and_the_end_are_those_of_the_whole(
+    tmp_path, postgres, cluster
+) -> None:
+    with running_world(
+        tmp_path, postgres.address, rows=900, delivery='rate = "100/s"', latency=0.05
+    ) as world:
+        found = ended(run_on(world, cluster.address, "--limit", 111, "--rate", "400/s"), 8)
+        assert found.json["stop"]["message"] == "the limit of 111 records is reached"
+        assert world.accepted == 111
+
+        process = run_on(world, cluster.address)
+        until(lambda: world.owners() == 2, every=0.1)
+        until(lambda: world.accepted > 150)
+        process.send_signal(signal.SIGINT)
+        found = ended(process, 130)
+        assert found.json["stop"]["kind"] == "interrupted"
+        assert "stopping: waiting for requests in flight" in found.err
+        assert (found.json["phase"], found.json["records"]["unknown"]) == ("stopped", 0)
+        assert world.accepted == found.json["records"]["delivered"] < 900
+
+        process = run_on(world, cluster.address, "--rate", "20/s")
+        until(lambda: world.owners() == 2, every=0.1)
+        process.kill()  # its deliverers go on, and one that is started now waits for their workers
+        process.communicate()
+        world.command("pace", world.job, "--rate", "1000/s", expect=(0,))
+        ended(run_on(world, cluster.address), 0)
+        assert world.compare() == {"delivered": 900}
+
+
+def test_a_worker_that_dies_is_replaced_by_one_that_comes_late(tmp_path, postgres, frail) -> None:
+    with running_world(
+        tmp_path, postgres.address, rows=600, delivery='rate = "10/s"', latency=0.05
+    ) as world:
+        process = run_on(world, frail.address)
+        until(lambda: world.accepted > 5)
+        second = frail.join(**CREDENTIALS)
+        until(lambda: deliverers_of(frail) == 2)
+        frail.workers[0].kill()
+        until(lambda: deliverers_of(frail) == 1)
+        world.command("pace", world.job, "--rate", "1000/s", expect=(0,))
+        found = ended(process, 0)
+        assert "is gone; the others take what it had" in found.err
+        assert world.compare() == {"delivered": 600}, "what was in flight was finished"
+        assert second.poll() is None
+
+
+def test_one_without_a_credential_delivers_nothing_and_is_named(tmp_path, postgres, frail) -> None:
+    with running_world(tmp_path, postgres.address, rows=100, delivery='rate = "400/s"') as world:
+        frail.join(PRISTO_API_KEY="")
+        with Client(frail.address, set_as_default=False) as client:
+            client.wait_for_workers(2)
+        found = ended(run_on(world, frail.address), 0)
+        assert "does not deliver: environment: Pristo events needs a credential" in found.err
+        assert world.compare() == {"delivered": 100}
+
+        frail.workers[0].terminate()
+        frail.workers[0].wait()
+        found = ended(run_on(world, frail.address), 2)
+        assert "no worker has a credential" in found.json["error"]["message"]
+
+
+def test_a_scheduler_that_dies_ends_the_run_and_nothing_is_lost(tmp_path, postgres, frail) -> None:
+    with running_world(
+        tmp_path, postgres.address, rows=300, delivery='rate = "20/s"', latency=0.05
+    ) as world:
+        process = run_on(world, frail.address)
+        until(lambda: world.accepted > 5)
+        frail.scheduler.kill()
+        found = ended(process, 1)
+        assert "the scheduler" in found.json["error"]["message"]
+        until(lambda: deliverers_of(frail) == 0)
+        world.command("run", world.config, "--rate", "1000/s", "--quiet", expect=(0,))
+        assert world.compare() == {"delivered": 300}
+
+
+@pytest.mark.parametrize("by", ["command", "notebook"])
+def test_a_job_of_one_process_is_refused_before_anything_is_started(tmp_path, by) -> None:
+    config = pristo_job(tmp_path, 10, delivery='base_url = "http://127.0.0.1:1"')
+    if by == "command":
+        found = backfill_command(
+            "run", config, "--on", "tcp://127.0.0.1:1", cwd=tmp_path, expect=(2,)
+        )
+        assert "workers can only deliver a job whose ledger they share" in found.err
+        assert not config.with_suffix(".job").exists()
+    else:
+        job = backfill.plan(config, progress=lambda *_: None)
+        with pytest.raises(ConfigError, match="whose ledger they share"):
+            job.run(on="tcp://127.0.0.1:1")
+
+
+def test_a_notebook_may_give_its_own_client_and_no_credential(tmp_path, postgres, cluster) -> None:
+    with (
+        running_world(tmp_path, postgres.address, rows=100, delivery='rate = "400/s"') as world,
+        Client(cluster.address, set_as_default=False) as client,
+    ):
+        job = backfill.open_job(world.config)
+        with pytest.raises(ConfigError, match="a credential does not travel"):
+            job.run(on=client, credential=Secret("invented"))
+        seen: list[int] = []
+        status = job.run(on=client, limit=50, observe=lambda now: seen.append(now.pending))
+        assert (status.exit_code, world.accepted) == (8, 50)
+        assert (seen[0], seen[-1]) == (100, 50)
+        assert job.run(on=client).phase == "complete"
+        assert world.compare() == {"delivered": 100}
+        assert client.status == "running"
