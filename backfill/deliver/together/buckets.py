@@ -10,6 +10,8 @@ that time out.
 
 from __future__ import annotations
 
+import logging
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,10 @@ from backfill.ledger.sharing import BucketProgress
 
 __all__ = ["SharedBuckets"]
 
+log = logging.getLogger("backfill.deliver")
+
 _EVERY = 0.25  # seconds between two looks
+_PATIENCE = 5.0  # seconds without a bucket until somebody is told why
 _IDLE = BucketProgress()
 
 Pending = list[tuple[Lane, list[Range]]]
@@ -46,6 +51,7 @@ class _Step:
     opened: dict[int, tuple[Pending, list[tuple[Lane, float]]]] = field(default_factory=dict)
     again: Pending = field(default_factory=list)
     progress: dict[int, BucketProgress] = field(default_factory=dict)
+    taken_by_others: int = 0  # buckets with something to send, where we have none
     over: bool = False
 
 
@@ -86,6 +92,8 @@ class SharedBuckets:
         self._closing: set[int] = set()
         self._visited: set[int] = set()
         self._hungry = 0
+        self._waits_since = math.inf
+        self._said = False
         self._over = False
         self._news = anyio.Event()
         self._kick = anyio.Event()
@@ -178,6 +186,8 @@ class SharedBuckets:
             taken = self._ledger.take_one(wanted)
             if taken is not None:
                 self._open_bucket(taken[0], step)
+            elif not ours:
+                step.taken_by_others = len(wanted)
         step.over = not wanted and not ours
 
     def _has_work(self, bucket: int, step: _Step) -> bool:
@@ -225,9 +235,24 @@ class SharedBuckets:
             for state in (State.DELIVERED, State.FAILED, State.UNKNOWN)
         }
         self._progressed(totals)
+        self._tell_of_a_wait(step.taken_by_others, now)
         self._over = self._over or step.over
         if self._found or self._over:
             self._tell()
+
+    def _tell_of_a_wait(self, buckets: int, now: float) -> None:
+        """Say once why nothing is sent from here, where that lasts."""
+        if not buckets:
+            self._waits_since = math.inf
+            return
+        began = self._waits_since = min(self._waits_since, now)
+        if now - began > _PATIENCE and not self._said:
+            self._said = True
+            log.warning(
+                "this one waits: other deliverers hold %s, each as a whole; it takes the next that"
+                " is given back, or whose deliverer is lost",
+                "the last bucket" if buckets == 1 else f"the {buckets} buckets that are left",
+            )
 
     def _tell(self) -> None:
         news, self._news = self._news, anyio.Event()

@@ -19,6 +19,7 @@ from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from backfill.core.errors import BackfillError, ConfigError
+from backfill.jobdir.copies import address_of
 from backfill.prepare.engines.workers import ClusterError, Versions, run_task, sights, versions
 
 __all__ = ["DaskEngine", "connected", "is_client", "temporary_credentials"]
@@ -27,6 +28,15 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _RANGES = 3  # for each thread of a worker: they end at about the same time, and files stay few
+_SHARED = (
+    "The job's directory and the sources must be shared: the same files at the same path on every"
+    " worker and here."
+)
+_SHARED_COPY = (
+    "This is the copy of a job in an object store. Let XDG_CACHE_HOME name a directory that all"
+    " workers and this machine share, or plan without --on; the workers can deliver it then."
+)
+_TLS = "DASK_DISTRIBUTED__COMM__TLS__"
 _CONNECT = 10  # seconds until a scheduler has answered
 _FIRST = 60  # seconds until a first worker is there
 _LOOK = 1.0  # seconds without a result until somebody looks why
@@ -73,8 +83,7 @@ class DaskEngine:
                 raise ConfigError(
                     f"the worker {worker} sees {what}",
                     where=name,
-                    hint="The job's directory and the sources must be shared: the same files at"
-                    " the same path on every worker and here.",
+                    hint=_SHARED if address_of(Path(name)) is None else _SHARED_COPY,
                 )
 
     @property
@@ -267,6 +276,7 @@ def connected(address: str, security: Mapping[str, str] | None = None) -> Iterat
 
     Without these, what Dask's own configuration says holds. Raises ClusterError.
     """
+    _refuse_no_certificate(address, security)
     quiet = logging.getLogger("distributed")
     before = quiet.level
     quiet.setLevel(logging.CRITICAL)  # what goes wrong is said once, by us
@@ -289,6 +299,21 @@ def connected(address: str, security: Mapping[str, str] | None = None) -> Iterat
             client.close(timeout=_CLOSE)
     finally:
         quiet.setLevel(before)
+
+
+def _refuse_no_certificate(address: str, security: Mapping[str, str] | None) -> None:
+    """Raise ConfigError for an address that needs TLS where Dask is told of no certificate."""
+    if not address.startswith("tls://") or security is not None:
+        return
+    if Security().get_connection_args("client").get("ssl_context") is None:
+        variables = ", ".join(
+            f"{_TLS}{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
+        )
+        raise ConfigError(
+            "this machine has no certificate for a cluster that speaks TLS",
+            where=address,
+            hint=f"Set {variables}, or distributed.comm.tls in Dask's configuration.",
+        )
 
 
 def temporary_credentials() -> Mapping[str, str]:

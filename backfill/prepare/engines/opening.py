@@ -59,8 +59,9 @@ def cluster_on(on: object) -> Iterator[DaskEngine]:
         raise ConfigError(
             f"{on!r} names no place to work on",
             where="--on",
-            hint='Write "local:4" for 4 processes of this machine, or a Dask scheduler\'s address,'
-            ' "tcp://host:8786". In a notebook also a dask.distributed.Client.',
+            hint=f'Write "local:4" for 4 processes of this machine, {_MOST} at most, or a Dask'
+            ' scheduler\'s address, "tcp://host:8786". In a notebook also a'
+            " dask.distributed.Client.",
         )
     from backfill.prepare.engines.local_workers import local_workers  # noqa: PLC0415
 

@@ -136,3 +136,26 @@ def test_one_with_few_workers_takes_what_they_can_walk(tmp_path, monkeypatch) ->
             tasks.cancel_scope.cancel()
 
     virtually(go, monkeypatch)
+
+
+def test_one_that_comes_late_says_why_it_waits_and_takes_what_is_given_back(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    owners = Owners()
+    owners.owner = dict.fromkeys(range(BUCKETS), "early")
+
+    async def go() -> None:
+        async with anyio.create_task_group() as tasks:
+            Deliverer(tmp_path, owners, "late", crowds=False).begin(tasks)
+            await anyio.sleep(3)
+            assert not caplog.messages
+            await anyio.sleep(7)
+            (said,) = caplog.messages
+            assert "other deliverers hold the 6 buckets that are left" in said
+            del owners.owner[4]
+            await anyio.sleep(1)
+            assert owners.owned("late") == [4]
+            assert len(caplog.messages) == 1
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)

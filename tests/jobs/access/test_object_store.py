@@ -24,6 +24,8 @@ from backfill.jobs import opening, planning
 from backfill.jobs.chain.rest import directory_for_rest
 from backfill.jobs.job import Job
 from backfill.jobs.running.surroundings import Surroundings
+from backfill.prepare.engines.dask_engine import DaskEngine
+from backfill.prepare.engines.opening import engine_on
 from tests.acceptance.program import backfill as program
 from tests.acceptance.sources import pristo_job
 from tests.jobs.access.test_shared_ledger import ROWS, Server, schemas
@@ -282,3 +284,22 @@ def test_a_job_of_one_machine_lies_in_no_object_store(machines) -> None:
 def test_an_address_without_names_is_refused(machines) -> None:
     with pytest.raises(ConfigError, match="a folder in an object store needs a name"):
         job_directory(f"{machines.bucket}/../x.job")
+
+
+@pytest.mark.timeout(240)  # processes of Dask's on a busy machine
+def test_processes_of_this_machine_plan_a_job_in_a_store(machines, monkeypatch) -> None:
+    with engine_on("local:2") as engine:
+        assert isinstance(engine, DaskEngine)
+        config = load_config(machines.config)
+        job = opening.plan_job(config, job_directory(machines.config), on=engine.client)
+        place = LedgerPlace.read(job.directory)
+        assert place is not None
+        assert f"plans/{place.schema}/manifest.json" in machines.names()
+        machines.at("two")
+        assert machines.run(opening.open_job(machines.config)).phase == "complete"
+        machines.at("one")
+        elsewhere = {"tcp://a:1": {str(job.directory / "manifest.json"): None}}
+        monkeypatch.setattr(engine, "_ask_all", lambda *_: elsewhere)
+        with pytest.raises(ConfigError, match="sees no such file") as caught:
+            engine.refuse_unseen([job.directory / "manifest.json"])
+        assert "XDG_CACHE_HOME" in str(caught.value.hint)

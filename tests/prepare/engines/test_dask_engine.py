@@ -237,6 +237,12 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         pass
 
 
+def test_an_address_with_tls_needs_a_certificate_on_this_machine() -> None:
+    with pytest.raises(ConfigError, match="has no certificate") as raised, engine_on("tls://a:1"):
+        pass
+    assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in str(raised.value)
+
+
 def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "backfill.prepare.engines.dask_engine", raising=False)
