@@ -32,6 +32,7 @@ class SharedPeople:
         self._life = life
         self._chance = life.plan.stream("people")
         self._count = 0
+        self._saying = False  # how fast to go
 
     def settings(self) -> dict[str, Any]:
         """How the next deliverer is started."""
@@ -155,23 +156,33 @@ class SharedPeople:
         life.witness.decisions[self._do(work, ended)] = _OF[decision]
 
     def _pace(self) -> None:
-        life, chance = self._life, self._chance
-        job = life.job()
+        chance = self._chance
         if chance.random() < 0.4:
-            self._do(lambda: job.pace(paused=True))
-            life.world.after(chance.choice((0.5, 4)), self._go_on)
-            life.marks["paused"] += 1
+            self._life.marks["paused"] += 1
+            seconds = chance.choice((0.5, 4))
+            self._say({"paused": True}, lambda: self._life.world.after(seconds, self._go_on))
         else:
-            life.rules.paced()
+            self._life.rules.paced()
             rate, concurrency = chance.choice((20, 500)), chance.choice((1, 4, 64))
-            self._do(lambda: job.pace(rate=rate, concurrency=concurrency))
+            self._say({"rate": rate, "concurrency": concurrency})
 
     def _go_on(self) -> None:
-        """Let the job go on; where the database is out of reach, say so again."""
-        job = self._life.job()
+        self._say({"paused": False})
+
+    def _say(self, pace: dict[str, Any], then: Callable[[], object] = lambda: None) -> None:
+        """Say how fast to go, until it is written down; of two at a time one would be lost."""
+        life = self._life
+        if self._saying:
+            life.world.after(0.5, partial(self._say, pace, then))
+            return
+        self._saying = True
+        job = life.job()
 
         def ended(process: Process) -> None:
-            if process.error is not None:
-                self._life.world.after(1.0, self._go_on)
+            self._saying = False
+            if process.error is None:
+                then()
+            else:
+                life.world.after(1.0, partial(self._say, pace, then))
 
-        self._do(lambda: job.pace(paused=False), ended)
+        self._do(lambda: job.pace(**pace), ended)
