@@ -23,7 +23,7 @@ __all__ = ["Book", "Committer"]
 _GATHERING = 3
 """Rounds of the event loop before a group is written, which take no time of their own: in the first
 one those whom the last write woke send, and in the others the replies that are there are read. So
-the next write holds their outcomes, too, and a busy run has half as many."""
+the next write holds their outcomes, too, and a busy run needs fewer."""
 
 
 class Book(Protocol):

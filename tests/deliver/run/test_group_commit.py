@@ -179,7 +179,7 @@ async def test_a_quiet_period_is_stored_with_the_next_transaction():
 
 async def test_a_small_fact_is_stored_before_what_came_in_with_it_or_alone():
     setting = Setting()
-    setting.book.go.release(3)
+    setting.book.go.release(2)
     setting.committer.set_meta("reached", "yes")
     setting.committer.settle(delivered(9))
     setting.committer.close()
@@ -205,7 +205,7 @@ async def test_after_a_fault_nobody_may_send():
         await setting.answered.wait()
         await setting.start(2)
         await anyio.wait_all_tasks_blocked()
-        setting.book.go.release(3)
+        setting.book.go.release(2)
         setting.committer.close()
     assert setting.answers == dict.fromkeys(range(3), False)
     assert setting.broken == [setting.book.error]
@@ -228,7 +228,7 @@ async def test_outcomes_that_a_fault_held_up_are_tried_once_more_at_the_end():
         setting.book.error = None
         await anyio.wait_all_tasks_blocked()
         assert setting.book.groups == []
-        setting.book.go.release(3)
+        setting.book.go.release(2)
         setting.committer.close()
     assert setting.answers == {0: False}
     assert setting.book.groups == [([delivered(8)], []), ([delivered(9)], [])]
@@ -247,7 +247,7 @@ async def test_a_cancelled_run_still_writes_what_came_in():
         tasks.start_soon(setting.start, 1)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-        setting.book.go.release(3)
+        setting.book.go.release(2)
     assert setting.book.groups == [([], [batch(0)]), ([delivered(9)], [])]
     assert setting.meter.pending == 99
 
@@ -265,7 +265,7 @@ async def test_a_cancelled_run_tries_what_a_fault_held_up_once_more_too():
         setting.book.error = None
         setting.committer.settle(delivered(9))
         tasks.cancel_scope.cancel()
-        setting.book.go.release(3)
+        setting.book.go.release(2)
     assert setting.book.groups == [([delivered(8)], []), ([delivered(9)], [])]
     assert setting.meter.pending == 98
 
@@ -418,7 +418,7 @@ async def test_an_intent_nobody_waits_for_any_more_is_not_written():
             await setting.start(1)
         tasks.start_soon(setting.start, 2)
         await anyio.wait_all_tasks_blocked()
-        setting.book.go.release(3)
+        setting.book.go.release(2)
         setting.committer.close()
     assert setting.book.groups == [([], [batch(0)]), ([], [batch(2)])]
 
@@ -434,7 +434,7 @@ async def test_those_who_wait_when_the_run_is_cancelled_hear_no_before_the_rest_
         lanes.start_soon(setting.start, 1)
         setting.committer.settle(delivered(9))
         await anyio.wait_all_tasks_blocked()
-        setting.book.go.release(3)
+        setting.book.go.release(2)
         writing.cancel_scope.cancel()
     assert setting.answers == {0: True, 1: False}
     assert setting.book.groups == [([], [batch(0)]), ([delivered(9)], [])]
