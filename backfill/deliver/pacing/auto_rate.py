@@ -4,20 +4,25 @@ A limiter shows itself only when it refuses, and a refusal is dear: a server tha
 `Retry-After: 1` costs a second for each. So the rate is not felt for again and again; it is worked
 out from a few refusals, and then held.
 
-**Start.** The rate grows by doubling (`starting_rate`). **Climb.** The second refusal is approached
-more slowly; both tell of a token bucket, or of windows of a second (`refusal_cycle`).
+**Start.** The rate grows by doubling, more slowly where many requests are in flight, because those
+are what the first refusal costs.
 
-**Seek.** Other limiters do not fit both. Whatever the limiter is, what was accepted
+**Climb.** The second refusal is approached more slowly. With the first one it gives the rate of a
+token bucket (`refusal_cycle`).
+
+**Seek.** Other limiters do not fit both refusals. Whatever the limiter is, what was accepted
 between two refusals, divided by the time between them with the wait, is a rate that it sustains,
 and it refuses no rate below its own: so the limit lies between an estimate and the rate that was
 refused. A rate between the two is held until it is refused, or for longer than the bucket of the
 estimate would have lasted; and so on, until two estimates agree or nothing is left between.
 
-**Hold.** The rate stays a margin under the estimate, and climbs again after a while (`holding`):
-so a limit that was raised is found. One refusal that speaks of a much lower limit may come of a
-stall on the way; only a second one is believed. A refusal right after a wait speaks of the burst;
-only several on end make the search begin anew. One that came too soon after the request before it
-speaks of neither (`catching_up`).
+**Hold.** The rate stays a margin under the estimate. A refusal that comes sooner than the budget
+of refusals allows doubles the margin, a long peace narrows it. The rate climbs again, slowly at
+first, once the cost of the last refusal, in requests and in time, has become small: so a limit
+that was raised is found. Before a refusal has confirmed an estimate the rate climbs sooner, and
+faster. One refusal that speaks of a much lower limit may come of a stall on the way, which lets
+many requests arrive at once; only a second one is believed. A refusal right after a wait speaks of
+the burst and not of the rate; only several on end make the search begin anew.
 """
 
 from __future__ import annotations
@@ -26,17 +31,8 @@ import math
 from collections.abc import Iterable
 from enum import Enum
 
-from backfill.deliver.pacing.catching_up import CatchingUp
-from backfill.deliver.pacing.holding import Holding
 from backfill.deliver.pacing.recent_use import RecentUse
-from backfill.deliver.pacing.refusal_cycle import (
-    STALL,
-    Cycle,
-    lately_above,
-    rate_for_burst,
-    rate_of_both,
-    second_of_both,
-)
+from backfill.deliver.pacing.refusal_cycle import Cycle, rate_for_burst, rate_of_both
 from backfill.deliver.pacing.starting_rate import FIRST, starting_rate
 from backfill.deliver.pacing.usual_windows import soonest_end, usual_window
 
@@ -44,15 +40,23 @@ __all__ = ["AutoRate"]
 
 _FLOOR = 0.01  # requests a second; a limit lower than this is an outage
 _AFTER_FIRST = 0.6  # of the rate that was refused first
-_CLIMB = 0.05  # a second, after the first refusal
+_CLIMB, _PROBE = 0.05, 0.002  # a second: after the first refusal, and while holding
 _AGREE, _CLOSE = 0.015, 0.02  # estimates, and bounds, that differ by less leave nothing to seek
+_REFUSED_SHARE, _WAITED_SHARE = 0.002, 0.01  # what refusals may cost before the rate climbs
+_LEAST_MARGIN, _HINTED_MARGIN, _MOST_MARGIN = 0.003, 0.02, 0.12
 _HINTED_BURST = 0.04  # seconds' worth of requests that a server allows at once that names a rate
 _PART = 0.35  # where between the bounds to look
+_FIRST_MARGIN = 0.015  # below an estimate that no refusal has confirmed yet
+_UNPROVEN, _EAGER = 12.0, 4.0  # seconds until such a rate climbs, and how much faster
+_TELLING = 5.0  # seconds of a cycle that say more than chance does
+_LATELY = 3.0  # seconds of late that an estimate is compared with
+_STALL = 0.03  # a lower estimate than this below the one before may come of a stall
 _EARLY = 3  # refusals in a row right after a wait that make the search begin anew
 _REACHED = 0.9  # of a rate that is sought; a client that sends less cannot reach it
-_FEW, _APART = 10, 0.1  # requests that say little; rates that differ by more are not the same
+_FEW = 10  # accepted requests that say little
 _LONG_WAIT = 3.0  # seconds of refusals that tell of a long window
-_TELLING = 5.0  # seconds of a cycle that say more than chance does
+_BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
+_PROVEN = 5.0  # seconds after which a rate that the server named has shown itself
 
 
 class _Phase(Enum):
@@ -74,21 +78,20 @@ class AutoRate:
         self._phase = _Phase.HOLD if learned else _Phase.START
         self._base = learned or FIRST
         self._low, self._high = 0.0, math.inf  # the limit lies between, as far as is known
-        self._holding = Holding()
+        self._proven = True  # whether a refusal has shown what was found to be right
+        self._hinted = False  # whether the base is what the server said
         self._denied = False  # whether it refused what it had said, or anything
-        self.catching_up = CatchingUp()
-        self._even = False  # whether the climb has begun anew, evenly
-        self._too_soon = False  # whether the last refusal speaks of closeness, not of the rate
+        self._margin = _LEAST_MARGIN
         self.burst: float | None = None
         self._span: float | None = None  # seconds of the limiter's window, where it is a long one
         self._start: Cycle | None = None  # the first one, whose bucket was full for sure
-        self._start_rate = 0.0  # that was refused then
         self._cycle = self._last = Cycle(now, 0)
         self._since = now  # when the present base was chosen
         self._serial = self._since_serial = 0  # requests sent, and before the base was chosen
         self._refused_since: float | None = None  # since when all is refused; None while not
         self._refused_at = now  # when the last refused request left
         self._refused = 0  # since then
+        self._paid, self._waited = 0, 0.0  # refusals and seconds of the closure before this cycle
         self._doubted = False  # whether the last refusal spoke of less, and was not believed
         self._early = 0  # cycles in a row too short to tell of the rate
         self._round_trip = 0.1
@@ -112,7 +115,9 @@ class AutoRate:
             case _Phase.CLIMB:
                 grown = math.exp(min(_CLIMB * passed, 60.0))
             case _Phase.HOLD:
-                grown = self._holding.climbed(passed, self._base)
+                eager = 1.0 if self._proven else _EAGER
+                climbed = _PROBE * eager * max(0.0, passed - self._hold_seconds())
+                grown = 1 + climbed + 500 * climbed**3
         # What is not used is not climbed above.
         return self._base * min(grown, max(1.0, 1.5 * self._use.rate / self._base))
 
@@ -126,15 +131,11 @@ class AutoRate:
         self._use.sent(now, self._serial)
         return self._serial
 
-    def accepted(
-        self, now: float, sent_at: float, *, fresh: bool, rate: float = 0.0, ahead: float = 0.0
-    ) -> None:
+    def accepted(self, now: float, sent_at: float, *, fresh: bool) -> None:
         """A request was answered, and not told to slow down.
 
         `fresh` where it left after the last quiet period had begun.
         """
-        if self._phase is not _Phase.START:
-            self.catching_up.accepted(ahead, rate)
         self._round_trip += 0.1 * (now - sent_at - self._round_trip)
         if self._refused_since is not None:
             if fresh:
@@ -142,9 +143,7 @@ class AutoRate:
         elif self._phase is _Phase.SEEK:
             self._raise_bound(now)
 
-    def refused(
-        self, sent_at: float, serial: int, rate: float, *, fresh: bool, ahead: float = 0.0
-    ) -> None:
+    def refused(self, sent_at: float, serial: int, rate: float, *, fresh: bool) -> None:
         """The request `serial`, which went out at `rate`, was told to slow down."""
         self._refused += 1
         if not fresh:
@@ -153,17 +152,12 @@ class AutoRate:
         if self._refused_since is None:
             self._refused_since = sent_at
             self._cycle.close(sent_at, serial - 1)
-            if self._phase is not _Phase.START:
-                self._too_soon = self.catching_up.refused(ahead, rate)
-            if self._too_soon:
-                self._base = rate
-                return
             self._high = rate
-            if self._holding.hinted and self._cycle.seconds > _TELLING:
-                self._holding.hinted, self._denied = False, True
-            elif self._holding.hinted or self._phase is _Phase.START:
-                self._holding.hinted, self._denied = False, True
-                self._phase, self._start, self._start_rate = _Phase.CLIMB, self._cycle, rate
+            if self._hinted and self._cycle.seconds > _PROVEN:
+                self._hinted, self._denied = False, True
+            elif self._hinted or self._phase is _Phase.START:
+                self._hinted, self._denied = False, True
+                self._phase, self._start = _Phase.CLIMB, self._cycle
                 self._base, self.burst = _AFTER_FIRST * rate, None
 
     def retry_in(self, now: float, guess: float) -> float:
@@ -191,16 +185,16 @@ class AutoRate:
         been said.
         """
         if self._phase is _Phase.START and self._refused_since is None and not self._denied:
-            self._phase, self._holding.hinted, self._since = _Phase.HOLD, True, now
-        self._holding.listen()
-        if self._holding.hinted and abs(rate - (self._found or 0.0)) > _AGREE * rate:
+            self._phase, self._hinted, self._since = _Phase.HOLD, True, now
+        self._margin = max(self._margin, _HINTED_MARGIN)
+        if self._hinted and abs(rate - (self._found or 0.0)) > _AGREE * rate:
             self._adopt(rate)
             self.burst, self._since = self.burst or _HINTED_BURST * rate, now
 
     def forget_hint(self, now: float) -> None:
         """Forget what the server said: it turned out to mean something else."""
-        if self._holding.hinted:
-            self._phase, self._holding.hinted, self._since = _Phase.START, False, now
+        if self._hinted:
+            self._phase, self._hinted, self._since = _Phase.START, False, now
             self._found = self.burst = None
 
     def paused(self, until: float, *, asked: bool) -> None:
@@ -212,42 +206,27 @@ class AutoRate:
     def _learn(self, now: float, since: float) -> None:
         """A request that left `now` is accepted again: learn from the cycle before."""
         cycle = self._cycle
-        too_soon, self._too_soon = self._too_soon, False
         if now - since >= _LONG_WAIT:
             self._count_window(cycle, now)
-        elif too_soon:
-            if self.catching_up.even and not self._even:  # so were those that set the bounds
-                self._phase, self._even = _Phase.CLIMB, True
         elif cycle is self._start:
             pass  # one refusal alone tells of no rate
         elif self._phase is _Phase.HOLD:
             self._adjust(cycle)
         else:
             self._narrow(cycle)
-        self._holding.paid(self._refused, now - since)
-        self._refused = 0
+        self._paid, self._waited, self._refused = self._refused, now - since, 0
         self._refused_since = None
         self._cycle = Cycle(now, self._serial - 1)
         self._since, self._since_serial = now, self._serial
 
     def _narrow(self, cycle: Cycle) -> None:
         """Narrow the bounds of the limit after a refusal while it is sought."""
-        sustained = cycle.sustained(self._holding.waited)
-        vague = cycle.requests < _FEW or cycle.seconds < max(1.0, 1.5 * self._holding.waited)
-        between = self._low > (1 - _CLOSE) * self._high and not vague
-        if between or self.catching_up.even:  # or the request came sooner than the limit allows
-            self._settle((1 - _CLOSE) * self._high, cycle)
-            return
-        if self._start is not None:
-            second = second_of_both(self._start, cycle, self._holding.waited)
-            if second is not None and self._start_rate > (1 + _APART) * self._high:
-                self._span = 1.0
-                self._holding.count_seconds()
-                self._settle(second, cycle, proven=False)
-                return
-            self._low = max(sustained, self._lower_bound())
-            bucket = rate_of_both(self._start, cycle, self._low, self._high)
-            if bucket is not None and not vague:
+        sustained = cycle.sustained(self._waited)
+        vague = cycle.requests < _FEW or cycle.seconds < max(1.0, 1.5 * self._waited)
+        if self._start is not None and not vague:
+            bucket = rate_of_both(self._start, cycle, sustained, self._high)
+            if bucket is not None:
+                self._low = max(sustained, self._lower_bound())
                 self._settle(bucket, cycle, proven=False)
                 return
         found = max(sustained, _AFTER_FIRST * self._high if cycle.requests < _FEW else 0.0)
@@ -266,9 +245,7 @@ class AutoRate:
             self._settle(self._low, refused)
         else:
             self._phase = _Phase.SEEK
-            self._base = max(
-                self._low + _PART * (self._high - self._low), _AFTER_FIRST * self._high
-            )
+            self._base = self._low + _PART * (self._high - self._low)
 
     def _raise_bound(self, now: float) -> None:
         """Raise the lower bound, once a limit there would have refused what was sent."""
@@ -291,27 +268,39 @@ class AutoRate:
 
     def _settle(self, found: float, cycle: Cycle, *, proven: bool = True) -> None:
         self._phase = _Phase.HOLD
-        self._holding.begin(proven=proven)
+        self._proven = proven
+        if not proven:
+            self._margin = max(self._margin, _FIRST_MARGIN)
         if cycle.requests:
             self.burst = max(1.0, cycle.burst_at(found))
         self._adopt(found)
 
     def _adopt(self, found: float) -> None:
         self._found = max(_FLOOR, found)
-        self._base = self._holding.below(self._found, even=self.catching_up.even)
+        self._base = self._found * (1 - self._margin)
+
+    def _hold_seconds(self) -> float:
+        """Seconds to hold before climbing, so that refusals stay a small share of all requests."""
+        if self._hinted:
+            return _BELIEVED
+        if not self._proven:
+            return _UNPROVEN
+        return max(self._waited / _WAITED_SHARE, self._paid / _REFUSED_SHARE / self._base)
 
     def _adjust(self, cycle: Cycle) -> None:
         """Adjust rate and margin after a refusal while a found rate is held."""
-        window = self._span is not None
-        unproven = self._holding.adjust(cycle.seconds, self._base, window=window)
-        if self.catching_up.even:
-            self._adopt((1 - _CLOSE) * self._high)
-            return
-        sustained = cycle.sustained(self._holding.waited)
+        unproven, self._proven = not self._proven, self._proven or cycle.seconds > _TELLING
+        if unproven and cycle.seconds > 3 * self._waited:
+            self._margin = _LEAST_MARGIN
+        elif cycle.seconds < self._hold_seconds():
+            self._margin = min(_MOST_MARGIN, 2 * self._margin)
+        else:
+            self._margin = max(_LEAST_MARGIN, 0.7 * self._margin)
+        sustained = cycle.sustained(self._waited)
         found = self._found or self._base
-        if cycle.seconds < 2 * self._holding.waited or cycle.requests < _FEW:
+        if cycle.seconds < 2 * self._waited or cycle.requests < _FEW:
             self._early += 1
-            if unproven or self._early >= (3 * _EARLY if window else _EARLY):
+            if unproven or self._early >= (_EARLY if self._span is None else 3 * _EARLY):
                 self._early = 0
                 self._start = self._span = self.burst = None
                 self._low = max(sustained, self._lower_bound())
@@ -331,14 +320,25 @@ class AutoRate:
         if self.burst is not None:
             found = rate_for_burst(cycle, self.burst, sustained, self._high)
         known = self._found or found
-        telling = confirmed and cycle.seconds > _TELLING
-        self._doubted = telling and not self._doubted and found < (1 - STALL) * known
+        self._doubted = (
+            confirmed
+            and not self._doubted
+            and cycle.seconds > _TELLING
+            and found < (1 - _STALL) * known
+        )
         if self._doubted:
             return known
-        lately = None if confirmed else lately_above(cycle, found, known, sustained)
-        if lately is not None:
+        lately = cycle.within(_LATELY) / _LATELY
+        if (
+            not confirmed
+            and abs(found - known) > _AGREE * found
+            and sustained < (1 - _STALL) * known
+            and cycle.seconds > 3 * _LATELY
+            and lately > (1 + _STALL) * found
+        ):  # neither bucket fits: what was accepted lately is a bound from below
             self.burst = max(1.0, cycle.burst_at(lately))
-        return lately or found
+            return lately
+        return found
 
     def _count_window(self, cycle: Cycle, now: float) -> None:
         """Take the limit from a long wait: the server counts in windows, and one was used up."""

@@ -71,7 +71,7 @@ class Pacer:
         self._turn = now  # when the next turn in the shared budget may come
         self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = RateLimiter(now)
+        self._limiter = RateLimiter.for_rate(rate, now)
         self.paused = False
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
@@ -129,17 +129,12 @@ class Pacer:
         now = self._clock()
         rate = self.rate
         if self._auto is not None:
-            self._limiter.allow(self._auto.catching_up.allowed)
-        alone = self._alone(now, rate)
-        if not (self._limiter.take(now, rate) if alone else self._draw(now, rate)):
+            self._limiter.allow(self._auto.burst, rate)
+        if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
             return None
         self.out += 1
-        number, ahead = 0, 0.0
-        if self._auto is not None:
-            number = self._auto.sent(now)
-            if alone:  # of requests that others send between nothing is known here
-                ahead = self._auto.catching_up.sent(now, rate)
-        return Grant(self._holds, self.generation, at=now, rate=rate, number=number, ahead=ahead)
+        number = 0 if self._auto is None else self._auto.sent(now)
+        return Grant(self._holds, self.generation, at=now, rate=rate, number=number)
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
@@ -175,13 +170,10 @@ class Pacer:
                     if self._probing:
                         self._probing = False
                         self._limiter.quiet(now)  # nothing is stored up while one is out alone
-                fresh = grant.generation == self.generation
-                if self._shared is not None and fresh:
+                if self._shared is not None:
                     self._shared.accepted()
                 if self._auto is not None:
-                    self._auto.accepted(
-                        now, grant.at, rate=grant.rate, ahead=grant.ahead, fresh=fresh
-                    )
+                    self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
@@ -250,7 +242,7 @@ class Pacer:
             self._hints = HintedRate()
         elif rate is not None:
             self._auto = None
-        before, self._limiter = self._limiter, RateLimiter(now)
+        before, self._limiter = self._limiter, RateLimiter.for_rate(rate, now)
         self._fixed = rate if rate is not None else math.inf
         if self._shared is not None:
             self._shared.find(find=rate is None)
@@ -291,12 +283,9 @@ class Pacer:
                 self._auto = AutoRate(now, learned=self._shared.rate)
             elif leads:
                 # While it is quiet, those that left before it began are news; later they are not.
-                # What was accepted of them does not tell that the wait is over.
-                quiet = now < self._not_before
-                since = self._open_since if quiet else self._not_before
+                since = self._open_since if now < self._not_before else self._not_before
                 fresh = [each for each in news.refused if each[0] >= since]
-                accepted = 0 if quiet else news.accepted
-                self._auto.others(now, sent=news.sent, accepted=accepted, refused=fresh)
+                self._auto.others(now, sent=news.sent, accepted=news.accepted, refused=fresh)
         self._led = leads
         return not self._shared.draws
 
@@ -323,8 +312,9 @@ class Pacer:
         if self._shared is not None and not self._led:
             self._shared.refused(grant.at, grant.rate)
         if self._auto is not None:
-            fresh = grant.generation == self.generation
-            self._auto.refused(grant.at, grant.number, grant.rate, ahead=grant.ahead, fresh=fresh)
+            self._auto.refused(
+                grant.at, grant.number, grant.rate, fresh=grant.generation == self.generation
+            )
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
         fresh = grant.generation == self.generation

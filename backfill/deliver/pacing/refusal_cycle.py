@@ -10,17 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-__all__ = ["STALL", "Cycle", "lately_above", "rate_for_burst", "rate_of_both", "second_of_both"]
+__all__ = ["Cycle", "rate_for_burst", "rate_of_both"]
 
 _POINTS = 256  # moments of a cycle that are remembered
 _STEPS = 200  # rates that are tried between two bounds
 _HALVINGS = 30
-STALL = 0.03
-"""A lower estimate than this below the one before may come of a stall on the way."""
-_LATELY = 3.0  # seconds of late that estimates are compared with
-_AGREE = 0.015  # estimates that differ by less are the same
 _NO_BURST = 0.5  # requests
-_MANY, _SAME, _ONE = 50.0, 0.002, 1.5  # requests; counts that differ by less are the same
 
 
 class Cycle:
@@ -111,26 +106,3 @@ def rate_of_both(one: Cycle, other: Cycle, low: float, high: float) -> float | N
             return None
         before = gap
     return None
-
-
-def second_of_both(one: Cycle, other: Cycle, waited: float) -> float | None:
-    """The requests of the last second before both refusals, where there were as many; else None.
-
-    `waited` are the seconds before the `other` cycle in which nothing was accepted. Where the rates
-    that were refused differ, such a server counts in seconds.
-    """
-    if min(one.seconds, other.seconds + waited) < 1.0:
-        return None
-    counts = one.within(1.0), other.within(1.0)
-    same = abs(counts[0] - counts[1]) <= max(_ONE, _SAME * counts[1])
-    return counts[1] if same and counts[1] >= _MANY else None
-
-
-def lately_above(cycle: Cycle, found: float, known: float, sustained: float) -> float | None:
-    """What was accepted a second lately, where it is above an estimate that does not agree with
-    the one that was `known`: a bound from below. Else None.
-    """
-    lately = cycle.within(_LATELY) / _LATELY
-    apart = abs(found - known) > _AGREE * found and sustained < (1 - STALL) * known
-    above = cycle.seconds > 3 * _LATELY and lately > (1 + STALL) * found
-    return lately if apart and above else None

@@ -136,6 +136,7 @@ class SharedBudget:
         self._lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600)
         self._me = secrets.token_hex(8)
         self._came = now
+        self._met = False  # whether those who came at the same time have had time to be seen
         self._sent = self._accepted = 0  # since they were told
         self._refused: list[tuple[float, float]] = []
         self._seen: tuple[int, int, int] | None = None  # of all runs, when looked last
@@ -182,8 +183,12 @@ class SharedBudget:
         if self._left and now > self._next + _SLOT:
             self._left = 0  # it expired
         if not self._left and now >= self._next:
+            new = self._seen is None
             if self._exchange(now, rate, draw=True):
                 self._tried = None
+                if new and self.others:
+                    # One that is alone looks so often; until then a wait of ours is not its own.
+                    self._left, self._next = 0, max(self._next, now + _LOOK + _SLOT)
             elif self._tried is None or now - self._tried < _STUCK:
                 self._tried = now if self._tried is None else self._tried
                 return _RETRY
@@ -198,7 +203,7 @@ class SharedBudget:
 
     @property
     def draws(self) -> bool:
-        return self.others > 0
+        return self.others > 0 or not self._met
 
     def accepted(self) -> None:
         self._accepted += 1
@@ -213,9 +218,10 @@ class SharedBudget:
         if now - self._looked >= _LOOK:
             self._looked = now
             self._exchange(now, rate, draw=False)
+            self._met = now - self._came >= 2 * _LOOK
 
     def quiet(self, seconds: float) -> None:
-        self._left = self._accepted = 0
+        self._left = 0
         # Of two that are told at the same moment the later one may be lost; the server will tell
         # it again.
         if seconds > self.quiet_left() + _SAME:

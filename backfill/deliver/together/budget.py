@@ -113,7 +113,6 @@ class JobBudget:
     def quiet(self, seconds: float) -> None:
         """Nobody sends for so many seconds from now: told to all at once."""
         self._chunk.clear()
-        self._accepted = 0  # of requests that left before
         if seconds > self.quiet_left() + _SAME:
             self._quiet_until = self._clock() + seconds
             self._hush = seconds
