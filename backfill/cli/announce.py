@@ -12,6 +12,7 @@ from backfill.core.terminal import printable
 from backfill.core.urls import is_here
 from backfill.deliver import Settings
 from backfill.jobs.job import Job
+from backfill.jobs.status import Phase
 
 __all__ = ["announce"]
 
@@ -21,14 +22,18 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
 
     On a terminal a person is asked once, where the destination is another machine.
     """
-    books = job.status().books
+    status = job.status()
+    books = status.books
     amount = min(books.pending, settings.limit) if settings.limit else books.pending
     if not amount:
         click.echo("Nothing is pending; nothing will be sent.", err=True)
         return True
     host = urlsplit(settings.base_url).netloc
     here = " (this machine: a rehearsal)" if is_here(settings.base_url) else ""
-    pace = rate_in_words(settings.rate) if settings.rate else "as fast as it allows"
+    if status.phase is Phase.RUNNING:
+        pace = "at the pace of the run that goes on"
+    else:
+        pace = rate_in_words(settings.rate) if settings.rate else "as fast as it allows"
     sending = f"Sending {_count(amount)}"
     if settings.only:
         chosen = " and ".join(f"{k} = {' or '.join(v)}" for k, v in settings.only.items())

@@ -77,6 +77,7 @@ def test_a_limit_over_three_is_kept_to_the_record(tmp_path, postgres) -> None:
         three = world.together(3, "--limit", 1_000)
         for each in world.wait(*three, expect=(8,)):
             assert each["stop"]["message"] == "the limit of 1,000 records is reached"
+            assert (each["phase"], each["next"].split()[:2]) == ("stopped", ["backfill", "run"])
         assert world.compare() == {"delivered": 1_000, "pending": 200}
 
 

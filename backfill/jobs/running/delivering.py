@@ -140,7 +140,9 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         if wrong is not None:
             raise wrong
         pending = job.manifest.ready - sum(ledger.counts().values())
-        return job.status_in(ledger, running=pending > 0 and not last, stop=stop)
+        # A stop is one for all: the others finish what is in flight, and then the run is over.
+        running = pending > 0 and not last and stop is None
+        return job.status_in(ledger, running=running, stop=stop)
 
 
 def begin_run(run: Delivery, ledger: AnyLedger) -> bool:

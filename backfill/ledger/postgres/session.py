@@ -43,6 +43,7 @@ _LIMITS = [
     "transaction_timeout",
 ]
 _MARGIN = 0.1  # of the lease
+_SILENCE = 2.0  # seconds after which a database that is away is spoken of
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
 
 
@@ -222,8 +223,10 @@ class Session:
     def _reconnect(self) -> None:
         """Make the connection anew once the database is back, also where it breaks again."""
         self._connection.close()
-        give_up = time.monotonic() + self._patience
+        began = time.monotonic()
+        give_up = began + self._patience
         pauses = iter(_AGAIN_AFTER)
+        said = False
         while True:
             try:
                 self._connection = self._connect()
@@ -236,7 +239,14 @@ class Session:
                 pause = next(pauses, _AGAIN_AFTER[-1])
                 if time.monotonic() + pause > give_up:
                     raise
+                if not said and time.monotonic() > began + _SILENCE:
+                    said = True
+                    log.warning(
+                        "%s cannot be reached; nothing is sent until it is back", self.where
+                    )
                 time.sleep(pause)
+        if said:
+            log.warning("%s is back", self.where)
         self.again()
 
     def _end_earlier(self) -> None:

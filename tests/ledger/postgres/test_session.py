@@ -13,7 +13,7 @@ import pytest
 
 from backfill.core.errors import ConfigError, LedgerError
 from backfill.core.model import Batch, Outcome, Settlement, State
-from backfill.ledger.postgres import PostgresLedger
+from backfill.ledger.postgres import PostgresLedger, session
 from backfill.ledger.postgres.session import Session
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.pooler import PGBOUNCER, running_pooler
@@ -74,7 +74,8 @@ def test_a_commit_without_an_answer_is_looked_up_and_written_once(postgres, plac
             assert ledger.settled(0) == [(0, ended + 5)]
 
 
-def test_a_database_that_crashes_and_comes_back_is_waited_for() -> None:
+def test_a_database_that_crashes_and_comes_back_is_waited_for(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(session, "_SILENCE", 0.0)
     server = PostgresServer()
     try:
         place = PostgresPlace(server.address)
@@ -85,6 +86,8 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for() -> None:
             back.start()
             ledger.commit([delivered(batch(0))], [batch(5)])
             back.join()
+            away, again = (record.getMessage() for record in caplog.records)
+            assert (away.endswith("until it is back"), again.endswith(" is back")) == (True, True)
             assert ledger.counts()[State.DELIVERED] == 5
             assert ledger.in_flight() == 5
             ledger.commit([delivered(batch(5))], [])
