@@ -165,9 +165,7 @@ class _Matching:
         return _highest(self.events, score) or _highest(self.events, score_written)
 
     def _identity(self, wanted: Field) -> ColumnProfile | None:
-        """The column of a contact's id: the join key, another id of the contact, or a column of
-        the events in which ids come back.
-        """
+        """The column of a contact's id: of the join, of the contacts, or where ids come back."""
         spellings = spellings_of(wanted)
 
         def score(each: ColumnProfile) -> float:

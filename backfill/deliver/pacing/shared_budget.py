@@ -7,9 +7,8 @@ uses expire. The lock belongs to the process, and goes with it.
 
 The run that came first finds the rate for all of them; the others tell it what they sent and what
 was refused, and take its rate over. One that is not heard of for some seconds is forgotten, and the
-next one leads, beginning with the rate that was found. A quiet period is one for all.
-
-Nothing depends on the file: where it cannot be written or locked, a run goes on by itself.
+next one leads, beginning with the rate that was found. A quiet period is one for all. Nothing
+depends on the file: where it cannot be written or locked, a run goes on by itself.
 """
 
 from __future__ import annotations
@@ -65,10 +64,8 @@ class News:
 
 
 class Budget(Protocol):
-    """Where permissions to send come from when others draw on the same limit.
-
-    Moments are of the pacer's clock, which is the same for all, where nothing else is said.
-    """
+    """Where permissions to send come from when others draw on the same limit. Moments are of the
+    pacer's clock, which is the same for all, where nothing else is said."""
 
     @property
     def leads(self) -> bool:
@@ -158,10 +155,9 @@ class SharedBudget:
     ) -> SharedBudget | None:
         """The budget of an address and a credential; None where no directory is of use.
 
-        A run whose rate is set has none to find, and leaves that to others.
-
-        The file's name is derived from both by a slow one-way function with a random salt of this
-        machine, so it gives the credential to nobody.
+        A run whose rate is set has none to find, and leaves that to others. The file's name is
+        derived from both by a slow one-way function with a random salt of this machine, so it gives
+        the credential to nobody.
         """
         if directory is None:
             return None

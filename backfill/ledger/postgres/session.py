@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql as composed
-from psycopg.conninfo import conninfo_to_dict
 
-from backfill.core.errors import ConfigError, LedgerAccessError, LedgerError
+from backfill.core.errors import LedgerAccessError, LedgerError
+from backfill.ledger.postgres.address import password, place_of
 from backfill.ledger.postgres.errors import in_words, is_starting
 
-__all__ = ["COMMENT", "NO_SCHEMA", "Session", "now", "place_of"]
+__all__ = ["COMMENT", "NO_SCHEMA", "Session", "now"]
 
 COMMENT = "The ledger of a backfill: "
 """How the comment on a job's schema begins; its name follows."""
@@ -34,7 +32,6 @@ NO_SCHEMA = "pg_temp"
 
 _OLDEST = 140000  # pg_terminate_backend with a time to wait
 _CONNECT_WITHIN = 10  # seconds
-_PASSWORD_FILE = "PGPASSWORD_FILE"  # noqa: S105 - the name of a variable
 _LIMITS = [
     "statement_timeout",
     "lock_timeout",
@@ -55,41 +52,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def now() -> float:
     """Seconds on a clock of this machine that never jumps, and goes on while it sleeps."""
     return time.clock_gettime(_CLOCK)
-
-
-def place_of(address: str) -> str:
-    """A database as messages name it. Raises ConfigError for a password in the address."""
-    try:
-        parts = conninfo_to_dict(address)
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"it is no address of a database: {str(error).strip()}",
-            where="[cluster] ledger",
-            hint="Write it as postgresql://host:port/database.",
-        ) from None
-    if parts.get("password"):
-        raise ConfigError(
-            "a password stands in the address of the database",
-            where="[cluster] ledger",
-            hint="Take it out, and set PGPASSWORD or write it to ~/.pgpass.",
-        )
-    port = f":{parts['port']}" if parts.get("port") else ""
-    return f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
-
-
-def _password() -> str | None:
-    """What `PGPASSWORD_FILE` holds; libpq itself looks into PGPASSWORD and ~/.pgpass."""
-    path = os.environ.get(_PASSWORD_FILE)
-    if not path or os.environ.get("PGPASSWORD"):
-        return None
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the password's file cannot be read: {type(error).__name__}",
-            where=f"{_PASSWORD_FILE}={path}",
-            hint="Check its path and permissions, or set PGPASSWORD.",
-        ) from None
 
 
 class Session:
@@ -289,7 +251,7 @@ class Session:
                 autocommit=True,
                 connect_timeout=_CONNECT_WITHIN,
                 client_encoding="utf8",
-                password=_password(),
+                password=password(),
             )
         try:
             self._check(connection)

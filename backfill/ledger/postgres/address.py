@@ -1,0 +1,50 @@
+"""Where the database is, as messages name it, and the password for it, which no address holds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from backfill.core.errors import ConfigError
+
+__all__ = ["password", "place_of"]
+
+_PASSWORD_FILE = "PGPASSWORD_FILE"  # noqa: S105 - the name of a variable
+
+
+def place_of(address: str) -> str:
+    """A database as messages name it. Raises ConfigError for a password in the address."""
+    try:
+        parts = conninfo_to_dict(address)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            f"it is no address of a database: {str(error).strip()}",
+            where="[cluster] ledger",
+            hint="Write it as postgresql://host:port/database.",
+        ) from None
+    if parts.get("password"):
+        raise ConfigError(
+            "a password stands in the address of the database",
+            where="[cluster] ledger",
+            hint="Take it out, and set PGPASSWORD or write it to ~/.pgpass.",
+        )
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{parts.get('host') or ''}{port}/{parts.get('dbname') or ''}"
+
+
+def password() -> str | None:
+    """What `PGPASSWORD_FILE` holds; libpq itself looks into PGPASSWORD and ~/.pgpass."""
+    path = os.environ.get(_PASSWORD_FILE)
+    if not path or os.environ.get("PGPASSWORD"):
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the password's file cannot be read: {type(error).__name__}",
+            where=f"{_PASSWORD_FILE}={path}",
+            hint="Check its path and permissions, or set PGPASSWORD.",
+        ) from None
