@@ -66,7 +66,8 @@ class Pacer:
         self._auto = AutoRate(now, learned=learned) if rate is None else None
         self._shared = shared
         self._led = True  # whether the rate was this run's to find, when it was looked last
-        self._not_before = now  # when the last quiet period ended or ends
+        wait = max(0.0, quiet_until - wall())
+        self._not_before = now + wait  # when the last quiet period ended or ends
         self._open_since = now  # when the one before it had ended
         self._turn = now  # when the next turn in the shared budget may come
         self._hints = HintedRate()
@@ -78,7 +79,7 @@ class Pacer:
         self._probing = False  # after a guessed wait one request finds out if it was enough
         self._turns = Turns()
         self._end = anyio.Event()  # set when the run is to stop
-        self._limiter.quiet(now + max(0.0, quiet_until - wall()))
+        self._limiter.quiet(self._not_before)
 
     @property
     def rate(self) -> float:

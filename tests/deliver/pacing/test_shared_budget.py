@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from backfill.core.secret import Secret
+from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.pacing.shared_budget import SharedBudget
 from tests.deliver.pacing.limiters import Bucket
 from tests.deliver.pacing.simulation import simulate
@@ -116,6 +118,25 @@ def test_a_quiet_period_is_no_longer_than_was_asked_where_the_clock_was_set_back
     assert second.quiet_left() == pytest.approx(30.0)
     moment += 31.0
     assert second.quiet_left() == 0.0
+
+
+def test_a_wait_that_an_earlier_run_stored_holds_beside_others_too(tmp_path: Path) -> None:
+    now = 0.0
+    pacer = Pacer(
+        50.0,
+        health=Health(concurrency=8, patience=30.0, max_wait=600.0),
+        quiet_until=5_033.0,
+        clock=lambda: now,
+        wall=lambda: 5_000.0 + now,
+        shared=opened(tmp_path),
+    )
+    opened(tmp_path).look(1.0, 50.0)  # another run
+    for moment in (0.0, 0.3, 1.0, 32.9):
+        now = moment
+        assert pacer.try_acquire() is None
+    assert pacer.until_next() == pytest.approx(0.1)
+    now = 33.1
+    assert pacer.try_acquire() is not None
 
 
 def test_slots_do_not_overlap_and_expire(tmp_path: Path) -> None:
