@@ -84,8 +84,8 @@ _REFUSALS = (
 """What a connection that is not made is refused with, and its SQLSTATE, which libpq keeps back."""
 
 
-def is_starting(error: LedgerError) -> bool:
-    """Whether a connection was refused by a database that will soon take one."""
+def is_starting(error: Exception) -> bool:
+    """Whether `in_words` told of a database that refused a connection and will soon take one."""
     cause = error.__cause__
     return isinstance(cause, psycopg.Error) and _state(cause) == "57P03"
 

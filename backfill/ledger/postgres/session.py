@@ -72,7 +72,8 @@ class Session:
         self._patience = patience
         self._closed = False
         self._whole = False  # whether all is read from one snapshot
-        self._connection: psycopg.Connection[Any] = self._connect_first()
+        # One that is just starting, as after a loss of power, is waited for.
+        self._connection = self._wait_for(self._connect, is_starting)
         with in_words(self.where):
             self._sessions = [self._who()]  # ours, each by its process and when that began
 
@@ -184,32 +185,45 @@ class Session:
 
     def _reconnect(self) -> None:
         """Make the connection anew once the database is back, also where it breaks again."""
-        self._connection.close()
+
+        def anew() -> psycopg.Connection[Any]:
+            self._connection.close()
+            self._connection = self._connect()
+            self._end_earlier()
+            return self._connection
+
+        def passes(error: Exception) -> bool:
+            return not isinstance(error, psycopg.OperationalError) or self._broken(error)
+
+        self._wait_for(anew, passes)
+        self.again()
+
+    def _wait_for(
+        self, connect: Callable[[], psycopg.Connection[Any]], passes: Callable[[Exception], bool]
+    ) -> psycopg.Connection[Any]:
+        """Try until there is a connection, as long as patience lasts and what is wrong `passes`.
+
+        A wait that is long enough to be noticed is spoken of, once.
+        """
         began = time.monotonic()
-        give_up = began + self._patience
         pauses = iter(_AGAIN_AFTER)
         said = False
         while True:
             try:
-                self._connection = self._connect()
-                self._end_earlier()
-                break
+                connection = connect()
             except (LedgerError, psycopg.OperationalError) as error:
-                if isinstance(error, psycopg.Error) and not self._broken(error):
-                    raise
-                self._connection.close()
                 pause = next(pauses, _AGAIN_AFTER[-1])
-                if time.monotonic() + pause > give_up:
+                moment = time.monotonic()
+                if not passes(error) or moment + pause > began + self._patience:
                     raise
-                if not said and time.monotonic() > began + _SILENCE:
+                if not said and moment > began + _SILENCE:
                     said = True
-                    log.warning(
-                        "%s cannot be reached; nothing is sent until it is back", self.where
-                    )
+                    log.warning("%s is away; nothing is sent until it is back", self.where)
                 time.sleep(pause)
-        if said:
-            log.warning("%s is back", self.where)
-        self.again()
+            else:
+                if said:
+                    log.warning("%s is back", self.where)
+                return connection
 
     def _end_earlier(self) -> None:
         """End our sessions before this one: in each a command of ours may still be at work."""
@@ -231,18 +245,6 @@ class Session:
             "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()", ()
         )
         return found[0], found[1]
-
-    def _connect_first(self) -> psycopg.Connection[Any]:
-        """A database that is just starting, as after a loss of power, is waited for."""
-        give_up = time.monotonic() + self._patience
-        while True:
-            try:
-                return self._connect()
-            except LedgerError as error:
-                if not is_starting(error) or time.monotonic() > give_up:
-                    raise
-                log.warning("%s: waiting for it", error.message)
-            time.sleep(_AGAIN_AFTER[-1])
 
     def _connect(self) -> psycopg.Connection[Any]:
         with in_words(self.where):
