@@ -35,6 +35,7 @@ __all__ = [
     "here",
     "job_file",
     "named",
+    "named_for_all",
     "publish",
     "refresh",
     "refuse_address",
@@ -73,6 +74,11 @@ def address_of(directory: Path) -> str | None:
 def named(directory: Path) -> str:
     """A job as commands and messages name it: its address where this is a copy."""
     return address_of(directory) or str(directory)
+
+
+def named_for_all(directory: Path) -> str:
+    """A job as every machine calls it, whatever directory its command is typed in."""
+    return address_of(directory) or str(directory.absolute())
 
 
 def refresh(directory: Path) -> None:

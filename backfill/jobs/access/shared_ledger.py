@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
-from backfill.jobdir.copies import address_of, named
+from backfill.jobdir.copies import named, named_for_all
 from backfill.jobdir.ledger_place import LedgerPlace
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def planning_turn(
     _driver()
     from backfill.ledger.postgres import planning_turn as turn  # noqa: PLC0415 - an extra
 
-    with turn(config.cluster.ledger, _name(directory), waiting) as check:
+    with turn(config.cluster.ledger, named_for_all(directory), waiting) as check:
         yield check
 
 
 def make_ledger(place: LedgerPlace, directory: Path) -> PostgresLedger:
     """Make the ledger of the job in `directory`, and open it. Raises LedgerError."""
-    return _driver().open(place.database, place.schema, create=True, named=_name(directory))
+    return _driver().open(place.database, place.schema, create=True, named=named_for_all(directory))
 
 
 def refuse_same_place(place: LedgerPlace, directory: Path) -> None:
@@ -86,7 +86,7 @@ def refuse_same_place(place: LedgerPlace, directory: Path) -> None:
     """
     known = LedgerPlace.read(directory)
     own = known.schema if known is not None and known.database == place.database else None
-    for schema in _driver().named(place.database, _name(directory)):
+    for schema in _driver().named(place.database, named_for_all(directory)):
         if schema == own:
             continue
         with _driver().open_beside(place.database, schema) as ledger:
@@ -229,8 +229,3 @@ def _driver() -> type[PostgresLedger]:
             hint="pip install 'backfill[postgres]'",
         ) from error
     return PostgresLedger
-
-
-def _name(directory: Path) -> str:
-    """What the database calls the job in a directory: the same on every machine."""
-    return address_of(directory) or str(directory.absolute())

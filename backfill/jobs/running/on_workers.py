@@ -18,7 +18,7 @@ from backfill.config.values import Rate
 from backfill.core.errors import BackfillError
 from backfill.core.model import Stop
 from backfill.deliver import Snapshot, join
-from backfill.jobdir.copies import address_of
+from backfill.jobdir.copies import named_for_all
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import fingerprint
 from backfill.jobs.access.pace import pace_in
@@ -54,7 +54,9 @@ def deliver_on_workers(run: Delivery, place: LedgerPlace, cluster: Cluster) -> S
     where nobody is left who could.
     """
     job = run.job
-    deliverers = Deliverers(cluster, _order(run), _name(run), fingerprint(job.manifest))
+    deliverers = Deliverers(
+        cluster, _order(run), named_for_all(run.job.directory), fingerprint(job.manifest)
+    )
     try:
         deliverers.begin()
         timeout, clock = run.settings.timeout, job.surroundings.wall
@@ -172,7 +174,7 @@ def _order(run: Delivery) -> Order:
     """What its configuration says is in it already, as a worker need not have that file."""
     settings = run.settings
     found = [
-        *(_name(run), "--json", "--quiet", "--yes"),
+        *(named_for_all(run.job.directory), "--json", "--quiet", "--yes"),
         *("--base-url", settings.base_url),
         *("--rate", "auto" if settings.rate is None else str(Rate(settings.rate))),
         *("--concurrency", str(settings.concurrency)),
@@ -188,12 +190,6 @@ def _order(run: Delivery) -> Order:
     for name, values in settings.only.items():
         found += [part for value in values for part in ("--only", f"{name}={value}")]
     return Order(uuid.uuid4().hex, tuple(found))
-
-
-def _name(run: Delivery) -> str:
-    """What every machine calls the job."""
-    directory = run.job.directory
-    return address_of(directory) or str(directory.absolute())
 
 
 def _seconds(duration: float) -> str:
