@@ -46,7 +46,7 @@ def _once(database: PostgresServer, how: signal.Signals) -> float:
     """Seconds until what a deliverer held is recovered, once it met its end."""
     with (
         tempfile.TemporaryDirectory() as place,
-        running_world(Path(place), database.address, rows=400) as world,
+        running_world(Path(place), database.address, rows=400, lease=LEASE) as world,
     ):
         world.command("pace", world.job, "--pause", expect=(0,))
         victim, _ = world.deliverer(), world.deliverer()

@@ -185,8 +185,13 @@ def request_head(method: str, url: httpx.URL, headers: Collection[tuple[str, str
 
 
 def header_lines(headers: Collection[tuple[str, str]]) -> bytes:
-    """Headers as they are sent. Raises LocalProtocolError where one would become two."""
+    """Headers as they are sent. Raises LocalProtocolError where one would become two, and
+    UnicodeEncodeError for a name that is not ASCII.
+    """
     lines = "".join([f"{name}: {text}\r\n" for name, text in headers])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
         raise httpx.LocalProtocolError("a header holds a line break")
+    if not lines.isascii():
+        for name, _ in headers:
+            name.encode("ascii")
     return lines.encode("latin-1")

@@ -44,9 +44,10 @@ class Selection:
         """Raises ConfigError for a field that the destination does not take."""
         self._directory = directory
         self._manifest = manifest
+        namespace = _namespace(manifest)
         self._wanted = {
             _path(destination, name): [
-                _as_sent(destination, name, value, _namespace(manifest)) for value in values
+                _as_sent(destination, name, value, namespace) for value in values
             ]
             for name, values in only.items()
         }

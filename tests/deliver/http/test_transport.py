@@ -17,7 +17,7 @@ import pytest
 from backfill.core.model import Fault
 from backfill.deliver.http.errors import TransportFault, Withheld
 from backfill.deliver.http.response_reader import MOST_BODY
-from backfill.deliver.http.transport import Transport
+from backfill.deliver.http.transport import Transport, header_lines
 from tests.deliver.servers import SELF_SIGNED, Exchange, response, serving
 
 pytestmark = pytest.mark.anyio
@@ -172,7 +172,7 @@ async def test_no_reply_in_time():
 _FROZEN_CLIENT = """
 import asyncio, sys
 import httpx
-from backfill.deliver.http.transport import Transport
+from backfill.deliver.http.transport import Transport, header_lines
 
 async def main():
     transport = Transport(timeout=0.5)
@@ -505,3 +505,9 @@ async def test_a_request_that_is_given_up_leaves_no_connection_behind():
         await transport.handle_async_request(request(server.url))
         await transport.aclose()
     assert server.connections == 2
+
+
+def test_a_headers_name_is_ascii_and_its_value_need_not_be():
+    assert header_lines([("X-Name", "Zoë")]) == "X-Name: Zoë\r\n".encode("latin-1")
+    with pytest.raises(UnicodeEncodeError):
+        header_lines([("X-Zoë", "name")])
