@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import tempfile
 import time
@@ -95,8 +96,12 @@ def live_many(batch: Batch, place: Path, jobs: int) -> Iterator[Lived]:
 
 
 def _enter(place: Path) -> None:
-    """Keep all files of this process in a place; what is loaded by now is never garbage."""
+    """Keep all files of this process in a place; what is loaded by now is never garbage.
+
+    What deliverers tell those who watch them would stand between the findings: nobody hears it.
+    """
     tempfile.tempdir = str(place)
+    logging.getLogger("backfill").addHandler(logging.NullHandler())
     gc.collect()
     gc.freeze()
     gc.disable()

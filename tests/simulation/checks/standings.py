@@ -1,16 +1,16 @@
-"""Where records stand by the ledger's file, read by whoever only looks."""
+"""Where records stand by the ledger, read by whoever only looks, and what that must agree with."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.promises import Finding
+from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
 
-__all__ = ["FLYING", "PENDING", "LedgerReader", "Standing", "counts_of"]
+__all__ = ["FLYING", "PENDING", "LedgerReader", "Standing", "check_end", "counts_of", "in_words"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +68,35 @@ def counts_of(book: Sequence[Standing], *, in_flight: str) -> Counter[str]:
     for each, records in Counter(book).items():
         counts[in_flight if each.in_flight else each.state or "pending"] += records
     return counts
+
+
+def in_words(counts: Counter[str]) -> str:
+    """Such counts on one line."""
+    return " ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+
+
+def check_end(
+    keys: Sequence[str],
+    book: Sequence[Standing],
+    arrived: Sequence[str],
+    *,
+    decided: Collection[int],
+    late: bool,
+    at_most_once: bool,
+) -> None:
+    """A life is over: what the ledger tells of each record, against what the server stored.
+
+    `arrived` are the numbers that it stored, in order, and `decided` those that a person had sent
+    again. `late` says that some came once nobody waited for the answer. Raises Finding.
+    """
+    told = [
+        Told(str(number), key, each.state or ("unknown" if each.in_flight else "pending"))
+        for number, (key, each) in enumerate(zip(keys, book, strict=True))
+    ]
+    resent = {str(number) for number in decided}
+    log = ServerLog([*arrived], received=Counter([*arrived, *resent]))
+    excused = Excused(resent=resent.__contains__, late=late)
+    check_delivery(told, log, at_most_once=at_most_once, excused=excused)
 
 
 def _rows(connection: sqlite3.Connection, statement: str) -> list[Any]:

@@ -9,8 +9,15 @@ from dataclasses import dataclass, field
 from itertools import compress
 from operator import is_not
 
-from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
-from tests.simulation.checks.standings import PENDING, LedgerReader, Standing, counts_of
+from tests.promises import Finding
+from tests.simulation.checks.standings import (
+    PENDING,
+    LedgerReader,
+    Standing,
+    check_end,
+    counts_of,
+    in_words,
+)
 from tests.simulation.checks.waits import Waits
 
 __all__ = ["Call", "Witness"]
@@ -283,21 +290,18 @@ class Witness:
 
     def counted(self) -> str:
         """The same in words."""
-        return " ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
+        return in_words(self.counts())
 
     def ends(self) -> None:
-        """The life is over: what the ledger tells, against what the server stored."""
-        told = [
-            Told(str(number), key, each.state or ("unknown" if each.in_flight else "pending"))
-            for number, (key, each) in enumerate(zip(self.keys, self.book, strict=True))
-        ]
-        decided = {str(number) for number in self.excused}
-        excused = Excused(
-            resent=decided.__contains__, late=self.marks["stored after the client gave up"] > 0
+        """The life is over: the ledger and the server are to agree."""
+        check_end(
+            self.keys,
+            self.book,
+            self.arrived,
+            decided=self.excused,
+            late=self.marks["stored after the client gave up"] > 0,
+            at_most_once=self.at_most_once and self.only_once,
         )
-        log = ServerLog(self.arrived, received=Counter([*self.arrived, *decided]))
-        once = self.at_most_once and self.only_once
-        check_delivery(told, log, at_most_once=once, excused=excused)
 
     # --- deaths -----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from tests.simulation.several.fibers import Fiber, World
+from tests.simulation.world.clock import Selector
 from tests.simulation.world.death import DeathError
 
 __all__ = ["Process"]
@@ -178,28 +179,15 @@ class Process:
         self.at_end()
 
 
-class _Selector(selectors.BaseSelector):
+class _Selector(Selector):
     """Waits for nothing but time."""
 
     def __init__(self, process: Process, world: World) -> None:
+        super().__init__()
         self._process, self._world = process, world
-        self._keys: dict[int, selectors.SelectorKey] = {}
         self._rounds = 0
         self.fiber: Fiber | None = None
         self.skipped = 0.0  # seconds, by a dead process
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        key = selectors.SelectorKey(fileobj, number, events, data)
-        self._keys[key.fd] = key
-        return key
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        number = fileobj if isinstance(fileobj, int) else fileobj.fileno()
-        return self._keys.pop(number)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return {key.fileobj: key for key in self._keys.values()} | self._keys
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         world = self._world

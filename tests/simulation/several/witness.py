@@ -6,8 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.promises import Excused, Finding, ServerLog, Told, check_delivery
-from tests.simulation.checks.standings import FLYING, PENDING, Standing, counts_of
+from tests.promises import Finding
+from tests.simulation.checks.standings import (
+    FLYING,
+    PENDING,
+    Standing,
+    check_end,
+    counts_of,
+    in_words,
+)
 from tests.simulation.checks.witness import Call
 from tests.simulation.several.database import Seen
 from tests.simulation.several.process import Process
@@ -273,19 +280,16 @@ class SharedWitness:
 
     def counted(self) -> str:
         """The same in words."""
-        return " ".join(f"{count} {state}" for state, count in sorted(self.counts().items()))
+        return in_words(self.counts())
 
     def ends(self) -> None:
-        """The life is over: what the ledger tells, against what the server stored."""
-        told = [
-            Told(str(number), key, each.state or ("unknown" if each.in_flight else "pending"))
-            for number, (key, each) in enumerate(zip(self.keys, self.book, strict=True))
-        ]
-        decided = {str(number) for number in self.excused}
-        excused = Excused(
-            resent=decided.__contains__,
+        """The life is over: the ledger and the server are to agree."""
+        check_end(
+            self.keys,
+            self.book,
+            self.arrived,
+            decided=self.excused,
             late=self.marks["stored after the client gave up"] > 0
             or self.marks["left in the window that remains"] > 0,
+            at_most_once=self.at_most_once,
         )
-        log = ServerLog(self.arrived, received=Counter([*self.arrived, *decided]))
-        check_delivery(told, log, at_most_once=self.at_most_once, excused=excused)

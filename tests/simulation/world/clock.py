@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.promises import Finding
 
-__all__ = ["EPOCH", "Clock", "VirtualLoop"]
+__all__ = ["EPOCH", "Clock", "Selector", "VirtualLoop"]
 
 EPOCH = 1_700_000_000.0
 """Seconds since the epoch when a life begins."""
@@ -60,14 +60,10 @@ class Clock:
         self.now = max(self.now, to)
 
 
-class _Selector(selectors.BaseSelector):
-    """Waits for nothing but time. `idle` is called before each wait."""
+class Selector(selectors.BaseSelector):
+    """Knows the files that a loop registers, and waits for none of them."""
 
-    def __init__(self, clock: Clock, idle: Callable[[], None]) -> None:
-        self._clock = clock
-        self._idle = idle
-        self._moment = clock.now
-        self._rounds = 0
+    def __init__(self) -> None:
         self._keys: dict[int, selectors.SelectorKey] = {}
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -82,6 +78,17 @@ class _Selector(selectors.BaseSelector):
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return {key.fileobj: key for key in self._keys.values()} | self._keys
+
+
+class _TimeSelector(Selector):
+    """Waits for nothing but time. `idle` is called before each wait."""
+
+    def __init__(self, clock: Clock, idle: Callable[[], None]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._idle = idle
+        self._moment = clock.now
+        self._rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         clock = self._clock
@@ -107,7 +114,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, clock: Clock, idle: Callable[[], None]) -> None:
         self._virtual = clock
-        super().__init__(_Selector(clock, idle))
+        super().__init__(_TimeSelector(clock, idle))
 
     def time(self) -> float:
         return self._virtual.now
