@@ -11,7 +11,6 @@ import errno
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from backfill.deliver import was_sent
 from backfill.destinations import destination
 from backfill.jobdir.copies import named, publish
 from backfill.jobdir.ledger_place import LedgerPlace
-from backfill.jobdir.manifest import Manifest, Seal, fingerprint
+from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
 from backfill.jobs.access.new_ledger import made_in_vain, new_ledger
 from backfill.jobs.access.shared_ledger import (
@@ -49,7 +48,6 @@ from backfill.jobs.running.interrupts import interrupts_first
 
 __all__ = ["Planning", "plan_into"]
 
-_HASHED_AT_ONCE = 2
 _REST_OF = "rest-of"  # in a draft: the job of which the rest is planned
 
 
@@ -234,6 +232,7 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
     """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
     from backfill.prepare.engines.opening import engine_on  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
+    from backfill.prepare.sealing import seals  # noqa: PLC0415
 
     directory, config = planning.directory, planning.config
     with engine_on(planning.on) as engine:
@@ -247,6 +246,7 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
             careful=careful,
             engine=engine,
         )
+        sealed = seals(draft, engine, planning.progress)
     notes = (note for each in named for note in each.notes)
     warnings = (*manifest.facts.warnings, *notes)
     manifest = manifest.model_copy(
@@ -256,7 +256,7 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
             "earlier": tuple(each.state for each in named),
             "address": planning.address,
             "delivery": config.delivery.model_dump(mode="json"),
-            "seals": _seals(draft),
+            "seals": sealed,
         }
     )
     with new_ledger(draft, directory, config) as ledger:
@@ -315,14 +315,3 @@ def _put_manifest(draft: Path, directory: Path) -> None:
             hint="The locks of one machine do not reach every other. Look at it:"
             f" backfill status {shlex.quote(named(directory))}",
         ) from None
-
-
-def _seals(draft: Path) -> dict[str, Seal]:
-    """What each file is, so that a run can tell that it sends what was planned."""
-    paths = [path for path in sorted(draft.rglob("*")) if path.is_file()]
-    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
-        seals = pool.map(Seal.of, paths)
-        return {
-            path.relative_to(draft).as_posix(): seal
-            for path, seal in zip(paths, seals, strict=True)
-        }

@@ -104,6 +104,8 @@ def simulated(costs: Mapping[str, Cost], rows: int, cluster: Cluster, *, seed: i
         portions = min(ranges, parts)
         stage("split_items", portions, rows / portions, parts + parts / portions, parts)
         stage("settle_gathered", parts, of_one, portions + 1, 1)
+    portions = min(max(ranges, 2), parts)
+    stage("seal_files", portions, rows / portions, parts / portions, 0)
     plan.alone = client.seconds(rows, parts)
     plan.wall += plan.alone
     plan.stages["the process that asks"] = plan.alone

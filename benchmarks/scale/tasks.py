@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,9 +78,10 @@ class Cost:
 class Measuring(Threads):
     """Runs one task after another and keeps what each cost."""
 
-    def __init__(self, ranges: int) -> None:
+    def __init__(self, ranges: int, rows: int) -> None:
         super().__init__(1)
         self.ranges = ranges
+        self._rows = rows
         self.tasks: list[Seen] = []
 
     def run(
@@ -91,7 +91,6 @@ class Measuring(Threads):
         waiting: Callable[[str | None], None],
     ) -> Iterator[tuple[int, ResultT]]:
         del waiting
-        assert isinstance(task, partial)
         for index, item in enumerate(items):
             known = _files(item)
             read = sum(map(os.path.getsize, known))
@@ -102,9 +101,16 @@ class Measuring(Threads):
             written = sum(map(os.path.getsize, made))
             sent = len(pickle.dumps((task, item))) + len(pickle.dumps(result))
             files = len(set(known) | set(made))
-            rows: int = result.rows  # every result of a task has them
-            self.tasks.append(Seen(task.func.__name__, rows, files, read, written, sent, cpu))
+            # Whatever counts no rows has its share of them all.
+            rows: int = getattr(result, "rows", self._rows // len(items))
+            self.tasks.append(Seen(_name(task), rows, files, read, written, sent, cpu))
             yield index, result
+
+
+def _name(task: Any) -> str:
+    """The name of the function that a task is, whatever it is given."""
+    name: str = getattr(task, "func", task).__name__
+    return name
 
 
 def _files(value: Any) -> list[str]:
@@ -123,8 +129,8 @@ def measure(directory: Path, way: str, ranges: int, parts: int, rows: int) -> Pl
     """Make one plan in this process."""
     from backfill.config import config_from_mapping  # noqa: PLC0415
     from backfill.destinations import destination  # noqa: PLC0415
-    from backfill.jobdir.manifest import Seal  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
+    from backfill.prepare.sealing import seals  # noqa: PLC0415
     from benchmarks.prepare import CONFIG, NOW  # noqa: PLC0415
 
     shape: dict[str, Any] = CONFIG
@@ -148,7 +154,7 @@ def measure(directory: Path, way: str, ranges: int, parts: int, rows: int) -> Pl
     into = directory / "job"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir()
-    engine = Measuring(ranges)
+    engine = Measuring(ranges, rows)
     wall, before = time.perf_counter(), time.process_time()
     prepare(
         config,
@@ -158,8 +164,7 @@ def measure(directory: Path, way: str, ranges: int, parts: int, rows: int) -> Pl
         parts=parts or None,
         engine=engine,
     )
-    for path in sorted(into.rglob("*.parquet")):
-        Seal.of(path)
+    seals(into, engine)
     cpu, wall = time.process_time() - before, time.perf_counter() - wall
     shutil.rmtree(into)
     return Planned(way, ranges, parts, rows, engine.tasks, cpu, wall)
