@@ -105,6 +105,7 @@ async def deliver(
             selection,
             resends=settings.guarantee == "at-least-once",
             crowded=lambda: pacer.crowded,
+            line=budget.line,
             progressed=meter.adopt,
         )
         member = Member(joined.ledger, buckets, budget)

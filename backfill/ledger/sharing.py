@@ -36,7 +36,8 @@ class Report:
     rate then. `answered` says that a request had a definite answer, `ambiguous` how many had none
     after it. `given_back` are records of the limit that were drawn and not sent. `rate` is what
     this process found or was told, `heard` the number of the last refusal that it knows of, `hush`
-    for how many seconds from now on nobody may send.
+    for how many seconds from now on nobody may send. `waits` says that it has room and too few
+    buckets.
     """
 
     sent: int = 0
@@ -50,6 +51,7 @@ class Report:
     rate: float | None = None
     heard: int = 0
     hush: float | None = None
+    waits: bool = False
     wanted: int = 0  # requests
     records: int = 0  # of the limit, wanted
 
@@ -64,7 +66,8 @@ class Allowance:
     more. `stop` says that nothing more is to be sent by anybody.
 
     `leads` says whether this process is the one that finds the rate, `others` how many there are
-    besides, `rate` what all keep to. `sent` to `settled` count what all did in this run;
+    besides, `place` how many of them joined before it, `waiting` whether one of them waits for a
+    bucket, `rate` what all keep to. `sent` to `settled` count what all did in this run;
     `refusals` are those of the others that were not heard of: when each had left, and the rate
     then; `heard` is the number of the last one.
     """
@@ -85,6 +88,8 @@ class Allowance:
     settled: int
     refusals: tuple[tuple[float, float], ...]
     heard: int
+    place: int = 0
+    waiting: bool = False
 
 
 class BucketProgress(NamedTuple):

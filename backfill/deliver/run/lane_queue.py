@@ -33,6 +33,9 @@ class AnyFeed(Protocol):
     def asks(self, lane: Lane) -> None:
         """A lane that was handed out asks for its turn to send."""
 
+    def keeps(self, lane: Lane) -> bool:
+        """Whether more of a lane that was handed out is to be sent from here."""
+
     def done(self, lane: Lane) -> None:
         """Nothing more of a lane that was handed out will be sent."""
 
@@ -74,6 +77,11 @@ class Feed:
 
     def asks(self, lane: Lane) -> None:
         """Do nothing: no other process takes lanes of this job."""
+
+    def keeps(self, lane: Lane) -> bool:
+        """Always, for the same reason."""
+        del lane
+        return True
 
     def done(self, lane: Lane) -> None:
         """Do nothing, as in `asks`."""

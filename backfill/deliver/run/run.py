@@ -169,7 +169,7 @@ class Run:
     async def _send_lane(self, lane: Lane, pending: Sequence[Range]) -> None:
         full = self._size
         for portion in portions(pending, full * max(1, _PORTION // full)):
-            if self._ending():
+            if self._ending() or not self._feed.keeps(lane):
                 return
             cursor = LaneCursor(lane, portion, self._size)
             await self._through(cursor, await self._ready.read(lane.bucket, portion))
@@ -209,11 +209,16 @@ class Run:
                 await self._pacer.rest(pause)
 
     async def _next(self, cursor: LaneCursor) -> Batch | None:
-        """The next batch of a portion, if one may be sent."""
-        if not cursor.needs_fresh:
-            room: int | None = 0
-        elif (room := await self._limit.reserve(self._size)) == 0:
-            return None
+        """The next batch of a portion, if one may be sent.
+
+        What was sent before goes first, also of a bucket that is to be given back.
+        """
+        room: int | None = 0
+        if cursor.needs_fresh:
+            if not self._feed.keeps(cursor.lane):
+                return None
+            if (room := await self._limit.reserve(self._size)) == 0:
+                return None
         drawn = cursor.next(room)
         if room:
             self._limit.give_back(room - (drawn[1] if drawn else 0))

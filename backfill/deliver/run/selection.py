@@ -52,7 +52,12 @@ class Selection:
             for name, values in only.items()
         }
         self._only = only
-        self.chosen = self.waiting = 0
+        self.chosen = 0
+        self._waiting: dict[tuple[int, int], int] = {}  # by lane, which may be looked at again
+
+    @property
+    def waiting(self) -> int:
+        return sum(self._waiting.values())
 
     def choose(
         self, bucket: int, pending: Sequence[tuple[Lane, list[Range]]]
@@ -85,7 +90,11 @@ class Selection:
         )
         going = rows.filter("goes")
         self.chosen += going.height
-        self.waiting += rows.height - going.height
+        for number, (lane, _) in enumerate(pending):
+            stays = rows.filter(pl.col("lane") == number).height
+            self._waiting[bucket, lane.number] = (
+                stays - going.filter(pl.col("lane") == number).height
+            )
         runs = (
             going.lazy()
             .with_columns(run=pl.col("at") - pl.int_range(pl.len()))

@@ -6,6 +6,10 @@ once each lane that was handed out has asked for its turn, so another bucket is 
 whoever begins first does not take them all. A bucket whose owner died is recovered within a second,
 and then free for whoever has room. A lane in which a request of a lost owner may still arrive waits
 that time out.
+
+Where another deliverer has room and finds no bucket, this one gives back what it holds beyond its
+share: nothing more of those lanes is begun, and the bucket is released once all that was sent of it
+is written down.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ import anyio.to_thread
 from backfill.core.model import Lane, Range, State
 from backfill.deliver.run.lanes import pending_ranges
 from backfill.deliver.run.selection import Selection
+from backfill.deliver.together.fair_share import Line
 from backfill.jobdir.manifest import Manifest
 from backfill.ledger.protocol import SharedLedger
 from backfill.ledger.sharing import BucketProgress
@@ -45,12 +50,16 @@ class _Step:
     closing: Sequence[int] = ()
     due: Sequence[Lane] = ()
     hungry: bool = False
+    line: Line = field(default_factory=Line)
     ours: frozenset[int] = frozenset()
+    leaving: frozenset[int] = frozenset()
     visited: frozenset[int] = frozenset()
     released: list[int] = field(default_factory=list)
     opened: dict[int, tuple[Pending, list[tuple[Lane, float]]]] = field(default_factory=dict)
     again: Pending = field(default_factory=list)
     progress: dict[int, BucketProgress] = field(default_factory=dict)
+    left: int = 0  # buckets with something to send, whoever has them
+    waits: bool = False  # for a bucket, with room for it
     taken_by_others: int = 0  # buckets with something to send, where we have none
     over: bool = False
 
@@ -59,8 +68,8 @@ class SharedBuckets:
     """Every lane with pending records of the buckets that nobody else has.
 
     With `resends` what a lost owner left in flight is sent again. With a `selection` only what it
-    chooses is handed out. `crowded` tells whether lanes wait for their turn to send, and
-    `progressed` is called with the records in each state, over all.
+    chooses is handed out. `crowded` tells whether lanes wait for their turn to send, `line` who
+    else delivers, and `progressed` is called with the records in each state, over all.
     """
 
     def __init__(
@@ -72,8 +81,10 @@ class SharedBuckets:
         resends: bool = False,
         clock: Callable[[], float] = anyio.current_time,
         crowded: Callable[[], bool] = lambda: False,
+        line: Callable[[], Line] = Line,
         progressed: Callable[[dict[State, int]], None] = lambda _: None,
     ) -> None:
+        self.waits = False  # for a bucket, with room for it, and too few or none
         self._rows = [bucket.rows for bucket in manifest.buckets]
         self._lanes = {
             bucket: list(lanes)
@@ -84,11 +95,13 @@ class SharedBuckets:
         self._resends = resends
         self._clock = clock
         self._crowded = crowded
+        self._line = line
         self._progressed = progressed
         self._found: deque[tuple[Lane, list[Range]]] = deque()
         self._starting: set[Lane] = set()  # handed out, and no turn to send was asked for yet
         self._held: list[tuple[float, Lane]] = []  # from when on each may be handed out
         self._open: dict[int, int] = {}  # lanes of our buckets that are not done
+        self._leaving: set[int] = set()  # of them those that are given back unfinished
         self._closing: set[int] = set()
         self._visited: set[int] = set()
         self._hungry = 0
@@ -113,6 +126,10 @@ class SharedBuckets:
         self._starting.add(found[0])
         return found
 
+    def keeps(self, lane: Lane) -> bool:
+        """Whether more of a lane is to be sent from here."""
+        return lane.bucket not in self._leaving
+
     def asks(self, lane: Lane) -> None:
         """A lane that was handed out asks for its turn to send."""
         if lane in self._starting:
@@ -123,10 +140,7 @@ class SharedBuckets:
     def done(self, lane: Lane) -> None:
         """Nothing more of a lane that was handed out will be sent."""
         self.asks(lane)
-        self._open[lane.bucket] -= 1
-        if not self._open[lane.bucket]:
-            self._closing.add(lane.bucket)
-            self._kick.set()
+        self._ended(lane.bucket, 1)
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -158,7 +172,9 @@ class SharedBuckets:
             closing=tuple(self._closing),
             due=due,
             hungry=self._has_room(),
+            line=self._line(),
             ours=frozenset(self._open),
+            leaving=frozenset(self._leaving),
             visited=frozenset(self._visited),
         )
 
@@ -178,17 +194,25 @@ class SharedBuckets:
             if bucket not in step.ours and self._ledger.take_one([bucket]) is not None:
                 self._ledger.release(bucket)  # recovered, and free for who has room
         ours = step.ours - set(step.released)
-        step.visited |= set(step.released)
-        wanted = [
-            bucket for bucket in self._lanes if bucket not in ours and self._has_work(bucket, step)
-        ]
+        step.visited |= set(step.released) - step.leaving
+        left = [bucket for bucket in self._lanes if self._has_work(bucket, step)]
+        wanted = [bucket for bucket in left if bucket not in ours]
+        step.left = len(left)
         if step.hungry and not step.again and wanted:
-            taken = self._ledger.take_one(wanted)
-            if taken is not None:
-                self._open_bucket(taken[0], step)
-            elif not ours:
-                step.taken_by_others = len(wanted)
+            self._take(wanted, ours, step)
         step.over = not wanted and not ours
+
+    def _take(self, wanted: Sequence[int], ours: frozenset[int], step: _Step) -> None:
+        kept, line = len(ours - step.leaving), step.line
+        taken = None
+        if not line.waiting or kept < line.share(step.left):
+            taken = self._ledger.take_one(wanted)
+        if taken is not None:
+            self._open_bucket(taken[0], step)
+            return
+        step.waits = kept < line.enough(step.left)
+        if not ours:
+            step.taken_by_others = len(wanted)
 
     def _has_work(self, bucket: int, step: _Step) -> bool:
         """Whether a bucket may hold something to send, as far as the ledger tells by its totals."""
@@ -218,9 +242,10 @@ class SharedBuckets:
     def _follow(self, step: _Step) -> None:
         now = self._clock()
         for bucket in step.released:
-            self._closing.discard(bucket)
-            self._visited.add(bucket)
             del self._open[bucket]
+            self._closing.discard(bucket)
+            self._leaving.discard(bucket)
+        self._visited |= step.visited
         for bucket, (pending, waiting) in step.opened.items():
             self._open[bucket] = len(pending) + len(waiting)
             self._found.extend(pending)
@@ -235,10 +260,32 @@ class SharedBuckets:
             for state in (State.DELIVERED, State.FAILED, State.UNKNOWN)
         }
         self._progressed(totals)
+        self.waits = step.waits
+        if step.line.waiting:
+            self._keep_a_share(step.line.share(step.left))
         self._tell_of_a_wait(step.taken_by_others, now)
         self._over = self._over or step.over
         if self._found or self._over:
             self._tell()
+
+    def _keep_a_share(self, most: int) -> None:
+        """Give back what we hold beyond it: the newest, of which most is left."""
+        kept = [each for each in self._open if each not in self._closing | self._leaving]
+        for bucket in kept[most:]:
+            log.info("bucket %s is given back for a deliverer that has room", bucket)
+            self._leaving.add(bucket)
+            found = [each for each in self._found if each[0].bucket != bucket]
+            held = [each for each in self._held if each[1].bucket != bucket]
+            dropped = len(self._found) - len(found) + len(self._held) - len(held)
+            self._found, self._held = deque(found), held
+            self._ended(bucket, dropped)
+
+    def _ended(self, bucket: int, lanes: int) -> None:
+        """Nothing more will be sent of so many lanes of a bucket."""
+        self._open[bucket] -= lanes
+        if not self._open[bucket]:
+            self._closing.add(bucket)
+            self._kick.set()
 
     def _tell_of_a_wait(self, buckets: int, now: float) -> None:
         """Say once why nothing is sent from here, where that lasts."""

@@ -18,6 +18,7 @@ import anyio.to_thread
 from backfill.core.model import Flow, Stop, StopKind, Tick, Verdict
 from backfill.deliver.pacing.shared_budget import News
 from backfill.deliver.run.stop_messages import time_over
+from backfill.deliver.together.fair_share import Line
 from backfill.ledger.sharing import Allowance, Report, Terms
 
 __all__ = ["JobBudget", "JobLimit"]
@@ -58,6 +59,7 @@ class JobBudget:
         self.rate: float | None = terms.rate
         self.awake: Callable[[], None] = lambda: None  # called when there may be permissions
         self.asked: Callable[[float], Stop | None] = lambda _: None  # a quiet that is too long
+        self.waits: Callable[[], bool] = lambda: False  # whether this process waits for a bucket
         self.limit = JobLimit(self._draw_soon, limited=terms.limit is not None, batch=batch)
         self._budget, self._terms = budget, terms
         self._clock, self._monotonic = clock, monotonic
@@ -73,6 +75,7 @@ class JobBudget:
         self._refused: list[tuple[float, float]] = []
         self._answered, self._ambiguous = False, 0
         self._heard = 0
+        self._line = Line()
         self._all = (0, 0)  # sent and accepted by all, as it was told last
         self._own = [0, 0]  # sent and accepted by this process, as far as it was told
         self._news: list[News] = []
@@ -120,6 +123,10 @@ class JobBudget:
 
     def quiet_left(self) -> float:
         return max(0.0, self._quiet_until - self._clock())
+
+    def line(self) -> Line:
+        """Who delivers, as of the last draw."""
+        return self._line
 
     def news(self) -> News:
         found, self._news = self._news, []
@@ -186,6 +193,7 @@ class JobBudget:
             rate=self._own_rate,
             heard=self._heard,
             hush=self._hush,
+            waits=not last and self.waits(),
             wanted=0 if last else max(0, self._wanted - len(self._chunk)),
             records=0 if last else self.limit.wanted(),
         )
@@ -214,6 +222,7 @@ class JobBudget:
             # What comes as it likes has no moment of its own: it is good until the next draws.
             self._chunk.append((begins, begins + (late if allowance.spacing else 4 * _EVERY)))
         self.leads, self.others = allowance.leads, allowance.others
+        self._line = Line(allowance.place, allowance.others + 1, waiting=allowance.waiting)
         self.rate = allowance.rate
         self._hear(allowance, shift)
         self.limit.fill(allowance.records, spent=allowance.stop == "limit")

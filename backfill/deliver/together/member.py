@@ -39,12 +39,16 @@ class Member:
         self._budget = budget
         self._over = threading.Event()
         budget.limit.over = buckets.stop
+        budget.waits = lambda: buckets.waits
 
     async def next(self) -> tuple[Lane, list[Range]] | None:
         return await self._buckets.next()
 
     def asks(self, lane: Lane) -> None:
         self._buckets.asks(lane)
+
+    def keeps(self, lane: Lane) -> bool:
+        return self._buckets.keeps(lane)
 
     def done(self, lane: Lane) -> None:
         self._buckets.done(lane)

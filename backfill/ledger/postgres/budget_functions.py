@@ -17,7 +17,8 @@ CREATE TABLE deliverer (
     joined        bigint,          -- its place in line; NULL: not in the run
     pid           integer,
     backend_start timestamptz,
-    in_hand       bigint NOT NULL DEFAULT 0  -- records of the limit
+    in_hand       bigint NOT NULL DEFAULT 0,  -- records of the limit
+    waits_until   timestamptz NOT NULL DEFAULT '-infinity'  -- for a bucket, unless it says so again
 ) WITH (fillfactor = 50);
 CREATE SEQUENCE line;
 
@@ -111,8 +112,9 @@ DECLARE
     moment   timestamptz;
     first_at timestamptz;
     horizon  timestamptz;
-    leader   text;
+    line     text[];  -- who delivers, in the order of joining
     others   integer;
+    waiting  boolean;
     spacing  double precision;
     granted  integer := 0;
     records  bigint;
@@ -126,11 +128,14 @@ BEGIN
         SELECT * INTO b FROM budget;
     END IF;
     moment := clock_timestamp();
-    UPDATE deliverer d SET in_hand = 0 WHERE d.name = by_whom AND d.in_hand <> 0;
-    SELECT (array_agg(d.name ORDER BY d.joined))[1],
+    UPDATE deliverer d SET in_hand = 0, waits_until =
+        CASE WHEN (given->>'waits')::boolean THEN moment + interval '1 s' ELSE d.waits_until END
+    WHERE d.name = by_whom AND (d.in_hand <> 0 OR (given->>'waits')::boolean);
+    SELECT array_agg(d.name ORDER BY d.joined),
            count(*) FILTER (WHERE d.name <> by_whom),
+           coalesce(bool_or(d.waits_until > moment AND d.name <> by_whom), false),
            coalesce(bool_or(d.in_hand > 0), false)
-    INTO leader, others, in_hands
+    INTO line, others, waiting, in_hands
     FROM deliverer d JOIN pg_stat_activity a USING (pid, backend_start) WHERE d.joined IS NOT NULL;
 
     b.sent := b.sent + (given->>'sent')::bigint;
@@ -149,7 +154,7 @@ BEGIN
     WHILE jsonb_array_length(b.refusals) > 32 LOOP
         b.refusals := b.refusals - 0;
     END LOOP;
-    IF leader = by_whom AND b.rate IS DISTINCT FROM (given->>'rate')::float8 THEN
+    IF line[1] = by_whom AND b.rate IS DISTINCT FROM (given->>'rate')::float8 THEN
         b.rate := (given->>'rate')::float8;
         -- What was drawn at a slower rate keeps nobody waiting.
         b.free_at := least(b.free_at, moment + make_interval(secs => 1 / b.rate));
@@ -190,7 +195,8 @@ BEGIN
         'requests', granted, 'records', records, 'spacing', spacing,
         'begins', extract(epoch FROM first_at - moment),
         'quiet', greatest(0, extract(epoch FROM greatest(b.quiet_until, moment) - moment)),
-        'generation', b.generation, 'stop', b.stop, 'leads', leader = by_whom, 'others', others,
+        'generation', b.generation, 'stop', b.stop, 'leads', line[1] = by_whom, 'others', others,
+        'place', coalesce(array_position(line, by_whom) - 1, 0), 'waiting', waiting,
         'rate', b.rate, 'sent', b.sent, 'accepted', b.accepted, 'failed', b.failed,
         'settled', b.delivered + b.failed,
         'refusals', (SELECT coalesce(jsonb_agg(jsonb_build_array(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from backfill.core.errors import OwnershipError
@@ -26,12 +28,24 @@ LANES = tuple((6, 6) for _ in range(8))
 RECORDS = 96
 
 
+class Line(httpx.AsyncBaseTransport):
+    """Counts what one deliverer sends to the server of all."""
+
+    def __init__(self, store: Store) -> None:
+        self.count = 0
+        self._store = store
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.count += 1
+        return await self._store.handle_async_request(request)
+
+
 class Shared:
     """A job, its place in the database, and as many ledgers as there are deliverers."""
 
-    def __init__(self, directory: Path, address: str) -> None:
+    def __init__(self, directory: Path, address: str, lanes: tuple[tuple[int, ...], ...]) -> None:
         self.directory = directory
-        self.manifest: Manifest = make_job(directory, lanes=LANES)
+        self.manifest: Manifest = make_job(directory, lanes=lanes)
         self.place = PostgresPlace(address)
         self.store = Store(latency=0.01)
         self._open: list[PostgresLedger] = []
@@ -46,7 +60,9 @@ class Shared:
         for each in self._open:
             each.close()
 
-    async def run(self, ledger: PostgresLedger, **changes: Any) -> Stop | None:
+    async def run(
+        self, ledger: PostgresLedger, transport: Line | None = None, **changes: Any
+    ) -> Stop | None:
         settings = Settings(base_url="http://127.0.0.1:1", **{"rate": 400.0, **changes})
         try:
             return await deliver(
@@ -57,7 +73,7 @@ class Shared:
                 credential=Secret("invented"),
                 settings=settings,
                 halt=StopRequest(),
-                transport=self.store,
+                transport=transport or self.store,
                 joined=join(ledger, settings),
             )
         finally:
@@ -65,8 +81,8 @@ class Shared:
 
 
 @pytest.fixture
-def shared(tmp_path, postgres) -> Iterator[Shared]:
-    shared = Shared(tmp_path, postgres.address)
+def shared(tmp_path, postgres, request) -> Iterator[Shared]:
+    shared = Shared(tmp_path, postgres.address, getattr(request, "param", LANES))
     yield shared
     shared.close()
     shared.place.drop()
@@ -92,6 +108,32 @@ def test_two_share_the_buckets_and_send_each_record_once(shared) -> None:
     with shared.place.look() as look:
         assert look.counts()[State.DELIVERED] == RECORDS
         assert look.requests().sent == RECORDS
+
+
+@pytest.mark.parametrize("limit", [None, 700])
+@pytest.mark.parametrize("shared", [((60, 60),) * 8], indirect=True, ids=["many"])
+def test_one_that_comes_late_gets_half_of_what_the_first_one_holds(shared, limit, caplog) -> None:
+    """The server asserts that the records of each key come in order, one at a time."""
+    caplog.set_level("INFO", logger="backfill.deliver")
+    shared.store.latency = 0.05
+    early, late = shared.ledger(), shared.ledger()
+    before: list[int] = []
+    line = Line(shared.store)
+
+    async def go() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(shared.run, early, rate=100_000.0, limit=limit))
+            await anyio.to_thread.run_sync(until, lambda: len(early._epochs) == 8)
+            before.append(len(shared.store.stored))
+            tasks.start_soon(partial(shared.run, late, transport=line))
+            await anyio.to_thread.run_sync(until, lambda: len(late._epochs) >= 3)
+            assert "is given back" in caplog.text
+
+    anyio.run(go)
+    assert line.count > ((limit or 960) - before[0]) / 8
+    assert len(shared.store.stored) == len(set(shared.store.stored)) == (limit or 960)
+    with shared.place.look() as look:
+        assert (look.counts()[State.DELIVERED], look.in_flight()) == (limit or 960, 0)
 
 
 def until(so: Callable[[], bool]) -> None:

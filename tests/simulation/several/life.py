@@ -27,6 +27,7 @@ from tests.simulation.several.connection import Server, Session
 from tests.simulation.several.database import Answered, Database
 from tests.simulation.several.fates import LifeFates
 from tests.simulation.several.fibers import World
+from tests.simulation.several.hand_overs import HandOvers
 from tests.simulation.several.line import Line
 from tests.simulation.several.marks import SEVERAL
 from tests.simulation.several.people import SharedPeople
@@ -99,6 +100,7 @@ class SharedLife:
             tell=self.tell,
         )
         self.rules = Rules(plan, self.world, self.witness, self.fates)
+        self.hand_overs = HandOvers(self.marks, self.witness.pending_in)
         self.server.heard, self.server.noticed = self.rules.answered, self.rules.noticed
         self.people = SharedPeople(self)
 
@@ -329,6 +331,7 @@ class SharedLife:
             self.progress = self.world.now
             self.tell(process.name, does, self.witness.counted())
         self.rules.carried_out(process, statement, values, answered)
+        self.hand_overs.carried_out(process, statement, values, answered)
 
     def _nothing_leaks(self) -> None:
         secret = CREDENTIAL.encode()

@@ -18,6 +18,7 @@ EXPECTED = (
     "a take-over found requests in flight",
     *(f"died at {boundary}" for boundary in BOUNDARIES),
     *(f"frozen at {boundary}" for boundary in BOUNDARIES),
+    "a bucket was handed over",
     "looked",
     "one joined late",
     "paused",

@@ -274,6 +274,10 @@ class SharedWitness:
     def is_settled(self) -> bool:
         return all(each.state is not None for each in self.book)
 
+    def pending_in(self, bucket: int) -> int:
+        """How many records of a bucket are pending."""
+        return self.book[self.starts[bucket] : self.starts[bucket + 1]].count(PENDING)
+
     def counts(self, in_flight: str = "in_flight") -> Counter[str]:
         """Records by state; those in flight by the name given."""
         return counts_of(self.book, in_flight=in_flight)
