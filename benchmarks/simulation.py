@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")  # quickest for a few records
 
 from tests.simulation.campaign import Batch, Lived, live_many
 

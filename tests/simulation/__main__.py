@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
+os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")  # quickest for a few records
 
 from tests.simulation.campaign import Batch, Lived, kind_of, live_many, plans
 from tests.simulation.checks.marks import unreached
@@ -39,7 +40,7 @@ def main() -> int:
     parser.add_argument("--several", action="store_true", help="only lives of several deliverers")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
-    parser.add_argument("--findings", type=int, help="stop after so many: 10, or 50 of a fault")
+    parser.add_argument("--findings", type=int, help="stop after so many, or so many of each fault: 10")
     parser.add_argument(
         "--shrink",
         action=argparse.BooleanOptionalAction,
@@ -72,10 +73,16 @@ def main() -> int:
 
 def _teeth(options: argparse.Namespace) -> bool:
     seconds = 60 * options.minutes if options.minutes else None
-    lives, findings = options.seeds or 1000, options.findings or 50
+    lives, findings = options.seeds or 1000, options.findings or 10
     with running_database(_FAST if _FAST.is_dir() else None) as database:
         return show_teeth(
-            lives, findings, options.jobs, options.tooth, seconds=seconds, database=database
+            lives,
+            findings,
+            options.jobs,
+            options.tooth,
+            seconds=seconds,
+            database=database,
+            several=options.several,
         )
 
 

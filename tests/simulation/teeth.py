@@ -44,13 +44,15 @@ def show_teeth(
     *,
     seconds: float | None = None,
     database: str | None = None,
+    several: bool = False,
 ) -> bool:
     """Print the table of faults whose name contains `name`, as Markdown.
 
     Each is given so many lives, and no more after so many findings or so many `seconds`. Those of
-    several deliverers need the address of a PostgreSQL. Returns whether all were found.
+    several deliverers need the address of a PostgreSQL, and with `several` there are no others.
+    Returns whether all were found.
     """
-    known = TEETH if database is None else (*TEETH, *OF_SEVERAL)
+    known = (*(() if several else TEETH), *(() if database is None else OF_SEVERAL))
     teeth = [tooth for tooth in known if name in tooth.name]
     given = partial(_bite, lives=lives, findings=findings, seconds=seconds, database=database)
     missed = 0

@@ -35,6 +35,8 @@ CREATE VIEW pg_stat_activity AS
            pg_catalog.to_timestamp((e->>2)::float8) AS query_start,
            pg_catalog.to_timestamp((e->>2)::float8) AS state_change
     FROM pg_catalog.jsonb_array_elements(pg_catalog.current_setting('life.sessions')::jsonb) e;
+CREATE VIEW pg_settings AS
+    SELECT name FROM (VALUES ('statement_timeout'), ('lock_timeout')) known (name);
 CREATE FUNCTION pg_notify(channel text, payload text) RETURNS void LANGUAGE sql VOLATILE AS $$
     SELECT pg_catalog.set_config('life.notice', payload, false)
 $$;
@@ -155,8 +157,10 @@ class Database:
         values: Sequence[Any],
     ) -> Answered:
         """Have a statement carried out."""
-        session.execute(_BEFORE, moment)
-        cursor = session.execute(statement, values)
+        alone = str(statement).startswith(("BEGIN", "ROLLBACK"))  # what is sent before would be in it
+        with contextlib.nullcontext() if alone else session.pipeline():
+            session.execute(_BEFORE, moment)
+            cursor = session.execute(statement, values)
         return Answered(cursor.fetchall() if cursor.description else None)
 
     def notice(self, session: psycopg.Connection[Any]) -> str:
