@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("--several", action="store_true", help="only lives of several deliverers")
     parser.add_argument("--records", type=int, help="at most so many in a life")
     parser.add_argument("--without", default="", help="faults to leave out, with commas between")
-    parser.add_argument("--findings", type=int, help="stop after so many, or so many of each fault: 10")
+    parser.add_argument(
+        "--findings", type=int, help="stop after so many, or so many of each fault: 10"
+    )
     parser.add_argument(
         "--shrink",
         action=argparse.BooleanOptionalAction,

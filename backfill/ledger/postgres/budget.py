@@ -45,12 +45,17 @@ class Budget:
             self._session.rows(step_out, (self._name,))
         return bool(first), Terms(**holds)
 
-    def rejoin(self) -> None:
-        """Take part on a new connection, too, where this process did so before."""
+    def rejoin(self) -> bool:
+        """Take part on a new connection, too, where this process did so before.
+
+        Returns whether the run is the same one: another process may have begun one of its own,
+        which may send something else.
+        """
         if self._joined and self._sends:
-            self._session.rows("SELECT rejoin_run(%s)", (self._name,))
-        elif self._joined:
+            return bool(self._session.rows("SELECT rejoin_run(%s)", (self._name,))[0][0])
+        if self._joined:
             self._session.rows("SELECT pg_advisory_lock_shared(run_key())")
+        return True
 
     def leave(self) -> bool:
         """Take no part any more. Returns whether nobody else does."""

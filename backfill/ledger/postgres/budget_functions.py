@@ -74,12 +74,13 @@ BEGIN
     SELECT b.terms INTO terms FROM budget b;
 END $$;
 
--- Takes part on a new connection, too.
-CREATE FUNCTION rejoin_run(by_whom text) RETURNS void LANGUAGE plpgsql AS $$
+-- Takes part on a new connection, too. False where another one found nobody in the run meanwhile,
+-- and has begun one of its own.
+CREATE FUNCTION rejoin_run(by_whom text) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_lock_shared(run_key());
-    UPDATE deliverer d SET joined = coalesce(d.joined, nextval('line')) WHERE d.name = by_whom;
     PERFORM be_here(by_whom);
+    RETURN EXISTS (SELECT 1 FROM deliverer d WHERE d.name = by_whom AND d.joined IS NOT NULL);
 END $$;
 
 -- Takes no part any more; tells whether nobody else does.

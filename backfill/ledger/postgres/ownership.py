@@ -144,8 +144,11 @@ class BucketOwnership(LedgerReading):
             return bool(self._session.rows("SELECT pg_try_advisory_lock(run_key())")[0][0])
 
     def _retake(self) -> None:
-        """After the connection was made anew: hold the same buckets, if nobody else took them."""
-        self.budget.rejoin()
+        """After the connection was made anew: hold the same buckets, if nobody else took them.
+
+        Raises OwnershipError for one that was taken, and where the run is another one.
+        """
+        same_run = self.budget.rejoin()
         lost = [
             bucket
             for bucket, epoch in self._epochs.items()
@@ -158,6 +161,12 @@ class BucketOwnership(LedgerReading):
                 " heard of in time",
                 where=self.where,
                 hint="It goes on with them. What was in flight here is unknown.",
+            )
+        if not same_run:
+            raise OwnershipError(
+                "another process began a run while this one was out of reach of the database",
+                where=self.where,
+                hint="What that run may send holds for all.",
             )
 
     def _see_what_is_lost(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backfill.core.errors import LedgerError
+from backfill.core.errors import LedgerError, OwnershipError
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.sharing import Allowance, Report, RunBudget, Terms
 from tests.ledger.places import PostgresPlace, cut
@@ -232,6 +232,18 @@ def test_who_lost_its_connection_is_still_part_of_the_run(three) -> None:
     assert not second.budget.join(Terms(limit=500))[0]
     assert first.running
     assert not third.be_alone()
+
+
+def test_who_comes_back_once_another_has_begun_a_run_hears_that_it_is_another_one(three) -> None:
+    """Else it would wait for ever for records of a limit that the other run does not have."""
+    first, second, _ = three
+    first.budget.join(Terms(limit=10))
+    first.take(0)
+    cut(first)
+    join_alone(second.budget, limit=500)
+    with pytest.raises(OwnershipError, match="another process began a run"):
+        first.budget.draw(Report(records=4))
+    assert first.budget.join(Terms()) == (False, Terms(limit=500))
 
 
 def test_nobody_joins_beside_a_decision(three) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import psycopg
 from psycopg import sql as composed
 
+from backfill.ledger.postgres.errors import LOST
 from tests.simulation.several.database import Answered, Database, Moment
 from tests.simulation.several.fibers import Fiber, World
 from tests.simulation.several.process import Process
@@ -63,7 +64,8 @@ class Session:
 
 class Server:
     """The database's side. `watch` is called after each statement, with what it brought, `heard`
-    once a process has its answer, and `noticed` once it has what was announced.
+    once a process has its answer, and `noticed` once it has what was announced. `cut_off` is
+    called with a session that a statement of another one has ended.
     """
 
     def __init__(self, database: Database, world: World, fates: Fates) -> None:
@@ -73,7 +75,8 @@ class Server:
         self.away = False
         self.watch: Callable[[Process, Session, str, Sequence[Any], Answered], None]
         self.watch = lambda *given: None
-        self.heard: Callable[[Process, str, Answered], None] = lambda *given: None
+        self.heard: Callable[[Process, str, Sequence[Any], Answered], None] = lambda *given: None
+        self.cut_off: Callable[[Session], None] = lambda session: None
         self.noticed: Callable[[Process, str], None] = lambda *given: None
         self.world = world
         self.database = database
@@ -113,6 +116,7 @@ class Server:
         if "terminate" in text or " take(" in text:
             for each in list(self.sessions):
                 if each is not session and self.database.is_gone(each.real):
+                    self.cut_off(each)
                     self.end(each)
         if " draw(" in text and '"hush"' in values[1]:
             self._announce(self.database.notice(session.real))
@@ -194,13 +198,16 @@ class Connection:
                 waited += _AGAIN
                 world.sleep(_AGAIN)
                 self._break_if(False)
+            except psycopg.Error as error:
+                process.joined &= error.sqlstate != LOST  # else it begins anew
+                raise
         process.step("carried out")
         lost = server.fates.loses_answer(process)
         world.sleep(server.fates.back(process))
         self._break_if(lost)
         if "pg_is_in_recovery" not in str(statement):  # asked of every new connection
             process.heard_at = sent_at
-        server.heard(process, str(statement), answered)
+        server.heard(process, str(statement), values, answered)
         return answered
 
     def close(self) -> None:

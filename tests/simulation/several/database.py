@@ -157,7 +157,9 @@ class Database:
         values: Sequence[Any],
     ) -> Answered:
         """Have a statement carried out."""
-        alone = str(statement).startswith(("BEGIN", "ROLLBACK"))  # what is sent before would be in it
+        alone = str(statement).startswith(
+            ("BEGIN", "ROLLBACK")
+        )  # what is sent before would be in it
         with contextlib.nullcontext() if alone else session.pipeline():
             session.execute(_BEFORE, moment)
             cursor = session.execute(statement, values)

@@ -88,23 +88,29 @@ class LifeFates:
         """Seconds until a thread begins its work."""
         return self._thread * self._chance.uniform(0.5, 1.5)
 
+    def connecting(self) -> float:
+        """Seconds until a request has a connection to the server, before the last look."""
+        if not self._meets("connect", 1.0):
+            return 0.0
+        self._marks["a request waited for its connection"] += 1
+        return self._plan.lease * self._chance.choice((0.01, 0.1, 0.5, 1.2))
+
     # --- the database ------------------------------------------------------------------------
 
     def there(self, process: Process) -> float:
+        return self._way(process, "a call was stalled")
+
+    def back(self, process: Process) -> float:
+        return self._way(process, "an answer was stalled")
+
+    def _way(self, process: Process, mark: str) -> float:
         if self._meets("stall", 0.05):
             seconds = self._plan.lease * self._chance.choice((0.5, 1.2, 2.5))
-            self._tell(process.name, "is cut off from the database", seconds)
-            self._marks["a call was stalled"] += 1
+            self._tell(process.name, mark, seconds)
+            self._marks[mark] += 1
             process.suffered = True
             self.disturbed_at = self._world.now + seconds
             return seconds
-        return self._way()
-
-    def back(self, process: Process) -> float:
-        del process
-        return self._way()
-
-    def _way(self) -> float:
         if self._meets("slow_database", 0.2):
             seconds = self._chance.choice((0.1, 0.5, 2.0))
             self.disturbed_at = max(self.disturbed_at, self._world.now + seconds)

@@ -102,6 +102,7 @@ class SharedLife:
         self.rules = Rules(plan, self.world, self.witness, self.fates)
         self.hand_overs = HandOvers(self.marks, self.witness.pending_in)
         self.server.heard, self.server.noticed = self.rules.answered, self.rules.noticed
+        self.server.cut_off = self.rules.cut_off
         self.people = SharedPeople(self)
 
     def _share(self, database: Database) -> None:
@@ -198,8 +199,7 @@ class SharedLife:
     def _calm(self) -> None:
         """Nothing goes wrong any more, but that all deliverers but one die."""
         self.fates.calm = self.network.calm = True
-        if not self.witness.is_settled() or self.server.away:
-            self.world.sleep(_REST)
+        self.world.sleep(_REST)
         self.people.calm()
         last = self._chance.randrange(self.plan.deliverers)
         for number in range(self.plan.deliverers):
@@ -253,6 +253,7 @@ class SharedLife:
             world=self.world,
             witness=self.witness,
             rules=self.rules,
+            connecting=self.fates.connecting,
             tell=self.tell,
         )
         job = self.job(line, process.name)
@@ -270,6 +271,8 @@ class SharedLife:
     def _observe(self, process: Process, snapshot: Snapshot) -> None:
         if process.dead or self.marks["a take-over found requests in flight"]:
             return  # one that lost a bucket counts what was left out there, until it knows
+        if process in self.rules.losers:
+            return  # and what came in for it once more, until it begins anew
         counts = self.witness.counts()
         for state in ("delivered", "failed"):  # unknown ones may be sent again meanwhile
             if getattr(snapshot, state) > counts[state] and not self.people.decided:
@@ -282,6 +285,8 @@ class SharedLife:
         self.witness.dies(process)
         self._drop_requests(process)
         error, status = process.error, process.result
+        if isinstance(error, DeathError):
+            self.rules.dies(process)
         if isinstance(error, Finding):
             raise error
         if self.witness.first is not None:
@@ -290,8 +295,7 @@ class SharedLife:
             return
         if error is not None:
             self.tell(process.name, "fails", type(error).__name__, getattr(error, "message", ""))
-            excused = process.suffered or self.decisions or self.people.decided
-            if not isinstance(error, BackfillError) or not excused:
+            if not self._excuses(process, error):
                 raise Finding("a run failed without a reason", "".join(format_exception(error)))
             return
         if process.faults:
@@ -299,6 +303,12 @@ class SharedLife:
         if isinstance(status, Status):
             self.tell(process.name, "ended", status.phase, status.stop, self.witness.counted())
             self._compare(status)
+
+    def _excuses(self, process: Process, error: BaseException) -> bool:
+        """Whether a run may fail so: no database is away for longer than a run waits for it."""
+        if self.decisions or self.people.decided:
+            return isinstance(error, BackfillError)
+        return isinstance(error, BackfillError) and process.suffered and not process.joined
 
     def _drop_requests(self, process: Process) -> None:
         """What is on its way arrives, or does not, and maybe later."""
@@ -327,7 +337,8 @@ class SharedLife:
         """A statement was carried out."""
         does = next((name for name in _CHANGES if f" {name}(" in statement), None)
         if does is not None and not (does == "take" and answered.rows[0][0] is None):  # type: ignore[index]
-            self.witness.changed(process, does, self.server.database.look(session.real))
+            seen = self.server.database.look(session.real)
+            self.witness.changed(process, does, seen, answered.rows[0][0])  # type: ignore[index]
             self.progress = self.world.now
             self.tell(process.name, does, self.witness.counted())
         self.rules.carried_out(process, statement, values, answered)

@@ -23,6 +23,8 @@ __all__ = ["Line", "PaceRules"]
 class PaceRules(Protocol):
     """Who is told of what concerns the pace of all."""
 
+    def begins(self, process: Process) -> None: ...
+
     def leaves(self, process: Process) -> None: ...
 
     def asked(self, process: Process, seconds: float) -> None: ...
@@ -44,6 +46,7 @@ class Line(httpx.AsyncBaseTransport):
         world: World,
         witness: SharedWitness,
         rules: PaceRules,
+        connecting: Callable[[], float],
         tell: Callable[..., None],
     ) -> None:
         self._network = network
@@ -51,10 +54,14 @@ class Line(httpx.AsyncBaseTransport):
         self._world = world
         self._witness = witness
         self._rules = rules
+        self._connecting = connecting
         self._tell = tell
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         process, world, witness = self._process, self._world, self._witness
+        self._rules.begins(process)
+        if (seconds := self._connecting()) > 0:
+            await asyncio.sleep(seconds)
         process.step("leave")
         content = json.loads(await request.aread())
         items = content.get("events") or content.get("feedbacks") or [content]

@@ -38,7 +38,7 @@ class SharedPeople:
         """How the next deliverer is started."""
         life, chance = self._life, self._chance
         found: dict[str, Any] = {
-            "rate": chance.choice(("auto", 20, 200, 1000)),
+            "rate": chance.choice(("auto", 5, 20, 200)),
             "concurrency": chance.choice((1, 2, 8)),
             "timeout": life.plan.timeout,
             "max_wait": chance.choice((0, 3, 10)),

@@ -17,6 +17,7 @@ FAULTS = (
     "cut_reply",
     "late",
     "outage",
+    "connect",
     # the server
     "throttle",
     "ask_wait",

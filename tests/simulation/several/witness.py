@@ -105,6 +105,7 @@ class SharedWitness:
         if not call.stale:
             self._in_order(call)
             self._alone(call, now)
+            self._after_the_lost(call, now)
         self.fresh.update(numbers)
         if self.limit is not None and len(self.fresh) > self.limit and not call.stale:
             raise self.found("more was sent than the limit allows", f"{len(self.fresh)}")
@@ -143,15 +144,29 @@ class SharedWitness:
     def _alone(self, call: SharedCall, now: float) -> None:
         self._ghosts = [each for each in self._ghosts if each.at + each.timeout > now]
         for each in (*self.calls, *self._ghosts):
-            if each.keys & call.keys and not each.stale:
+            over = each.at + each.timeout  # which a client that is frozen has not noticed yet
+            frozen = each.by is not None and each.by.frozen_until > over
+            if each.keys & call.keys and not each.stale and not (frozen and over <= now):
                 raise self.found(
                     "two requests of one key at a time",
                     f"{sorted(each.keys & call.keys)}: {each.numbers}, {call.numbers}",
                 )
 
+    def _after_the_lost(self, call: SharedCall, now: float) -> None:
+        """A lane in which a lost owner's request may still arrive is left alone."""
+        for number in call.numbers:
+            free_at = self.lane_lost.get(self.lanes[number], 0.0) + self.hold
+            if self.book[number].in_flight and now < free_at - _TOLERANCE:
+                raise self.found(
+                    "sent in a lane in which a lost request may arrive",
+                    f"record {number}, {free_at - now:.3f} s too early",
+                )
+
     def hears(self, call: SharedCall, meaning: str, bad: Iterable[int] = ()) -> None:
         """The client has its answer."""
         self.silent(call)
+        if any(self.intents[number] is not call.by for number in call.numbers):
+            return  # it is another one's by now, whose answer counts
         if meaning == "yes":
             self.confirmed.update(call.numbers)
         elif meaning in ("nothing", "refused"):
@@ -180,15 +195,16 @@ class SharedWitness:
 
     # --- the ledger --------------------------------------------------------------------------
 
-    def changed(self, by: Process, does: str, seen: Seen) -> None:
-        """A statement has changed the ledger: what it does is its function's name."""
+    def changed(self, by: Process, does: str, seen: Seen, told: object) -> None:
+        """A statement has changed the ledger: `does` is its function's name, `told` its answer."""
         found = self._read(seen)
         before, self.book = self.book, found
-        owners, self.owners = self.owners, dict(seen.owners)
+        self.owners = dict(seen.owners)
         for number, (old, new) in enumerate(zip(before, found, strict=True)):
             if old is not new:
+                if does == "take" and self.lanes[number][0] != told:
+                    raise self.found("a take-over changed another bucket", f"record {number}")
                 self._judge(number, old, new, by, does)
-        del owners
 
     def _judge(self, number: int, old: Standing, new: Standing, by: Process, does: str) -> None:
         if does == "write_down":
