@@ -269,10 +269,9 @@ class SharedLife:
         return process
 
     def _observe(self, process: Process, snapshot: Snapshot) -> None:
-        if process.dead or self.marks["a take-over found requests in flight"]:
-            return  # one that lost a bucket counts what was left out there, until it knows
-        if process in self.rules.losers:
-            return  # and what came in for it once more, until it begins anew
+        lost = process in self.rules.losers or self.marks["a take-over found requests in flight"]
+        if process.dead or lost:
+            return  # one that lost a bucket counts what was left out there, until it begins anew
         counts = self.witness.counts()
         for state in ("delivered", "failed"):  # unknown ones may be sent again meanwhile
             if getattr(snapshot, state) > counts[state] and not self.people.decided:
