@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from backfill.core.value import value
+
 __all__ = [
     "Attempt",
     "Batch",
@@ -119,7 +121,7 @@ class Lane:
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Batch:
     """The records of one request: ranges of one lane, ascending and disjoint."""
 
@@ -140,7 +142,7 @@ class Batch:
 # --- what came back ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """An HTTP response as plain data. Header names are lower case; what came in several lines of
     one name is joined by commas. `body` may be cut short; a text is in UTF-8, however it came.
@@ -187,7 +189,7 @@ class Flow(StrEnum):
     STOP = "stop"  # wrong credential or address: nothing else would fare better
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """The reading of one reply or fault. Produced by a pure function of the destination.
 
@@ -227,7 +229,7 @@ class Cause(StrEnum):
     BY_HAND = "by_hand"  # a person said so
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """Records of a batch that came to rest: DELIVERED, FAILED or UNKNOWN, with the reason."""
 
@@ -248,7 +250,7 @@ class Attempt:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settlement:
     """The end of one request. Records of the batch in no outcome are pending again.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from backfill.destination import (
     AnyOf,
@@ -80,6 +81,8 @@ class PristoEvents(Destination):
         del size
         if isinstance(answer, Fault):
             return fault_verdict(answer)
+        if answer.status == 201 and (delivered := _delivered(answer.body)) is not None:
+            return delivered
         content = json_object(answer.body)
         if answer.status == 201 and content is not None:
             return self._envelope(answer, content)
@@ -114,10 +117,18 @@ class PristoEvents(Destination):
     def _envelope(self, reply: Reply, content: dict[str, object]) -> Verdict:
         """A 201 holds an application-level result, which alone says whether the event stands."""
         inner, message = content.get("status"), content.get("statusText")
-        if content.get("ok") is True:
-            odd = text_of("application status", inner) if inner not in (200, 201) else ""
-            return reply_verdict(reply, Flow.DELIVERED, reason=odd)
         if content.get("ok") is not False:
             return reply_verdict(reply, Flow.UNKNOWN, reason="201 without a readable `ok`")
         flow = Flow.AGAIN if inner in (429, 503) else Flow.FAILED
         return reply_verdict(reply, flow, reason=text_of(inner, message))
+
+
+@lru_cache(maxsize=16)  # a server says yes in the same words each time
+def _delivered(body: bytes) -> Verdict | None:
+    """The verdict of a 201 whose body says that the event stands; None for any other body."""
+    content = json_object(body)
+    if content is None or content.get("ok") is not True:
+        return None
+    inner = content.get("status")
+    odd = text_of("application status", inner) if inner not in (200, 201) else ""
+    return reply_verdict(Reply(201), Flow.DELIVERED, reason=odd)

@@ -49,17 +49,18 @@ __all__ = [
 # --- in the course of a run ------------------------------------------------------------------
 
 INSERT_INTENT = """
-INSERT INTO flight (bucket, start, stop, lane)
-SELECT place, low, high, number FROM (SELECT ? AS place, ? AS low, ? AS high, ? AS number)
-WHERE coalesce((SELECT stop FROM span   WHERE bucket = place AND start < high
-                ORDER BY start DESC LIMIT 1), 0) <= low
-  AND coalesce((SELECT stop FROM flight WHERE bucket = place AND start < high
-                ORDER BY start DESC LIMIT 1), 0) <= low
+INSERT OR IGNORE INTO flight (bucket, start, stop, lane) VALUES (?, ?, ?, CASE WHEN
+        coalesce((SELECT stop FROM span   WHERE bucket = ? AND start < ?
+                  ORDER BY start DESC LIMIT 1), 0) <= ?
+    AND coalesce((SELECT stop FROM flight WHERE bucket = ? AND start < ?
+                  ORDER BY start DESC LIMIT 1), 0) <= ? THEN ? END)
 """
 """Write an intent down, if all its positions are pending and in no other intent.
 
-Spans do not overlap, nor do flights, so the last one that begins before our end reaches
-furthest, and one look at each tree is enough however large they are.
+The parameters are bucket, start and stop, then twice bucket, stop and start, then the lane: an
+intent without one is ignored. Spans do not overlap, nor do flights, so the last one that begins
+before our end reaches furthest, and one look at each tree is enough however large they are. A
+SELECT in the place of VALUES would first be copied to a table of its own, for a third more time.
 """
 
 OBSTACLE = """

@@ -161,3 +161,11 @@ def test_fields_are_those_that_the_api_documents():
     ]
     assert API.batch_size == 1
     assert API.request_id_of("id") == "id"
+
+
+def test_a_success_in_the_same_words_is_the_same_verdict_and_other_words_are_not():
+    first = API.verdict(Reply(201, {"date": "today"}, envelope()), 1)
+    assert API.verdict(Reply(201, {"date": "tomorrow"}, envelope()), 1) is first
+    assert API.verdict(Reply(201, {}, envelope(ok=False)), 1).flow is Flow.FAILED
+    assert API.verdict(Reply(200, {}, envelope()), 1).flow is Flow.UNKNOWN
+    assert API.verdict(Reply(500, {}, envelope()), 1).flow is Flow.AMBIGUOUS

@@ -37,8 +37,11 @@ def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) 
         raise ContradictionError("a span that was written down is not there any more")
     if fresh:
         execute(sql.SETTLE, fresh)
-    new_intents = change.new_intents
-    if new_intents and execute(sql.INSERT_INTENT, new_intents).rowcount != len(new_intents):
+    intents = [
+        (bucket, start, stop, bucket, stop, start, bucket, stop, start, lane)
+        for bucket, start, stop, lane in change.new_intents
+    ]
+    if intents and execute(sql.INSERT_INTENT, intents).rowcount != len(intents):
         raise ContradictionError(_obstacle(connection, change))
     if change.attempts:
         execute(sql.ADD_ATTEMPT, [(*each, at) for each in change.attempts])
