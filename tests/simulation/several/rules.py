@@ -170,6 +170,8 @@ class Rules:
         if " retake(" in statement:
             bucket, epoch = values
             if self._witness.owners[bucket][0] != epoch:
+                if rows[0][0]:
+                    raise self._witness.found("took back what another one had had", process.name)
                 self.losers.add(process)  # which begins anew
                 process.joined = False
                 self._witness.marks["a bucket was gone when its owner came back"] += 1

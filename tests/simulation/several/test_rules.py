@@ -115,9 +115,15 @@ def test_one_that_came_back_too_late_sends_nothing_more(scene):
     scene.witness.owners = {0: (2, "x")}
     scene.rules.answered(scene.first, "SELECT retake(%s, %s)", (0, 2), Answered([(True,)]))
     scene.rules.leaves(scene.first)
-    scene.rules.answered(scene.first, "SELECT retake(%s, %s)", (0, 1), Answered([(True,)]))
+    scene.rules.answered(scene.first, "SELECT retake(%s, %s)", (0, 1), Answered([(False,)]))
     with pytest.raises(Finding, match="lost a bucket"):
         scene.rules.leaves(scene.first)
+
+
+def test_a_bucket_that_another_one_had_is_not_taken_back(scene):
+    scene.witness.owners = {0: (2, "x")}
+    with pytest.raises(Finding, match="took back"):
+        scene.rules.answered(scene.first, "SELECT retake(%s, %s)", (0, 1), Answered([(True,)]))
 
 
 def test_a_take_over_settles_nothing_of_another_bucket(scene):
