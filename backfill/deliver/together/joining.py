@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
+from backfill.core.errors import BusyError
 from backfill.deliver.pacing.health import DOWN_AFTER
 from backfill.deliver.run.error_budget import FAIR_SAMPLE
 from backfill.deliver.run.settings import Settings
@@ -11,6 +13,8 @@ from backfill.ledger.protocol import SharedLedger
 from backfill.ledger.sharing import Terms
 
 __all__ = ["Joined", "join"]
+
+log = logging.getLogger("backfill.deliver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +32,43 @@ class Joined:
 
 
 def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joined:
-    """Take part in the run that goes on, or begin one with these settings. Raises LedgerError.
+    """Take part in the run that goes on, or begin one with these settings.
 
-    One that does not send keeps the run going for others, as one run with one limit.
+    One that does not send keeps the run going for others, as one run with one limit. Raises
+    LedgerError, and BusyError where the run that goes on would not keep to a limit or a
+    max_duration of these settings: it has said what all may send.
     """
-    first, terms = ledger.budget.join(
-        Terms(
-            rate=settings.rate,
-            limit=settings.limit,
-            seconds=settings.max_duration,
-            max_errors=settings.max_errors_count,
-            max_share=settings.max_errors_fraction,
-            fair_sample=FAIR_SAMPLE,
-            most_ambiguous=DOWN_AFTER,
-        ),
-        sends=sends,
+    own = Terms(
+        rate=settings.rate,
+        limit=settings.limit,
+        seconds=settings.max_duration,
+        max_errors=settings.max_errors_count,
+        max_share=settings.max_errors_fraction,
+        fair_sample=FAIR_SAMPLE,
+        most_ambiguous=DOWN_AFTER,
     )
+    first, terms = ledger.budget.join(own, sends=sends)
+    refusal = _refusal(own, terms)
+    if refusal is not None:
+        ledger.budget.leave()
+        raise refusal
+    if (own.max_errors, own.max_share) != (terms.max_errors, terms.max_share):
+        log.warning("max_errors is that of the run that goes on")
     return Joined(ledger, terms, first)
+
+
+def _refusal(own: Terms, terms: Terms) -> BusyError | None:
+    """Why these terms cannot hold beside a run that has others, None where they can."""
+    for name, wanted, held, unit in (
+        ("limit", own.limit, terms.limit, "records"),
+        ("max_duration", own.seconds, terms.seconds, "s"),
+    ):
+        if wanted is not None and wanted != held:
+            its = f"no {name}" if held is None else f"a {name} of {held:,} {unit}"
+            return BusyError(
+                f"a run goes on that has {its}, and {wanted:,} {unit} would not hold beside it",
+                where=name,
+                hint="Nothing was sent from here. To take part in that run, leave it out; to keep"
+                " to it, stop that run first.",
+            )
+    return None
