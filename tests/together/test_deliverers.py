@@ -45,6 +45,19 @@ def test_one_killed_one_frozen_and_thawed_one_joined_late(tmp_path, postgres, gu
             assert states["unknown"] <= 2 * 64
 
 
+def test_one_that_joins_while_all_buckets_are_held_gets_its_share(tmp_path, postgres) -> None:
+    """All lanes of the job are walked by the first one, which has a connection for each."""
+    with running_world(
+        tmp_path, postgres.address, rows=3_000, delivery='rate = "100000/s"', latency=0.2
+    ) as world:
+        first = world.deliverer()
+        until(lambda: sum(world.held()) == 16, every=0.1)
+        late = world.deliverer()
+        until(lambda: len(held := world.held()) == 2 and min(held) >= 5, every=0.1)
+        world.wait(first, late, expect=(0,))
+        assert world.compare() == {"delivered": 3_000}
+
+
 @BOTH
 def test_a_database_that_crashes_and_is_away_for_longer_than_the_lease(
     tmp_path, postgres, guarantee

@@ -106,12 +106,16 @@ class World:
 
     def owners(self) -> int:
         """How many deliverers hold a bucket at this moment."""
+        return len(self.held())
+
+    def held(self) -> list[int]:
+        """How many buckets each deliverer holds at this moment, the most first."""
         if not (self.job / "manifest.json").exists():
-            return 0
+            return []
         with suppress(BackfillError), self.ledger() as ledger:
-            rows = "SELECT count(DISTINCT pid) FROM locks() WHERE bucket < 16777215"
-            return int(ledger._session.rows(rows)[0][0])
-        return 0
+            rows = "SELECT count(*) FROM locks() WHERE bucket < 16777215 GROUP BY pid"
+            return sorted((count for (count,) in ledger._session.rows(rows)), reverse=True)
+        return []
 
     def compare(self, *, twice: bool = False) -> Counter[str]:
         """Compare the books with the server's log, record by record; returns the states.

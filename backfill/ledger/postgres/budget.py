@@ -29,6 +29,7 @@ class Budget:
         self._name = name
         self._joined = False
         self._sends = False
+        self._draws = 0
 
     def join(self, terms: Terms, *, sends: bool = True) -> tuple[bool, Terms]:
         """Take part in a run, and say what it may send, if nobody else is in one.
@@ -65,8 +66,12 @@ class Budget:
         return bool(self._session.rows("SELECT leave_run(%s)", (self._name,))[0][0])
 
     def draw(self, report: Report) -> Allowance:
-        """Report, and draw what may be sent next."""
-        given = asdict(report) | {"stretch": _STRETCH}
+        """Report, and draw what may be sent next.
+
+        Where the answer does not come this is asked again, and counted once, by its number.
+        """
+        self._draws += 1
+        given = asdict(report) | {"stretch": _STRETCH, "number": self._draws}
         if report.hush is None:
             del given["hush"]
         values = (self._name, json.dumps(given))

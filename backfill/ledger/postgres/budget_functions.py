@@ -17,6 +17,7 @@ CREATE TABLE deliverer (
     joined        bigint,          -- its place in line; NULL: not in the run
     pid           integer,
     backend_start timestamptz,
+    draws         bigint NOT NULL DEFAULT 0,  -- the number of its last one
     in_hand       bigint NOT NULL DEFAULT 0,  -- records of the limit
     waits_until   timestamptz NOT NULL DEFAULT '-infinity'  -- for a bucket, unless it says so again
 ) WITH (fillfactor = 50);
@@ -106,7 +107,8 @@ BEGIN
 END $$;
 
 -- Reports what became of the last requests, and draws the next ones. Who is first in line says
--- what the rate is.
+-- what the rate is. A draw whose answer was lost comes again with its number: what it reports is
+-- counted, and what it was given comes back.
 CREATE FUNCTION draw(by_whom text, given jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     b        budget%ROWTYPE;
@@ -120,18 +122,25 @@ DECLARE
     granted  integer := 0;
     records  bigint;
     in_hands boolean;
+    last     deliverer%ROWTYPE;
     known    bigint;
     each     jsonb;
 BEGIN
     SELECT * INTO b FROM budget FOR UPDATE;
+    SELECT * INTO last FROM deliverer d WHERE d.name = by_whom;
+    IF last.draws = (given->>'number')::bigint THEN
+        given := given - 'hush' || jsonb_build_object('sent', 0, 'accepted', 0, 'delivered', 0,
+            'failed', 0, 'ambiguous', 0, 'answered', false, 'refused', jsonb_build_array(),
+            'given_back', last.in_hand);
+    END IF;
     IF given ? 'hush' THEN
         PERFORM hush((given->>'hush')::float8);
         SELECT * INTO b FROM budget;
     END IF;
     moment := clock_timestamp();
-    UPDATE deliverer d SET in_hand = 0, waits_until =
+    UPDATE deliverer d SET draws = (given->>'number')::bigint, in_hand = 0, waits_until =
         CASE WHEN (given->>'waits')::boolean THEN moment + interval '1 s' ELSE d.waits_until END
-    WHERE d.name = by_whom AND (d.in_hand <> 0 OR (given->>'waits')::boolean);
+    WHERE d.name = by_whom;
     SELECT array_agg(d.name ORDER BY d.joined),
            count(*) FILTER (WHERE d.name <> by_whom),
            coalesce(bool_or(d.waits_until > moment AND d.name <> by_whom), false),
