@@ -304,13 +304,8 @@ class SharedLife:
             self._compare(status)
 
     def _excuses(self, process: Process, error: BaseException) -> bool:
-        """Whether a run may fail so: no database is away for longer than a run waits for it.
-
-        One that is to keep to another limit than the run that goes on is refused.
-        """
-        if isinstance(error, BusyError) and self.fates.has("limits"):
-            return True
-        if self.decisions or self.people.decided:
+        """Whether a run may fail so: no database is away for longer than a run waits for it."""
+        if self.decisions or self.people.decided or isinstance(error, BusyError):
             return isinstance(error, BackfillError)
         return isinstance(error, BackfillError) and process.suffered and not process.joined
 
