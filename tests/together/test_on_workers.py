@@ -146,9 +146,13 @@ def test_a_scheduler_that_dies_ends_the_run_and_nothing_is_lost(tmp_path, postgr
         process = run_on(world, frail.address)
         until(lambda: world.accepted > 5)
         frail.scheduler.kill()
+        until(lambda: deliverers_of(frail) == 0)
+        before = world.accepted
+        assert before < 150, "the deliverers end at once, and not only when their workers do"
         found = ended(process, 1)
         assert "the scheduler" in found.json["error"]["message"]
-        until(lambda: deliverers_of(frail) == 0)
+        assert "distributed" not in found.err
+        assert world.accepted == before
         world.command("run", world.config, "--rate", "1000/s", "--quiet", expect=(0,))
         assert world.compare() == {"delivered": 300}
 

@@ -84,11 +84,11 @@ class Readiness:
 
 @dataclass
 class _Runs:
-    """The deliverers of this process, by their run; and the signal that each run was sent."""
+    """The deliverers of this process, by their run; and the runs that were halted."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     processes: dict[str, list[subprocess.Popen[bytes]]] = field(default_factory=dict)
-    halted: dict[str, int] = field(default_factory=dict)
+    halted: set[str] = field(default_factory=set)
 
 
 _runs = _Runs()
@@ -146,11 +146,11 @@ def deliver(order: Order) -> Ended:
     return Ended.read(code, out)
 
 
-def halt(number: str, sent: int = signal.SIGINT) -> None:
+def halt(order: Order) -> None:
     """Have this worker's deliverers of a run finish what is in flight, and start no more of it."""
     with _runs.lock:
-        if number in _runs.halted:
+        if order.number in _runs.halted:
             return  # a second signal would not wait
-        _runs.halted[number] = sent
-        for process in _runs.processes.get(number, ()):
-            process.send_signal(sent)
+        _runs.halted.add(order.number)
+        for process in _runs.processes.get(order.number, ()):
+            process.send_signal(signal.SIGINT)

@@ -39,7 +39,13 @@ class Cluster(Protocol):
         self, question: Callable[..., Any], *about: object, workers: Collection[str]
     ) -> Mapping[str, Any]: ...
 
-    def start(self, worker: str, task: Callable[[ItemT], Any], item: ItemT) -> Any: ...
+    def start(
+        self,
+        worker: str,
+        task: Callable[[ItemT], Any],
+        item: ItemT,
+        closing: Callable[[ItemT], None],
+    ) -> Any: ...
 
 
 class Deliverers:
@@ -177,7 +183,7 @@ class Deliverers:
     def _start(self, workers: Collection[str]) -> None:
         for worker, answer in self._ask(workers).items():
             if answer.refusal is None:
-                self._tasks[worker] = self._cluster.start(worker, deliver, self._order)
+                self._tasks[worker] = self._cluster.start(worker, deliver, self._order, halt)
             else:
                 self._left_out.add(worker)
                 log.warning("the worker %s does not deliver: %s", worker, answer.refusal)
@@ -188,7 +194,7 @@ class Deliverers:
 
     def _halt(self) -> None:
         try:
-            self._cluster.ask(halt, self._order.number, workers=self._tasks)
+            self._cluster.ask(halt, self._order, workers=self._tasks)
         except BackfillError as error:
             log.debug("not halted: %s", error)
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 import pickle
 import queue
-import time
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future as Answer
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distributed import Client, Future
+from distributed import Client, Future, Status, get_worker
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.jobdir.copies import address_of
+from backfill.prepare.engines.result_watch import ResultWatch, gone
 from backfill.prepare.engines.workers import ClusterError, Versions, run_task, sights, versions
 
 __all__ = ["DaskEngine", "connected", "is_client", "temporary_credentials"]
@@ -37,9 +36,10 @@ _SHARED_COPY = (
     " workers and this machine share, or plan without --on; the workers can deliver it then."
 )
 _TLS = "DASK_DISTRIBUTED__COMM__TLS__"
+_LOUD = ("distributed", "distributed.client")  # loggers to which Dask gives a level of their own
 _CONNECT = 10  # seconds until a scheduler has answered
 _FIRST = 60  # seconds until a first worker is there
-_LOOK = 1.0  # seconds without a result until somebody looks why
+_LOOK_AT_WORKER = 0.25  # seconds between two looks whether a worker is to close
 _CLOSE = 2.0  # seconds to say good-bye
 
 
@@ -102,12 +102,21 @@ class DaskEngine:
         """What some workers say, whatever they are busy with; an exception where one raised it."""
         return self._ask_all(question, *about, workers=sorted(workers)) if workers else {}
 
-    def start(self, worker: str, task: Callable[[ItemT], ResultT], item: ItemT) -> Future[Any]:
-        """Have one worker, and no other, run a task once. Raises ClusterError."""
+    def start(
+        self,
+        worker: str,
+        task: Callable[[ItemT], ResultT],
+        item: ItemT,
+        closing: Callable[[ItemT], None],
+    ) -> Future[Any]:
+        """Have one worker, and no other, run a task once; `closing` is called there as soon as that
+        worker is to close, for whatever reason, while the task runs. Raises ClusterError.
+        """
         content = pickle.dumps((task, item))
         with self._reached():
             return self._client.submit(
-                run_task,
+                _run_attended,
+                pickle.dumps(partial(closing, item)),
                 versions(),
                 content,
                 workers=[worker],
@@ -131,7 +140,7 @@ class DaskEngine:
             future.add_done_callback(ended.put)
         del futures
         try:
-            with _Watch(self._client, self._name, self._silence, self._lost) as watch:
+            with ResultWatch(self._client, self._name, self._silence, self._lost) as watch:
                 while left:
                     future = watch.next(ended, waiting)
                     result: ResultT = self._result(future)
@@ -143,7 +152,7 @@ class DaskEngine:
 
     def _result(self, future: Future[Any]) -> Any:
         if future.status in ("cancelled", "lost"):
-            raise _gone(self._name)
+            raise gone(self._name)
         try:
             with self._reached():
                 return future.result()
@@ -182,87 +191,28 @@ class DaskEngine:
             raise
         except Exception:
             if self._client.status != "running":
-                raise _gone(self._name) from None
+                raise gone(self._name) from None
             raise
 
 
-class _Watch:
-    """Waits for results, and says why none come."""
+def _run_attended(closing: bytes, expected: Versions, content: bytes) -> object:
+    """Run a task, as `run_task` does, and call a pickled function once this worker is to close.
 
-    def __init__(self, client: Client, name: str, silence: float, lost: float) -> None:
-        self._client = client
-        self._name = name
-        self._silence = silence
-        self._lost = lost
-        # A thread of its own asks, as a scheduler that is stopped never answers.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="backfill-workers")
-        self._answer: Answer[Mapping[str, Any]] | None = None
-        self._asked = 0.0
-        self._without: float | None = None
-        self._heard: dict[str, tuple[float, float]] = {}  # what it last said when, and since when
+    A worker whose scheduler died waits half a minute for its tasks, and tells them nothing.
+    """
+    worker, over = get_worker(), threading.Event()
 
-    def __enter__(self) -> _Watch:
-        return self
+    def attend() -> None:
+        while not over.wait(_LOOK_AT_WORKER):
+            if worker.status not in (Status.running, Status.paused):
+                pickle.loads(closing)()  # noqa: S301 - from the client, as all that Dask runs
+                return
 
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def next(
-        self, ended: queue.SimpleQueue[Future[Any]], waiting: Callable[[str | None], None]
-    ) -> Future[Any]:
-        """The next future that ended. Raises ClusterError where none ever will."""
-        said: str | None = None
-        while True:
-            try:
-                future = ended.get(timeout=_LOOK)
-            except queue.Empty:
-                trouble = self._trouble()
-                if trouble != said:
-                    waiting(trouble)
-                    said = trouble
-                continue
-            if said is not None:
-                waiting(None)
-            return future
-
-    def _trouble(self) -> str | None:
-        """Why nothing comes, in words, where it is not that tasks take their time."""
-        if self._client.status != "running":
-            raise _gone(self._name)
-        now = time.monotonic()
-        if self._answer is None:
-            self._asked = now
-            self._answer = self._thread.submit(self._client.scheduler_info)
-        try:
-            answer = self._answer.result(_LOOK)
-        except NotYet:
-            late = now - self._asked > self._silence
-            return f"the scheduler {self._name} does not answer" if late else None
-        self._answer = None
-        workers: Mapping[str, Any] = answer["workers"]
-        if len(workers) < answer["n_workers"]:
-            return None  # Dask's own look, which leaves them out, came in between
-        if not workers:
-            self._without = self._without or now
-            if now - self._without > self._lost:
-                raise ClusterError(
-                    f"no worker is left at {self._name}",
-                    hint="Start workers and plan again; nothing was sent.",
-                )
-            return "no worker is left"
-        self._without = None
-        for worker, each in workers.items():
-            if self._heard.get(worker, (None, 0.0))[0] != each["last_seen"]:
-                self._heard[worker] = (each["last_seen"], now)
-        silent = [worker for worker in workers if now - self._heard[worker][1] > self._silence]
-        return f"the worker {silent[0]} does not answer" if silent else None
-
-
-def _gone(name: str) -> ClusterError:
-    return ClusterError(
-        f"the scheduler {name} is gone, and with it what the workers were doing",
-        hint="Start it again and plan anew; nothing was sent, and no job was made.",
-    )
+    threading.Thread(target=attend, name="backfill-closing", daemon=True).start()
+    try:
+        return run_task(expected, content)
+    finally:
+        over.set()
 
 
 def is_client(value: object) -> bool:
@@ -277,10 +227,11 @@ def connected(address: str, security: Mapping[str, str] | None = None) -> Iterat
     Without these, what Dask's own configuration says holds. Raises ClusterError.
     """
     _refuse_no_certificate(address, security)
-    quiet = logging.getLogger("distributed")
-    before = quiet.level
-    quiet.setLevel(logging.CRITICAL)  # what goes wrong is said once, by us
-    try:
+    with ExitStack() as stack:
+        for name in _LOUD:  # what goes wrong is said once, by us
+            quiet = logging.getLogger(name)
+            stack.callback(quiet.setLevel, quiet.level)
+            quiet.setLevel(logging.CRITICAL)
         try:
             client = Client(
                 address,
@@ -297,8 +248,6 @@ def connected(address: str, security: Mapping[str, str] | None = None) -> Iterat
             yield DaskEngine(client)
         finally:
             client.close(timeout=_CLOSE)
-    finally:
-        quiet.setLevel(before)
 
 
 def _refuse_no_certificate(address: str, security: Mapping[str, str] | None) -> None:
