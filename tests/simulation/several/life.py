@@ -172,7 +172,7 @@ class SharedLife:
         self.tell("plan", self.plan)
         for number in range(self.plan.deliverers + self.plan.more):
             late = number >= self.plan.deliverers
-            self._begin_after(self._chance.choice((0.0, 0.0, 0.1, 1.0, 3.0)) + 4 * late * number)
+            self.begin_after(self._chance.choice((0.0, 0.0, 0.1, 1.0, 3.0)) + 4 * late * number)
         self.people.begin()
         self._strikes()
         self._until_over()
@@ -226,7 +226,7 @@ class SharedLife:
 
     # --- a deliverer -------------------------------------------------------------------------
 
-    def _begin_after(self, seconds: float) -> None:
+    def begin_after(self, seconds: float, settings: dict[str, Any] | None = None) -> None:
         self.to_begin += 1
 
         def begin() -> None:
@@ -236,7 +236,7 @@ class SharedLife:
                 return
             running = any(not each.ended for each in self.processes)
             self.marks["one joined late"] += running and seconds > 1
-            self.fates.arm(self._deliverer(self.people.settings()))
+            self.fates.arm(self._deliverer(settings or self.people.settings()))
 
         self.world.after(seconds, begin)
 
@@ -258,7 +258,7 @@ class SharedLife:
         )
         job = self.job(line, process.name)
         secret = Secret(CREDENTIAL)
-        process.at_end = partial(self._ended, process)
+        process.at_end = partial(self._ended, process, changes)
         self.people.run_begins(process, halt)
 
         async def main() -> Status:
@@ -277,7 +277,7 @@ class SharedLife:
             if getattr(snapshot, state) > counts[state] and not self.people.decided:
                 raise self.witness.found("counted before it was written down", state)
 
-    def _ended(self, process: Process) -> None:
+    def _ended(self, process: Process, changes: dict[str, Any]) -> None:
         """A process is gone, in whichever way."""
         self.world.wake(self.world.main)
         self.progress = self.world.now
@@ -294,7 +294,7 @@ class SharedLife:
             return
         if error is not None:
             self.tell(process.name, "fails", type(error).__name__, getattr(error, "message", ""))
-            if not self._excuses(process, error):
+            if not self.people.types_again(error, changes) and not self._excuses(process, error):
                 raise Finding("a run failed without a reason", "".join(format_exception(error)))
             return
         if process.faults:

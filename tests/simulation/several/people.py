@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import BackfillError, BusyError
 from backfill.core.model import StopKind
 from backfill.deliver import StopRequest
 from tests.simulation.several.process import Process
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedPeople"]
 
+_LIMITS = frozenset({"limit", "max_duration"})
 _OF = {
     "retry": ("failed", "pending"),
     "resend": ("unknown", "pending"),
@@ -33,6 +34,7 @@ class SharedPeople:
         self._chance = life.plan.stream("people")
         self._count = 0
         self._saying = False  # how fast to go
+        self._usual = self._chance.randint(1, life.plan.records + 1)  # the limit of most
 
     def settings(self) -> dict[str, Any]:
         """How the next deliverer is started."""
@@ -46,7 +48,8 @@ class SharedPeople:
             "max_errors": chance.choice(("100%", "100%", "1%", 3)),
         }
         if life.fates.has("limits") and chance.random() < 0.6:
-            found["limit"] = chance.randint(1, life.plan.records + 1)
+            other = chance.randint(1, life.plan.records + 1)
+            found["limit"] = self._usual if chance.random() < 0.8 else other
         if life.fates.has("limits") and chance.random() < 0.2:
             found["max_duration"] = chance.choice((0.5, 3))
         if life.fates.has("guarantee") and chance.random() < 0.3:
@@ -55,6 +58,14 @@ class SharedPeople:
                 life.witness.at_most_once = False
                 life.witness.resends = True
         return found
+
+    def types_again(self, error: BaseException, settings: dict[str, Any]) -> bool:
+        """Whether somebody types a command again without its limits, which were refused."""
+        if not isinstance(error, BusyError) or not _LIMITS & settings.keys():
+            return False
+        self._life.marks["a limit that the run does not have was refused"] += 1
+        self._life.begin_after(1.0, {name: settings[name] for name in settings.keys() - _LIMITS})
+        return True
 
     def begin(self) -> None:
         """Put into the agenda what people do meanwhile."""
