@@ -33,17 +33,22 @@ def showing_progress(
         yield observe, halt
 
 
-def _at_once() -> str:
+def _at_once(halt: StopRequest) -> str:
     """What is said of a run that does not wait for its requests."""
-    return (
-        "quit at once: the records of requests in flight are unknown now, and `backfill status`"
-        f" counts them\nresume with: {shlex.join(['backfill', *sys.argv[1:]])}\n"
-    )
+    if halt.elsewhere:
+        told = "quit at once: the workers may send on; `backfill pace JOB --pause` holds them"
+    else:
+        told = (
+            "quit at once: the records of requests in flight are unknown now, and `backfill status`"
+            " counts them"
+        )
+    return f"{told}\nresume with: {shlex.join(['backfill', *sys.argv[1:]])}\n"
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly halt; a second one leaves at once.
+    """Turn the first SIGINT, SIGTERM or SIGHUP into an orderly halt; a second one leaves at once,
+    or where requests are made elsewhere, as soon as those who make them were told.
 
     A terminal that closes hangs up more than once, its shell for one and the kernel for another,
     so only the others count as a second one. A signal that was ignored when the process began
@@ -66,15 +71,21 @@ def stop_on_signals() -> Iterator[StopRequest]:
         if received:
             if number == signal.SIGHUP:
                 return
+            if halt.elsewhere and not halt.impatient:
+                halt.impatient = True
+                with suppress(OSError):
+                    os.write(2, b"leaving as soon as the workers were told to stop\n")
+                return
             # The ledger holds what is in flight, so nothing needs to be put in order first.
             with suppress(OSError):
-                os.write(2, _at_once().encode())
+                os.write(2, _at_once(halt).encode())
             os._exit(128 + number)
         received.append(number)
         with suppress(OSError):  # a terminal that hung up takes no words
             # A bar on a terminal is cleared first; it comes back below.
             os.write(2, b"\r\x1b[J" if is_interactive() else b"\n")
-            os.write(2, b"stopping: waiting for requests in flight; Ctrl-C again quits at once\n")
+            again = b"leaves them to the workers" if halt.elsewhere else b"quits at once"
+            os.write(2, b"stopping: waiting for requests in flight; Ctrl-C again %b\n" % again)
         halt.request(kinds[signal.Signals(number)])
 
     heard = [number for number in kinds if signal.getsignal(number) is not signal.SIG_IGN]

@@ -98,6 +98,16 @@ def test_a_limit_an_interrupt_and_the_end_are_those_of_the_whole(
         assert (found.json["phase"], found.json["records"]["unknown"]) == ("stopped", 0)
         assert world.accepted == found.json["records"]["delivered"] < 900
 
+        process, before = run_on(world, cluster.address), world.accepted
+        until(lambda: world.accepted > before + 20)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # leaves, but not before the workers were told
+        found = ended(process, 130, 143)
+        assert "leaving as soon as the workers were told to stop" in found.err
+        assert "finished and recorded" not in found.err
+        until(lambda: deliverers_of(cluster) == 0, within=20)
+        assert world.accepted < 900
+
         process = run_on(world, cluster.address, "--rate", "20/s")
         until(lambda: world.owners() == 2, every=0.1)
         process.kill()  # its deliverers go on, and one that is started now waits for their workers

@@ -19,9 +19,14 @@ class StopRequest:
     """Asks a run to end well, from a signal handler, another thread or the same one.
 
     The first request counts. One that comes before the run begins is honoured, too.
+
+    `elsewhere` says that other processes make the requests: whoever asks twice is `impatient`, and
+    may leave once these were told.
     """
 
     def __init__(self) -> None:
+        self.elsewhere = False
+        self.impatient = False
         self._lock = threading.RLock()  # a signal may interrupt `request` itself
         self._kind: StopKind | None = None
         self._wakers: list[Callable[[], None]] = []

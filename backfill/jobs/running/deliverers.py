@@ -102,9 +102,14 @@ class Deliverers:
         if self._tasks or self._look is None or not self._look.done():
             return False
         if self._halting is not None:
-            return self._halting.done()
+            return self.halted
         # One that is gone may be started again.
         return not self._lost or self.stop() is not None
+
+    @property
+    def halted(self) -> bool:
+        """Whether all of them were told to finish what is in flight."""
+        return self._halting is not None and self._halting.done()
 
     @property
     def silent(self) -> bool:

@@ -54,6 +54,7 @@ def deliver_on_workers(run: Delivery, place: LedgerPlace, cluster: Cluster) -> S
     where nobody is left who could.
     """
     job = run.job
+    run.halt.elsewhere = True
     deliverers = Deliverers(
         cluster, _order(run), named_for_all(run.job.directory), fingerprint(job.manifest)
     )
@@ -94,6 +95,8 @@ def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: 
         deliverers.look()
         if run.halt.kind is not None:
             deliverers.halt()
+            if run.halt.impatient and (deliverers.halted or deliverers.silent):
+                return
         snapshot = course.look()
         run.observe(snapshot)
         active, now = deliverers.active, time.monotonic()
@@ -113,6 +116,8 @@ def _stop(run: Delivery, deliverers: Deliverers) -> Stop | None:
     kind = run.halt.kind
     if kind is None:
         return deliverers.stop()
+    if deliverers.active:
+        return Stop(kind, f"{kind.value}; the workers were told to finish what is in flight")
     return Stop(kind, f"{kind.value}; what was in flight was finished and recorded")
 
 
