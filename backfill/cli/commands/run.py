@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +98,8 @@ def run(
             status = found.run(
                 observe=observe, halt=halt, credential=credential, on=workers, **changes
             )
+    if on is not None and status.next is not None:
+        status = replace(status, next=f"{status.next} --on {shlex.quote(on)}")
     leave(context, status.exit_code)
     if as_json:
         print_json(status.as_dict())

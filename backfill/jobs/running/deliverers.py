@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from backfill.core.errors import BackfillError, ConfigError
@@ -61,7 +63,7 @@ class Deliverers:
         self._about = (job, planned)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="backfill-workers")
         self._look: Future[None] | None = None
-        self._looked = time.monotonic()
+        self._looked = self._asked = time.monotonic()
         self._halting: Future[None] | None = None
         self._lost = False
         self._left_out: set[str] = set()
@@ -113,8 +115,9 @@ class Deliverers:
 
     @property
     def silent(self) -> bool:
-        """Whether the cluster has not answered for a while."""
-        return time.monotonic() - self._looked > _SILENT
+        """Whether the cluster has been asked, and has not answered for a while."""
+        asked = self._look is not None and not self._look.done()
+        return asked and time.monotonic() - self._asked > _SILENT
 
     def look(self) -> None:
         """Take note of what has become of them, and start what is to be started. Returns at once.
@@ -133,6 +136,7 @@ class Deliverers:
                     " again, and run the same command; it goes on where the job stands.",
                 ) from error
         if self._look is None or time.monotonic() - self._looked > _EVERY:
+            self._asked = time.monotonic()
             self._look = self._thread.submit(self._look_around)
 
     def halt(self) -> None:
@@ -146,9 +150,13 @@ class Deliverers:
         self._thread.shutdown(wait=False)
 
     def stop(self) -> Stop | None:
-        """Why they stopped: of several reasons the first by precedence."""
+        """Why they stopped: of several reasons the first by precedence, with the answers to all."""
         stops = [ended.stop for _, ended in self.ended if ended.stop is not None]
-        return min(stops, key=lambda stop: _PRECEDENCE[stop.kind], default=None)
+        first = min(stops, key=lambda stop: _PRECEDENCE[stop.kind], default=None)
+        heard: Counter[str] = Counter()
+        for stop in stops:
+            heard.update(dict(stop.answers))
+        return first and replace(first, answers=tuple(heard.most_common()))
 
     def error(self) -> BackfillError | None:
         """What was wrong with the first that could not deliver."""

@@ -8,6 +8,7 @@ are, and says at the end what came of the whole.
 from __future__ import annotations
 
 import logging
+import math
 import time
 import uuid
 from collections import deque
@@ -44,6 +45,7 @@ log = logging.getLogger("backfill.jobs.on_workers")
 _EVERY = 0.25  # seconds between two looks at the ledger
 _RECENT = 5.0  # seconds over which the present rate is taken
 _LOST = 60.0  # seconds without a deliverer after which a run ends, if others might come
+_UNTIL_BEGUN = 10.0  # seconds until it is said that no deliverer has begun
 _LATE = 5.0  # seconds, and a lease, for the last deliverers to end where nothing is left
 
 
@@ -90,15 +92,22 @@ def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: 
     """Look on until the deliverers have ended, or nobody is left."""
     course = _Course(run, ledger)
     idle_since: float | None = None
-    silent = False
+    began = time.monotonic()
+    silent = waiting = False
     while True:
         deliverers.look()
         if run.halt.kind is not None:
             deliverers.halt()
-            if run.halt.impatient and (deliverers.halted or deliverers.silent):
+            nobody_to_wait_for = run.halt.impatient or not course.others
+            if nobody_to_wait_for and (deliverers.halted or deliverers.silent):
                 return
         snapshot = course.look()
         run.observe(snapshot)
+        if course.others:
+            began = math.inf
+        elif not waiting and time.monotonic() - began > _UNTIL_BEGUN:
+            waiting = True
+            log.warning("no worker has begun: a deliverer needs a thread that is not busy")
         active, now = deliverers.active, time.monotonic()
         if deliverers.over or (not active and not snapshot.pending):
             return
@@ -107,6 +116,8 @@ def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: 
             return
         if deliverers.silent and not silent:
             log.warning("the cluster does not answer; what it was told to deliver goes on")
+        if silent and not deliverers.silent:
+            log.warning("the cluster answers again")
         silent = deliverers.silent
         time.sleep(_EVERY)
 
@@ -137,17 +148,22 @@ def _pending(run: Delivery, ledger: SharedLedger) -> int:
 
 
 class _Course:
-    """How far a run is, over all who deliver it, as the ledger tells."""
+    """How far a run is, over all who deliver it, as the ledger tells.
+
+    `others` is how many of them there are.
+    """
 
     def __init__(self, run: Delivery, ledger: SharedLedger) -> None:
         self._directory = run.job.directory
         self._ready = run.job.manifest.ready
         self._ledger = ledger
+        self.others = 0
         self._before = ledger.requests()
         self._recent = deque([(time.monotonic(), 0)])
 
     def look(self) -> Snapshot:
         allowance = self._ledger.budget.draw(Report())  # which draws nothing
+        self.others = allowance.others
         progress = self._ledger.progress().values()
         requests = self._ledger.requests()
         now = time.monotonic()

@@ -232,22 +232,38 @@ def connected(address: str, security: Mapping[str, str] | None = None) -> Iterat
             quiet = logging.getLogger(name)
             stack.callback(quiet.setLevel, quiet.level)
             quiet.setLevel(logging.CRITICAL)
-        try:
-            client = Client(
-                address,
-                timeout=_CONNECT,
-                security=_security(security) if security else None,
-                set_as_default=False,
-            )
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
-            raise ClusterError(
-                f"there is no Dask scheduler that answers at {address}: {error}",
-                hint="`dask scheduler` starts one; its log names its address.",
-            ) from None
+        client = _client(address, _security(security) if security else None)
         try:
             yield DaskEngine(client)
         finally:
             client.close(timeout=_CLOSE)
+
+
+def _client(address: str, security: Security | None) -> Client:
+    """A connection to a scheduler. Raises ConfigError where none answers in time."""
+    made: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
+
+    def make() -> None:
+        try:
+            made.put(Client(address, timeout=_CONNECT, security=security, set_as_default=False))
+        except Exception as error:  # noqa: BLE001 - raised below, as far as it is known
+            made.put(error)
+
+    # Dask's own timeout does not hold for a server that takes the connection and says nothing.
+    threading.Thread(target=make, name="backfill-connecting", daemon=True).start()
+    try:
+        found = made.get(timeout=_CONNECT + _CLOSE)
+    except queue.Empty:
+        found = TimeoutError("something else listens there")
+    if isinstance(found, Client):
+        return found
+    # What another server says may be read as the length of an endless message: MemoryError.
+    if not isinstance(found, (OSError, ValueError, TypeError, RuntimeError, MemoryError)):
+        raise found
+    raise ConfigError(
+        f"there is no Dask scheduler that answers at {address}: {found or 'another server does'}",
+        hint="`dask scheduler` starts one; its log names its address.",
+    ) from None
 
 
 def _refuse_no_certificate(address: str, security: Mapping[str, str] | None) -> None:

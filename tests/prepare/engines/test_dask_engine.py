@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -231,10 +232,18 @@ def test_what_names_no_place_is_refused(on: object) -> None:
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_engine, "_CONNECT", 1)
     with (
-        pytest.raises(ClusterError, match=r"answers at tcp://127\.0\.0\.1:9"),
+        pytest.raises(ConfigError, match=r"answers at tcp://127\.0\.0\.1:9"),
         engine_on("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_another_kind_of_server_is_no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_engine, "_CONNECT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and no more
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConfigError, match="answers at tcp"), engine_on(address):
+            pass
 
 
 def test_an_address_with_tls_needs_a_certificate_on_this_machine() -> None:
