@@ -205,10 +205,16 @@ class JobView:
             ledger,
             running=running,
             name=job_name(self.directory, self.config),
-            base_url=self.settings({}).base_url,
+            base_url=self._base_url,
             stop=stop,
             kind=self.status_type,
         )
+
+    @property
+    def _base_url(self) -> str:
+        """Where the configuration sends it. Asks no ledger: a run's end must not fail for that."""
+        delivery = delivery_for(self.config, self.manifest, {})
+        return settings_for(delivery, self.destination).base_url
 
     @contextmanager
     def _records(self, state: str | State | None) -> Iterator[tuple[list[pl.LazyFrame], int]]:

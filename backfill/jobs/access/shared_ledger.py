@@ -194,19 +194,23 @@ def delivering(
     *,
     timeout: float,
     clock: Callable[[], float] | None = None,
+    waits: bool = False,
 ) -> Iterator[PostgresLedger]:
     """The ledger for one of several deliverers, by the lease that the configuration says now.
 
-    `timeout` is how many seconds a request of this one may take.
+    `timeout` is how many seconds a request of this one may take. `waits` says that a database that
+    cannot be reached at first is waited for, too.
     """
     cluster = config.cluster if config is not None else None
     lease = cluster.lease if cluster is not None else place.lease
     place = LedgerPlace(place.database, place.schema, lease, hold=lease + timeout)
-    with _opened(place, clock) as ledger:
+    with _opened(place, clock, waits=waits) as ledger:
         yield ledger
 
 
-def _opened(place: LedgerPlace, clock: Callable[[], float] | None) -> PostgresLedger:
+def _opened(
+    place: LedgerPlace, clock: Callable[[], float] | None, *, waits: bool = False
+) -> PostgresLedger:
     # Unless a test brings a clock, all moments are the database's.
     return _driver().open(
         place.database,
@@ -214,6 +218,7 @@ def _opened(place: LedgerPlace, clock: Callable[[], float] | None) -> PostgresLe
         clock=None if clock is time.time else clock,
         lease=place.lease,
         hold=place.hold,
+        waits=waits,
     )
 
 

@@ -99,8 +99,9 @@ async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
 async def deliver_with_others(run: Delivery, place: LedgerPlace) -> Status:
     """Deliver buckets that nobody else has, until none is left; others may do so anywhere.
 
-    A process that lost a bucket, because it was not heard of in time, begins anew. Raises
-    LedgerError where it may not: when nobody else is left to say how much was sent by now.
+    A process that lost a bucket, because it was not heard of in time, begins anew, and waits for
+    the database as a run does. Raises LedgerError where it may not begin anew: when nobody else is
+    left to say how much was sent by now.
     """
     again = False
     while True:
@@ -116,7 +117,7 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
 
     job = run.job
     timeout, clock = run.settings.timeout, job.surroundings.wall
-    opened = delivering(place, job.config, timeout=timeout, clock=clock)
+    opened = delivering(place, job.config, timeout=timeout, clock=clock, waits=again)
     with opened as ledger:
         joined = join(ledger, run.settings)
         check_current(job.directory, job.manifest)

@@ -57,6 +57,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         lease: float = 10.0,
         hold: float = 0.0,
         patience: float = 300.0,
+        waits: bool = False,
     ) -> Self:
         """Open a job's ledger to work with it, or with `create` make one where there is none.
 
@@ -64,10 +65,10 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         the function `named` finds by the name that is given here. `clock` gives seconds since the
         epoch, instead of the database's clock. A process that is not heard of for `lease` seconds
         loses its buckets, and for `hold` seconds a request of it may still be on its way; a
-        database that is away is waited for `patience` seconds. What others left in flight is
-        settled bucket by bucket, in `take`.
+        database that is away is waited for `patience` seconds, with `waits` from the first on.
+        What others left in flight is settled bucket by bucket, in `take`.
         """
-        session = Session(address, schema, lease=lease, patience=patience)
+        session = Session(address, schema, lease=lease, patience=patience, waits=waits)
         try:
             if create:
                 session.make(schema, SCHEMA, named)
@@ -341,8 +342,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
             )
 
     def _refuse_difference(self) -> None:
-        with self._session.one_moment():
-            found, noted = self._session.rows(FOUND), self._session.rows(sql.NOTED)
+        found, noted = self._session.at_one_moment(FOUND, sql.NOTED)
         difference = first_difference(found, noted)
         if difference is not None:
             raise LedgerError(

@@ -41,6 +41,7 @@ _LIMITS = [
 ]
 _MARGIN = 0.1  # of the lease
 _SILENCE = 2.0  # seconds after which a database that is away is spoken of
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
 
 
@@ -54,14 +55,22 @@ def now() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+def _is_any(error: Exception) -> bool:
+    del error
+    return True
+
+
 class Session:
     """A connection, used by one thread at a time, that is made anew where it broke.
 
-    `lease` is in seconds. `patience` is how long a database that is away is waited for. `again` is
-    called on a new connection, to hold what the old one held.
+    `lease` is in seconds. `patience` is how long a database that is away is waited for, and with
+    `waits` also before the first connection. `again` is called on a new connection, to hold what
+    the old one held.
     """
 
-    def __init__(self, address: str, schema: str, *, lease: float, patience: float) -> None:
+    def __init__(
+        self, address: str, schema: str, *, lease: float, patience: float, waits: bool = False
+    ) -> None:
         self.where = place_of(address) if schema == NO_SCHEMA else f"{place_of(address)} ({schema})"
         self.turn = threading.RLock()
         self.deadline = 0.0
@@ -72,10 +81,9 @@ class Session:
         self._patience = patience
         self._closed = False
         self._whole = False  # whether all is read from one snapshot
-        # One that is just starting, as after a loss of power, is waited for.
-        self._connection = self._wait_for(self._connect, is_starting)
-        with in_words(self.where):
-            self._sessions = [self._who()]  # ours, each by its process and when that began
+        self._sessions: list[tuple[int, Any]] = []  # ours, each by its process and when that began
+        # One that is just starting, as after a loss of power, is always waited for.
+        self._wait_for(self._begin, _is_any if waits else is_starting)
 
     def close(self) -> None:
         """End the session; what it holds is free for others then. May be called twice."""
@@ -108,25 +116,28 @@ class Session:
                 try:
                     return self._ask(statement, values)
                 except psycopg.OperationalError as error:
-                    if self._closed or not self._broken(error):
-                        raise
-                    self._reconnect()
+                    self._reconnect_after(error)
                     if recorded():
                         return []
 
-    @contextlib.contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """Have all questions inside answered from one snapshot."""
+    def at_one_moment(self, *statements: str) -> list[list[Any]]:
+        """All rows of each of these questions, answered from one snapshot.
+
+        Where the connection breaks, it is made anew and all of them are asked again.
+        """
         if self._whole:
-            yield
-            return
+            return [self.rows(each) for each in statements]
         with self.turn, in_words(self.where):
-            self._ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
-            try:
-                yield
-            finally:
-                if not self._connection.closed:
-                    self._ask("ROLLBACK", ())
+            while True:
+                try:
+                    self._ask(_SNAPSHOT, ())
+                    try:
+                        return [self._ask(each, ()) for each in statements]
+                    finally:
+                        if not self._connection.closed:
+                            self._ask("ROLLBACK", ())
+                except psycopg.OperationalError as error:
+                    self._reconnect_after(error)
 
     def stay_in_one_moment(self) -> None:
         """Have all that is asked from now on answered from one snapshot, and change nothing."""
@@ -139,7 +150,7 @@ class Session:
             )
 
         with self.turn, in_words(self.where):
-            self._ask("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+            self._ask(_SNAPSHOT, ())
         self._whole = True
         self.again = refuse
 
@@ -183,14 +194,26 @@ class Session:
         self.deadline = sent_at + self._lease * (1 - _MARGIN)
         return found
 
-    def _reconnect(self) -> None:
-        """Make the connection anew once the database is back, also where it breaks again."""
+    def _begin(self) -> None:
+        self._connection = self._connect()
+        try:
+            with in_words(self.where):
+                self._sessions = [self._who()]
+        except BaseException:
+            self._connection.close()
+            raise
 
-        def anew() -> psycopg.Connection[Any]:
+    def _reconnect_after(self, error: psycopg.OperationalError) -> None:
+        """Make the connection anew where it broke, once the database is back, also where it breaks
+        again. Raises what is no break.
+        """
+        if self._closed or not self._broken(error):
+            raise error
+
+        def anew() -> None:
             self._connection.close()
             self._connection = self._connect()
             self._end_earlier()
-            return self._connection
 
         def passes(error: Exception) -> bool:
             return not isinstance(error, psycopg.OperationalError) or self._broken(error)
@@ -198,9 +221,7 @@ class Session:
         self._wait_for(anew, passes)
         self.again()
 
-    def _wait_for(
-        self, connect: Callable[[], psycopg.Connection[Any]], passes: Callable[[Exception], bool]
-    ) -> psycopg.Connection[Any]:
+    def _wait_for(self, connect: Callable[[], None], passes: Callable[[Exception], bool]) -> None:
         """Try until there is a connection, as long as patience lasts and what is wrong `passes`.
 
         A wait that is long enough to be noticed is spoken of, once.
@@ -210,7 +231,7 @@ class Session:
         said = False
         while True:
             try:
-                connection = connect()
+                connect()
             except (LedgerError, psycopg.OperationalError) as error:
                 pause = next(pauses, _AGAIN_AFTER[-1])
                 moment = time.monotonic()
@@ -223,7 +244,7 @@ class Session:
             else:
                 if said:
                     log.warning("%s is back", self.where)
-                return connection
+                return
 
     def _end_earlier(self) -> None:
         """End our sessions before this one: in each a command of ours may still be at work."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,11 @@ class Server(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.stored: list[str] = []
         self.refusing = 0
+        self.asked: Callable[[], None] = lambda: None  # called with each request
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         record = json.loads(await request.aread())
+        self.asked()
         if self.refusing:
             self.refusing -= 1
             return httpx.Response(400, json={"code": "bad_request"})

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Protocol, Self
 import psycopg
 from psycopg import sql as composed
 
-from backfill.ledger.postgres.errors import LOST
 from tests.simulation.several.database import Answered, Database, Moment
 from tests.simulation.several.fibers import Fiber, World
 from tests.simulation.several.process import Process
@@ -198,9 +197,6 @@ class Connection:
                 waited += _AGAIN
                 world.sleep(_AGAIN)
                 self._break_if(False)
-            except psycopg.Error as error:
-                process.joined &= error.sqlstate != LOST  # else it begins anew
-                raise
         process.step("carried out")
         lost = server.fates.loses_answer(process)
         world.sleep(server.fates.back(process))

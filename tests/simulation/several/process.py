@@ -44,7 +44,7 @@ class Process:
         self.frozen_until = 0.0
         self.crossed: Counter[str] = Counter()
         self.suffered = False  # from whatever a run may fail for
-        self.joined = False  # the run: from now on it waits for a database that is away
+        self.joined = False  # a run: from now on, to its end, it waits for a database that is away
         self.heard_at = -math.inf  # when it sent the last command that was answered
         self.apart = apart
         self.result: Any = None

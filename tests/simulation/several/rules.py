@@ -162,18 +162,17 @@ class Rules:
         rows = answered.rows or []
         if " join_run(" in statement:
             # One that begins anew, and is alone, may not where a limit was spent in part.
-            process.joined = not (process in self._runs and rows[0][0])
+            first, terms = rows[0]
+            partly_spent = first and process in self._runs and (terms["limit"] or terms["seconds"])
+            process.joined = not partly_spent
             self._runs.add(process)
             self.losers.discard(process)
-        elif " leave_run(" in statement or (" rejoin_run(" in statement and not rows[0][0]):
-            process.joined = False
         if " retake(" in statement:
             bucket, epoch = values
             if self._witness.owners[bucket][0] != epoch:
                 if rows[0][0]:
                     raise self._witness.found("took back what another one had had", process.name)
                 self.losers.add(process)  # which begins anew
-                process.joined = False
                 self._witness.marks["a bucket was gone when its owner came back"] += 1
         if " draw(" in statement and answered.rows:
             self.told(process, float(answered.rows[0][0]["quiet"]))

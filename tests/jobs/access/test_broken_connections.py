@@ -1,0 +1,67 @@
+"""Runs of a job with a shared ledger whose connection breaks at an awkward moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.jobs.access.test_shared_ledger import ROWS, Machine, place_of
+from tests.ledger.places import PostgresPlace
+from tests.ledger.postgres.wire import Wire, wire_to
+
+
+@pytest.fixture
+def wire(postgres) -> Iterator[Wire]:
+    with wire_to(postgres.port) as wire:
+        yield wire
+
+
+@pytest.fixture
+def wired(tmp_path, postgres, wire) -> Iterator[Machine]:
+    """One that reaches its database by a wire."""
+    machine = Machine(tmp_path / "one", tmp_path / "jobs", wire.address)
+    yield machine
+    PostgresPlace(postgres.address, place_of(machine.directory).schema).drop()
+
+
+def test_one_that_begins_anew_waits_for_a_database_that_breaks_right_then(
+    wired, wire, postgres, caplog
+) -> None:
+    """Found by simulation: one that had lost a bucket ended with an error at the first break."""
+    job = wired.plan()
+    place = PostgresPlace(postgres.address, place_of(job.directory).schema)
+    breaks: dict[bytes, int] = {}
+
+    def lose_a_bucket() -> None:
+        wired.store.asked = lambda: None
+        place.tamper("UPDATE owner SET epoch = epoch + 1")
+        breaks.update({b"client_encoding": 2, b"backend_start FROM pg_stat": 1, b"BEGIN ISO": 1})
+
+    def to_server(content: bytes) -> bytes | None:
+        for words, left in breaks.items():
+            if left and words in content:
+                breaks[words] -= 1
+                return None
+        return content
+
+    wire.to_server, wired.store.asked = to_server, lose_a_bucket
+    status = wired.run(job, guarantee="at-least-once", concurrency=1)
+    assert (set(breaks.values()), status.phase) == ({0}, "complete")
+    assert "is not this process's any more" in caplog.text
+    assert len(set(wired.store.stored)) == ROWS
+
+
+def test_a_run_that_has_ended_needs_no_new_connection_to_say_so(wired, wire) -> None:
+    """Found by simulation: a database that broke right then had a run fail that had finished."""
+    over = []
+
+    def to_server(content: bytes) -> bytes | None:
+        over.extend([True] * (b"leave_run" in content))
+        return None if over and b"client_encoding" in content else content
+
+    job = wired.plan()
+    wire.to_server = to_server
+    assert wired.run(job).phase == "complete"
+    assert over
+    wire.to_server = bytes
