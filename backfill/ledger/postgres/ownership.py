@@ -149,12 +149,11 @@ class BucketOwnership(LedgerReading):
         Raises OwnershipError for one that was taken, and where the run is another one.
         """
         same_run = self.budget.rejoin()
-        lost = [
-            bucket
-            for bucket, epoch in self._epochs.items()
-            if not self._session.rows("SELECT retake(%s, %s)", (bucket, epoch))[0][0]
-        ]
-        self._lose(lost)
+        lost = []
+        for bucket, epoch in list(self._epochs.items()):
+            if not self._session.rows("SELECT retake(%s, %s)", (bucket, epoch))[0][0]:
+                self._lose([bucket])  # from here on nothing is sent, whatever the others' answers
+                lost.append(bucket)
         if lost:
             raise OwnershipError(
                 f"another process took bucket {', '.join(map(str, lost))}, because this one was not"

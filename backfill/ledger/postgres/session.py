@@ -2,8 +2,9 @@
 
 Whether the process may still send is told by `deadline`: the moment at which it sent the last
 command that was answered, and the lease from there on, less a margin. Another process takes over
-no earlier than a lease after the database received that command, so no clock is compared. Its
-moments are those of `now`, a clock that goes on while the machine sleeps.
+no earlier than a lease after the database received that command, so no clock is compared. On a new
+connection no command counts before what the old one held is held again: others may have it by now.
+Moments are those of `now`, a clock that goes on while the machine sleeps.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Session:
         self._lease = lease
         self._patience = patience
         self._closed = False
+        self._holds = True  # whether what the connection before this one held is known to be held
         self._whole = False  # whether all is read from one snapshot
         self._sessions: list[tuple[int, Any]] = []  # ours, each by its process and when that began
         # One that is just starting, as after a loss of power, is always waited for.
@@ -191,7 +193,8 @@ class Session:
         sent_at = now()
         cursor = self._connection.execute(statement, values)
         found = cursor.fetchall() if cursor.description else []
-        self.deadline = sent_at + self._lease * (1 - _MARGIN)
+        if self._holds:
+            self.deadline = sent_at + self._lease * (1 - _MARGIN)
         return found
 
     def _begin(self) -> None:
@@ -218,8 +221,10 @@ class Session:
         def passes(error: Exception) -> bool:
             return not isinstance(error, psycopg.OperationalError) or self._broken(error)
 
+        self._holds = False
         self._wait_for(anew, passes)
         self.again()
+        self._holds = True
 
     def _wait_for(self, connect: Callable[[], None], passes: Callable[[Exception], bool]) -> None:
         """Try until there is a connection, as long as patience lasts and what is wrong `passes`.

@@ -11,7 +11,7 @@ import time
 import psycopg
 import pytest
 
-from backfill.core.errors import ConfigError, LedgerError
+from backfill.core.errors import ConfigError, LedgerError, OwnershipError
 from backfill.core.model import Batch, Outcome, Settlement, State
 from backfill.ledger.postgres import PostgresLedger, session
 from backfill.ledger.postgres.session import Session
@@ -129,6 +129,30 @@ def test_a_connection_that_breaks_again_while_it_is_made_anew_is_made_once_more(
             assert ledger.counts()[State.DELIVERED] == 5
             assert ledger.in_flight() == 5
             ledger.commit([delivered(batch(5))], [])
+
+
+def test_on_a_new_connection_nothing_is_sent_for_a_bucket_that_another_one_may_have(
+    postgres, place
+) -> None:
+    """Found by simulation: a request left after its bucket was known to be another one's, while
+    the process asked for the next one; and whatever was answered until then renewed the deadline.
+    """
+    seen: list[tuple[bool, float]] = []
+
+    def to_server(content: bytes) -> bytes:
+        if b"retake(" in content:
+            seen.append((ledger.may_send(), ledger.deadline))
+        return content
+
+    with wire_to(postgres.port) as wire:
+        with PostgresPlace(wire.address, place.schema).open() as ledger:
+            before = ledger.deadline
+            place.tamper("UPDATE owner SET epoch = epoch + 1 WHERE bucket = 0")
+            wire.to_server = to_server
+            cut(ledger)
+            with pytest.raises(OwnershipError, match="took bucket 0"):
+                ledger.commit([], [batch(0)])
+        assert seen[:2] == [(True, before), (False, before)]
 
 
 def test_a_connection_that_breaks_as_a_ledger_is_opened_is_told_in_words(postgres, place) -> None:
