@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not can_trace(), reason="needs strace, and leave
 
 
 def test_nothing_that_was_sent_is_pending_after_a_loss_of_power(tmp_path):
-    lose_power(tmp_path, seed=2, moments=60)
+    lose_power(tmp_path, seed=2, moments=30)
 
 
 def test_a_disk_that_heeds_no_syncs_is_found_out(tmp_path):

@@ -68,7 +68,7 @@ def test_a_float_that_is_no_number_breaks_finite(value):
     assert written([value], pl.Float64) == [(None, "finite")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_a_float_reads_back_as_itself_from_plain_digits(values):
     for value, (text, broken) in zip(values, written(list(values), pl.Float64), strict=True):

@@ -143,7 +143,7 @@ def test_whoever_looks_disturbs_no_run_and_every_look_balances(tmp_path: Path) -
 
     def watch() -> None:
         try:
-            while not over.wait(0.002):
+            while not over.wait(0.03):
                 status = job.status()
                 seen.append((status.books.balanced, status.phase))
         except BaseException as error:  # noqa: BLE001 - raised in the test

@@ -117,34 +117,30 @@ def test_a_limit_an_interrupt_and_the_end_are_those_of_the_whole(
         assert world.compare() == {"delivered": 900}
 
 
-def test_a_worker_that_dies_is_replaced_by_one_that_comes_late(tmp_path, postgres, frail) -> None:
+def test_workers_come_and_go_and_one_without_a_credential_is_named(
+    tmp_path, postgres, frail
+) -> None:
     with running_world(
         tmp_path, postgres.address, rows=600, delivery='rate = "10/s"', latency=0.05
     ) as world:
+        without = frail.join(PRISTO_API_KEY="")
+        with Client(frail.address, set_as_default=False) as client:
+            client.wait_for_workers(2)
         process = run_on(world, frail.address)
         until(lambda: world.accepted > 5)
-        second = frail.join(**CREDENTIALS)
+        late = frail.join(**CREDENTIALS)
         until(lambda: deliverers_of(frail) == 2)
         frail.workers[0].kill()
         until(lambda: deliverers_of(frail) == 1)
         world.command("pace", world.job, "--rate", "1000/s", expect=(0,))
         found = ended(process, 0)
         assert "is gone; the others take what it had" in found.err
-        assert world.compare() == {"delivered": 600}, "what was in flight was finished"
-        assert second.poll() is None
-
-
-def test_one_without_a_credential_delivers_nothing_and_is_named(tmp_path, postgres, frail) -> None:
-    with running_world(tmp_path, postgres.address, rows=100, delivery='rate = "400/s"') as world:
-        frail.join(PRISTO_API_KEY="")
-        with Client(frail.address, set_as_default=False) as client:
-            client.wait_for_workers(2)
-        found = ended(run_on(world, frail.address), 0)
         assert "does not deliver: environment: Pristo events needs a credential" in found.err
-        assert world.compare() == {"delivered": 100}
+        assert world.compare() == {"delivered": 600}, "what was in flight was finished"
+        assert (late.poll(), without.poll()) == (None, None)
 
-        frail.workers[0].terminate()
-        frail.workers[0].wait()
+        late.terminate()
+        late.wait()
         found = ended(run_on(world, frail.address), 2)
         assert "no worker has a credential" in found.json["error"]["message"]
 
