@@ -28,7 +28,10 @@ class Joined:
     def settings(self, own: Settings) -> Settings:
         """This process's settings, with what holds for all."""
         terms = self.terms
-        return replace(own, rate=terms.rate, limit=terms.limit, max_duration=terms.seconds)
+        rate = terms.rate
+        if own.pace.rate_said != terms.rate_said:  # since the run began, which its others heard
+            rate = own.pace.per_second if own.pace.rate else own.rate
+        return replace(own, rate=rate, limit=terms.limit, max_duration=terms.seconds)
 
 
 def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joined:
@@ -46,6 +49,7 @@ def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joi
         max_share=settings.max_errors_fraction,
         fair_sample=FAIR_SAMPLE,
         most_ambiguous=DOWN_AFTER,
+        rate_said=settings.pace.rate_said,
     )
     first, terms = ledger.budget.join(own, sends=sends)
     refusal = _refusal(own, terms)

@@ -9,6 +9,7 @@ import pytest
 
 from backfill.core.errors import BusyError
 from backfill.deliver import Settings, join
+from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger.postgres import PostgresLedger
 from tests.ledger.places import PostgresPlace
 
@@ -65,3 +66,28 @@ def test_other_max_errors_are_told(two, caplog) -> None:
     assert not caplog.messages
     join(other, settings(max_errors_fraction=0.5))
     assert caplog.messages == ["max_errors is that of the run that goes on"]
+
+
+@pytest.mark.parametrize(
+    ("said", "rate"),
+    [
+        (PaceSetting(), 10.0),
+        (PaceSetting(rate="1000/s", rate_said=1), 1000.0),
+        (PaceSetting(rate="auto", rate_said=2), None),
+        (PaceSetting(rate=None, rate_said=2), 70.0),
+    ],
+)
+def test_what_was_said_since_the_run_began_holds_for_a_joiner_too(two, said, rate) -> None:
+    """Or the run would fall back to its first rate where the joiner comes to lead it."""
+    one, other = two
+    join(one, settings(rate=10.0))
+    own = settings(rate=70.0, pace=said)
+    assert join(other, own).settings(own).rate == rate
+
+
+def test_what_had_been_said_before_the_run_began_does_not_change_it(two) -> None:
+    one, other = two
+    said = PaceSetting(rate="1000/s", rate_said=1)
+    join(one, settings(rate=10.0, pace=said))
+    own = settings(rate=1000.0, pace=said)
+    assert join(other, own).settings(own).rate == 10.0
