@@ -18,6 +18,7 @@ before the last look, between that and the bytes, after the reply, in a thread."
 
 _FEW = ("leave", "looked", "reply")  # boundaries that a small job seldom comes to
 _LINGER = 0.05  # seconds at most
+_OFTEN = 5.0  # times as often a request waits for its connection where notices are lost
 
 
 class LifeFates:
@@ -90,7 +91,9 @@ class LifeFates:
 
     def connecting(self) -> float:
         """Seconds until a request has a connection to the server, before the last look."""
-        if not self._meets("connect", 1.0):
+        # Where most notices are lost, a draw tells of a quiet period, and only a request that waits
+        # for its connection meanwhile can leave within it.
+        if not self._meets("connect", _OFTEN if self.has("notice") else 1.0):
             return 0.0
         self._marks["a request waited for its connection"] += 1
         return self._plan.lease * self._chance.choice((0.01, 0.1, 0.5, 1.2))
@@ -135,13 +138,13 @@ class LifeFates:
 
     def notice(self) -> float | None:
         if self.has("notice"):
-            match self._chance.randrange(3):
-                case 0:
-                    self._marks["a notice was lost"] += 1
-                    return None
-                case 1:
-                    self._marks["a notice came late"] += 1
-                    return self._chance.choice((0.3, 2.0))
+            fate = self._chance.random()
+            if fate < (0.8 if self.has("connect") else 0.3):
+                self._marks["a notice was lost"] += 1
+                return None
+            if fate < 0.9:
+                self._marks["a notice came late"] += 1
+                return self._chance.choice((0.3, 2.0))
         return self._latency * self._chance.uniform(0.5, 1.5)
 
     def strike(self, server: Server) -> None:

@@ -18,12 +18,21 @@ EXPECTED = (
     "a take-over found requests in flight",
     *(f"died at {boundary}" for boundary in BOUNDARIES),
     *(f"frozen at {boundary}" for boundary in BOUNDARIES),
+    "a bucket was gone when its owner came back",
     "a bucket was handed over",
+    "a limit that the run does not have was refused",
+    "a limit was shared",
+    "a notice was lost",
+    "a quiet period was heard of by another",
+    "a request waited for its connection",
+    "a session was cut, and its locks with it",
     "looked",
     "one joined late",
+    "one that was silent was cut off",
     "paused",
     "the database was started anew",
     "the database was away",
+    "the lease was lost between an intent and its bytes",
 )
 
 

@@ -43,7 +43,7 @@ class SharedPeople:
             "rate": chance.choice(("auto", 5, 20, 200)),
             "concurrency": chance.choice((1, 2, 8)),
             "timeout": life.plan.timeout,
-            "max_wait": chance.choice((0, 3, 10)),
+            "max_wait": chance.choice((0, 3, 10, 60)),
             "patience": chance.choice((1, 5)),
             "max_errors": chance.choice(("100%", "100%", "1%", 3)),
         }
