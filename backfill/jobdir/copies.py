@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from backfill.config.cluster import OBJECT_STORES
 from backfill.core.errors import BackfillError, ConfigError, JobError
 from backfill.core.job_files import LEDGER_PLACE, MANIFEST, PUBLISHED
@@ -90,12 +92,13 @@ def refresh(directory: Path) -> None:
     if address is None:
         return
     storage = ObjectStorage(address)
-    published, known = storage.read(PUBLISHED), _known(directory)
-    whole = all((directory / name).exists() for name in (MANIFEST, LEDGER_PLACE))
-    if published == known and (whole or published is None):
+    published = storage.read(PUBLISHED)
+    if _is_copy_of(directory, published):
         return
-    with _writing(directory):
-        if known is not None:
+    with _writing(directory), _alone(directory):
+        if _is_copy_of(directory, published):
+            return  # another process of this machine was quicker
+        if _known(directory) is not None:
             (directory / PUBLISHED).unlink()
             clear(directory)
         if published is None:
@@ -206,6 +209,22 @@ def _known(directory: Path) -> bytes | None:
         return (directory / PUBLISHED).read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _is_copy_of(directory: Path, published: bytes | None) -> bool:
+    """Whether this is the copy of what was published, as far as looking at a job needs it."""
+    if _known(directory) != published:
+        return False
+    names = (MANIFEST, LEDGER_PLACE)
+    return published is None or all((directory / name).exists() for name in names)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One process of this machine at a time: one would clear what another has just copied."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with FileLock(directory.with_name(f".{directory.name}.lock"), mode=0o600):
+        yield
 
 
 def _note(directory: Path, published: bytes) -> None:

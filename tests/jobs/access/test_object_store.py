@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 import backfill
 from backfill.config import load_config
 from backfill.core.errors import BackfillError, ConfigError, JobError
+from backfill.core.job_files import PUBLISHED
 from backfill.core.model import State
 from backfill.core.secret import Secret
-from backfill.jobdir.copies import address_of, copy_of, publish
+from backfill.jobdir.copies import address_of, copy_of, publish, refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.ledger_place import LedgerPlace
+from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.jobdir.object_storage import ObjectStorage
 from backfill.jobs import opening, planning
 from backfill.jobs.chain.rest import directory_for_rest
@@ -228,6 +231,27 @@ def test_a_damaged_copy_is_copied_anew(machines, damage) -> None:
     ready.write_bytes(content if damage is None else damage)
     assert job.status().books.pending == ROWS
     assert machines.run(job).books.delivered == ROWS
+
+
+def test_processes_of_one_machine_renew_its_copy_at_once(machines) -> None:
+    """As several workers do when a job was planned anew elsewhere."""
+    machines.plan()
+    machines.at("two")
+    copy = opening.open_job(machines.address).directory
+    before = (copy / PUBLISHED).read_bytes()
+    machines.at("one")
+    machines.change()
+    planned = fingerprint(machines.plan().manifest)
+    machines.at("two")
+
+    def renew(_: int) -> str:
+        refresh(copy)
+        return fingerprint(Manifest.read(copy))
+
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(8):
+            (copy / PUBLISHED).write_bytes(before)
+            assert set(pool.map(renew, range(6))) == {planned}
 
 
 def test_a_job_is_called_by_its_address_and_not_by_its_copy(machines) -> None:
