@@ -17,7 +17,8 @@ class Terms:
     `rate` is in requests a second, `limit` in records, `seconds` how long the run may last. More
     than `max_errors` failed records, or than `max_share` of at least `fair_sample` settled ones,
     stop it, and so do `most_ambiguous` answers in a row that leave their records unknown.
-    `rate_said` is how many times a rate had been said beside runs when this one began.
+    `rate_said` is how many times a rate had been said beside runs when this one began, and
+    `address` where all of them send to.
     """
 
     rate: float | None = None
@@ -28,6 +29,7 @@ class Terms:
     fair_sample: int = 1
     most_ambiguous: int | None = None
     rate_said: int = 0
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

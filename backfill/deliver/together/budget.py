@@ -157,7 +157,9 @@ class JobBudget:
         A limit that is spent stops nobody: what was reserved of it is sent.
         """
         while True:
-            stop = self.apply(await anyio.to_thread.run_sync(self._budget.draw, self.report()))
+            # Also where the run ends meanwhile: what is not known to be in hand is not given back.
+            with anyio.CancelScope(shield=True):
+                stop = self.apply(await anyio.to_thread.run_sync(self._budget.draw, self.report()))
             if stop is not None:
                 stopped(stop)
             with anyio.move_on_after(_EVERY):

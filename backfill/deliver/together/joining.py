@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from backfill.core.errors import BusyError
+from backfill.core.errors import BackfillError, BusyError, ChangedError
+from backfill.core.urls import address_of
 from backfill.deliver.pacing.health import DOWN_AFTER
 from backfill.deliver.run.error_budget import FAIR_SAMPLE
 from backfill.deliver.run.settings import Settings
@@ -38,8 +39,8 @@ def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joi
     """Take part in the run that goes on, or begin one with these settings.
 
     One that does not send keeps the run going for others, as one run with one limit. Raises
-    LedgerError, and BusyError where the run that goes on would not keep to a limit or a
-    max_duration of these settings: it has said what all may send.
+    LedgerError, ChangedError where the run that goes on sends elsewhere, and BusyError where it
+    would not keep to a limit or a max_duration of these settings: it has said what all may send.
     """
     own = Terms(
         rate=settings.rate,
@@ -50,6 +51,7 @@ def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joi
         fair_sample=FAIR_SAMPLE,
         most_ambiguous=DOWN_AFTER,
         rate_said=settings.pace.rate_said,
+        address=address_of(settings.base_url),
     )
     first, terms = ledger.budget.join(own, sends=sends)
     refusal = _refusal(own, terms)
@@ -61,8 +63,16 @@ def join(ledger: SharedLedger, settings: Settings, *, sends: bool = True) -> Joi
     return Joined(ledger, terms, first)
 
 
-def _refusal(own: Terms, terms: Terms) -> BusyError | None:
+def _refusal(own: Terms, terms: Terms) -> BackfillError | None:
     """Why these terms cannot hold beside a run that has others, None where they can."""
+    # Also between two of this machine: the books could not tell which has a record.
+    if own.address != terms.address:
+        return ChangedError(
+            f"a run goes on that sends to {terms.address}, and this one would send to"
+            f" {own.address}",
+            where="base_url",
+            hint="Nothing was sent from here. Send there as well, or stop that run first.",
+        )
     for name, wanted, held, unit in (
         ("limit", own.limit, terms.limit, "records"),
         ("max_duration", own.seconds, terms.seconds, "s"),

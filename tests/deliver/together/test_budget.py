@@ -266,3 +266,27 @@ def test_who_has_nothing_to_send_keeps_no_records_of_the_limit(monkeypatch) -> N
         assert budget.report().records == 0
 
     virtually(go, monkeypatch)
+
+
+def test_what_is_drawn_while_a_run_ends_is_given_back(monkeypatch) -> None:
+    row = Row(50.0, limit=20)
+
+    async def slowly(called: Any, *args: Any, **_: Any) -> Any:
+        found = called(*args)
+        await anyio.sleep(1)
+        return found
+
+    async def go() -> int:
+        monkeypatch.setattr(anyio.to_thread, "run_sync", slowly)
+        budget = budget_for(row, limit=20)
+        with anyio.move_on_after(0.5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(budget.limit.reserve, 1)
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(budget.keep, lambda _: None)
+        return budget.report(last=True).given_back
+
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    back = anyio.run(go, backend="trio", backend_options={"clock": clock})
+    assert row.left is not None
+    assert (row.left < 20, row.left + back) == (True, 20)

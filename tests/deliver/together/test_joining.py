@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backfill.core.errors import BusyError
+from backfill.core.errors import BusyError, ChangedError
 from backfill.deliver import Settings, join
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger.postgres import PostgresLedger
@@ -91,3 +91,14 @@ def test_what_had_been_said_before_the_run_began_does_not_change_it(two) -> None
     join(one, settings(rate=10.0, pace=said))
     own = settings(rate=1000.0, pace=said)
     assert join(other, own).settings(own).rate == 10.0
+
+
+@pytest.mark.parametrize("sends", [True, False])
+def test_one_that_would_send_elsewhere_is_refused(two, sends) -> None:
+    """Also where both are of this machine, and each a rehearsal: the books know one address."""
+    one, other = two
+    join(one, settings())
+    elsewhere = Settings(base_url="http://127.0.0.1:2")
+    with pytest.raises(ChangedError, match="a run goes on that sends to http:"):
+        join(other, elsewhere, sends=sends)
+    assert not join(other, Settings(base_url="http://127.0.0.1:1/")).first
