@@ -128,7 +128,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     status=st.integers(100, 599),
     body=st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()),

@@ -80,7 +80,7 @@ FIELDS = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_a_body_says_what_the_values_say_on_whichever_side_they_stand(data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(FIELDS), unique=True), label="fields")
