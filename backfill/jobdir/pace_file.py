@@ -37,6 +37,10 @@ class PaceSetting:
         rate = parse_rate(self.rate)
         return None if rate is None else rate.per_second
 
+    def rate_or(self, own: float | None) -> float | None:
+        """The rate to go at: what was said, and where nothing was, a run's own."""
+        return self.per_second if self.rate else own
+
 
 def as_written(rate: str | float) -> str:
     """A rate as a person writes it, also where it came as a number of requests a second."""

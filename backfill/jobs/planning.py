@@ -45,6 +45,7 @@ from backfill.jobs.job_directory import remembered
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 from backfill.jobs.running.interrupts import interrupts_first
+from backfill.jobs.sealing import seals
 
 __all__ = ["Planning", "plan_into"]
 
@@ -232,7 +233,6 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
     """Write a whole job into `draft`, so that what follows needs no more room on the disk."""
     from backfill.prepare.engines.opening import engine_on  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
-    from backfill.prepare.sealing import seals  # noqa: PLC0415
 
     directory, config = planning.directory, planning.config
     with engine_on(planning.on) as engine:

@@ -129,8 +129,8 @@ def measure(directory: Path, way: str, ranges: int, parts: int, rows: int) -> Pl
     """Make one plan in this process."""
     from backfill.config import config_from_mapping  # noqa: PLC0415
     from backfill.destinations import destination  # noqa: PLC0415
+    from backfill.jobs.sealing import seals  # noqa: PLC0415
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
-    from backfill.prepare.sealing import seals  # noqa: PLC0415
     from benchmarks.prepare import CONFIG, NOW  # noqa: PLC0415
 
     shape: dict[str, Any] = CONFIG

@@ -53,7 +53,7 @@ async def follow_pace(
             continue
         before, known = known, said
         if rate_changes := (said.rate, said.rate_said) != (before.rate, before.rate_said):
-            rate = said.per_second if said.rate else settings.rate
+            rate = said.rate_or(settings.rate)
         if concurrency_changes := (
             (said.concurrency, said.concurrency_said)
             != (before.concurrency, before.concurrency_said)

@@ -90,11 +90,9 @@ class Selection:
         )
         going = rows.filter("goes")
         self.chosen += going.height
+        stay = dict(rows.group_by("lane").agg((~pl.col("goes")).sum()).iter_rows())
         for number, (lane, _) in enumerate(pending):
-            stays = rows.filter(pl.col("lane") == number).height
-            self._waiting[bucket, lane.number] = (
-                stays - going.filter(pl.col("lane") == number).height
-            )
+            self._waiting[bucket, lane.number] = stay.get(number, 0)
         runs = (
             going.lazy()
             .with_columns(run=pl.col("at") - pl.int_range(pl.len()))

@@ -31,7 +31,7 @@ class Joined:
         terms = self.terms
         rate = terms.rate
         if own.pace.rate_said != terms.rate_said:  # since the run began, which its others heard
-            rate = own.pace.per_second if own.pace.rate else own.rate
+            rate = own.pace.rate_or(own.rate)
         return replace(own, rate=rate, limit=terms.limit, max_duration=terms.seconds)
 
 

@@ -46,6 +46,7 @@ _EVERY = 0.25  # seconds between two looks at the ledger
 _RECENT = 5.0  # seconds over which the present rate is taken
 _LOST = 60.0  # seconds without a deliverer after which a run ends, if others might come
 _UNTIL_BEGUN = 10.0  # seconds until it is said that no deliverer has begun
+_SILENT = "the cluster does not answer; what it was told to deliver goes on"
 _LATE = 5.0  # seconds, and a lease, for the last deliverers to end where nothing is left
 
 
@@ -92,8 +93,8 @@ def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: 
     """Look on until the deliverers have ended, or nobody is left."""
     course = _Course(run, ledger)
     idle_since: float | None = None
-    began = time.monotonic()
-    silent = waiting = False
+    tell_at = time.monotonic() + _UNTIL_BEGUN
+    silent = False
     while True:
         deliverers.look()
         if run.halt.kind is not None:
@@ -103,22 +104,19 @@ def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: 
                 return
         snapshot = course.look()
         run.observe(snapshot)
-        if course.others:
-            began = math.inf
-        elif not waiting and time.monotonic() - began > _UNTIL_BEGUN:
-            waiting = True
-            log.warning("no worker has begun: a deliverer needs a thread that is not busy")
         active, now = deliverers.active, time.monotonic()
+        if not course.others and now > tell_at:
+            log.warning("no worker has begun: a deliverer needs a thread that is not busy")
+        if course.others or now > tell_at:
+            tell_at = math.inf
         if deliverers.over or (not active and not snapshot.pending):
             return
         idle_since = None if active and snapshot.pending else idle_since or now
         if idle_since is not None and now - idle_since > (lease + _LATE if active else _LOST):
             return
-        if deliverers.silent and not silent:
-            log.warning("the cluster does not answer; what it was told to deliver goes on")
-        if silent and not deliverers.silent:
-            log.warning("the cluster answers again")
-        silent = deliverers.silent
+        if deliverers.silent != silent:
+            silent = not silent
+            log.warning(_SILENT if silent else "the cluster answers again")
         time.sleep(_EVERY)
 
 

@@ -224,7 +224,8 @@ def is_client(value: object) -> bool:
 def connected(address: str, security: Mapping[str, str] | None = None) -> Iterator[DaskEngine]:
     """An engine on the cluster at an address, by TLS with what `temporary_credentials` gave.
 
-    Without these, what Dask's own configuration says holds. Raises ClusterError.
+    Without these, what Dask's own configuration says holds. Raises ConfigError where there is no
+    scheduler at the address, and ClusterError.
     """
     _refuse_no_certificate(address, security)
     with ExitStack() as stack:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.jobs.access.test_shared_ledger import ROWS, Machine, place_of
 from tests.ledger.places import PostgresPlace
-from tests.ledger.postgres.wire import Wire, wire_to
+from tests.ledger.postgres.wire import Wire, cutting, wire_to
 
 
 @pytest.fixture
@@ -38,14 +38,7 @@ def test_one_that_begins_anew_waits_for_a_database_that_breaks_right_then(
         place.tamper("UPDATE owner SET epoch = epoch + 1")
         breaks.update({b"client_encoding": 2, b"backend_start FROM pg_stat": 1, b"BEGIN ISO": 1})
 
-    def to_server(content: bytes) -> bytes | None:
-        for words, left in breaks.items():
-            if left and words in content:
-                breaks[words] -= 1
-                return None
-        return content
-
-    wire.to_server, wired.store.asked = to_server, lose_a_bucket
+    wire.to_server, wired.store.asked = cutting(breaks), lose_a_bucket
     status = wired.run(job, guarantee="at-least-once", concurrency=1)
     assert (set(breaks.values()), status.phase) == ({0}, "complete")
     assert "is not this process's any more" in caplog.text

@@ -18,7 +18,7 @@ from backfill.ledger.postgres.session import Session
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.pooler import PGBOUNCER, running_pooler
 from tests.ledger.postgres.server import PostgresServer
-from tests.ledger.postgres.wire import wire_to
+from tests.ledger.postgres.wire import cutting, wire_to
 
 
 def batch(start: int) -> Batch:
@@ -111,18 +111,11 @@ def test_a_connection_that_breaks_again_while_it_is_made_anew_is_made_once_more(
     """Found by simulation: a second break within a moment ended the run."""
     breaks = {b"backend_start FROM pg_stat": 1, b"pg_terminate_backend(pid, 5000)": 2}
 
-    def to_server(content: bytes) -> bytes | None:
-        for words, left in breaks.items():
-            if left and words in content:
-                breaks[words] -= 1
-                return None
-        return content
-
     with wire_to(postgres.port) as wire:
         through = PostgresPlace(wire.address, place.schema)
         with through.open() as ledger:
             ledger.commit([], [batch(0)])
-            wire.to_server = to_server
+            wire.to_server = cutting(breaks)
             cut(ledger)
             ledger.commit([delivered(batch(0))], [batch(5)])
             assert set(breaks.values()) == {0}

@@ -7,9 +7,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["Wire", "wire_to"]
+__all__ = ["Wire", "cutting", "wire_to"]
 
 Hook = Callable[[bytes], bytes | None]
+
+
+def cutting(breaks: dict[bytes, int]) -> Hook:
+    """A hook that cuts the connection at these words, so many times each; `breaks` counts down."""
+
+    def hook(content: bytes) -> bytes | None:
+        for words, left in breaks.items():
+            if left and words in content:
+                breaks[words] -= 1
+                return None
+        return content
+
+    return hook
 
 
 class Wire:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from backfill.jobdir.manifest import Seal
+from backfill.jobs.sealing import seals
 from backfill.prepare.engines.engine import Threads
-from backfill.prepare.sealing import seals
 
 
 class ManyRanges(Threads):

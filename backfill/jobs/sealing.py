@@ -5,13 +5,15 @@ All of a job's bytes are hashed for that, so it is shared out like the rest of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backfill.core.model import Progress
 from backfill.jobdir.manifest import Seal
-from backfill.prepare.engines.engine import Engine
-from backfill.prepare.partition import Files
+
+if TYPE_CHECKING:
+    from backfill.prepare.engines.engine import Engine
 
 __all__ = ["seal_files", "seals"]
 
@@ -36,6 +38,6 @@ def seals(draft: Path, engine: Engine, progress: Progress | None = None) -> Mapp
     return {Path(path).relative_to(draft.absolute()).as_posix(): found[path] for path in paths}
 
 
-def seal_files(files: Files) -> tuple[Seal, ...]:
+def seal_files(files: Sequence[str]) -> tuple[Seal, ...]:
     """The task: reads each file whole."""
     return tuple(Seal.of(Path(name)) for name in files)
