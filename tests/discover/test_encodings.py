@@ -222,3 +222,17 @@ def test_a_plan_says_that_utf_8_is_read_as_something_else(here, data, said):
     notes = [each for each in job.manifest.facts.warnings if "is UTF-8" in each]
     assert bool(notes) is said
     assert not said or "'GrÃ¼n' for 'Grün'" in notes[0]
+
+
+def test_rows_that_were_given_out_are_read_as_utf_8_and_the_plan_says_nothing_else(here):
+    front = "_file,_row,_state,_reason,_http_status,_request_id"
+    names, row = f"{front},{HEADER}", f"e.csv,1,rejected,,,,{rows(1, GERMAN).rstrip()}"
+    Path("rejected.csv").write_text(f"{names}\n{row}\n", "utf-8")
+    job = plan(
+        destination="watch-events",
+        events={"files": here / "rejected.csv", "encoding": "windows-1252"},
+        time="at",
+        fields={"target.value": "phone", "label": "event", "confidence": {"value": "low"}},
+    )
+    assert job.manifest.ready == 1
+    assert not [each for each in job.manifest.facts.warnings if "is UTF-8" in each]

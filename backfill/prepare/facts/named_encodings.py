@@ -9,6 +9,7 @@ import re
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import is_utf8, open_stream
 from backfill.sources.locations import Location
+from backfill.sources.reimport import is_ours
 from backfill.sources.scan import Source
 
 __all__ = ["note_of_encoding", "utf8_word"]
@@ -35,7 +36,7 @@ def note_of_encoding(side: str, encoding: str, source: Source) -> str | None:
     texts = [(path, each.location) for path, each in files if each.location.format != "parquet"]
     for path, location in texts[:_FILES]:
         word = utf8_word(str(path), location)
-        if word is not None:
+        if word is not None and not is_ours(location, str(path)):  # which is read as UTF-8
             return (
                 f"{location.name} is UTF-8, and is read as {encoding}:"
                 f" {word.encode().decode(encoding, 'replace')!r} for {word!r}. Leave `encoding` out"
