@@ -115,7 +115,8 @@ def _files(name: str, separator: str | None, encoding: str | None) -> Files:
 def default_output(events: str) -> Path:
     """The configuration's name: that of the events without its ending, in this directory.
 
-    Of a glob, what is left without its signs; `events.toml` where nothing is.
+    Of a glob that is no file's own name, what is left without its signs; `events.toml` where
+    nothing is.
     """
     name = (
         re.split(r"[/\\]", events.partition("?")[0].rstrip("/"))[-1]
@@ -124,7 +125,9 @@ def default_output(events: str) -> Path:
     )
     stem = re.sub(r"([.](gz|zst|zstd))?$", "", name, flags=re.IGNORECASE)
     stem = re.sub(r"[.][A-Za-z0-9*]+$", "", stem) if "." in stem[1:] else stem
-    plain = re.sub(r"\[[^]]*\]|[*?]", "", stem).strip(" .-_")
+    if is_remote(events) or not Path(events).is_file():
+        stem = re.sub(r"\[[^]]*\]|[*?]", "", stem)
+    plain = stem.strip(" .-_")
     return Path(f"{plain or 'events'}.toml")
 
 

@@ -67,6 +67,7 @@ def _respelled(
 ) -> Join | None:
     """The pair of columns named as ids of which most meet once one side is read in another way."""
     best: Join | None = None
+    most = least
     for event in events:
         for contact in contacts:
             if not _alike(event, contact) or (join := _join(event, contact)) is None:
@@ -75,13 +76,11 @@ def _respelled(
             found = respelling(alone, _ids(contact).unique())
             if found is None or join.found + found.found < _MANY * len(event.values):
                 continue
-            if join.found + found.found > max(least, best.found if best else 0):
-                best = Join(
-                    _reading(event, found.events),
-                    _reading(contact, found.contacts),
-                    join.found + found.found,
-                    found,
-                )
+            meeting = join.found + found.found
+            if meeting > most:
+                most = meeting
+                read = _reading(event, found.events), _reading(contact, found.contacts)
+                best = Join(*read, _in_common(*read), found)
     return best
 
 
@@ -106,7 +105,12 @@ def _join(event: ColumnProfile, contact: ColumnProfile) -> Join | None:
         return None
     if event.timed > 0.5 and event.number < 0.5:
         return None
-    return Join(event, contact, int(_ids(event).is_in(_ids(contact).implode()).sum()))
+    return Join(event, contact, _in_common(event, contact))
+
+
+def _in_common(event: ColumnProfile, contact: ColumnProfile) -> int:
+    """Of the events' values, those that the contacts have too."""
+    return int(_ids(event).is_in(_ids(contact).implode()).sum())
 
 
 def _ids(profile: ColumnProfile) -> pl.Series:

@@ -23,8 +23,9 @@ from datetime import datetime
 from pathlib import Path
 
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
+from backfill.core.job_files import MANIFEST, OWN_NAMES
 
-__all__ = ["JobLock", "Owner", "locked", "owner_of", "refuse_links", "unwritable"]
+__all__ = ["JobLock", "Owner", "locked", "no_job", "owner_of", "refuse_links", "unwritable"]
 
 _NAME = ".lock"
 _PATIENCE = 0.5  # seconds in which the lock of somebody who only looks has ended for sure
@@ -184,6 +185,15 @@ def _is_held(path: Path) -> bool:
     return False
 
 
+def no_job(directory: Path, name: str) -> JobError:
+    """What to say of a directory that is to hold a job, and has a file of somebody's own in it."""
+    return JobError(
+        f"the directory holds something that is no job: {name}",
+        where=str(directory),
+        hint="Nothing in it was changed. Name an empty or new directory with --job.",
+    )
+
+
 def refuse_links(directory: Path) -> None:
     """Raise JobError for a link in a job's directory, through which we would write elsewhere.
 
@@ -192,6 +202,8 @@ def refuse_links(directory: Path) -> None:
     with suppress(OSError):  # what cannot be listed says so where it is used
         link = next((path for path in directory.iterdir() if path.is_symlink()), None)
         if link is not None:
+            if link.name not in OWN_NAMES and not (directory / MANIFEST).exists():
+                raise no_job(directory, link.name)
             raise JobError(
                 f"{link.name} is a link, and a job's files lie in its own directory",
                 where=str(directory),

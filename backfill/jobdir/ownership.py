@@ -10,8 +10,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from backfill.core.errors import JobError
 from backfill.core.job_files import LEDGER, LEDGER_PLACE, MANIFEST, PUBLISHED
+from backfill.jobdir.lock import no_job
 from backfill.jobdir.manifest import Manifest
 
 __all__ = [
@@ -53,11 +53,7 @@ def refuse_users_files(directory: Path) -> None:
     users = [path.name for path in entries if not _is_own(path)]
     others = [path.name for path in entries if path.name not in (_LOCK, DRAFT)]
     if users or (others and not _is_marked(directory)):
-        raise JobError(
-            f"the directory holds something that is no job: {(users or others)[0]}",
-            where=str(directory),
-            hint="Nothing in it was changed. Name an empty or new directory with --job.",
-        )
+        raise no_job(directory, (users or others)[0])
 
 
 def is_report(name: str) -> bool:

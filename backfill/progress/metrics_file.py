@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import ConfigError
 from backfill.core.model import Books, State
 from backfill.deliver import Snapshot
 from backfill.progress.repeating import Repeating
@@ -54,7 +54,7 @@ class MetricsFile(Collector):
         try:
             self._write()
         except OSError as error:
-            raise BackfillError(
+            raise ConfigError(
                 f"the metrics cannot be written: {error.strerror or error}",
                 where=str(self._path),
                 hint="Name a file in a directory that exists and can be written to.",

@@ -117,6 +117,11 @@ def test_the_configuration_is_called_as_the_events_are(events, output):
     assert default_output(events) == Path(output)
 
 
+def test_brackets_of_a_files_own_name_stay_in_the_configurations(here):
+    Path("visits [2023] 50%.csv").touch()
+    assert default_output("visits [2023] 50%.csv") == Path("visits [2023] 50%.toml")
+
+
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_another_separator_is_found_and_written(here, separator):
     lines = (here / "verifications.csv").read_text(encoding="latin-1").splitlines()[:200]

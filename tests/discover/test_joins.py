@@ -74,3 +74,15 @@ def test_whole_samples_without_a_common_id_join_nothing():
     sides = profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
     assert find_join(*sides) is not None
     assert find_join(*sides, whole=True) is None
+
+
+def test_an_id_that_is_written_in_two_ways_is_counted_once():
+    padded = [f"{number:03}" for number in range(1, 41)]
+    mine = events(user_id=[*padded[:20], *map(str, range(1, 21))])
+    theirs = contacts(id=padded)
+    found = find_join(
+        profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
+    )
+    assert found is not None
+    assert found.respelled is not None
+    assert (found.found, len(found.events.values)) == (20, 20)

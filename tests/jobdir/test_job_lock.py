@@ -115,3 +115,9 @@ def test_a_job_that_cannot_be_locked_says_what_stands_in_the_way(tmp_path: Path)
     (tmp_path / "ready").symlink_to(tmp_path)
     with pytest.raises(JobError, match="ready is a link"):
         locked(tmp_path, "run").__enter__()
+
+
+def test_a_link_in_a_directory_that_is_no_job_is_somebodys_own(tmp_path: Path) -> None:
+    (tmp_path / "os-release").symlink_to("/etc/hostname")
+    with pytest.raises(JobError, match="something that is no job: os-release"):
+        locked(tmp_path, "plan").__enter__()

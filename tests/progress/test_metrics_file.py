@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import ConfigError
 from backfill.core.model import Books
 from backfill.deliver import Snapshot
 from backfill.progress.metrics_file import MetricsFile
@@ -79,7 +79,7 @@ def test_every_state_and_the_course_of_the_run_are_told(tmp_path):
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_run(tmp_path):
-    with pytest.raises(BackfillError, match="metrics cannot be written"):
+    with pytest.raises(ConfigError, match="metrics cannot be written"):
         MetricsFile(tmp_path / "nowhere" / "x.prom", BOOKS).__enter__()
 
 
