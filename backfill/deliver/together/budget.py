@@ -26,7 +26,7 @@ __all__ = ["JobBudget", "JobLimit"]
 _EVERY = 0.25  # seconds between two draws
 _SOONEST = 0.02  # seconds after a draw until what is wanted at once may be drawn
 _LATE, _LATE_FOUND = 0.1, 0.02  # seconds, or a fifth of the spacing: what is unused then expires
-_FEWEST = 4  # requests that are asked for at least
+_FEWEST, _MOST = 4, 4096  # requests that are asked for at least, and at most
 _SAME = 0.001  # seconds by which two ends of one quiet period may differ
 _DEFINITE = frozenset({Flow.DELIVERED, Flow.FAILED, Flow.ISOLATE, Flow.SPLIT})
 
@@ -70,6 +70,7 @@ class JobBudget:
         self._own_rate = terms.rate
         self._kick = anyio.Event()
         self._drawn_at = -math.inf
+        self._spacing = 0.0 if terms.rate is None else 1 / terms.rate
         self._wanted, self._used, self._missed = _FEWEST, 0, False
         self._sent = self._accepted = self._delivered = self._failed = 0
         self._refused: list[tuple[float, float]] = []
@@ -180,9 +181,11 @@ class JobBudget:
         """What is new since the last one; what is told here is not told again."""
         now = self._clock()
         if self._missed:
-            self._wanted = max(_FEWEST, 2 * self._wanted)
-        else:
+            self._wanted = min(max(_FEWEST, 2 * self._wanted), _MOST)
+        elif self._used or self._spacing < _EVERY:
             self._wanted = max(_FEWEST, 2 * self._used)
+        else:
+            self._wanted = 0  # at a slow rate a turn in idle hands would keep the others waiting
         found = Report(
             sent=self._sent,
             accepted=self._accepted,
@@ -210,7 +213,7 @@ class JobBudget:
     def apply(self, allowance: Allowance) -> Stop | None:
         """Take what was drawn. Returns a Stop where nobody is to send any more."""
         now, shift = self._clock(), self._clock() - self._monotonic()
-        self._drawn_at = now
+        self._drawn_at, self._spacing = now, allowance.spacing
         if allowance.generation != self._generation:
             self._chunk.clear()
             self._generation = allowance.generation

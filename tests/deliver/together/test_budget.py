@@ -119,6 +119,46 @@ def test_several_lanes_send_at_the_rate_and_never_above_it(monkeypatch, rate) ->
     assert sum(each.sent for each in row.reports) <= len(sent)
 
 
+def send_some(row: Row, rate: float, requests: int, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Send after a quiet period, beside three that have nothing to send; the seconds it took."""
+    took = []
+
+    async def go() -> None:
+        busy, *idle = (budget_for(row) for _ in range(4))
+        pacer = pacer_for(busy, rate)
+        async with anyio.create_task_group() as tasks:
+            for each in (*idle, busy):
+                tasks.start_soon(each.keep, lambda _: None)
+            pacer.quiet(1.0)
+            await anyio.sleep(1.0)
+            began = anyio.current_time()
+            for _ in range(requests):
+                grant = await pacer.acquire()
+                assert grant is not None
+                pacer.on_verdict(grant, Verdict(Flow.DELIVERED))
+            took.append(anyio.current_time() - began)
+            tasks.cancel_scope.cancel()
+
+    virtually(go, monkeypatch)
+    return took[0]
+
+
+def test_however_long_a_slow_rate_keeps_one_waiting_it_asks_for_no_more_than_counts(
+    monkeypatch,
+) -> None:
+    """Found by simulation: a run at one request in five seconds ended with an error of the
+    database, for what was asked for doubled with each draw that brought nothing.
+    """
+    row = Row(0.2)
+    send_some(row, 0.2, 4, monkeypatch)
+    assert max(each.wanted for each in row.reports) < 10_000
+
+
+def test_at_a_slow_rate_who_has_nothing_to_send_takes_no_turn(monkeypatch) -> None:
+    """Found by simulation: after each quiet period as many turns were lost as others were idle."""
+    assert send_some(Row(2.0), 2.0, 5, monkeypatch) <= 4 / 2.0 + 0.5
+
+
 def test_a_quiet_period_calls_back_what_was_drawn_and_is_told_to_all(monkeypatch) -> None:
     row = Row(10.0)
 
