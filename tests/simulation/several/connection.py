@@ -129,7 +129,8 @@ class Server:
                 self.end(each)
 
     def _announce(self, payload: str) -> None:
-        for each in list(self.sessions):
+        """Tell all who listen; a draw that came again has announced its quiet period already."""
+        for each in list(self.sessions) if payload else ():
             if (listener := each.listener) is not None:
                 seconds = self.fates.notice()
                 if seconds is not None:

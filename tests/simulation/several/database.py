@@ -166,9 +166,10 @@ class Database:
         return Answered(cursor.fetchall() if cursor.description else None)
 
     def notice(self, session: psycopg.Connection[Any]) -> str:
-        """What a statement of this session announced last."""
+        """What a statement of this session announced last; nothing where it was told before."""
         ((found,),) = session.execute("SELECT current_setting('life.notice', true)").fetchall()
-        return str(found)
+        session.execute("SELECT set_config('life.notice', '', false)")
+        return found or ""
 
     def look(self, session: psycopg.Connection[Any]) -> Seen:
         """What the ledger holds at this moment."""

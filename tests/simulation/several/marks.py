@@ -23,6 +23,7 @@ EXPECTED = (
     "a limit that the run does not have was refused",
     "a limit was shared",
     "a notice was lost",
+    "a quiet period that a draw alone told called a request back",
     "a quiet period was heard of by another",
     "a request waited for its connection",
     "a session was cut, and its locks with it",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backfill.core.errors import BackfillError, BusyError
 from backfill.core.model import StopKind
 from backfill.deliver import StopRequest
+from tests.simulation.several.plan import UNHEARD
 from tests.simulation.several.process import Process
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class SharedPeople:
             "rate": chance.choice(("auto", 5, 20, 200)),
             "concurrency": chance.choice((1, 2, 8)),
             "timeout": life.plan.timeout,
-            "max_wait": chance.choice((0, 3, 10, 60)),
+            "max_wait": max(chance.choice((0, 3, 10, 60)), 60 * (life.plan.faults >= UNHEARD)),
             "patience": chance.choice((1, 5)),
             "max_errors": chance.choice(("100%", "100%", "1%", 3)),
         }

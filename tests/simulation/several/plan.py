@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.plan import Plan
 
-__all__ = ["FAULTS", "SharedPlan", "make_shared_plan"]
+__all__ = ["FAULTS", "UNHEARD", "SharedPlan", "make_shared_plan"]
 
 FAULTS = (
     # the network
@@ -48,6 +48,16 @@ FAULTS = (
 )
 """What each life has, or is spared."""
 
+UNHEARD = frozenset({"ask_wait", "connect", "notice"})
+"""What all must come together before a request that waits for its connection, and was permitted,
+is called back by a quiet period of which a draw alone tells. Chance alone seldom brings it about.
+"""
+
+_UNHEARD = 0.15
+"""The share of lives that have these faults, and few others."""
+
+_FEWEST, _MOST = 12, 30  # records of such a life
+
 _DESTINATIONS = ("pristo-events", "watch-events", "watch-feedbacks")
 
 
@@ -87,10 +97,15 @@ def make_shared_plan(
     buckets = chance.choice((1, 2, 2, 3, 5))
     keys = chance.choice((1, 2, 5))
     share = chance.choice((0.0, 0.2, 0.4, 0.7))
-    faults = frozenset(each for each in FAULTS if chance.random() < share) - without
+    faults = frozenset(each for each in FAULTS if chance.random() < share)
+    unheard = chance.random() < _UNHEARD
+    if unheard:
+        faults = frozenset(each for each in faults if chance.random() < 0.3) | UNHEARD
+        records, lanes, buckets = max(_FEWEST, min(records, _MOST)), max(2, lanes), max(2, buckets)
+    faults -= without
     records = min(records, most or records)
     destination = chance.choice(_DESTINATIONS)
-    intensity = chance.choice((0.03, 0.1, 0.3))
+    intensity = 0.3 if unheard else chance.choice((0.03, 0.1, 0.3))
     guarantee = chance.choice(("at-most-once", "at-most-once", "at-least-once"))
     deliverers, more = chance.choice((2, 2, 3, 4)), chance.choice((0, 1, 2, 4))
     lease, timeout = chance.choice((2.0, 10.0)), chance.choice((1.0, 5.0))

@@ -34,6 +34,7 @@ class _Quiet:
     until: float
     asked: Process
     knows: dict[Process, float] = field(default_factory=dict)  # since when
+    drawn: set[Process] = field(default_factory=set)  # who knows by a draw alone
 
 
 class Rules:
@@ -62,6 +63,10 @@ class Rules:
         """A process has looked, and may not send."""
         mark = "the lease was lost between an intent and its bytes"
         self._witness.marks[mark] += self.too_late(process)
+        mark = "a quiet period that a draw alone told called a request back"
+        self._witness.marks[mark] += not self.too_late(process) and any(
+            process in each.drawn and self._world.now < each.until for each in self._quiets
+        )
 
     def cut_off(self, session: Session) -> None:
         """A session was ended so that what it held could be taken over."""
@@ -83,13 +88,16 @@ class Rules:
         now = self._world.now
         self._quiets.append(_Quiet(now, now + seconds, process, {process: now}))
 
-    def told(self, process: Process, seconds: float) -> None:
-        """A process was told by the ledger that it is quiet for so long."""
+    def told(self, process: Process, seconds: float, *, drawn: bool) -> None:
+        """A process was told by the ledger that it is quiet for so long: by a draw or a notice."""
         until = self._world.now + seconds
-        for each in self._quiets:
-            if each.until <= until + _SAME and process not in each.knows:
+        for each in [each for each in self._quiets if each.until <= until + _SAME]:
+            if process not in each.knows:
                 each.knows[process] = self._world.now
+                each.drawn |= {process} if drawn else set()
                 self._witness.marks["a quiet period was heard of by another"] += 1
+            elif not drawn:
+                each.drawn.discard(process)
 
     def _in_quiet(self, process: Process) -> None:
         now = self._world.now
@@ -175,8 +183,8 @@ class Rules:
                 self.losers.add(process)  # which begins anew
                 self._witness.marks["a bucket was gone when its owner came back"] += 1
         if " draw(" in statement and answered.rows:
-            self.told(process, float(answered.rows[0][0]["quiet"]))
+            self.told(process, float(answered.rows[0][0]["quiet"]), drawn=True)
 
     def noticed(self, process: Process, payload: str) -> None:
         """A process has heard of what was announced."""
-        self.told(process, float(json.loads(payload)[1]))
+        self.told(process, float(json.loads(payload)[1]), drawn=False)
