@@ -98,13 +98,14 @@ def plan_commit(
 def _rested(settlement: Settlement) -> list[tuple[int, int, Words]]:
     """The settlement's outcomes as (start, stop, words), ascending."""
     ranges, outcomes = settlement.batch.ranges, settlement.outcomes
+    if len(outcomes) == 1 and ranges == outcomes[0].ranges:  # nearly always, all of it
+        words = _words(outcomes[0])
+        return [(start, stop, words) for start, stop in ranges]
     rested = []
     for outcome in outcomes:
         words = _words(outcome)
         for start, stop in outcome.ranges:
             rested.append((start, stop, words))
-    if len(outcomes) == 1 and ranges == outcomes[0].ranges:  # nearly always, all of it
-        return rested
     rested.sort(key=lambda each: each[0])
     end = 0
     for start, stop, _ in rested:

@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
             return await reply
         finally:
             self._reply = None
-            if not self.sound or reply.cancelled() or self._transport.get_write_buffer_size():
+            if not self._sound or reply.cancelled() or self._transport.get_write_buffer_size():
                 self.close()
 
     def close(self) -> None:

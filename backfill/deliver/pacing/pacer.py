@@ -148,8 +148,9 @@ class Pacer:
 
     def _holds(self, generation: int) -> bool:
         """Whether what was granted in a generation of quiet periods may still be used."""
-        self._hear_quiet()
-        return generation == self.generation and not self.stopped
+        if self._shared is not None:
+            self._hear_quiet()
+        return generation == self.generation and not self._turns.over
 
     def withdraw(self, grant: Grant) -> None:
         """The request was not sent after all."""

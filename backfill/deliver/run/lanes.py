@@ -93,10 +93,12 @@ class LaneCursor:
         ranges: list[Range] = []
         fresh = 0
         while room and self._fresh:
-            start, stop = self._fresh.popleft()
+            start, stop = self._fresh[0]
             if stop - start > room:
-                self._fresh.appendleft((start + room, stop))
                 stop = start + room
+                self._fresh[0] = (stop, self._fresh[0][1])
+            else:
+                self._fresh.popleft()
             ranges.append((start, stop))
             fresh += stop - start
             room -= stop - start
@@ -108,6 +110,8 @@ class LaneCursor:
 
     def settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
         """Decide what the verdict does to the batch, and line up what must be sent again."""
+        if verdict.flow is Flow.DELIVERED:  # nearly always
+            return _settlement(batch, State.DELIVERED, verdict)
         settlement = self._settle(batch, verdict, at_least_once=at_least_once)
         if settlement.outcomes and settlement.outcomes[0].ranges is batch.ranges:
             return settlement
@@ -119,8 +123,6 @@ class LaneCursor:
 
     def _settle(self, batch: Batch, verdict: Verdict, *, at_least_once: bool) -> Settlement:
         match verdict.flow:
-            case Flow.DELIVERED:
-                return _settlement(batch, State.DELIVERED, verdict)
             case Flow.FAILED:
                 return _settlement(batch, State.FAILED, verdict)
             case Flow.UNKNOWN:

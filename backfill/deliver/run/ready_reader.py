@@ -39,10 +39,10 @@ class Rows:
 
     def slice_for(self, batch: Batch) -> tuple[str, list[bytes]]:
         """The first record's key and the encoded records of a batch of these ranges."""
-        first, *others = [self._places(start, stop) for start, stop in batch.ranges]
+        first = self._places(*batch.ranges[0])
         bodies = self.bodies[first]
-        for places in others:
-            bodies.extend(self.bodies[places])
+        for start, stop in batch.ranges[1:]:
+            bodies.extend(self.bodies[self._places(start, stop)])
         return self.keys[first.start], bodies
 
     def _places(self, start: int, stop: int) -> slice:

@@ -204,7 +204,7 @@ class Run:
                     verdict = replace(verdict, reason=reason)
             settlement = cursor.settle(batch, verdict, at_least_once=resends)
             self._committer.settle(settlement)
-            again = verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS) and not settlement.outcomes
+            again = not settlement.outcomes and verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS)
             if (pause := retries.ended(verdict, again=again)) > 0:
                 await self._pacer.rest(pause)
 

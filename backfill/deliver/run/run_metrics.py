@@ -101,7 +101,7 @@ class Meter:
             self._hear(verdict)
         if replied:
             # Two slots for each doubling, from 1 ms.
-            slot = max(0, int(2 * math.log2(max(seconds * 1000, 1))))
+            slot = int(2 * math.log2(seconds * 1000)) if seconds > 0.001 else 0
             self._latency[slot] += 1
             self._all_latency[slot] += 1
             self._waited += seconds

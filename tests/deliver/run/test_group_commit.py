@@ -408,6 +408,30 @@ async def test_once_the_writing_has_ended_nobody_waits_for_it():
         assert not await setting.committer.start(batch(0))
 
 
+async def test_one_who_gives_up_while_it_is_written_keeps_nobody_else_waiting():
+    setting = Setting()
+    impatient = anyio.CancelScope()
+
+    async def gives_up() -> None:
+        with impatient:
+            await setting.start(0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(setting.committer.run)
+        tasks.start_soon(gives_up)
+        tasks.start_soon(setting.start, 1)
+        with anyio.fail_after(5):
+            await anyio.wait_all_tasks_blocked()
+            impatient.cancel()
+            await anyio.wait_all_tasks_blocked()
+            setting.book.go.release()
+            await setting.answered.wait()
+        setting.committer.close()
+    assert setting.answers == {1: True}
+    (written,) = [started for _, started in setting.book.groups]
+    assert {each.lane for each in written} == {0, 1}
+
+
 async def test_an_intent_nobody_waits_for_any_more_is_not_written():
     setting = Setting()
     async with anyio.create_task_group() as tasks:

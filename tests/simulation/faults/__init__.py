@@ -243,8 +243,8 @@ TEETH = (
     Tooth(
         "the credential is left in the server's words",
         "deliver/run/send.py",
-        "            reply = self._redaction.redact(await self._exchange(key, body, may_send))\n",
-        "            reply = await self._exchange(key, body, may_send)\n",
+        "            reply = self._redaction.redact(reply)\n",
+        "",
     ),
     Tooth(
         "a proxy's 503 counts as nothing done",
