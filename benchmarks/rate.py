@@ -1,7 +1,7 @@
 """How much of a limit that it does not know an automatic rate uses, and at what cost.
 
     python -m benchmarks.rate
-    python -m benchmarks.rate --limit 40
+    python -m benchmarks.rate --limit 30 70 400
     python -m benchmarks.rate --sockets
 
 In virtual time, with a network whose delays vary and timers of a machine that has other work: 2 ms
@@ -202,14 +202,17 @@ def _send(directory: Path, records: int, url: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--limit", type=float, default=150.0, help="requests a second")
+    parser.add_argument(
+        "--limit", type=float, nargs="+", default=[150.0], help="requests a second, one or several"
+    )
     parser.add_argument("--sockets", action="store_true", help="also in real time")
     given = parser.parse_args()
-    print(f"A limit of {given.limit:g} requests a second, 20 ms a reply; share and refusals.\n")
-    virtual(given.limit)
-    if given.sockets:
-        print("\nOver sockets, a token bucket of 0.1 s with `Retry-After: 1`:\n")
-        over_sockets(given.limit)
+    for limit in given.limit:
+        print(f"A limit of {limit:g} requests a second, 20 ms a reply; share and refusals.\n")
+        virtual(limit)
+        if given.sockets:
+            print("\nOver sockets, a token bucket of 0.1 s with `Retry-After: 1`:\n")
+            over_sockets(limit)
 
 
 if __name__ == "__main__":

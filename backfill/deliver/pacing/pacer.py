@@ -25,6 +25,7 @@ from backfill.core.model import Flow, Stop, Verdict
 from backfill.deliver.pacing.auto_rate import AutoRate
 from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.other_limits import OtherLimits
 from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
@@ -64,6 +65,8 @@ class Pacer:
         self._clock = clock
         self._wall = wall
         self._auto = AutoRate(now, learned=learned) if rate is None else None
+        self._limits = OtherLimits()
+        self._last = -math.inf  # when the last grant was given
         self._shared = shared
         self._led = True  # whether the rate was this run's to find, when it was looked last
         wait = max(0.0, quiet_until - wall())
@@ -88,7 +91,7 @@ class Pacer:
             return self._fixed
         led = self._shared is not None and self._shared.others and not self._shared.leads
         found = self._shared.rate if led and self._shared else None
-        return found or self._auto.rate(self._clock())
+        return found or min(self._auto.rate(self._clock()), self._limits.fastest)
 
     @property
     def stopped(self) -> bool:
@@ -130,12 +133,15 @@ class Pacer:
         now = self._clock()
         rate = self.rate
         if self._auto is not None:
-            self._limiter.allow(self._auto.burst, rate)
+            self._limiter.allow(self._auto.burst, rate, gap=self._limits.gap)
         if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
             return None
         self.out += 1
         number = 0 if self._auto is None else self._auto.sent(now)
-        return Grant(self._holds, self.generation, at=now, rate=rate, number=number)
+        gap, self._last = now - self._last, now
+        return Grant(
+            self._holds, self.generation, at=now, rate=rate, number=number, out=self.out, gap=gap
+        )
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
@@ -176,10 +182,11 @@ class Pacer:
                     self._shared.accepted()
                 if self._auto is not None:
                     self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
+                    self._limits.accepted(now, grant.out, grant.gap)
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
-                self._slow_down(grant)
+                self._slow_down(grant, now)
                 self._hold(grant, now, wait)
             case Flow.AGAIN:
                 stop = self._health.unavailable(now, verdict.reason, wait=wait or 0.0)
@@ -246,6 +253,7 @@ class Pacer:
             self._auto = None
         before, self._limiter = self._limiter, RateLimiter.for_rate(rate, now)
         self._fixed = rate if rate is not None else math.inf
+        self._limits = OtherLimits()
         if self._shared is not None:
             self._shared.find(find=rate is None)
         self._limiter.quiet(now + before.wait(now, math.inf))
@@ -299,8 +307,10 @@ class Pacer:
         self._turn = now + wait
         return wait == 0
 
-    def _concurrency_limit(self) -> int:
-        return 1 if self._probing else self._health.concurrency_limit
+    def _concurrency_limit(self) -> float:
+        if self._probing:
+            return 1
+        return min(self._health.concurrency_limit, self._limits.most_out)
 
     def _give_back(self, grant: Grant) -> None:
         if grant.given_back:
@@ -309,14 +319,19 @@ class Pacer:
         self.out -= 1
         self._turns.look_again()
 
-    def _slow_down(self, grant: Grant) -> None:
+    def _slow_down(self, grant: Grant, now: float) -> None:
         """Answers to requests from before the last quiet period say nothing new of the rate."""
         if self._shared is not None and not self._led:
             self._shared.refused(grant.at, grant.rate)
-        if self._auto is not None:
-            self._auto.refused(
-                grant.at, grant.number, grant.rate, fresh=grant.generation == self.generation
-            )
+        if self._auto is None:
+            return
+        fresh = grant.generation == self.generation
+        if fresh and not self.others:
+            known = self._limits.any
+            if self._limits.refused(now, grant.out, grant.gap):
+                self._auto = self._auto if known else AutoRate(now)  # what it found was no rate
+                return
+        self._auto.refused(grant.at, grant.number, grant.rate, fresh=fresh)
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
         fresh = grant.generation == self.generation

@@ -33,6 +33,7 @@ class RateLimiter:
         self._burst = burst
         self._spacing = self._least = spacing
         self._next = now  # the earliest next request, where they are spaced
+        self._gap = 0.0
         self._extra = least - 1
         self._due = now
         self._begin = now  # nothing is granted, and nothing accrues, before this
@@ -46,10 +47,12 @@ class RateLimiter:
             return cls(now)
         return cls(now, burst=_UNKNOWN, least=1.9, spacing=_SPACING)
 
-    def allow(self, burst: float | None, rate: float) -> None:
+    def allow(self, burst: float | None, rate: float, *, gap: float = 0.0) -> None:
         """Catch up with what late timers lost, in so far as the server allows some `burst` of
-        requests at once; None where that is not known. For a rate that is being found.
+        requests at once; None where that is not known. At least `gap` seconds lie between two
+        requests. For a rate that is being found.
         """
+        self._gap = gap
         self._spacing, self._least = _SPACING, _LEAST
         if burst is not None and burst < _FEW:
             self._burst, self._least = 0.0, _SPACING
@@ -73,6 +76,7 @@ class RateLimiter:
         if self._spacing and rate * _TIMER < 1:
             share = max(self._least, self._spacing - (self._spacing - self._least) * behind)
             self._next = now + share / rate
+        self._next = max(self._next, now + self._gap)
         return True
 
     def quiet(self, until: float) -> bool:
