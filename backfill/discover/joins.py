@@ -15,6 +15,7 @@ from backfill.prepare.facts.id_spellings import Respelling, respelling, sql_of
 __all__ = ["Join", "find_join"]
 
 _MORE = 1.01  # times as many ids as without it are worth another spelling
+_BESIDE = 2  # between numbers that count rows, of which some may be missing
 _MANY = 0.5  # the share of the events' ids that should stand among the contacts
 
 
@@ -121,6 +122,8 @@ def _ids(profile: ColumnProfile) -> pl.Series:
 def _score(join: Join) -> float:
     event, contact = join.events, join.contacts
     named = event.named("contact.id", JOIN_KEYS), contact.named("contact.id", JOIN_KEYS)
+    if _counts(event) and _counts(contact) and (event.name.lower() == "id" or not named[0]):
+        return 0.0  # two serial numbers always meet
     overlap = join.found / len(event.values)
     same = event.name.lower() == contact.name.lower() and event.name.lower() != "id"
     if overlap < 0.5 and not (all(named) or (same and join.found)):
@@ -128,3 +131,11 @@ def _score(join: Join) -> float:
     # In events, an id that never comes back more likely names the event itself.
     once = 0.0 if event.repeats else 0.5
     return overlap + sum(named) / 2 + (0.3 if same else 0) - once
+
+
+def _counts(column: ColumnProfile) -> bool:
+    """Whether a column numbers its own rows: whole numbers, each once and most side by side."""
+    numbers = column.values.cast(pl.Int64, strict=False).drop_nulls().sort()
+    if column.repeats or len(numbers) < max(2, len(column.values)):
+        return False
+    return int((numbers.diff() <= _BESIDE).sum()) > len(numbers) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from backfill.discover.columns import profile_columns
 from backfill.discover.joins import find_join
@@ -86,3 +87,21 @@ def test_an_id_that_is_written_in_two_ways_is_counted_once():
     assert found is not None
     assert found.respelled is not None
     assert (found.found, len(found.events.values)) == (20, 20)
+
+
+@pytest.mark.parametrize("written", ["{:05}", "{}.0", "'{}", "{}"])
+@pytest.mark.parametrize("serial", ["id", "order_id", "order.id"])
+@pytest.mark.parametrize("named", ["user_id", "user"])
+def test_a_serial_number_of_the_events_is_no_contact_however_these_are_written(
+    written, serial, named
+):
+    mine = events(user_id=None).with_columns(
+        pl.Series(serial, range(1, 41)),
+        pl.Series(named, [written.format(37 * number % 20 + 1) for number in range(40)]),
+    )
+    assert join_of(mine, contacts(id=range(1, 41))) == (named, "id")
+
+
+def test_two_serial_numbers_alone_join_nothing():
+    mine, theirs = events(user_id=None, id=range(1, 41)), contacts(id=range(1, 41))
+    assert join_of(mine, theirs) is None
