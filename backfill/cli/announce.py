@@ -37,7 +37,8 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
     sending = f"Sending {_count(amount)}"
     if settings.only:
         chosen = " and ".join(f"{k} = {' or '.join(v)}" for k, v in settings.only.items())
-        sending = f"Sending what has {printable(chosen)} of {_count(amount)}"
+        most = f"at most {amount:,} of " if settings.limit else ""
+        sending = f"Sending {most}what has {printable(chosen)} of {_count(books.pending)}"
     sentence = (
         f"{sending} to {job.destination.title} at {host}{here}, {pace}, {settings.guarantee}."
     )

@@ -11,7 +11,6 @@ import click
 from backfill.core.terminal import printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.samples import PREAMBLE
 
 __all__ = ["print_draft"]
 
@@ -33,8 +32,8 @@ def print_draft(draft: Draft, target: Path) -> None:
                 file, row, text = side.sample.unreadable
                 shown = f"cannot be read: {file} row {row:,}: {text}"
                 click.secho(f"    {shorten(printable(shown), 74)}", fg="yellow")
-            if side.sample.preamble:
-                click.secho(textwrap.indent(textwrap.fill(PREAMBLE, 74), "    "), fg="yellow")
+            if (advice := side.sample.wider) is not None:
+                click.secho(textwrap.indent(textwrap.fill(advice, 74), "    "), fg="yellow")
     found = [
         (each.field.name, _source(each.column, table=bool(each.table)))
         for each in proposal.matches

@@ -25,11 +25,14 @@ from backfill.sources.formats.malformed_causes import CAUSE, Cause
 from backfill.sources.locations import Location, locate
 from backfill.sources.scan import Source, open_source
 
-__all__ = ["PREAMBLE", "Sample", "read_sample"]
+__all__ = ["Sample", "read_sample"]
 
-PREAMBLE = (
+_PREAMBLE = (
     "Most rows have more cells than the first line. If that is a title, delete what stands above"
     " the header, and look again."
+)
+_UNNAMED = (
+    "Most rows end with a separator, and the first line does not: add one there, and look again."
 )
 
 _FILES = 8  # looked into, spread evenly over those that there are
@@ -50,8 +53,8 @@ class Sample:
     `partial` are columns that some of the files lack which should have them, so that no field can
     come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
     and text of the first one. `summaries` are rows at the ends of files that look like totals,
-    `nulls` cells of text files that stand for missing values. `preamble` is true where most rows
-    have more cells than the first line, which is then a title above the header.
+    `nulls` cells of text files that stand for missing values. `wider` says what to do where most
+    rows have more cells than the first line.
     """
 
     frame: pl.DataFrame
@@ -65,7 +68,7 @@ class Sample:
     unreadable: tuple[str, int, str] | None = None
     summaries: tuple[SummaryRow, ...] = ()
     nulls: tuple[str, ...] = ()
-    preamble: bool = False
+    wider: str | None = None
 
     @property
     def common(self) -> pl.DataFrame:
@@ -135,9 +138,17 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         malformed=bad.height,
         unreadable=next(((chosen[file].name, row, raw) for file, row, raw in first), None),
         nulls=nulls,
-        preamble=2 * bad.select((pl.col(CAUSE) == Cause.CELLS).sum()).item() >= rows.height > 0,
+        wider=_advice(bad.filter(pl.col(CAUSE) == Cause.CELLS)["__raw"], rows.height),
         summaries=last_summaries(rows, source.columns) if whole else (),
     )
+
+
+def _advice(too_wide: pl.Series, rows: int) -> str | None:
+    """What to do where most rows have more cells than the first line."""
+    if 2 * len(too_wide) < max(rows, 1):
+        return None
+    ended = too_wide.str.strip_chars("\r\n").str.contains(r"[,;|\t]$")
+    return _UNNAMED if ended.all() else _PREAMBLE
 
 
 def _words_for_null(rows: pl.DataFrame, columns: Sequence[str], files: Files) -> tuple[str, ...]:

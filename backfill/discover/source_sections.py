@@ -14,7 +14,7 @@ from backfill.discover.columns import ColumnProfile
 from backfill.discover.dates import Written
 from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
-from backfill.discover.samples import PREAMBLE, Sample
+from backfill.discover.samples import Sample
 from backfill.discover.spellings import JOIN_KEYS, TIMES
 from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
@@ -97,8 +97,8 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
         notes += wrapped(
             f"{many:,} {are} be read, and will be rejected: {file} row {row:,} is {quoted(text)}"
         )
-    if side.sample.preamble:
-        notes += wrapped(PREAMBLE)
+    if side.sample.wider is not None:
+        notes += wrapped(side.sample.wider)
     if side.sample.partial:
         names = ", ".join(quoted(each) for each in side.sample.partial)
         notes += wrapped(f"Not mapped, since some of the files lack it: {names}")

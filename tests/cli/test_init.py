@@ -151,6 +151,14 @@ def test_rows_that_cannot_be_read_are_said(run, tmp_path):
     assert "7 sampled rows cannot be read" in (tmp_path / "visits.toml").read_text("utf-8")
 
 
+def test_separators_that_only_the_rows_end_with_are_named(run, tmp_path):
+    rows = [f"u{each},Signed Up,2024-03-01T10:00:00Z," for each in range(9)]
+    (tmp_path / "erp.csv").write_text("\n".join(["user_id,event,at", *rows]), "utf-8")
+    code, out, _ = run("init", "erp.csv", "--destination", "watch-events")
+    assert code == 0
+    assert "Most rows end with a separator, and the first line does not" in " ".join(out.split())
+
+
 def test_a_title_above_the_header_is_named(run, tmp_path):
     rows = [f"u{each},Signed Up,2024-03-01T10:00:00Z" for each in range(9)]
     text = "\n".join(["Monthly report", "by example.com", "", "user_id,event,at", *rows])

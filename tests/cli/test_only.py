@@ -61,8 +61,10 @@ def test_a_canary_that_was_delivered_is_no_mistake(tmp_path):
     with running_sandbox() as server:
         to = ("--base-url", server.url)
         backfill("run", config, *only, *to, cwd=tmp_path, expect=[8])
-        again = backfill("run", config, *only, *to, cwd=tmp_path, expect=[8])
+        again = backfill("run", config, *only, "--limit", "2", *to, cwd=tmp_path, expect=[8])
         assert "no pending record has contact.id" in again.out
+        assert "Sending at most 2 of what has contact.id = " in again.err
+        assert " of 15 records to " in again.err
 
 
 def test_an_id_of_ones_own_is_found_as_the_uuid_that_it_became(tmp_path):
