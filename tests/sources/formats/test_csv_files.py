@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -450,3 +451,12 @@ def test_bytes_that_begin_like_compressed_ones_are_a_malformed_row(directory, ma
 def test_any_bytes_give_the_same_rows_whatever_the_block_size(directory, content, block):
     content = b"x,y\n" + content
     assert read(content, directory, block=block)[1] == read(content, directory)[1]
+
+
+def test_each_frame_is_one_chunk(tmp_path):
+    """Texts are gathered slowly from several, which Polars' reader leaves behind."""
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a,b\n" + b"a longer text than thirteen,y\n" * 5_000)
+    assert pl.read_csv(path.read_bytes()).n_chunks() > 1
+    file = survey_csv(Location("file.csv", str(path), "csv", ","), str(path))
+    assert {n for frame in file.frames(str(path)) for n in frame.n_chunks("all")} == {1}

@@ -404,3 +404,12 @@ def test_a_fraction_can_stay_as_it_is_written(tmp_path, name, written):
     ):
         rows = pl.concat(file.frames(str(path), {name: least}))
         assert rows[name].to_list() == expected
+
+
+def test_each_frame_is_one_chunk(tmp_path):
+    """Texts are gathered slowly from several, which Polars' reader leaves behind."""
+    path = tmp_path / "file.ndjson"
+    path.write_bytes(b'{"a":"a longer text than thirteen","b":"y"}\n' * 5_000)
+    assert pl.read_ndjson(path).n_chunks() > 1
+    file = survey_ndjson(Location("file.ndjson", str(path), "ndjson"), str(path))
+    assert {n for frame in file.frames(str(path)) for n in frame.n_chunks("all")} == {1}
