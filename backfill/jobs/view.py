@@ -117,7 +117,15 @@ class JobView:
                 refuse_existing(file)
         with self._records(state) as (parts, rows):
             zone = self.manifest.shape["events"].get("timezone")
-            write_records(parts, file, rows, self.directory, timezone=zone, progress=progress)
+            write_records(
+                parts,
+                file,
+                rows,
+                self.directory,
+                files=[each.rows for each in self.manifest.events],
+                timezone=zone,
+                progress=progress,
+            )
 
     @property
     def rejected(self) -> pl.DataFrame:

@@ -20,14 +20,12 @@ from backfill.checks.text import as_text
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import BackfillError, ConfigError
 from backfill.core.model import Progress
+from backfill.jobs.records.source_order import in_source_order
 from backfill.prepare.partition import streamed
 from backfill.sources.canonical_text import day_written, json_ready, json_written
 
 __all__ = ["write_records"]
 
-_SORTED_AT_ONCE = 100_000  # rows that are put in order in one piece of memory
-_HELD = 1_000_000  # rows that wait for their piece of the file, all together
-_ORDER = ("__file", "_row")
 _OURS = ("_row", "_http_status")
 
 
@@ -37,17 +35,18 @@ def write_records(
     rows: int,
     directory: Path,
     *,
+    files: Sequence[int],
     timezone: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write records in the source's order, in the format that the file's ending names.
 
-    `parts` have the same columns, at least one is there, and together they have so many `rows`.
-    A stream gets CSV. Memory is bounded: many rows are first parted by their place in the
-    source, in a folder under `directory`. Times without a zone are those of `timezone`. A file
-    appears whole or not at all. Raises ConfigError for an ending other than csv, parquet,
-    ndjson or jsonl, or where there is no such directory, and BackfillError where the file
-    cannot be written to its end.
+    `parts` have the same columns, at least one is there, and together they have so many `rows`;
+    the source's `files` have so many each. A stream gets CSV. Memory is bounded: many rows are
+    first parted by their place in the source, in a folder under `directory`. Times without a zone
+    are those of `timezone`. A file appears whole or not at all. Raises ConfigError for an ending
+    other than csv, parquet, ndjson or jsonl, or where there is no such directory, and
+    BackfillError where the file cannot be written to its end.
     """
     kind = target.suffix.lower().lstrip(".") if isinstance(target, Path) else "csv"
     if kind not in ("csv", "parquet", "ndjson", "jsonl"):
@@ -63,7 +62,7 @@ def write_records(
             parts = [_written_out(part, timezone, flat=kind == "csv") for part in parts]
         beside = directory if os.access(directory, os.W_OK) else None  # else where the system says
         with tempfile.TemporaryDirectory(dir=beside, prefix=".records-") as place:
-            pieces = _in_order(parts, rows, Path(place), progress or _silent)
+            pieces = in_source_order(parts, rows, files, Path(place), progress or _silent)
             ordered = streamed(parts[0].collect_schema(), pieces).drop("__file")
             if not isinstance(target, Path):
                 ordered.sink_csv(target)
@@ -93,59 +92,6 @@ def _writing(target: Path | BinaryIO) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error)
         where = str(target) if isinstance(target, Path) else "the output"
         raise BackfillError(f"cannot be written: {reason}", where=where) from error
-
-
-def _in_order(
-    parts: Sequence[pl.LazyFrame], rows: int, place: Path, tell: Progress
-) -> Iterator[pl.DataFrame]:
-    """The rows of all parts in the source's order, some at a time."""
-    if rows <= _SORTED_AT_ONCE:
-        # One part at a time: few rows may be what is left of very many.
-        yield pl.concat([part.collect() for part in parts]).sort(_ORDER)
-        return
-    parted = place / "parted"
-    # A row group is held in memory until it is full, one for each piece.
-    held = _HELD // (rows // _SORTED_AT_ONCE + 1)
-    batches = _told((each for part in parts for each in _batches(part)), "gathering", rows, tell)
-    streamed(parts[0].collect_schema(), batches).sink_parquet(
-        pl.PartitionBy(
-            parted,
-            key={"f": pl.col("__file"), "p": pl.col("_row") // _SORTED_AT_ONCE},
-            include_key=True,
-            approximate_bytes_per_file=None,
-        ),
-        mkdir=True,
-        compression="lz4",
-        statistics=False,
-        row_group_size=max(2_000, min(50_000, held)),
-        maintain_order=False,
-    )
-    folders = sorted(parted.glob("f=*/p=*"), key=_numbers)
-    pieces = (
-        pl.read_parquet(sorted(each.iterdir()), hive_partitioning=False, glob=False).sort(_ORDER)
-        for each in folders
-    )
-    yield from _told(pieces, "writing", rows, tell)
-
-
-def _batches(part: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    yield from part.collect_batches(engine="streaming", maintain_order=False)
-
-
-def _told(
-    frames: Iterator[pl.DataFrame], phase: str, rows: int, tell: Progress
-) -> Iterator[pl.DataFrame]:
-    """The same frames, and word of how many rows they were so far."""
-    done = 0
-    tell(phase, done, rows)
-    for each in frames:
-        yield each
-        done += each.height
-        tell(phase, done, rows)
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(part.partition("=")[2]) for part in folder.parts[-2:]]
 
 
 def _written_out(frame: pl.LazyFrame, timezone: str | None, *, flat: bool) -> pl.LazyFrame:

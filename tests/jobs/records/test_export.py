@@ -14,7 +14,7 @@ from polars.io.plugins import register_io_source
 import backfill
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import ConfigError
-from backfill.jobs.records import export
+from backfill.jobs.records import source_order
 from backfill.jobs.records.export import write_records
 
 GOOD = "6af613b6-569c-5c22-9c37-2ed93f31d3a0"
@@ -89,6 +89,9 @@ def test_what_no_csv_can_hold_is_written_as_text(tmp_path):
     assert row["inner"] == '{"a":"x\\"y"}'
 
 
+FILES = [1_000, 1_000, 1_000]
+
+
 def many(rows: int) -> pl.LazyFrame:
     return (
         pl.LazyFrame({"_row": range(rows)})
@@ -99,9 +102,9 @@ def many(rows: int) -> pl.LazyFrame:
 
 def test_many_records_are_parted_and_come_in_the_same_order(tmp_path, monkeypatch):
     frame = many(3_000).with_columns(was=pl.col("__file"))
-    write_records([frame], tmp_path / "at-once.csv", 3_000, tmp_path)
-    monkeypatch.setattr(export, "_SORTED_AT_ONCE", 100)
-    write_records([frame], tmp_path / "parted.csv", 3_000, tmp_path)
+    write_records([frame], tmp_path / "at-once.csv", 3_000, tmp_path, files=FILES)
+    monkeypatch.setattr(source_order, "_SORTED_AT_ONCE", 100)
+    write_records([frame], tmp_path / "parted.csv", 3_000, tmp_path, files=FILES)
     whole = (tmp_path / "at-once.csv").read_text()
     assert whole == (tmp_path / "parted.csv").read_text()
     read = pl.read_csv(tmp_path / "parted.csv")
@@ -110,13 +113,14 @@ def test_many_records_are_parted_and_come_in_the_same_order(tmp_path, monkeypatc
 
 
 def test_it_is_told_how_far_the_writing_of_many_records_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_SORTED_AT_ONCE", 100)
+    monkeypatch.setattr(source_order, "_SORTED_AT_ONCE", 100)
     told: list[tuple[str, int, int | None]] = []
     write_records(
         [many(3_000), many(1_000)],
         tmp_path / "r.csv",
         4_000,
         tmp_path,
+        files=FILES,
         progress=lambda *now: told.append(now),
     )
     for phase in ("gathering", "writing"):
@@ -129,7 +133,7 @@ def test_it_is_told_how_far_the_writing_of_many_records_is(tmp_path, monkeypatch
 @pytest.mark.parametrize("name", ["records", "records.xlsx", "nowhere/records.csv"])
 def test_a_name_that_is_no_good_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="records"):
-        write_records([many(3)], tmp_path / name, 3, tmp_path)
+        write_records([many(3)], tmp_path / name, 3, tmp_path, files=FILES)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
@@ -153,7 +157,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 def test_a_moment_is_written_in_utc(tmp_path):
     frame = many(3).with_columns(at=pl.lit(datetime(2024, 7, 1, 9, tzinfo=UTC)))
-    write_records([frame], tmp_path / "r.csv", 3, tmp_path)
+    write_records([frame], tmp_path / "r.csv", 3, tmp_path, files=FILES)
     assert "2024-07-01T09:00:00Z" in (tmp_path / "r.csv").read_text()
 
 
@@ -178,6 +182,6 @@ def test_few_records_of_many_parts_are_read_one_part_after_another(tmp_path):
         return register_io_source(read, schema=schema).filter(pl.col("_row") == 7)
 
     target = tmp_path / "failed.csv"
-    write_records([part(number) for number in range(8)], target, 8, tmp_path)
+    write_records([part(number) for number in range(8)], target, 8, tmp_path, files=[8])
     assert most == [1]
     assert pl.read_csv(target)["_row"].to_list() == [7] * 8
