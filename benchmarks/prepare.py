@@ -303,7 +303,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--contacts", type=int, default=200_000)
     parser.add_argument("--one-key", action="store_true", help="all events are of one contact")
-    parser.add_argument("--rounds", type=int, default=1, help="the median of them counts")
+    parser.add_argument("--rounds", type=int, default=3, help="in turns; their median counts")
     parser.add_argument("--only", nargs="*", choices=list(MEASURED), default=list(MEASURED))
     parser.add_argument("--directory", type=Path, help="where the data lies, or is put for later")
     parser.add_argument("--measure", choices=list(MEASURED), help=argparse.SUPPRESS)

@@ -60,7 +60,6 @@ def test_a_stretch_has_few_files_of_its_own(tmp_path, monkeypatch):
     pieces = in_source_order(parts, rows.height, [3_000], tmp_path, silent)
     next(pieces)
     assert len(list(tmp_path.rglob("*.parquet"))) <= 2 * 101
-    pieces.close()
 
 
 def test_columns_of_any_name_are_kept(tmp_path):
