@@ -20,6 +20,7 @@ __all__ = [
     "rows_at_once",
     "scan_files",
     "split",
+    "split_by",
     "streamed",
 ]
 
@@ -122,20 +123,20 @@ def split(rows: pl.LazyFrame, key: pl.Expr, directory: Path, count: int) -> dict
         part_of(pl.col(_PART), count).alias(_PART)
     )
     if count <= _OPEN_AT_ONCE:
-        return _written(parted, _PART, directory, count)
+        return split_by(parted, _PART, directory, count)
     groups = math.isqrt(count - 1) + 1
     grouped = parted.with_columns((pl.col(_PART) % groups).alias(_GROUP))
     files: dict[int, Files] = {}
-    for names in _written(grouped, _GROUP, directory, groups).values():
+    for names in split_by(grouped, _GROUP, directory, groups).values():
         group = pl.scan_parquet(list(names), hive_partitioning=False, glob=False)
-        files |= _written(group, _PART, directory, -(-count // groups))
+        files |= split_by(group, _PART, directory, -(-count // groups))
         for name in names:
             Path(name).unlink()
     return files
 
 
-def _written(rows: pl.LazyFrame, number: str, directory: Path, count: int) -> dict[int, Files]:
-    """The files of each value of the column `number`, of which there are at most `count`."""
+def split_by(rows: pl.LazyFrame, number: str, directory: Path, count: int) -> dict[int, Files]:
+    """Write the rows into the files of each value of the column `number`, at most `count`."""
     scheme = pl.PartitionBy(
         directory, key=number, include_key=False, approximate_bytes_per_file=None
     )

@@ -7,21 +7,20 @@ takes several levels of stretches, each of which is cut into shorter ones when i
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, field
+from itertools import accumulate, chain, count
 from pathlib import Path
 
 import polars as pl
 
 from backfill.core.model import Progress
-from backfill.prepare.partition import streamed
+from backfill.prepare.partition import Files, scan_files, split_by, streamed
 
 __all__ = ["in_source_order"]
 
 _SORTED_AT_ONCE = 100_000  # rows that are put in order in one piece of memory
-_HELD = 1_000_000  # rows that wait for their stretch's file, all together
+_SPREAD_AT_ONCE = 2_000_000  # rows: a sink that writes slower than it is fed holds them all
 _STRETCHES = 100  # into which a longer one is cut
 _ORDER = ("__file", "_row")
 _STRETCH = "__stretch"
@@ -40,62 +39,62 @@ def in_source_order(
         yield pl.concat([part.collect() for part in parts]).sort(_ORDER)
         return
     batches = _told((each for part in parts for each in _batches(part)), "gathering", rows, tell)
-    cutter = _Cutter.of(files)
-    gathered = streamed(parts[0].collect_schema(), batches)
-    yield from _told(cutter.cut(gathered, sum(files), place), "writing", rows, tell)
+    ordered = _Cutter(_position(files), place).cut(batches, sum(files))
+    yield from _told(ordered, "writing", rows, tell)
+
+
+def _position(files: Sequence[int]) -> pl.Expr:
+    """Where a row stands in the source as a whole, from 0."""
+    numbers = pl.Series(range(len(files)), dtype=pl.UInt32())
+    before = pl.Series([0, *accumulate(files[:-1])], dtype=pl.UInt64())
+    start = pl.col("__file").replace_strict(numbers, before, return_dtype=pl.UInt64)
+    return start + pl.col("_row") - 1
 
 
 @dataclass(frozen=True)
 class _Cutter:
-    """Cuts rows by `position`, where each stands in the source as a whole, from 0."""
+    """Cuts rows by their `position` into stretches, which are files somewhere in `place`."""
 
     position: pl.Expr
+    place: Path
+    _turns: Iterator[int] = field(default_factory=count)
 
-    @classmethod
-    def of(cls, files: Sequence[int]) -> _Cutter:
-        numbers = pl.Series(range(len(files)), dtype=pl.UInt32())
-        before = pl.Series([0, *accumulate(files[:-1])], dtype=pl.UInt64())
-        start = pl.col("__file").replace_strict(numbers, before, return_dtype=pl.UInt64)
-        return cls(start + pl.col("_row") - 1)
-
-    def cut(self, rows: pl.LazyFrame, length: int, place: Path) -> Iterator[pl.DataFrame]:
-        """The rows of a stretch of this `length` in order; shorter ones lie in `place` at once."""
+    def cut(self, frames: Iterator[pl.DataFrame], length: int) -> Iterator[pl.DataFrame]:
+        """The rows of a stretch of this `length` in order; shorter ones are written at once."""
         shorter = -(-length // min(_STRETCHES, -(-length // _SORTED_AT_ONCE)))
-        folders = self._spread(rows, shorter, place / "stretches")
-        return (each for folder in folders for each in self._gathered(folder, shorter))
+        found: dict[int, Files] = {}
+        for first in frames:
+            some = streamed(first.schema, _some(chain([first], frames)))
+            numbered = some.with_columns((self.position // shorter).alias(_STRETCH))
+            into = self.place / str(next(self._turns))
+            # A stretch need not begin where a shorter one does.
+            for number, names in split_by(numbered, _STRETCH, into, _STRETCHES + 1).items():
+                found[number] = (*found.get(number, ()), *names)
+        return (each for number in sorted(found) for each in self._gathered(found[number], shorter))
 
-    def _gathered(self, folder: Path, length: int) -> Iterator[pl.DataFrame]:
-        """The rows of one stretch in order; its folder goes with them."""
-        stretch = pl.scan_parquet(
-            sorted(folder.glob("*.parquet")), hive_partitioning=False, glob=False
-        )
+    def _gathered(self, files: Files, length: int) -> Iterator[pl.DataFrame]:
+        """The rows of one stretch in order; its files go with them."""
+        stretch = scan_files(files)
+        assert stretch is not None  # noqa: S101 - a stretch without files is none
         rows = stretch.select(pl.len()).collect().item()
         if min(rows, length) <= _SORTED_AT_ONCE:
             yield stretch.collect().sort(_ORDER)
         else:
-            yield from self.cut(stretch, length, folder)
-        shutil.rmtree(folder)
-
-    def _spread(self, rows: pl.LazyFrame, length: int, into: Path) -> list[Path]:
-        """Write each stretch of this length to a folder of its own; the folders, in order."""
-        rows.with_columns((self.position // length).alias(_STRETCH)).sink_parquet(
-            pl.PartitionBy(
-                into,
-                key=_STRETCH,
-                include_key=False,
-                approximate_bytes_per_file=None,
-            ),
-            mkdir=True,
-            compression="lz4",
-            statistics=False,
-            row_group_size=_HELD // _STRETCHES,  # held in memory until it is full, one for each
-            maintain_order=False,
-        )
-        return sorted(into.glob(f"{_STRETCH}=*"), key=_number)
+            yield from self.cut(_batches(stretch), length)
+        for name in files:
+            Path(name).unlink()
 
 
-def _batches(part: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    yield from part.collect_batches(engine="streaming", maintain_order=False)
+def _batches(rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    yield from rows.collect_batches(engine="streaming", maintain_order=False)
+
+
+def _some(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """As many of the frames as are spread at once."""
+    rows = 0
+    while rows < _SPREAD_AT_ONCE and (each := next(frames, None)) is not None:
+        yield each
+        rows += each.height
 
 
 def _told(
@@ -108,7 +107,3 @@ def _told(
         yield each
         done += each.height
         tell(phase, done, rows)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name.partition("=")[2])

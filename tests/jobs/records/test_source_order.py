@@ -68,3 +68,18 @@ def test_columns_of_any_name_are_kept(tmp_path):
     )
     pieces = list(in_source_order([rows.lazy()], 30, [30], tmp_path, silent))
     assert pl.concat(pieces).equals(rows.sort("__file", "_row"))
+
+
+def test_rows_are_spread_so_many_at_once(tmp_path, monkeypatch):
+    """A sink takes rows faster than it writes them, and holds what it has not written."""
+    monkeypatch.setattr(source_order, "_SPREAD_AT_ONCE", 60)
+    rows = records([400])
+    parts = [rows[at : at + 20].lazy() for at in range(0, 400, 20)]
+    pieces = in_source_order(parts, rows.height, [400], tmp_path, silent)
+    first = next(pieces)
+    sinks = [each for each in tmp_path.iterdir() if list(each.rglob("*.parquet"))]
+    heights = [
+        sum(pl.read_parquet(file).height for file in each.rglob("*.parquet")) for each in sinks
+    ]
+    assert max(heights) < 60 + 20  # the last frame of a sink is not cut
+    assert pl.concat([first, *pieces]).equals(rows.sort("__file", "_row"))
