@@ -13,13 +13,13 @@ from pathlib import Path
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("POLARS_ENGINE_AFFINITY", "in-memory")  # quickest for a few records
 
-from tests.simulation.campaign import Batch, Lived, kind_of, live_many, plans
+from tests.simulation.campaign import Batch, Lived, hear_nothing, kind_of, live_many, plans
 from tests.simulation.checks.marks import unreached
 from tests.simulation.plan import FAULTS
 from tests.simulation.several import marks as of_several
 from tests.simulation.several.plan import FAULTS as OF_SEVERAL
 from tests.simulation.several.plan import SharedPlan
-from tests.simulation.several.running import running_database
+from tests.simulation.several.running import in_child, running_database
 from tests.simulation.shrink import shrink
 from tests.simulation.teeth import show_teeth
 
@@ -58,8 +58,7 @@ def main() -> int:
         parser.error(f"--without: specify some of {', '.join(faults)}")
     if options.jobs is None:
         options.jobs = len(os.sched_getaffinity(0))
-    if options.teeth:
-        return 0 if _teeth(options) else 1
+    hear_nothing()
     fast = _FAST if _FAST.is_dir() else None
     place = tempfile.mkdtemp(prefix="simulation-", dir=fast)
     tempfile.tempdir = place
@@ -67,25 +66,24 @@ def main() -> int:
         with running_database(fast) as database:
             if options.several and database is None:
                 return 2
-            return _campaign(options, Path(place), without, database)
+            if options.teeth:
+                return in_child(lambda: 0 if _teeth(options, database) else 1)
+            return in_child(lambda: _campaign(options, Path(place), without, database))
     finally:
         tempfile.tempdir = None
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _teeth(options: argparse.Namespace) -> bool:
-    seconds = 60 * options.minutes if options.minutes else None
-    lives, findings = options.seeds or 1000, options.findings or 10
-    with running_database(_FAST if _FAST.is_dir() else None) as database:
-        return show_teeth(
-            lives,
-            findings,
-            options.jobs,
-            options.tooth,
-            seconds=seconds,
-            database=database,
-            several=options.several,
-        )
+def _teeth(options: argparse.Namespace, database: str | None) -> bool:
+    return show_teeth(
+        options.seeds or 1000,
+        options.findings or 10,
+        options.jobs,
+        options.tooth,
+        seconds=60 * options.minutes if options.minutes else None,
+        database=database,
+        several=options.several,
+    )
 
 
 def _campaign(

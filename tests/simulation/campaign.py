@@ -23,7 +23,7 @@ from tests.simulation.plan import Plan, make_plan
 from tests.simulation.several.life import live_shared
 from tests.simulation.several.plan import SharedPlan, make_shared_plan
 
-__all__ = ["Batch", "Lived", "bounded", "kind_of", "live_many", "live_one", "plans"]
+__all__ = ["Batch", "Lived", "bounded", "hear_nothing", "kind_of", "live_many", "live_one", "plans"]
 
 _PART = 25  # lives that a core is given at a time
 _EVERY = 20  # lives, of which one is lived by several deliverers, too
@@ -95,13 +95,16 @@ def live_many(batch: Batch, place: Path, jobs: int) -> Iterator[Lived]:
         pool.shutdown(cancel_futures=True)
 
 
-def _enter(place: Path) -> None:
-    """Keep all files of this process in a place; what is loaded by now is never garbage.
+def hear_nothing() -> None:
+    """Keep what deliverers and the driver tell those who watch them from between the findings."""
+    for name in ("backfill", "psycopg"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
-    What deliverers tell those who watch them would stand between the findings: nobody hears it.
-    """
+
+def _enter(place: Path) -> None:
+    """Keep all files of this process in a place; what is loaded by now is never garbage."""
     tempfile.tempdir = str(place)
-    logging.getLogger("backfill").addHandler(logging.NullHandler())
+    hear_nothing()
     gc.collect()
     gc.freeze()
     gc.disable()

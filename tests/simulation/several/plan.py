@@ -100,7 +100,8 @@ def make_shared_plan(
     faults = frozenset(each for each in FAULTS if chance.random() < share)
     unheard = chance.random() < _UNHEARD
     if unheard:
-        faults = frozenset(each for each in faults if chance.random() < 0.3) | UNHEARD
+        faults = frozenset(each for each in FAULTS if each in faults and chance.random() < 0.3)
+        faults |= UNHEARD
         records, lanes, buckets = max(_FEWEST, min(records, _MOST)), max(2, lanes), max(2, buckets)
     faults -= without
     records = min(records, most or records)

@@ -1,15 +1,49 @@
-"""The PostgreSQL of a campaign: one server, for as long as lives go on."""
+"""The PostgreSQL of a campaign: one server, for as long as lives go on, and no longer."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.ledger.postgres.server import PostgresServer, why_none
 
-__all__ = ["running_database"]
+__all__ = ["in_child", "running_database"]
+
+
+def in_child(work: Callable[[], int]) -> int:
+    """Call a function in a process of its own; returns the exit code that it returns.
+
+    However this process is asked to end, it ends that one and its children, and goes on to remove
+    what it holds: nothing that a life stands in for is replaced in this one.
+    """
+    child = os.fork()
+    with suppress(OSError):  # each does it, for who comes first is not known
+        os.setpgid(child, child)
+    if not child:
+        code = 1
+        try:
+            code = work()
+        except BaseException:  # noqa: BLE001 - the process ends right here
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        return abs(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGTERM)
 
 
 @contextmanager
