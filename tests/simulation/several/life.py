@@ -11,7 +11,7 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import BackfillError, BusyError
 from backfill.core.job_files import LEDGER
 from backfill.core.secret import Secret
 from backfill.deliver import Snapshot, StopRequest
@@ -305,8 +305,8 @@ class SharedLife:
 
     def _excuses(self, process: Process, error: BaseException) -> bool:
         """Whether a run may fail so: no database is away for longer than a run waits for it."""
-        if self.decisions or self.people.decided:
-            return isinstance(error, BackfillError)
+        if self.decisions and isinstance(error, BusyError):
+            return True  # somebody decides at that moment
         return isinstance(error, BackfillError) and process.suffered and not process.joined
 
     def _drop_requests(self, process: Process) -> None:

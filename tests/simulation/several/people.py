@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from backfill.core.errors import BackfillError, BusyError
+from backfill.core.errors import BusyError, LedgerError
 from backfill.core.model import StopKind
 from backfill.deliver import StopRequest
 from tests.simulation.several.plan import UNHEARD
@@ -158,7 +158,7 @@ class SharedPeople:
         def ended(process: Process) -> None:
             life.decisions -= 1
             error = process.error
-            if error is not None and not isinstance(error, BackfillError):
+            if error is not None and not isinstance(error, (BusyError, LedgerError)):
                 raise life.witness.found("a decision failed", repr(error))
             life.tell("decided", decision, type(error).__name__ if error else process.result)
             life.marks["a decision was refused"] += error is not None
