@@ -203,7 +203,8 @@ class Connection:
         world.sleep(server.fates.back(process))
         self._break_if(lost)
         if "pg_is_in_recovery" not in str(statement):  # asked of every new connection
-            process.heard_at = sent_at
+            # One that only listens is another connection, whose answers may come much later.
+            process.heard_at = max(process.heard_at, sent_at)
         server.heard(process, str(statement), values, answered)
         return answered
 
