@@ -11,8 +11,40 @@ from contextlib import suppress
 __all__ = ["main"]
 
 
+class _Heedless(io.TextIOWrapper):
+    """A text stream to which nothing that cannot be written is a fault."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+def _give_up_no_stream() -> None:
+    """Attach what the caller has closed to nobody, and let what is told to people fail.
+
+    A file that is opened later would take the number of a closed stream; and a log whose disk is
+    full is no reason to stop sending.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(handle, True)
+            setattr(sys, name, os.fdopen(handle, "w" if number else "r", closefd=False))
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        words = io.FileIO(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = _Heedless(
+            io.BufferedWriter(words), sys.stderr.encoding, "backslashreplace", line_buffering=True
+        )
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    _give_up_no_stream()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
     try:

@@ -19,6 +19,7 @@ from backfill.jobs.status import place_of
 __all__ = ["laid_out", "print_plan"]
 
 _NAMED = 12  # files that are listed
+_UNUSED = 20  # columns that are
 _VALUE = 44  # cells that an example's value may take
 
 
@@ -185,7 +186,9 @@ def _print_notes(manifest: Manifest, destination: Destination) -> None:
     facts = manifest.facts
     if facts.unused_columns:
         _title("Columns that nothing uses")
-        names = [printable(name) for name in facts.unused_columns]
+        names = [printable(name) for name in facts.unused_columns[:_UNUSED]]
+        if (more := len(facts.unused_columns) - _UNUSED) > 0:
+            names.append(f"and {more:,} more, which --json names")
         _echo(wrapped(names, indent="  ", separator=", "))
     notes = (*facts.warnings, *destination.notes)
     if notes:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from backfill.cli import _group
+from backfill.sandbox import running_sandbox
 from tests.acceptance.program import CREDENTIALS, backfill
 from tests.acceptance.sources import pristo_job
 
@@ -221,6 +222,17 @@ def test_standard_output_that_is_full_is_told(place, command):
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_nothing(tmp_path, closed):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        done = shell(f"backfill run {config.name} --base-url {server.url} {closed}", tmp_path)
+        assert (done.returncode, "rror" in done.stderr) == (0, False)
+        assert len(server.accepted) == 5
+    done = shell(f"backfill status {config.name} --json {closed}", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
