@@ -224,7 +224,7 @@ def test_standard_output_that_is_full_is_told(place, command):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full", "2>&1 | true"])
 def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_nothing(tmp_path, closed):
     config = pristo_job(tmp_path, 5)
     with running_sandbox() as server:
