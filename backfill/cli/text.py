@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -90,7 +91,7 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
     if status.stop is not None:
         _print_stop(status.stop, status, program)
     if status.next is not None:
-        command = f"{program}{status.next.removeprefix('backfill')}"
+        command = re.sub("(?:^|(?<=&& ))backfill", lambda _: program, status.next)
         click.echo(f"\nNext: {click.style(command, bold=True)}")
         if books.unknown and not books.pending:
             job = shlex.quote(status.job)

@@ -66,6 +66,7 @@ def current_status(
     quiet = ledger.quiet_until()
     paused = pace_in(directory, ledger).paused
     address = address_of_job(ledger)
+    elsewhere = _elsewhere(manifest, ledger, base_url)
     return kind(
         job=named(directory),
         destination=manifest.destination,
@@ -81,11 +82,7 @@ def current_status(
         seconds_left=books.pending / pace if pace and books.pending and not over else None,
         quiet_until=quiet if quiet > time.time() else None,
         paused=paused,
-        next=(
-            f"backfill pace {shlex.quote(named(directory))} --go-on"
-            if paused and books.pending and not over
-            else _next(phase, books, directory, name, _elsewhere(manifest, ledger, base_url))
-        ),
+        next=_next(phase, books, directory, name, elsewhere, paused=paused),
         stop=stop,
         started_at=started_at,
         ended_at=ended_at,
@@ -110,15 +107,23 @@ def _elsewhere(manifest: Manifest, ledger: AnyLedger, base_url: str) -> str | No
 
 
 def _next(
-    phase: Phase, books: Books, directory: Path, name: str, elsewhere: str | None
+    phase: Phase,
+    books: Books,
+    directory: Path,
+    name: str,
+    elsewhere: str | None,
+    *,
+    paused: bool,
 ) -> str | None:
     job = shlex.quote(named(directory))
+    go_on = f"backfill pace {job} --go-on"
     if phase is Phase.RUNNING:
-        return f"backfill status {job}"
+        return go_on if paused and books.pending else f"backfill status {job}"
     if phase is Phase.ABANDONED and not books.unknown:
         return None
     if books.pending and phase is not Phase.ABANDONED:
-        return f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
+        run = f"backfill run {name}" + (f" --base-url {elsewhere}" if elsewhere else "")
+        return f"{go_on} && {run}" if paused else run
     for state in (State.UNKNOWN, State.FAILED, State.REJECTED):
         if books.count(state):
             return f"backfill records {job} --state {state} -o {free_name(f'{state}.csv')}"

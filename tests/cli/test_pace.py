@@ -99,3 +99,19 @@ def test_what_a_run_was_told_is_what_pace_shows_until_something_else_is_said(tmp
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
     assert library.open_job(job).settings_in_force() == library.open_job(job).settings({})
+
+
+def test_a_paused_job_without_a_run_is_told_to_go_on_and_to_run(tmp_path):
+    config = pristo_job(tmp_path, 20)
+    job = tmp_path / "pristo.job"
+    backfill("plan", config, cwd=tmp_path)
+    backfill("pace", job, "--pause", cwd=tmp_path)
+    with running_sandbox() as server:
+        to = ("--base-url", server.url)
+        ended = backfill("run", config, *to, "--max-duration", "1s", cwd=tmp_path, expect=[8])
+        go_on, run = (
+            f"backfill pace {job} --go-on",
+            f"backfill run {config} --base-url {server.url}",
+        )
+        assert f"Next: {go_on} && {run}" in ended.out.replace("\n", " ")
+        assert f"No run goes on. Next: {run}" in backfill("pace", job, "--go-on", cwd=tmp_path).out

@@ -36,6 +36,7 @@ def pace(
     """
     from backfill.cli.text import print_json, rate_in_words  # noqa: PLC0415 - not for `--help`
     from backfill.jobs.opening import open_job  # noqa: PLC0415
+    from backfill.jobs.status import Phase  # noqa: PLC0415
 
     if pause and go_on:
         raise click.UsageError("specify at most one of --pause, --go-on")
@@ -54,3 +55,5 @@ def pace(
         f"{found.directory}: {shown}, at most {settings.concurrency} in flight"
         + (", paused" if said.paused else "")
     )
+    if go_on and (status := found.status()).phase is not Phase.RUNNING and status.next:
+        click.echo(f"No run goes on. Next: {status.next}")

@@ -98,7 +98,7 @@ def run(
             status = found.run(
                 observe=observe, halt=halt, credential=credential, on=workers, **changes
             )
-    if on is not None and (status.next or "").startswith("backfill run "):
+    if on is not None and "backfill run " in (status.next or ""):
         status = replace(status, next=f"{status.next} --on {shlex.quote(on)}")
     leave(context, status.exit_code)
     if as_json:
