@@ -109,7 +109,7 @@ async def deliver(
             progressed=meter.adopt,
         )
         member = Member(joined.ledger, buckets, budget)
-    if (stop := pacer.begin()) is not None:
+    if (stop := _begun(pacer, ledger)) is not None:
         return stop
     carrier = transport or transport_for(settings.base_url, timeout=settings.timeout)
     sender = Sender(
@@ -149,6 +149,14 @@ async def deliver(
         ledger.set_meta(_LEARNED, repr(pacer.learned))
     stop = run.outcome()
     return stop and replace(stop, answers=meter.answers())
+
+
+def _begun(pacer: Pacer, ledger: AnyLedger) -> Stop | None:
+    """A Stop where there is too long a wait; what another run was asked for is kept here, too."""
+    stop = pacer.begin()
+    if pacer.quiet_asked_at:
+        ledger.set_quiet_until(pacer.quiet_until, pacer.quiet_asked_at)
+    return stop
 
 
 def _running_clock() -> Callable[[], float]:

@@ -61,6 +61,8 @@ class Pacer:
         self.quiet_until = quiet_until  # seconds since the epoch; store it when it changes
         self.quiet_asked_at = 0.0  # when that was asked for; store it, too
         self.out = 0  # grants not given back
+        # Called where another run was asked to wait, with a Stop where that is too long.
+        self.heard: Callable[[Stop | None], None] = lambda _: None
         self._health = health
         self._clock = clock
         self._wall = wall
@@ -113,7 +115,8 @@ class Pacer:
         return None if self._auto is None else self._auto.learned
 
     def begin(self) -> Stop | None:
-        """A Stop where an earlier run was asked to wait longer from now than `max_wait` allows."""
+        """A Stop where an earlier run, or one that shares the limit, is to wait for too long."""
+        self._hear_quiet()
         stop = self._health.asked(self.quiet_until - self._wall())
         return stop and replace(stop, come_back_at=self.quiet_until)
 
@@ -242,6 +245,7 @@ class Pacer:
                 self.quiet(seconds)
                 if self._auto is not None:
                     self._auto.paused(self._not_before, asked=True)
+                self.heard(self.asked(seconds))
 
     def change(self, rate: float | None, concurrency: int) -> None:
         """Go on at another rate, None to find it, and with so many requests out at most."""

@@ -99,8 +99,9 @@ class Run:
         self._walking: TaskGroup | None = None
         self._limit: AnyLimit = company.limit if company else RecordLimit(settings.limit)
         self._at_least_once = settings.guarantee == "at-least-once"
-        self._quiet_asked_at = pacer.quiet_asked_at
+        self._quiet = pacer.quiet_until, pacer.quiet_asked_at  # as it was stored last
         self._reached = ledger.get_meta(REACHED) is not None
+        pacer.heard = self._heard
 
     async def go(
         self,
@@ -259,15 +260,22 @@ class Run:
         stop = self._pacer.on_verdict(grant, verdict)
         if self._company is not None:
             self._company.note(verdict)
-        # Not by its end: the same date is a longer wait once the clock was set back.
-        if self._pacer.quiet_asked_at != self._quiet_asked_at:
-            self._quiet_asked_at = self._pacer.quiet_asked_at
-            self._committer.quiet(self._pacer.quiet_until, self._quiet_asked_at)
         if verdict.flow is Flow.STOP:
             reply = answer.reply if isinstance(answer.reply, Reply) else None
             host = self._sender.url.host
             self.stop_state.pull(refusal(self._destination, host, verdict, reply))
-        elif stop is not None:
+            stop = None
+        self._heard(stop)
+
+    def _heard(self, stop: Stop | None) -> None:
+        """Keep what was asked for, of this run or of one that shares its limit, and end with it."""
+        # Not by its end alone: the same date is a longer wait once the clock was set back; nor by
+        # when it was asked for: two answers may have come at one moment.
+        quiet = self._pacer.quiet_until, self._pacer.quiet_asked_at
+        if quiet != self._quiet:
+            self._quiet = quiet
+            self._committer.quiet(*quiet)
+        if stop is not None:
             self.stop_state.pull(replace(stop, message=f"{self._sender.url.host}: {stop.message}"))
 
     # --- around them -----------------------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import anyio
+import pytest
 
+from backfill.core.model import Stop, StopKind
 from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver
 from backfill.destinations import destination
@@ -50,3 +53,43 @@ def test_two_runs_at_a_time_keep_to_the_rate_of_one(tmp_path: Path) -> None:
     anyio.run(both)
     assert len(times) == 200
     assert max(times) - min(times) >= 199 / 50.0 - 0.7  # they meet after a moment
+
+
+@pytest.mark.parametrize("wait", [50, 3600])
+def test_a_wait_that_another_run_was_asked_for_ends_a_run_that_does_not_wait_so_long(
+    tmp_path: Path, wait: int
+) -> None:
+    asked: list[Exchange] = []
+
+    async def behave(exchange: Exchange) -> None:
+        asked.append(exchange)
+        await exchange.answer(429, b"{}", f"Retry-After: {wait}\r\n")
+
+    async def run(name: str, url: str) -> tuple[Stop | None, float]:
+        directory = tmp_path / name
+        directory.mkdir()
+        manifest = make_job(directory, "pristo-events", [[10] * 10])
+        with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
+            stop = await deliver(
+                manifest=manifest,
+                directory=directory,
+                ledger=ledger,
+                destination=destination("pristo-events"),
+                credential=Secret("example"),
+                settings=Settings(base_url=url, rate=50.0, max_wait=10.0, max_duration=30.0),
+                halt=StopRequest(),
+                state=tmp_path / "state",
+            )
+            return stop, ledger.quiet_until()
+
+    async def one_after_another() -> list[tuple[Stop | None, float]]:
+        async with serving(behave) as server:
+            return [await run(name, server.url) for name in ("march", "april")]
+
+    told, heard = anyio.run(one_after_another)
+    for stop, quiet in (told, heard):
+        assert stop is not None
+        assert stop.kind is StopKind.UNAVAILABLE
+        assert stop.come_back_at == pytest.approx(time.time() + wait, abs=10)
+        assert stop.come_back_at == pytest.approx(quiet, abs=0.1)
+    assert len(asked) == 1, "the second run asked nobody"

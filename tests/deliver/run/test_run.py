@@ -17,7 +17,7 @@ from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
-from backfill.ledger.facts import QUIET_ASKED_AT
+from backfill.ledger.facts import QUIET_ASKED_AT, QUIET_UNTIL
 from tests.deliver.fakes import Store, accepted
 from tests.deliver.jobs import POPULATION, number_of
 
@@ -462,6 +462,22 @@ def test_a_date_that_is_asked_for_again_is_a_longer_wait_once_the_clock_was_set_
     assert stop.come_back_at == until
     with each.open() as ledger:
         assert float(ledger.get_meta(QUIET_ASKED_AT)) == pytest.approx(until - 3600, abs=10)
+
+
+def test_of_two_waits_that_are_asked_for_at_one_moment_the_longer_one_is_written_down(
+    job, run_virtually
+):
+    each = job(lanes=[[4], [4]])
+
+    def behave(store, request):
+        return error(429, headers={"Retry-After": "4" if len(store.requests) == 1 else "4000"})
+
+    wall = lambda: 1_700_000_000.0  # noqa: E731
+    stop = run_virtually(each, Store(behave), wall=wall, max_wait=100.0, concurrency=2)
+    assert stop is not None
+    assert stop.come_back_at == wall() + 4000
+    with each.open() as ledger:
+        assert float(ledger.get_meta(QUIET_UNTIL)) == wall() + 4000
 
 
 def test_a_wait_longer_than_max_wait_stops_and_is_obeyed_by_the_next_run(job, run_virtually):

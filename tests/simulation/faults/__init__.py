@@ -285,8 +285,8 @@ TEETH = (
     Tooth(
         "a wait is not stored after the clock was set back",
         _RUN,
-        "        if self._pacer.quiet_asked_at != self._quiet_asked_at:\n",
-        "        if self._pacer.quiet_asked_at > self._quiet_asked_at:\n",
+        "        if quiet != self._quiet:\n",
+        "        if quiet[1] > self._quiet[1]:\n",
     ),
     Tooth(
         "an abandoned job runs",
