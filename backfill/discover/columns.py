@@ -18,8 +18,8 @@ from backfill.checks.times import EPOCH
 from backfill.config import Rules
 from backfill.destination import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
-from backfill.discover.exports import Export, recognise
-from backfill.discover.spellings import closeness
+from backfill.discover.names.exports import Export, recognise
+from backfill.discover.names.spellings import closeness
 
 __all__ = ["ColumnProfile", "Side", "profile_columns"]
 

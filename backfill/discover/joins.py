@@ -9,7 +9,7 @@ import polars as pl
 
 from backfill.destination import Kind
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.spellings import JOIN_KEYS
+from backfill.discover.names.spellings import JOIN_KEYS
 from backfill.prepare.facts.id_spellings import Respelling, respelling, sql_of
 
 __all__ = ["Join", "find_join"]

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 
 from backfill.destination import AnyOf, Destination, Field, Kind
 from backfill.discover.columns import ColumnProfile
+from backfill.discover.event_time import find_time
+from backfill.discover.fitting import fits, tells
 from backfill.discover.joins import Join, find_join
-from backfill.discover.spellings import (
+from backfill.discover.names.addressees import Whose, whose
+from backfill.discover.names.spellings import (
     EMAILS,
     JOIN_KEYS,
     PHONES,
@@ -21,7 +24,7 @@ from backfill.discover.spellings import (
     spellings_of,
 )
 
-__all__ = ["Match", "Proposal", "propose", "resembles"]
+__all__ = ["Match", "Proposal", "propose"]
 
 _TABLE = 50  # values that a table is offered for
 _MANY = 20  # rows that are hardly all of one contact
@@ -54,6 +57,7 @@ class Proposal:
     matches: tuple[Match, ...]
     unused: tuple[ColumnProfile, ...]
     namespace: bool  # ids are no UUIDs
+    perhaps_times: tuple[ColumnProfile, ...] = ()  # of which a person has to choose one
     events: tuple[ColumnProfile, ...] = field(repr=False, default=())
     contacts: tuple[ColumnProfile, ...] = field(repr=False, default=())
 
@@ -91,7 +95,7 @@ class _Matching:
             for side, columns in (("events", events), ("contacts", contacts))
         }
         self.identity: ColumnProfile | None = None
-        self.time = self._time()
+        self.time, self.perhaps_times = find_time(events)
         self.taken: set[tuple[str, str]] = set()
         self.namespace = False
 
@@ -136,33 +140,13 @@ class _Matching:
                 if (each.side, each.name) not in used
             ),
             namespace=self.namespace,
+            perhaps_times=self.perhaps_times,
             events=self.events,
             contacts=self.contacts,
         )
 
     def _take(self, *columns: ColumnProfile | None) -> None:
         self.taken |= {(each.side, each.name) for each in columns if each is not None}
-
-    def _time(self) -> ColumnProfile | None:
-        """The best named column of times; without a name, one of written times and no number.
-
-        Where no column holds times in a known form, one that is written in a common one.
-        """
-
-        def score(each: ColumnProfile) -> float:
-            share = each.timed if each.share(Kind.TIME) else 0.0
-            named = each.named("time", TIMES)
-            if share < _LIKELY or (not named and (share < _SURE or each.epoch > 0)):
-                return 0.0
-            return share + 2 * named
-
-        def score_written(each: ColumnProfile) -> float:
-            named = each.named("time", TIMES)
-            if each.written is None or each.timed < (_LIKELY if named else _SURE):
-                return 0.0
-            return each.timed + 2 * named + (0.1 if each.written.clocked else 0)
-
-        return _highest(self.events, score) or _highest(self.events, score_written)
 
     def _identity(self, wanted: Field) -> ColumnProfile | None:
         """The column of a contact's id: of the join, of the contacts, or where ids come back."""
@@ -209,7 +193,11 @@ class _Matching:
         return _highest(self.contacts, score)
 
     def _best(self, wanted: Iterable[Field]) -> dict[str, Match]:
-        """The best pairs of field and column, each column for one field, best pairs first."""
+        """The best pairs of field and column, each column for one field, best pairs first.
+
+        Of two phones, or two emails, of which neither name says whose it is, none is taken: that is
+        a question.
+        """
         pairs = sorted(
             (
                 (score, each, column)
@@ -222,10 +210,30 @@ class _Matching:
         )
         found: dict[str, Match] = {}
         for _, each, column in pairs:
-            if each.name not in found and (column.side, column.name) not in self.taken:
-                found[each.name] = Match(each, column)
-                self._take(column)
+            if each.name in found or (column.side, column.name) in self.taken:
+                continue
+            if self._one_of_several(
+                each, column, [other for _, field, other in pairs if field is each]
+            ):
+                found[each.name] = Match(each, None)
+                continue
+            found[each.name] = Match(each, column)
+            self._take(column)
         return found
+
+    def _one_of_several(
+        self, wanted: Field, column: ColumnProfile, fitting: Sequence[ColumnProfile]
+    ) -> bool:
+        """Whether an address may be somebody else's, as another one that nobody claims may be."""
+        if wanted.kind not in _ADDRESSES or self._whose(wanted, column) is Whose.CONTACTS:
+            return False
+        rivals = [each for each in fitting if (each.side, each.name) not in self.taken]
+        return len(rivals) > 1
+
+    def _whose(self, wanted: Field, column: ColumnProfile) -> Whose:
+        if column.export is not None and column.export.rank(wanted.name, column.name) is not None:
+            return Whose.CONTACTS
+        return whose(column.name, self.identity.name if self.identity else "")
 
     def _score(self, wanted: Field, column: ColumnProfile) -> float:
         if not column.filled or (wanted.kind in _ADDRESSES and self._shared(column)):
@@ -234,11 +242,14 @@ class _Matching:
         if column.side == "contacts" and not of_person:
             return 0.0
         named = column.named(wanted.name, spellings_of(wanted))
-        share = _fits(wanted, column)
-        if share < _LIKELY or (not named and _tells(wanted, column) < _SURE):
+        share = fits(wanted, column)
+        if share < _LIKELY or (not named and tells(wanted, column) < _SURE):
             return 0.0
-        if wanted.kind in _ADDRESSES:  # of two phones, the one that most people have
-            share += 0.5 * column.filled / self._fullest[column.side]
+        if wanted.kind in _ADDRESSES:  # of two phones of the contact's, the one that most have
+            owner = self._whose(wanted, column)
+            if owner is Whose.ANOTHERS:
+                return 0.0
+            share += 0.5 * column.filled / self._fullest[column.side] + 3 * owner
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
 
     def _shared(self, column: ColumnProfile) -> bool:
@@ -295,49 +306,6 @@ def _no_id(column: ColumnProfile) -> bool:
     return named > column.named("contact.id", JOIN_KEYS) or (
         max(column.share(kind) for kind in kinds) >= _LIKELY and column.epoch < _LIKELY
     )
-
-
-def _fits(wanted: Field, column: ColumnProfile) -> float:
-    """The share of a column's values that a field would take, as far as a sample can tell."""
-    match wanted.kind:
-        case Kind.TARGET | Kind.PHONE:
-            return column.share(Kind.PHONE) + column.national
-        case Kind.CHOICE:
-            return column.share_of(wanted.choices)
-        case Kind.EVENT_TYPE:
-            return float(column.coded)
-        case Kind.TEXT if wanted.required:
-            return float(column.coded)
-        case Kind.TEXT if wanted.max_chars is not None:
-            return float(column.longest <= 2 * wanted.max_chars)
-        case Kind.TEXT:
-            plain = max(
-                column.number, *(column.share(k) for k in (Kind.UUID, Kind.EMAIL, Kind.TIME))
-            )
-            return 1 - plain
-        case _:
-            return column.share(wanted.kind)
-
-
-def resembles(wanted: Field, column: ColumnProfile) -> bool:
-    """Whether a column comes near enough to a field to be named as a possible answer."""
-    if column.named(wanted.name, spellings_of(wanted)):
-        return True
-    if wanted.kind in (Kind.PHONE, Kind.TARGET):
-        return column.share(Kind.PHONE) > 0.1 or column.national > _LIKELY
-    return _fits(wanted, column) > 0.1
-
-
-def _tells(wanted: Field, column: ColumnProfile) -> float:
-    """The share of values that tell what they are even under a name that does not."""
-    match wanted.kind:
-        case Kind.TARGET | Kind.PHONE:
-            return column.share(Kind.PHONE)
-        case Kind.EMAIL:
-            return column.share(Kind.EMAIL)
-        case Kind.CHOICE:
-            return column.share_of(wanted.choices)
-    return 0.0
 
 
 def _highest(

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from phonenumbers import SUPPORTED_REGIONS
 
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.spellings import words_of
+from backfill.discover.names.spellings import words_of
 
 __all__ = ["country_beside", "names_of_countries"]
 

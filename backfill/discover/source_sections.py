@@ -12,10 +12,10 @@ from backfill.config.placeholders import MARK
 from backfill.config.toml_strings import quoted, sql_text
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.dates import Written
+from backfill.discover.names.spellings import JOIN_KEYS, TIMES
 from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
-from backfill.discover.spellings import JOIN_KEYS, TIMES
 from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
 from backfill.prepare.facts.summary_rows import leaving_out
@@ -160,6 +160,9 @@ def _time(proposal: Proposal) -> tuple[list[Line], list[str]]:
 
 
 def _no_time(proposal: Proposal) -> tuple[list[Line], list[str]]:
+    if proposal.perhaps_times:
+        names = " or ".join(quoted(each.name) for each in proposal.perhaps_times[:4])
+        return [("time", quoted(MARK), f"when it happened: {names}")], []
     named = [quoted(each.name) for each in proposal.events if each.named("time", TIMES)]
     if not proposal.destination.time_field and not named:
         return [], ['# time = "…"  # the column that says when it happened, for the order']

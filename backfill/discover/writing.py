@@ -9,8 +9,9 @@ from backfill.config.placeholders import MARK
 from backfill.config.toml_strings import quoted
 from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
+from backfill.discover.fitting import resembles
 from backfill.discover.phrases import percent, reason, summary
-from backfill.discover.proposal import Match, Proposal, resembles
+from backfill.discover.proposal import Match, Proposal
 from backfill.discover.regions import country_beside, names_of_countries
 from backfill.discover.source_sections import (
     Sampled,
@@ -93,6 +94,8 @@ def _wanted(proposal: Proposal, field: Field) -> str:
         words = f"a column of {', '.join(field.choices)}"
         return f'{words}; or {{ value = "…" }} for all'
     near = [_column(proposal, each) for each in proposal.unused if resembles(field, each)]
+    if field.kind in (Kind.PHONE, Kind.EMAIL, Kind.TARGET) and len(near) > 1:
+        return f"the contact's own: {' or '.join(near[:3])}"
     hint = f"; perhaps {' or '.join(near[:3])}" if near else ""
     if not field.required:
         return f"a contact needs a phone or an email, and no column was found for either{hint}"

@@ -177,3 +177,22 @@ def test_of_two_phones_the_one_that_most_people_have_is_taken():
     rare = [each if n % 3 == 0 else None for n, each in enumerate(PHONES)]
     _, fields = proposed("pristo-events", events(), contacts(phone=rare))
     assert fields["contact.phone"] == "contacts.mobile"
+
+
+@pytest.mark.parametrize(("own", "others"), [("user", "driver"), ("buyer", "seller")])
+def test_the_fuller_phone_of_somebody_else_is_not_taken(own, others):
+    rare = [each if n % 3 else None for n, each in enumerate(PHONES)]
+    columns = {f"{own}_phone": rare, f"{others}_phone": PHONES[::-1]}
+    _, fields = proposed("watch-events", events(**columns))
+    assert fields["target.value"] == f"events.{own}_phone"
+    del columns[f"{own}_phone"]
+    _, fields = proposed("watch-events", events(**columns))
+    assert fields["target.value"] is None
+
+
+def test_of_two_phones_that_may_both_be_somebody_elses_none_is_taken():
+    columns = {"depot_phone": PHONES, "harbour_phone": PHONES[::-1]}
+    _, fields = proposed("watch-events", events(**columns))
+    assert fields["target.value"] is None
+    _, fields = proposed("watch-events", events(depot_phone=PHONES))
+    assert fields["target.value"] == "events.depot_phone"

@@ -23,6 +23,8 @@ from backfill.sources.scan import Source
 
 __all__ = ["noticed"]
 
+_MANY = 20  # records that hardly happened at one moment
+
 
 def noticed(
     config: Config,
@@ -54,6 +56,7 @@ def noticed(
         )
     found = [
         timeless,
+        _one_time(binding, stats),
         hours_left_out(config.events, events),
         note_of_encoding("events", config.events.encoding, events),
         note_of_dropped_columns(events),
@@ -66,3 +69,16 @@ def noticed(
         *notes_of_summaries(rejected, files, events.columns),
     ]
     return [each for each in found if each]
+
+
+def _one_time(binding: Binding, stats: PartStats) -> str | None:
+    """A remark where all records have one time: that of an export, say, and not of the events."""
+    records = stats.ready + stats.duplicate
+    one = stats.first_time is not None and stats.first_time == stats.last_time
+    if binding.time is None or not one or records < _MANY:
+        return None
+    lost = f"; {stats.duplicate:,} are taken for duplicates by it" if stats.duplicate else ""
+    return (
+        f"all {records:,} records have one and the same time, as if it were that of an export, and"
+        f" not of what happened{lost}. `time` under [events] names its column"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backfill.destinations import builtin_destinations
-from backfill.discover.spellings import JOIN_KEYS, TIMES, closeness, spellings_of
+from backfill.discover.names.spellings import JOIN_KEYS, TIMES, closeness, spellings_of
 
 
 @pytest.mark.parametrize("name", ["user_id", "userId", "UserID", "USER_ID", "user-id", "User Id"])

@@ -10,7 +10,16 @@ import re
 
 from backfill.destination import Field, Kind
 
-__all__ = ["EMAILS", "JOIN_KEYS", "PHONES", "TIMES", "closeness", "spellings_of"]
+__all__ = [
+    "EMAILS",
+    "JOIN_KEYS",
+    "LATER",
+    "PHONES",
+    "TIMES",
+    "closeness",
+    "spellings_of",
+    "words_of",
+]
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -28,14 +37,30 @@ JOIN_KEYS = _listed(
 TIMES = _listed(
     """occurred_at occurred event_time event_at event_timestamp event_datetime happened_at
     timestamp ts time at datetime date created_at created created_on event_date when logged_at
-    started_at recorded_at sent_at received_at inserted_at updated_at zeitpunkt datum fecha
+    started_at recorded_at sent_at received_at inserted_at updated_at zeitpunkt zeitstempel
+    datum fecha horodatage
     """
 )
-EMAILS = ("email", "email_address", "mail", "e_mail_address", "mail_address", "email_addr", "eml")
+LATER = frozenset(
+    _listed(
+        """airbyte changed downloaded dump etl export exported extract extracted fivetran import
+        imported ingest ingested load loaded modified printed processed refreshed report snapshot
+        stitch sync synced updated
+        """
+    )
+)
+"""Words of times at which a row was loaded or changed, whenever it happened what it tells of."""
+
+EMAILS = _listed(
+    """email email_address mail e_mail_address mail_address email_addr eml mailadresse courriel
+    correo correo_electronico correo_electrónico
+    """
+)
 PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
     telephone telephone_number phone_no mobile_no tel_no phone_num mobile_num tel_num cell_no
-    telefon telefono handy mobil mobilnummer rufnummer telefonnummer celular number whatsapp mob ph
+    telefon telefono teléfono téléphone handy mobil mobilnummer rufnummer telefonnummer handynummer
+    celular number whatsapp mob ph
     """
 )
 _NAMES = _listed("event event_name event_type type action activity label name kind")
@@ -68,7 +93,7 @@ _BY_KIND: dict[Kind, tuple[str, ...]] = {
 _ALONE = frozenset(
     _listed(
         """id name type at date time when number user uuid kind event state cust usr corr mob ph
-        eml contact customer client member subscriber
+        eml correo contact customer client member subscriber
         """
     )
 )

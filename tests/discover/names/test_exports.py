@@ -10,7 +10,7 @@ import pytest
 
 from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
-from backfill.discover.exports import recognise
+from backfill.discover.names.exports import recognise
 from backfill.discover.nested import flattened
 from backfill.discover.proposal import propose
 from tests.discover.test_writing import written

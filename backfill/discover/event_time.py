@@ -1,0 +1,67 @@
+"""Which column of the events says when they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backfill.destination import Kind
+from backfill.discover.columns import ColumnProfile
+from backfill.discover.names.spellings import LATER, TIMES, words_of
+
+__all__ = ["EventTime", "find_time"]
+
+_LIKELY, _SURE = 0.5, 0.8  # shares of values that are times
+_MANY = 20  # rows that hardly happened at one moment
+
+
+class EventTime(NamedTuple):
+    """The column, or None; then `perhaps` are those between which a person has to choose."""
+
+    column: ColumnProfile | None
+    perhaps: tuple[ColumnProfile, ...] = ()
+
+
+def find_time(events: Sequence[ColumnProfile]) -> EventTime:
+    """The best named column of times; without a name, one of written times and no number.
+
+    Where no column holds times in a known form, one that is written in a common one. What tells
+    when rows were loaded or last changed is taken only where nothing else is a time.
+    """
+    for score in (_known, _written):
+        scored = [(points, each) for each in events if (points := score(each)) > 0]
+        if not scored:
+            continue
+        happened = [(points, each) for points, each in scored if not _of_the_row(each)]
+        named = [(points, each) for points, each in happened if each.named("time", TIMES)]
+        if happened and not named and len(happened) < len(scored):
+            best_first = sorted(scored, key=lambda pair: (_of_the_row(pair[1]), -pair[0]))
+            return EventTime(None, tuple(each for _, each in best_first))
+        return EventTime(max(named or happened or scored, key=lambda pair: pair[0])[1])
+    return EventTime(None)
+
+
+def _known(column: ColumnProfile) -> float:
+    """How well a column of times in a known form fits."""
+    share = column.timed if column.share(Kind.TIME) else 0.0
+    named = column.named("time", TIMES)
+    if share < _LIKELY or (not named and (share < _SURE or column.epoch > 0)):
+        return 0.0
+    return share + 2 * named
+
+
+def _written(column: ColumnProfile) -> float:
+    """How well a column of times in another form fits."""
+    named = column.named("time", TIMES)
+    if column.written is None or column.timed < (_LIKELY if named else _SURE):
+        return 0.0
+    return column.timed + 2 * named + (0.1 if column.written.clocked else 0)
+
+
+def _of_the_row(column: ColumnProfile) -> bool:
+    """Whether a time is a row's, when it was exported or changed, and not of what happened."""
+    if column.export is not None and column.export.rank("time", column.name) is not None:
+        return False
+    if column.distinct == 1 and column.filled >= _MANY:
+        return True
+    return not LATER.isdisjoint(words_of(column.name))
