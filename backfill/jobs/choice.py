@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ RESOLUTIONS = {
 """What an unknown record can be settled as, in a person's words."""
 
 _PLACE = ("_file", "_row")
+_HEADER = 1 << 16  # bytes of a first line that are looked at
 
 
 class Settled(int):
@@ -161,6 +163,14 @@ def _places(source: Any) -> pl.LazyFrame:
         raise ConfigError(f"the rows cannot be read: {reason}", where=where) from error
 
 
+def _separator(file: Path) -> str:
+    """What stands behind the first column's name: a spreadsheet may save another than a comma."""
+    with file.open("rb") as stream:
+        start = stream.readline(_HEADER).removeprefix(BOM_UTF8)
+    found = start.replace(b'"', b"").removeprefix(b"_file")[:1]
+    return found.decode() if found in (b";", b"\t", b"|") else ","
+
+
 def _scanned(file: Path) -> pl.LazyFrame:
     import polars as pl  # noqa: PLC0415
 
@@ -168,7 +178,13 @@ def _scanned(file: Path) -> pl.LazyFrame:
         raise ConfigError("there is no such file", where=str(file))
     match file.suffix.lower():
         case ".csv":
-            return pl.scan_csv(file, infer_schema=False, glob=False)
+            return pl.scan_csv(
+                file,
+                separator=_separator(file),
+                encoding="utf8-lossy",
+                infer_schema=False,
+                glob=False,
+            )
         case ".parquet":
             return pl.scan_parquet(file, glob=False)
         case ".ndjson" | ".jsonl":

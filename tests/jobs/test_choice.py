@@ -64,6 +64,15 @@ def test_a_status_or_a_part_of_the_reason_chooses(job):
     assert "by hand" in reason
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "windows-1252"])
+def test_rows_that_a_spreadsheet_saved_again_are_chosen(job, tmp_path, separator, encoding):
+    rows = job.records("unknown").head(2).with_columns(name=pl.lit("Grün"))
+    path = tmp_path / "marked.csv"
+    path.write_bytes(rows.write_csv(separator=separator).encode(encoding))
+    assert job.resolve("failed", source=path) == 2
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet", "ndjson"])
 def test_rows_of_a_file_are_chosen_and_the_others_counted(job, tmp_path, ending):
     file = tmp_path / f"rows.{ending}"
