@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
-from backfill.core.job_files import MANIFEST, OWN_NAMES
+from backfill.core.job_files import LEDGERS, MANIFEST, OWN_NAMES
 
 __all__ = ["JobLock", "Owner", "locked", "no_job", "owner_of", "refuse_links", "unwritable"]
 
@@ -202,7 +202,8 @@ def refuse_links(directory: Path) -> None:
     with suppress(OSError):  # what cannot be listed says so where it is used
         link = next((path for path in directory.iterdir() if path.is_symlink()), None)
         if link is not None:
-            if link.name not in OWN_NAMES and not (directory / MANIFEST).exists():
+            known = {*OWN_NAMES, *LEDGERS}
+            if link.name not in known and not (directory / MANIFEST).exists():
                 raise no_job(directory, link.name)
             raise JobError(
                 f"{link.name} is a link, and a job's files lie in its own directory",

@@ -103,7 +103,8 @@ def test_a_link_in_a_jobs_place_does_not_lead_a_plan_elsewhere(tmp_path, name, t
     directory = tmp_path / "pristo.job"
     directory.mkdir()
     (directory / name).symlink_to(elsewhere / "kept" if to == "file" else elsewhere)
-    with pytest.raises(JobError, match="is a link"):
+    refused = "no job: report.html" if name == "report.html" else f"{name} is a link"
+    with pytest.raises(JobError, match=refused):
         plan(config, job=directory)
     assert (elsewhere / "kept").read_text(encoding="utf-8") == "kept"
     assert modes(elsewhere) == before
