@@ -15,6 +15,9 @@ from tests.signal_handlers import unchanged_signal_handlers
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="backfill-state-")
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backfill-cache-")
 
+# Each program that a test starts would compile the package anew, and most run for less time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Whoever starts the tests in the background of a script, or under `nohup`, has these ignored here
 # and in every process that a test starts; tests of Ctrl-C and of lost terminals need them heard.
 for number, handler in (
