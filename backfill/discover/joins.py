@@ -122,8 +122,9 @@ def _ids(profile: ColumnProfile) -> pl.Series:
 def _score(join: Join) -> float:
     event, contact = join.events, join.contacts
     named = event.named("contact.id", JOIN_KEYS), contact.named("contact.id", JOIN_KEYS)
-    if _counts(event) and _counts(contact) and (event.name.lower() == "id" or not named[0]):
-        return 0.0  # two serial numbers always meet
+    # Small whole numbers always stand among contacts that are numbered from 1 on.
+    if _counts(contact) and _whole(event) and (not named[0] or _names_itself(event)):
+        return 0.0
     overlap = join.found / len(event.values)
     same = event.name.lower() == contact.name.lower() and event.name.lower() != "id"
     if overlap < 0.5 and not (all(named) or (same and join.found)):
@@ -135,7 +136,17 @@ def _score(join: Join) -> float:
 
 def _counts(column: ColumnProfile) -> bool:
     """Whether a column numbers its own rows: whole numbers, each once and most side by side."""
-    numbers = column.values.cast(pl.Int64, strict=False).drop_nulls().sort()
-    if column.repeats or len(numbers) < max(2, len(column.values)):
+    if column.repeats or not _whole(column):
         return False
+    numbers = column.values.cast(pl.Int64).sort()
     return int((numbers.diff() <= _BESIDE).sum()) > len(numbers) / 2
+
+
+def _whole(column: ColumnProfile) -> bool:
+    """Whether all values are whole numbers."""
+    return column.values.cast(pl.Int64, strict=False).null_count() == 0
+
+
+def _names_itself(event: ColumnProfile) -> bool:
+    """Whether an event's column is its own number, which never comes back."""
+    return event.name.lower() == "id" and not event.repeats

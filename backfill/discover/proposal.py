@@ -231,9 +231,10 @@ class _Matching:
         return len(rivals) > 1
 
     def _whose(self, wanted: Field, column: ColumnProfile) -> Whose:
-        if column.export is not None and column.export.rank(wanted.name, column.name) is not None:
-            return Whose.CONTACTS
-        return whose(column.name, self.identity.name if self.identity else "")
+        found = whose(column.name, self.identity.name if self.identity else "")
+        rank = column.export.rank(wanted.name, column.name) if column.export else None
+        known = rank is not None and (rank == 0 or found is not Whose.ANOTHERS)
+        return Whose.CONTACTS if known else found
 
     def _score(self, wanted: Field, column: ColumnProfile) -> float:
         if not column.filled or (wanted.kind in _ADDRESSES and self._shared(column)):

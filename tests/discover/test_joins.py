@@ -105,3 +105,13 @@ def test_a_serial_number_of_the_events_is_no_contact_however_these_are_written(
 def test_two_serial_numbers_alone_join_nothing():
     mine, theirs = events(user_id=None, id=range(1, 41)), contacts(id=range(1, 41))
     assert join_of(mine, theirs) is None
+
+
+@pytest.mark.parametrize("name", ["quantity", "age", "product_id", "store_id", "referrer_id"])
+def test_small_whole_numbers_stand_among_any_contacts_and_join_nothing(name):
+    mine = events(user_id=None, **{name: [number % 9 + 1 for number in range(40)]})
+    theirs = contacts(id=range(1, 41))
+    assert join_of(mine, theirs) is None
+    assert join_of(mine.rename({name: "customer_id"}), theirs) == ("customer_id", "id")
+    by_email = mine.with_columns(user_email=theirs["email"])
+    assert join_of(by_email, theirs) == ("user_email", "email")

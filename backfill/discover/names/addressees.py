@@ -27,22 +27,22 @@ def _words(text: str) -> frozenset[str]:
 
 _ADDRESS = _words(" ".join((*PHONES, *EMAILS)))
 _OTHERS = _words(
-    """advisor adviser agency agent branch caller chauffeur company consultant courier dealer
-    dispatcher doctor driver emergency employee employer fax from guardian helpdesk host landlord
-    manager merchant operator owner parent partner provider recruiter referral referrer relative rep
-    representative reseller salesperson seller sender shop sponsor spouse staff store supplier
-    support teacher vendor
-    ansprechpartner berater betreuer fahrer filiale händler makler notfall notfallkontakt verkäufer
-    vermittler
-    agence conseiller conseillère employeur livreur magasin urgence vendeur
-    asesor agente conductor emergencia emergencias tienda vendedor"""
+    """advisor adviser agency agent branch chauffeur company consignee consultant courier
+    dealer delivery dispatcher doctor driver emergency employee employer fax gift guardian helpdesk
+    host landlord manager merchant operator owner parent partner provider receiver recipient
+    recruiter referral referrer relative rep representative reseller salesperson seller sender
+    shipping shop sponsor spouse staff store supplier support teacher vendor
+    ansprechpartner berater betreuer empfänger fahrer filiale händler lieferung makler notfall
+    notfallkontakt verkäufer vermittler versand
+    agence conseiller conseillère destinataire employeur livraison livreur magasin urgence vendeur
+    asesor agente conductor destinatario emergencia emergencias envío tienda vendedor"""
 )
 _OWN = _words(
-    """account alternate alternative billing business buyer cell client contact contacts customer
-    daytime default delivery direct e164 evening first full guest home international intl invoice
-    lead login main member mobile new normalized office other passenger patient person personal
-    player preferred primary private profile prospect recipient registered second secondary shipping
-    shopper signup sms student subscriber target tenant to user verified work
+    """billing business buyer cell client contact contacts customer
+    daytime default direct e164 evening first full guest home international intl invoice lead login
+    main member mobile new normalized office passenger patient person personal player
+    preferred primary private profile prospect registered shopper signup sms
+    student subscriber target tenant user verified work
     dienstlich geschäftlich kunde kunden mobil privat rechnung
     client cliente fixe portable domicile"""
 )
@@ -53,7 +53,7 @@ def whose(name: str, identity: str = "") -> Whose:
     words are the contact's own: beside `driver_id` the drivers are the contacts.
     """
     words = set(words_of(name))
-    rest = {each for each in words - _ADDRESS if not each.isdigit()}
+    rest = words - _ADDRESS - {"1"}  # a second one is not the first choice
     own = _OWN | set(words_of(identity))
     if rest & _OTHERS - own:
         return Whose.ANOTHERS

@@ -31,7 +31,8 @@ JOIN_KEYS = _listed(
     patient_id profile_id account_id contact user customer client member subscriber uid
     user_uuid customer_uuid contact_uuid user_key customer_key cust_id usr_id acct_id cust_uuid
     usr_uuid customer_no cust_no user_no cust usr kundennummer kundennr
-    kunden_id external_id uuid guid id
+    kunden_id kunde cliente cliente_id id_cliente buyer buyer_id guest guest_id shopper_id
+    student_id passenger_id external_id uuid guid id
     """
 )
 TIMES = _listed(
@@ -60,7 +61,7 @@ PHONES = _listed(
     """phone phone_number msisdn mobile mobile_number mobile_phone cell cell_phone cellphone tel
     telephone telephone_number phone_no mobile_no tel_no phone_num mobile_num tel_num cell_no
     telefon telefono teléfono téléphone handy mobil mobilnummer rufnummer telefonnummer handynummer
-    celular number whatsapp mob ph
+    celular number whatsapp telefone телефон טלפון 電話番号 手机号 mob ph
     """
 )
 _NAMES = _listed("event event_name event_type type action activity label name kind")
@@ -115,7 +116,7 @@ def closeness(name: str, spellings: tuple[str, ...]) -> float:
     compact = "".join(words)
     for rank, spelling in enumerate(spellings):
         if compact == spelling.replace("_", "").replace(".", "").lower():
-            return 1 - 0.02 * rank
+            return 1 - 0.015 * rank
     for rank, spelling in enumerate(spellings):
         part = words_of(spelling)
         if spelling in _ALONE or len(part) >= len(words):

@@ -17,7 +17,8 @@ from backfill.discover.names.addressees import Whose, whose
         "home_phone",
         "customer_phone",
         "buyerEmail",
-        "Mobile 2",
+        "Mobile 1",
+        "телефон",
         "billing.email",
         "user.phone_number",
         "client_phone",
@@ -32,6 +33,7 @@ def test_plain_names_and_words_for_customers_are_the_contacts(name):
     "name",
     [
         "driver_phone",
+        "Shipping Phone",
         "Notfallkontakt Telefon",
         "Téléphone urgence",
         "Courriel conseiller",
@@ -46,7 +48,9 @@ def test_words_for_others_are_not(name):
     assert whose(name) is Whose.ANOTHERS
 
 
-@pytest.mark.parametrize("name", ["x7", "depot_phone", "whatever", "email_hash"])
+@pytest.mark.parametrize(
+    "name", ["x7", "depot_phone", "whatever", "email_hash", "phone2", "From", "To", "account_phone"]
+)
 def test_words_that_nobody_knows_say_nothing(name):
     assert whose(name) is Whose.UNCLEAR
 
