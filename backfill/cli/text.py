@@ -122,7 +122,7 @@ def _print_stop(stop: Stop, status: Status, program: str) -> None:
     for line in wrapped(f"Stopped: {printable(stop.message)}".split(), indent=""):
         click.secho(line, fg="yellow")
     _print_answers(stop)
-    if stop.kind is StopKind.UNAVAILABLE and status.address is None:
+    if stop.kind is StopKind.UNAVAILABLE and status.address is None and not stop.come_back_at:
         click.echo("  No server was reached there. --base-url names another address.")
     if stop.kind is StopKind.ERRORS and status.books.failed:
         job = shlex.quote(status.job)

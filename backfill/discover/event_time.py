@@ -12,6 +12,7 @@ from backfill.discover.names.spellings import LATER, TIMES, words_of
 __all__ = ["EventTime", "find_time"]
 
 _LIKELY, _SURE = 0.5, 0.8  # shares of values that are times
+_SURE_NAMES = frozenset(each.replace("_", "") for each in TIMES)
 _MANY = 20  # rows that hardly happened at one moment
 
 
@@ -23,7 +24,7 @@ class EventTime(NamedTuple):
 
 
 def find_time(events: Sequence[ColumnProfile]) -> EventTime:
-    """The best named column of times; without a name, one of written times and no number.
+    """The best named column of times; one that is not surely named only where it is the only one.
 
     Where no column holds times in a known form, one that is written in a common one. What tells
     when rows were loaded or last changed is taken only where nothing else is a time.
@@ -33,11 +34,11 @@ def find_time(events: Sequence[ColumnProfile]) -> EventTime:
         if not scored:
             continue
         happened = [(points, each) for points, each in scored if not _of_the_row(each)]
-        named = [(points, each) for points, each in happened if each.named("time", TIMES)]
-        if happened and not named and len(happened) < len(scored):
-            best_first = sorted(scored, key=lambda pair: (_of_the_row(pair[1]), -pair[0]))
-            return EventTime(None, tuple(each for _, each in best_first))
-        return EventTime(max(named or happened or scored, key=lambda pair: pair[0])[1])
+        sure = [(points, each) for points, each in happened if _surely_named(each)]
+        best_first = sorted(sure or happened or scored, key=lambda pair: -pair[0])
+        if sure or len(best_first) == 1:
+            return EventTime(best_first[0][1])
+        return EventTime(None, tuple(each for _, each in best_first))
     return EventTime(None)
 
 
@@ -65,3 +66,11 @@ def _of_the_row(column: ColumnProfile) -> bool:
     if column.distinct == 1 and column.filled >= _MANY:
         return True
     return not LATER.isdisjoint(words_of(column.name))
+
+
+def _surely_named(column: ColumnProfile) -> bool:
+    """Whether a name is one of those for times of events, and not only like one."""
+    if column.export is not None and column.export.rank("time", column.name) is not None:
+        return True
+    zone = {"utc", "gmt"}
+    return "".join(each for each in words_of(column.name) if each not in zone) in _SURE_NAMES

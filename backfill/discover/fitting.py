@@ -49,6 +49,6 @@ def tells(wanted: Field, column: ColumnProfile) -> float:
             return column.share(Kind.PHONE)
         case Kind.EMAIL:
             return column.share(Kind.EMAIL)
-        case Kind.CHOICE:
-            return column.share_of(wanted.choices)
+        case Kind.CHOICE if not any(each.isalpha() for each in wanted.choices):
+            return column.share_of(wanted.choices)  # `high` may be a risk as well as a confidence
     return 0.0

@@ -154,7 +154,7 @@ class _Matching:
 
         def score(each: ColumnProfile) -> float:
             share = each.share(Kind.UUID)
-            named = each.named(wanted.name, spellings)
+            named = each.named(wanted.name, spellings) if each.filled else 0.0
             joins = self.join is not None and each is self.join.events
             if share < _LIKELY or not (named or joins):
                 return 0.0
@@ -172,7 +172,9 @@ class _Matching:
             other = _highest(
                 self.events,
                 lambda each: (
-                    0.0 if _of_event(each) or _no_id(each) else each.named(wanted.name, spellings)
+                    0.0
+                    if not each.filled or _of_event(each) or _no_id(each)
+                    else each.named(wanted.name, spellings)
                 ),
             )
         # What is named like an id without being a UUID can become one by name.
@@ -242,15 +244,15 @@ class _Matching:
         of_person = wanted.name.startswith(("contact.", "target."))
         if column.side == "contacts" and not of_person:
             return 0.0
+        if of_person and self._whose(wanted, column) is Whose.ANOTHERS:
+            return 0.0
         named = column.named(wanted.name, spellings_of(wanted))
         share = fits(wanted, column)
         if share < _LIKELY or (not named and tells(wanted, column) < _SURE):
             return 0.0
         if wanted.kind in _ADDRESSES:  # of two phones of the contact's, the one that most have
-            owner = self._whose(wanted, column)
-            if owner is Whose.ANOTHERS:
-                return 0.0
-            share += 0.5 * column.filled / self._fullest[column.side] + 3 * owner
+            share += 0.5 * column.filled / self._fullest[column.side]
+            share += 3 * self._whose(wanted, column)
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
 
     def _shared(self, column: ColumnProfile) -> bool:

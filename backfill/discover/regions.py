@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from phonenumbers import SUPPORTED_REGIONS
 
 from backfill.discover.columns import ColumnProfile
+from backfill.discover.names.addressees import Whose, whose
 from backfill.discover.names.spellings import words_of
 
 __all__ = ["country_beside", "names_of_countries"]
@@ -30,6 +31,7 @@ def country_beside(phone: ColumnProfile, columns: Iterable[ColumnProfile]) -> Co
         for each in columns
         if each.side == phone.side
         and _named(each.name)
+        and whose(each.name, phone.name) is not Whose.ANOTHERS
         and each.filled
         and (names := names_of_countries(each)) is not None
     ]

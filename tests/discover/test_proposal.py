@@ -196,3 +196,17 @@ def test_of_two_phones_that_may_both_be_somebody_elses_none_is_taken():
     assert fields["target.value"] is None
     _, fields = proposed("watch-events", events(depot_phone=PHONES))
     assert fields["target.value"] == "events.depot_phone"
+
+
+@pytest.mark.parametrize("name", ["risk_level", "priority", "fraud_risk"])
+def test_words_of_a_risk_are_no_confidence(name):
+    mine = events(phone=PHONES, **{name: ["high", "low"] * 20})
+    proposal, _ = proposed("watch-events", mine)
+    match = proposal.match("confidence")
+    assert match is None or match.column is None or match.column.name != name
+
+
+def test_names_of_sellers_are_no_contacts():
+    mine = events(**{"seller first name": ["Ada"] * 40, "first_name": ["Grace"] * 40})
+    _, fields = proposed("pristo-events", mine)
+    assert fields["contact.name"] == "events.first_name"

@@ -7,6 +7,8 @@ regard to case, separators and camel case, so `userId`, `USER_ID` and `user-id` 
 from __future__ import annotations
 
 import re
+from functools import cache
+from unicodedata import combining, normalize
 
 from backfill.destination import Field, Kind
 
@@ -42,16 +44,6 @@ TIMES = _listed(
     datum fecha horodatage
     """
 )
-LATER = frozenset(
-    _listed(
-        """airbyte changed downloaded dump etl export exported extract extracted fivetran import
-        imported ingest ingested load loaded modified printed processed refreshed report snapshot
-        stitch sync synced updated
-        """
-    )
-)
-"""Words of times at which a row was loaded or changed, whenever it happened what it tells of."""
-
 EMAILS = _listed(
     """email email_address mail e_mail_address mail_address email_addr eml mailadresse courriel
     correo correo_electronico correo_electrónico
@@ -115,7 +107,7 @@ def closeness(name: str, spellings: tuple[str, ...]) -> float:
     words = words_of(name)
     compact = "".join(words)
     for rank, spelling in enumerate(spellings):
-        if compact == spelling.replace("_", "").replace(".", "").lower():
+        if compact == "".join(words_of(spelling)):
             return 1 - 0.015 * rank
     for rank, spelling in enumerate(spellings):
         part = words_of(spelling)
@@ -126,7 +118,27 @@ def closeness(name: str, spellings: tuple[str, ...]) -> float:
     return 0.0
 
 
-def words_of(name: str) -> list[str]:
-    """The words of a column's name in lower case: `MailingCountryCode` has three."""
-    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+", name)
-    return [part.lower() for part in parts]
+@cache
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a column's name in lower case and without accents: `MailingCountryCode` has
+    three.
+    """
+    plain = "".join(each for each in normalize("NFD", name) if not combining(each))
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_]+", normalize("NFC", plain))
+    return tuple(part.lower() for part in parts)
+
+
+LATER = frozenset(
+    word
+    for each in _listed(
+        """airbyte changed downloaded dump etl export exported extract extracted fivetran import
+        imported ingest ingested ingestion load loaded modified printed processed refreshed report
+        snapshot stitch sync synced updated
+        birth birthday birthdate dob due end ends expires expiry expiration last valid
+        geändert aktualisiert geboren geburt geburtsdatum modifié actualizacion actualización
+        nacimiento naissance
+        """
+    )
+    for word in words_of(each)
+)
+"""Words of times at which a row was loaded or changed, something ends, or one was born."""
