@@ -145,7 +145,9 @@ def test_a_job_in_an_object_store_is_delivered_by_two(tmp_path, postgres, bucket
         assert world.compare() == {"delivered": 300}
         copied = [len(list((tmp_path / name).rglob("ready/*.parquet"))) for name in ("one", "two")]
         assert all(copied), "each copied what it delivered"
-        assert sum(copied) == len(list((tmp_path / "cache").rglob("ready/???.parquet")))
+        # A bucket that one gave the other for its share was copied by both.
+        assert max(copied) < len(list((tmp_path / "cache").rglob("ready/???.parquet")))
+        assert sum(copied) >= len(list((tmp_path / "cache").rglob("ready/???.parquet")))
 
 
 @pytest.mark.parametrize("where", ["directory", "object store"])
