@@ -24,7 +24,7 @@ class _Heedless(io.TextIOWrapper):
             super().flush()
 
 
-def _give_up_no_stream() -> None:
+def _prepare_streams() -> None:
     """Attach what the caller has closed to nobody, and let what is told to people fail.
 
     A file that is opened later would take the number of a closed stream; and a log whose disk is
@@ -44,7 +44,7 @@ def _give_up_no_stream() -> None:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    _give_up_no_stream()
+    _prepare_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
     try:

@@ -71,8 +71,14 @@ class ColumnProfile:
         """How well the name fits a field: above 1 where the export of a known tool says so, else
         by its likeness to the spellings.
         """
-        rank = self.export.rank(field, self.name) if self.export else None
+        rank = self.rank(field)
         return closeness(self.name, spellings) if rank is None else 1.5 - 0.05 * rank
+
+    def rank(self, field: str) -> int | None:
+        """The place among a field's columns in the export of a known tool, 0 for the first; None
+        where this is no such column.
+        """
+        return self.export.rank(field, self.name) if self.export else None
 
     def share(self, kind: Kind) -> float:
         return self.shares.get(kind, 0.0)

@@ -12,7 +12,7 @@ from backfill.discover.names.spellings import LATER, TIMES, words_of
 __all__ = ["EventTime", "find_time"]
 
 _LIKELY, _SURE = 0.5, 0.8  # shares of values that are times
-_SURE_NAMES = frozenset(each.replace("_", "") for each in TIMES)
+_SURE_NAMES = frozenset("".join(words_of(each)) for each in TIMES)
 _MANY = 20  # rows that hardly happened at one moment
 
 
@@ -61,7 +61,7 @@ def _written(column: ColumnProfile) -> float:
 
 def _of_the_row(column: ColumnProfile) -> bool:
     """Whether a time is a row's, when it was exported or changed, and not of what happened."""
-    if column.export is not None and column.export.rank("time", column.name) is not None:
+    if column.rank("time") is not None:
         return False
     if column.distinct == 1 and column.filled >= _MANY:
         return True
@@ -70,7 +70,7 @@ def _of_the_row(column: ColumnProfile) -> bool:
 
 def _surely_named(column: ColumnProfile) -> bool:
     """Whether a name is one of those for times of events, and not only like one."""
-    if column.export is not None and column.export.rank("time", column.name) is not None:
+    if column.rank("time") is not None:
         return True
     zone = {"utc", "gmt"}
     return "".join(each for each in words_of(column.name) if each not in zone) in _SURE_NAMES

@@ -214,9 +214,8 @@ class _Matching:
         for _, each, column in pairs:
             if each.name in found or (column.side, column.name) in self.taken:
                 continue
-            if self._one_of_several(
-                each, column, [other for _, field, other in pairs if field is each]
-            ):
+            fitting = (other for _, field, other in pairs if field is each)
+            if self._one_of_several(each, column, fitting):
                 found[each.name] = Match(each, None)
                 continue
             found[each.name] = Match(each, column)
@@ -224,17 +223,18 @@ class _Matching:
         return found
 
     def _one_of_several(
-        self, wanted: Field, column: ColumnProfile, fitting: Sequence[ColumnProfile]
+        self, wanted: Field, column: ColumnProfile, fitting: Iterable[ColumnProfile]
     ) -> bool:
         """Whether an address may be somebody else's, as another one that nobody claims may be."""
         if wanted.kind not in _ADDRESSES or self._whose(wanted, column) is Whose.CONTACTS:
             return False
-        rivals = [each for each in fitting if (each.side, each.name) not in self.taken]
-        return len(rivals) > 1
+        return any(
+            each is not column and (each.side, each.name) not in self.taken for each in fitting
+        )
 
     def _whose(self, wanted: Field, column: ColumnProfile) -> Whose:
         found = whose(column.name, self.identity.name if self.identity else "")
-        rank = column.export.rank(wanted.name, column.name) if column.export else None
+        rank = column.rank(wanted.name)
         known = rank is not None and (rank == 0 or found is not Whose.ANOTHERS)
         return Whose.CONTACTS if known else found
 
@@ -290,7 +290,7 @@ class _Matching:
 
 def _of_event(column: ColumnProfile) -> bool:
     """In events, a bare `id` that never comes back names the event, unless a tool says more."""
-    if column.export is not None and column.export.rank("contact.id", column.name) is not None:
+    if column.rank("contact.id") is not None:
         return False
     return not column.repeats and closeness(column.name, ("id", "uuid", "guid")) > _SURE
 
@@ -302,7 +302,7 @@ def _says_more(column: ColumnProfile) -> bool:
 
 def _no_id(column: ColumnProfile) -> bool:
     """Whether a column holds a phone, an email or a time, and no tool names contacts by it."""
-    if column.export is not None and column.export.rank("contact.id", column.name) is not None:
+    if column.rank("contact.id") is not None:
         return False
     named = max(closeness(column.name, each) for each in (PHONES, EMAILS, TIMES))
     kinds = (Kind.PHONE, Kind.EMAIL, Kind.TIME)

@@ -132,22 +132,19 @@ class Committer:
     def settle(self, settlement: Settlement) -> None:
         """Record the end of a request with the next transaction."""
         self._group.settled.append(settlement)
-        if self._work is not None:
-            self._work.set()
+        self._wake()
 
     def quiet(self, until: float, asked_at: float) -> None:
         """Record before when nothing may be sent, and when that was asked for, in seconds since the
         epoch: the clock may be set before it is written down.
         """
         self._group.quiet = until, asked_at
-        if self._work is not None:
-            self._work.set()
+        self._wake()
 
     def set_meta(self, key: str, value: str) -> None:
         """Record a small fact before any outcome that comes after it."""
         self._group.facts[key] = value
-        if self._work is not None:
-            self._work.set()
+        self._wake()
 
     async def start(self, batch: Batch) -> bool:
         """Record the intent to send a batch, and wait until it is on the disk.
@@ -159,8 +156,7 @@ class Committer:
             return False
         group = self._group
         group.started.append(batch)
-        if self._work is not None:
-            self._work.set()
+        self._wake()
         try:
             await group.ended()
         except BaseException:
@@ -172,6 +168,10 @@ class Committer:
     def close(self) -> None:
         """Let `run` end once everything brought so far is written."""
         self._closing = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Go on writing, if there was nothing to write."""
         if self._work is not None:
             self._work.set()
 

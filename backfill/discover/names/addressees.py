@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from backfill.discover.names.spellings import EMAILS, PHONES, words_of
+from backfill.discover.names.spellings import EMAILS, PHONES, words_in, words_of
 
 __all__ = ["Whose", "whose"]
 
@@ -21,12 +21,8 @@ class Whose(IntEnum):
     CONTACTS = 2  # phone, home_phone, customer_phone
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(word for each in text.split() for word in words_of(each))
-
-
-_ADDRESS = _words(" ".join((*PHONES, *EMAILS)))
-_OTHERS = _words(
+_ADDRESS = words_in(" ".join((*PHONES, *EMAILS)))
+_OTHERS = words_in(
     """advisor adviser agency agent branch chauffeur company consignee consultant courier
     dealer delivery dispatcher doctor driver emergency employee employer fax gift guardian helpdesk
     host landlord manager merchant operator owner parent partner provider receiver recipient
@@ -37,7 +33,7 @@ _OTHERS = _words(
     agence conseiller conseillère destinataire employeur livraison livreur magasin urgence vendeur
     asesor agente conductor destinatario emergencia emergencias envío tienda vendedor"""
 )
-_OWN = _words(
+_OWN = words_in(
     """billing business buyer cell client contact contacts customer
     daytime default direct e164 evening first full guest home international intl invoice lead login
     main member mobile new normalized office passenger patient person personal player

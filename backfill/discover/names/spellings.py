@@ -20,6 +20,7 @@ __all__ = [
     "TIMES",
     "closeness",
     "spellings_of",
+    "words_in",
     "words_of",
 ]
 
@@ -128,17 +129,17 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(part.lower() for part in parts)
 
 
-LATER = frozenset(
-    word
-    for each in _listed(
-        """airbyte changed downloaded dump etl export exported extract extracted fivetran import
-        imported ingest ingested ingestion load loaded modified printed processed refreshed report
-        snapshot stitch sync synced updated
-        birth birthday birthdate dob due end ends expires expiry expiration last valid
-        geändert aktualisiert geboren geburt geburtsdatum modifié actualizacion actualización
-        nacimiento naissance
-        """
-    )
-    for word in words_of(each)
+def words_in(text: str) -> frozenset[str]:
+    """The words of all names in a text, which has white space between them."""
+    return frozenset(word for name in text.split() for word in words_of(name))
+
+
+LATER = words_in(
+    """airbyte changed downloaded dump etl export exported extract extracted fivetran import
+    imported ingest ingested ingestion load loaded modified printed processed refreshed report
+    snapshot stitch sync synced updated
+    birth birthday birthdate dob due end ends expires expiry expiration last valid
+    geändert aktualisiert geboren geburt geburtsdatum modifié actualizacion actualización
+    nacimiento naissance"""
 )
 """Words of times at which a row was loaded or changed, something ends, or one was born."""

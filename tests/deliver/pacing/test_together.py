@@ -20,6 +20,26 @@ from tests.deliver.servers import Exchange, serving
 YES = b'{"ok":true,"status":201,"statusText":"Created","body":null,"raw":""}'
 
 
+async def delivered(place: Path, name: str, settings: Settings) -> tuple[Stop | None, float]:
+    """Run a job of 100 records. Why it stopped, and before when nothing may be sent."""
+    directory = place / name
+    directory.mkdir()
+    manifest = make_job(directory, "pristo-events", [[10] * 10])
+    with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
+        stop = await deliver(
+            manifest=manifest,
+            directory=directory,
+            ledger=ledger,
+            destination=destination("pristo-events"),
+            credential=Secret("example"),
+            settings=settings,
+            halt=StopRequest(),
+            rng=random.Random(1),
+            state=place / "state",
+        )
+        return stop, ledger.quiet_until()
+
+
 def test_two_runs_at_a_time_keep_to_the_rate_of_one(tmp_path: Path) -> None:
     times: list[float] = []
 
@@ -28,22 +48,7 @@ def test_two_runs_at_a_time_keep_to_the_rate_of_one(tmp_path: Path) -> None:
         await exchange.answer(201, YES)
 
     async def run(name: str, url: str) -> None:
-        directory = tmp_path / name
-        directory.mkdir()
-        manifest = make_job(directory, "pristo-events", [[10] * 10])
-        with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
-            stop = await deliver(
-                manifest=manifest,
-                directory=directory,
-                ledger=ledger,
-                destination=destination("pristo-events"),
-                credential=Secret("example"),
-                settings=Settings(base_url=url, rate=50.0),
-                halt=StopRequest(),
-                rng=random.Random(1),
-                state=tmp_path / "state",
-            )
-        assert stop is None
+        assert await delivered(tmp_path, name, Settings(base_url=url, rate=50.0)) == (None, 0.0)
 
     async def both() -> None:
         async with serving(behave) as server, anyio.create_task_group() as group:
@@ -65,26 +70,10 @@ def test_a_wait_that_another_run_was_asked_for_ends_a_run_that_does_not_wait_so_
         asked.append(exchange)
         await exchange.answer(429, b"{}", f"Retry-After: {wait}\r\n")
 
-    async def run(name: str, url: str) -> tuple[Stop | None, float]:
-        directory = tmp_path / name
-        directory.mkdir()
-        manifest = make_job(directory, "pristo-events", [[10] * 10])
-        with Ledger.open(directory / "ledger.sqlite", create=True) as ledger:
-            stop = await deliver(
-                manifest=manifest,
-                directory=directory,
-                ledger=ledger,
-                destination=destination("pristo-events"),
-                credential=Secret("example"),
-                settings=Settings(base_url=url, rate=50.0, max_wait=10.0, max_duration=30.0),
-                halt=StopRequest(),
-                state=tmp_path / "state",
-            )
-            return stop, ledger.quiet_until()
-
     async def one_after_another() -> list[tuple[Stop | None, float]]:
         async with serving(behave) as server:
-            return [await run(name, server.url) for name in ("march", "april")]
+            short = Settings(base_url=server.url, rate=50.0, max_wait=10.0, max_duration=30.0)
+            return [await delivered(tmp_path, name, short) for name in ("march", "april")]
 
     told, heard = anyio.run(one_after_another)
     for stop, quiet in (told, heard):
