@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destination import Destination, declaration_errors
@@ -95,7 +96,25 @@ def _destination(name: str, path: Sequence[str]) -> Destination:
 
 
 def _found() -> Mapping[str, list[EntryPoint]]:
-    """The entry points by name, in alphabetical order."""
+    """The entry points by name, in alphabetical order.
+
+    Every installed package is read for them, so they are read again only where a directory of
+    packages has changed, as `importlib.metadata` lists its packages anew.
+    """
+    return _found_in(tuple((each, _changed(each)) for each in sys.path))
+
+
+def _changed(directory: str) -> int | None:
+    """When something was last put into a directory, or taken out, in nanoseconds."""
+    try:
+        return Path(directory).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=16)
+def _found_in(directories: Sequence[tuple[str, int | None]]) -> Mapping[str, list[EntryPoint]]:
+    del directories  # what is found elsewhere, or later, are other entry points
     found: dict[str, list[EntryPoint]] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         found.setdefault(point.name, []).append(point)

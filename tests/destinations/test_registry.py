@@ -6,6 +6,7 @@ import itertools
 import logging
 import subprocess
 import sys
+from importlib.metadata import EntryPoints, entry_points
 
 import pytest
 
@@ -145,6 +146,22 @@ def test_of_two_packages_with_one_name_neither_is_chosen(plug):
     plug()
     plug(package="plugged-too")
     assert "several packages bring a destination 'plugged': plugged, plugged-too" in said("plugged")
+
+
+def test_packages_are_read_once_until_another_one_is_installed(plug, monkeypatch):
+    installed_destinations()
+    looked = []
+
+    def look(group: str) -> EntryPoints:
+        looked.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr("backfill.destinations.registry.entry_points", look)
+    assert "plugged" not in installed_destinations()
+    assert looked == []
+    plug()
+    assert "plugged" in installed_destinations()
+    assert len(looked) == 1
 
 
 def test_an_installation_without_its_own_entry_points_is_said_to_be_one(monkeypatch):
