@@ -19,11 +19,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
 from backfill.core.job_files import LEDGERS, MANIFEST, OWN_NAMES
+from backfill.core.local_time import local_time
 
 __all__ = ["JobLock", "Owner", "locked", "no_job", "owner_of", "refuse_links", "unwritable"]
 
@@ -54,10 +54,9 @@ class Owner:
             return "another process works on this job"
         elsewhere = self.host != socket.gethostname()
         own = self.pid == os.getpid() and not elsewhere
-        since = datetime.fromtimestamp(self.since).astimezone().isoformat(" ", "seconds")
         return (
             f"{'this' if own else 'another'} process works on this job: backfill {self.work}"
-            f" (process {self.pid}{f' on {self.host}' if elsewhere else ''}, since {since})"
+            f" (process {self.pid}{f' on {self.host}' if elsewhere else ''}, since {local_time(self.since)})"
         )
 
 

@@ -56,7 +56,7 @@ def current_status(
         **{state.value: count for state, count in settled.items()},
     )
     phase = _phase(ledger, books, running=running, sent=requests.sent > 0)
-    if phase is Phase.STOPPED and stop is None:
+    if phase in (Phase.PLANNED, Phase.STOPPED) and stop is None:
         stop = last_stop(ledger)
     if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
         stop = None

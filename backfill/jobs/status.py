@@ -67,7 +67,8 @@ class Status:
         counts as terminated, where no record is unknown.
         """
         code = exit_code(self.stop, self.books)
-        if self.phase is Phase.STOPPED and self._was_killed and not self.books.unknown:
+        at_rest = self.phase in (Phase.PLANNED, Phase.STOPPED)
+        if at_rest and self._was_killed and not self.books.unknown:
             return StopKind.TERMINATED.exit_code
         return code
 

@@ -317,15 +317,21 @@ def test_a_server_that_dies_in_mid_run_ends_it_soon_with_few_unknown(tmp_path):
 
 def test_a_wait_longer_than_max_wait_is_told_and_kept_over_a_restart(tmp_path):
     config = pristo_job(tmp_path, 30, delivery="max_wait = '1s'\n")
-    with running_sandbox(faults=lambda arrival: "429:8") as server:
+    with running_sandbox(faults=lambda arrival: "429:10") as server:
         run = ["run", config, "--json", "--base-url", server.url]
         began = time.time()
         told = backfill(*run, cwd=tmp_path, expect=[7]).json
         come_back = told["stop"]["come_back_at"]
-        assert began + 8 <= come_back <= time.time() + 8
+        assert began + 10 <= come_back <= time.time() + 10
         assert "asks to wait" in told["stop"]["message"]
         assert told["records"]["pending"] == 30
         sent = told["requests"]["sent"]
+        told = backfill(*run, "--job", "other.job", cwd=tmp_path, expect=[7]).json
+        assert (told["phase"], told["requests"]["sent"]) == ("planned", 0)
+        assert "another job on this machine" in told["stop"]["message"]
+        assert told["stop"]["come_back_at"] == pytest.approx(come_back, abs=0.01)
+        stands = backfill("status", "other.job", "--json", cwd=tmp_path).json
+        assert (stands["exit_code"], stands["stop"]) == (7, told["stop"])
     with running_sandbox() as server:
         run = ["run", config, "--json", "--base-url", server.url]
         told = backfill(*run, cwd=tmp_path, expect=[7]).json

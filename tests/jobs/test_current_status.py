@@ -16,6 +16,7 @@ from tests.report import jobs
 
 REFUSED = Stop(StopKind.REFUSED, "401")
 LIMIT = Stop(StopKind.LIMIT, "enough")
+WAIT = Stop(StopKind.UNAVAILABLE, "the destination asks to wait 700 s", 1_700_000_700.0)
 
 
 # --- phases and books -------------------------------------------------------------------------
@@ -71,6 +72,20 @@ def test_the_end_of_the_last_run_is_remembered_until_the_next_begins(job, ledger
     assert stands(job, ledger, stop=LIMIT).stop == LIMIT
     record_start(ledger, URL)
     assert stands(job, ledger).stop is None
+
+
+def test_a_run_that_ended_before_its_first_request_is_remembered_too(job, ledger):
+    """An earlier wait may still hold, as the destination asked for it."""
+    record_start(ledger, URL)
+    record_end(ledger, 0.0, WAIT)
+    status = stands(job, ledger)
+    assert (status.phase, status.stop, status.exit_code) == (Phase.PLANNED, WAIT, 7)
+
+
+def test_a_run_that_was_killed_before_its_first_request_was_terminated(job, ledger):
+    assert stands(job, ledger).exit_code == 3, "only the books speak before the first run"
+    record_start(ledger, URL)
+    assert stands(job, ledger).exit_code == 143
 
 
 def test_a_run_that_reached_its_limit_with_the_last_record_has_simply_finished(job, ledger):

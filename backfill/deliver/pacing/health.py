@@ -9,9 +9,12 @@ row leave one request at a time. So an outage costs few unknown records, at the 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from backfill.core.local_time import local_time
 from backfill.core.model import Stop, StopKind
 
-__all__ = ["DOWN_AFTER", "Health"]
+__all__ = ["DOWN_AFTER", "Health", "come_back"]
 
 _WARY = 3  # bad answers in a row after which one request at a time is enough
 DOWN_AFTER = 10  # ambiguous answers in a row after which the destination counts as down
@@ -106,17 +109,26 @@ class Health:
             f" is {self._max_wait:.0f} s",
         )
 
-    def asked(self, wait: float) -> Stop | None:
-        """A `wait`, in seconds, was asked for. One above `max_wait` ends the run; the caller knows
-        when to come back.
+    def asked(self, wait: float, other: str | None = None) -> Stop | None:
+        """A `wait`, in seconds, was asked for, of an `other` one if not of this run. One above
+        `max_wait` ends the run; the caller knows when to come back.
         """
         if wait <= self._max_wait:
             return None
+        asks = "asks" if other is None else f"asked {other}"
         return Stop(
             StopKind.UNAVAILABLE,
-            f"the destination asks to wait {wait:.0f} s, and max_wait is {self._max_wait:.0f} s",
+            f"the destination {asks} to wait {wait:.0f} s, and max_wait is {self._max_wait:.0f} s",
         )
 
     def _narrow(self) -> None:
         self._bad += 1
         self.concurrency_limit = 1 if self._bad >= _WARY else max(1, self.concurrency_limit // 2)
+
+
+def come_back(stop: Stop | None, at: float) -> Stop | None:
+    """A stop with the moment, in seconds since the epoch, from which on it makes sense to go on."""
+    if stop is None:
+        return None
+    message = f"{stop.message}; come back at {local_time(at)}"
+    return replace(stop, message=message, come_back_at=at)

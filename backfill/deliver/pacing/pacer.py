@@ -17,14 +17,13 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 import anyio
 
 from backfill.core.model import Flow, Stop, Verdict
 from backfill.deliver.pacing.auto_rate import AutoRate
 from backfill.deliver.pacing.grant import Grant
-from backfill.deliver.pacing.health import Health
+from backfill.deliver.pacing.health import Health, come_back
 from backfill.deliver.pacing.other_limits import OtherLimits
 from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
@@ -116,14 +115,13 @@ class Pacer:
 
     def begin(self) -> Stop | None:
         """A Stop where an earlier run, or one that shares the limit, is to wait for too long."""
-        self._hear_quiet()
-        stop = self._health.asked(self.quiet_until - self._wall())
-        return stop and replace(stop, come_back_at=self.quiet_until)
+        other = self._hear_quiet()
+        stop = self._health.asked(self.quiet_until - self._wall(), other)
+        return come_back(stop, self.quiet_until)
 
-    def asked(self, seconds: float) -> Stop | None:
+    def asked(self, seconds: float, other: str | None = None) -> Stop | None:
         """A Stop where the destination wants quiet for longer from now than `max_wait` allows."""
-        stop = self._health.asked(seconds)
-        return stop and replace(stop, come_back_at=self._wall() + seconds)
+        return come_back(self._health.asked(seconds, other), self._wall() + seconds)
 
     def acquire(self) -> Awaitable[Grant | None]:
         """Wait for the turn to send one request. None once the run is to stop."""
@@ -202,7 +200,7 @@ class Pacer:
             case Flow.STOP:
                 return None
         if stop is not None and wait is not None:
-            return replace(stop, come_back_at=self.quiet_until)
+            return come_back(stop, self.quiet_until)
         return stop
 
     def listen(self, headers: Mapping[str, str]) -> None:
@@ -237,15 +235,17 @@ class Pacer:
             if self._shared is not None:
                 self._shared.quiet(seconds)
 
-    def _hear_quiet(self) -> None:
-        """Join a quiet period that another run was asked for."""
+    def _hear_quiet(self) -> str | None:
+        """Join a quiet period that another run was asked for; says which other."""
         if self._shared is not None and self._shared.draws:
             seconds = self._shared.quiet_left()
             if seconds > max(0.0, self._not_before - self._clock()) + 0.001:
                 self.quiet(seconds)
                 if self._auto is not None:
                     self._auto.paused(self._not_before, asked=True)
-                self.heard(self.asked(seconds))
+                self.heard(self.asked(seconds, self._shared.other))
+                return self._shared.other
+        return None
 
     def change(self, rate: float | None, concurrency: int) -> None:
         """Go on at another rate, None to find it, and with so many requests out at most."""

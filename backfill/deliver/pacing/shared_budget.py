@@ -67,6 +67,8 @@ class Budget(Protocol):
     """Where permissions to send come from when others draw on the same limit. Moments are of the
     pacer's clock, which is the same for all, where nothing else is said."""
 
+    other: str  # what another one that draws on it is, in words
+
     @property
     def leads(self) -> bool:
         """Whether this run is the one that finds the rate."""
@@ -124,15 +126,15 @@ class SharedBudget:
     ) -> None:
         self._wall = wall
         self.leads = self._finds = finds
+        self.other = "another job on this machine"
         self.others = 0
         self.rate: float | None = None
         self._path = path
         self._quiet = path.with_suffix(".quiet")
         self._own_refused = 0  # told in the exchange at hand
-        self._looked = now
+        self._looked = self._came = now
         self._lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600)
         self._me = secrets.token_hex(8)
-        self._came = now
         self._met = False  # whether those who came at the same time have had time to be seen
         self._sent = self._accepted = 0  # since they were told
         self._refused: list[tuple[float, float]] = []
@@ -282,9 +284,8 @@ class SharedBudget:
         if self._seen is not None:  # one's own are no news
             sent, accepted, refused = self._seen
             self._seen = (sent + self._sent, accepted + self._accepted, refused)
-        refused, self._sent, self._accepted = len(self._refused), 0, 0
-        self._refused = []
-        self._own_refused = refused
+        self._own_refused, self._refused = len(self._refused), []
+        self._sent = self._accepted = 0
 
     def _hear(self, state: dict[str, Any], now: float, *, leave: bool) -> None:
         members: dict[str, list[float]] = {

@@ -44,6 +44,7 @@ class JobBudget:
     """
 
     draws = True
+    other = "another process that delivers this job"
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from backfill.core.local_time import local_time
 from backfill.core.model import Stop, StopKind
 from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver
@@ -76,9 +77,12 @@ def test_a_wait_that_another_run_was_asked_for_ends_a_run_that_does_not_wait_so_
             return [await delivered(tmp_path, name, short) for name in ("march", "april")]
 
     told, heard = anyio.run(one_after_another)
-    for stop, quiet in (told, heard):
+    whose = ("asks to wait", "asked another job on this machine to wait")
+    for (stop, quiet), words in zip((told, heard), whose, strict=True):
         assert stop is not None
         assert stop.kind is StopKind.UNAVAILABLE
+        assert f"the destination {words} " in stop.message
+        assert stop.message.endswith(f"; come back at {local_time(quiet)}")
         assert stop.come_back_at == pytest.approx(time.time() + wait, abs=10)
         assert stop.come_back_at == pytest.approx(quiet, abs=0.1)
     assert len(asked) == 1, "the second run asked nobody"
