@@ -54,9 +54,10 @@ class Owner:
             return "another process works on this job"
         elsewhere = self.host != socket.gethostname()
         own = self.pid == os.getpid() and not elsewhere
+        since = local_time(self.since)
         return (
             f"{'this' if own else 'another'} process works on this job: backfill {self.work}"
-            f" (process {self.pid}{f' on {self.host}' if elsewhere else ''}, since {local_time(self.since)})"
+            f" (process {self.pid}{f' on {self.host}' if elsewhere else ''}, since {since})"
         )
 
 

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 
 import psycopg
 
-from backfill.core.errors import LedgerAccessError, LedgerError, OwnershipError
+from backfill.core.errors import (
+    BackfillError,
+    BusyError,
+    LedgerAccessError,
+    LedgerError,
+    OwnershipError,
+)
 from backfill.ledger.spans import ContradictionError
 
 __all__ = ["CONTRADICTION", "LOST", "TOO_SOON", "in_words", "is_starting"]
@@ -22,6 +28,8 @@ LOST = "BF002"
 TOO_SOON = "BF003"
 """The SQLSTATE by which it says that a lost request may still arrive, for so many seconds."""
 
+_BUSY = "55P03"
+"""The SQLSTATE of a lock that another process holds for longer than is waited for it."""
 
 _WORDS = {
     "08": (
@@ -43,7 +51,7 @@ _WORDS = {
         "this user lacks a right that the ledger needs",
         "The user who plans needs CREATE on the database: GRANT CREATE ON DATABASE … TO ….",
     ),
-    "55P03": (
+    _BUSY: (
         "another process works on this job",
         "Wait for it, or look on with backfill status.",
     ),
@@ -98,9 +106,18 @@ def _state(error: psycopg.Error) -> str:
     return next((code for words, code in _REFUSALS if re.search(words, said)), "08000")
 
 
+def _kind(code: str) -> type[BackfillError]:
+    if code == _BUSY:
+        return BusyError
+    return LedgerAccessError if code.startswith(_CONFIGURED) else LedgerError
+
+
 @contextlib.contextmanager
 def in_words(where: str) -> Iterator[None]:
-    """Raise what psycopg raises as LedgerError, and what our functions raise as what it is."""
+    """Raise what psycopg raises as LedgerError, and what our functions raise as what it is.
+
+    A lock that was not to be had in time is a BusyError.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -124,5 +141,4 @@ def in_words(where: str) -> Iterator[None]:
             ) from error
         words = _WORDS.get(code) or _WORDS.get(code[:2])
         message, hint = words or ("the database cannot do what was asked", None)
-        kind = LedgerAccessError if code.startswith(_CONFIGURED) else LedgerError
-        raise kind(f"{message} ({said})", where=where, hint=hint) from error
+        raise _kind(code)(f"{message} ({said})", where=where, hint=hint) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backfill.core.errors import LedgerError, OwnershipError
+from backfill.core.errors import BusyError, OwnershipError
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.sharing import Allowance, Report, RunBudget, Terms
 from tests.ledger.places import PostgresPlace, cut
@@ -253,8 +253,9 @@ def test_nobody_joins_beside_a_decision(three) -> None:
     first, second, _ = three
     assert first.be_alone()
     assert not second.running
-    with pytest.raises(LedgerError, match="another process works on this job"):
+    with pytest.raises(BusyError, match="another process works on this job") as busy:
         second.budget.join(Terms())
+    assert busy.value.exit_code == 11
 
 
 @pytest.mark.parametrize("lost", ["the answer", "the call"])

@@ -305,11 +305,8 @@ class SharedLife:
 
     def _excuses(self, process: Process, error: BaseException) -> bool:
         """Whether a run may fail so: no database is away for longer than a run waits for it."""
-        busy = isinstance(error, BusyError) or "another process works on this job" in str(error)
-        if busy and (self.decisions or self.people.decided):
-            return (
-                True  # somebody decides at that moment, or did while this one waited for the lock
-            )
+        if isinstance(error, BusyError) and (self.decisions or self.people.decided):
+            return True  # somebody decides, or did while this one waited for the lock
         return isinstance(error, BackfillError) and process.suffered and not process.joined
 
     def _drop_requests(self, process: Process) -> None:

@@ -62,7 +62,7 @@ class SharedPeople:
 
     def types_again(self, error: BaseException, settings: dict[str, Any]) -> bool:
         """Whether somebody types a command again without its limits, which were refused."""
-        if not isinstance(error, BusyError) or not _LIMITS & settings.keys():
+        if not isinstance(error, BusyError) or error.where not in _LIMITS & settings.keys():
             return False
         self._life.marks["a limit that the run does not have was refused"] += 1
         self._life.begin_after(1.0, {name: settings[name] for name in settings.keys() - _LIMITS})
