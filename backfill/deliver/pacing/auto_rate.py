@@ -10,19 +10,19 @@ are what the first refusal costs.
 **Climb.** The second refusal is approached more slowly. With the first one it gives the rate of a
 token bucket (`refusal_cycle`).
 
-**Seek.** Other limiters do not fit both refusals. Whatever the limiter is, what was accepted
-between two refusals, divided by the time between them with the wait, is a rate that it sustains,
-and it refuses no rate below its own: so the limit lies between an estimate and the rate that was
-refused. A rate between the two is held until it is refused, or for longer than the bucket of the
-estimate would have lasted; and so on, until two estimates agree or nothing is left between.
+**Seek.** Windows do not fit both refusals; they are told by their numbers (`usual_windows`).
+Whatever the limiter is, what was accepted between two refusals, divided by the time between them
+with the wait, is a rate that it sustains, and it refuses no rate below its own: so the limit lies
+between an estimate and the rate that was refused. A rate between the two is held until it is
+refused, or for longer than the bucket of the estimate would have lasted; and so on.
 
 **Hold.** The rate stays a margin under the estimate. A refusal that comes sooner than the budget
 of refusals allows doubles the margin, a long peace narrows it. The rate climbs again, slowly at
 first, once the cost of the last refusal, in requests and in time, has become small: so a limit
 that was raised is found. Before a refusal has confirmed an estimate the rate climbs sooner, and
-faster. One refusal that speaks of a much lower limit may come of a stall on the way, which lets
-many requests arrive at once; only a second one is believed. A refusal right after a wait speaks of
-the burst and not of the rate; only several on end make the search begin anew.
+faster. One refusal that speaks of a much lower limit may come of a stall on the way; only a second
+one is believed. A refusal right after a wait speaks of the burst and not of the rate; only several
+on end make the search begin anew.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from enum import Enum
 from backfill.deliver.pacing.recent_use import RecentUse
 from backfill.deliver.pacing.refusal_cycle import Cycle, rate_for_burst, rate_of_both
 from backfill.deliver.pacing.starting_rate import FIRST, starting_rate
-from backfill.deliver.pacing.usual_windows import soonest_end, usual_window
+from backfill.deliver.pacing.usual_windows import Seconds, soonest_end, usual_window
 
 __all__ = ["AutoRate"]
 
@@ -56,6 +56,7 @@ _REACHED = 0.9  # of a rate that is sought; a client that sends less cannot reac
 _FEW = 10  # accepted requests that say little
 _LONG_WAIT = 3.0  # seconds of refusals that tell of a long window
 _BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
+_CATCH_UP = 0.03  # of a second's number: what is caught up with counts in this second, too
 _PROVEN = 5.0  # seconds after which a rate that the server named has shown itself
 
 
@@ -86,6 +87,7 @@ class AutoRate:
         self._span: float | None = None  # seconds of the limiter's window, where it is a long one
         self._start: Cycle | None = None  # the first one, whose bucket was full for sure
         self._cycle = self._last = Cycle(now, 0)
+        self._seconds = Seconds()
         self._since = now  # when the present base was chosen
         self._serial = self._since_serial = 0  # requests sent, and before the base was chosen
         self._refused_since: float | None = None  # since when all is refused; None while not
@@ -132,9 +134,8 @@ class AutoRate:
         return self._serial
 
     def accepted(self, now: float, sent_at: float, *, fresh: bool) -> None:
-        """A request was answered, and not told to slow down.
-
-        `fresh` where it left after the last quiet period had begun.
+        """A request was answered, and not told to slow down; `fresh` where it left after the last
+        quiet period had begun.
         """
         self._round_trip += 0.1 * (now - sent_at - self._round_trip)
         if self._refused_since is not None:
@@ -161,9 +162,8 @@ class AutoRate:
                 self._base, self.burst = _AFTER_FIRST * rate, None
 
     def retry_in(self, now: float, guess: float) -> float:
-        """Seconds to wait where the server does not say how long, at most `guess`.
-
-        Less where a window of usual length that began with this cycle would end before.
+        """Seconds to wait where the server does not say how long: at most `guess`, and less where a
+        window of usual length that began with this cycle would end before.
         """
         return soonest_end(self._cycle.points[0][0], now, guess)
 
@@ -179,10 +179,8 @@ class AutoRate:
             self._learn(now, self._refused_since)
 
     def hint(self, now: float, rate: float) -> None:
-        """Take note that the server says that it allows so many requests a second.
-
-        Believed until the first refusal, and no longer: then it is found out as if nothing had
-        been said.
+        """Take note that the server says that it allows so many requests a second. That is believed
+        until the first refusal; then it is found out as if nothing had been said.
         """
         if self._phase is _Phase.START and self._refused_since is None and not self._denied:
             self._phase, self._hinted, self._since = _Phase.HOLD, True, now
@@ -205,9 +203,14 @@ class AutoRate:
 
     def _learn(self, now: float, since: float) -> None:
         """A request that left `now` is accepted again: learn from the cycle before."""
-        cycle = self._cycle
-        if now - since >= _LONG_WAIT:
-            self._count_window(cycle, now)
+        counted = self._seconds.counted(cycle := self._cycle, self._waited)
+        if now - since >= _LONG_WAIT:  # the server counts in windows, and one was used up
+            begin = cycle.points[0][0]
+            span = usual_window(self._refused_at - begin, now - begin)
+            self._counts(cycle.requests, span, burst=max(1.0, cycle.requests))
+        elif counted is not None and self._span is None:
+            self._margin = max(self._margin, _FIRST_MARGIN)
+            self._counts(counted, 1.0, burst=max(2.0, _CATCH_UP * counted))
         elif cycle is self._start:
             pass  # one refusal alone tells of no rate
         elif self._phase is _Phase.HOLD:
@@ -340,10 +343,8 @@ class AutoRate:
             return lately
         return found
 
-    def _count_window(self, cycle: Cycle, now: float) -> None:
-        """Take the limit from a long wait: the server counts in windows, and one was used up."""
-        begin = cycle.points[0][0]
-        self._span = usual_window(self._refused_at - begin, now - begin)
-        self._phase = _Phase.HOLD
-        self.burst = max(1.0, float(cycle.requests))
-        self._adopt(cycle.requests / self._span)
+    def _counts(self, number: float, span: float, *, burst: float) -> None:
+        """The server counts in windows of `span` seconds, and takes so many requests in each."""
+        self._span, self._phase, self._proven = span, _Phase.HOLD, True
+        self.burst = burst
+        self._adopt(number / span)
