@@ -18,10 +18,12 @@ from backfill.discover.names.addressees import Whose, whose
 from backfill.discover.names.spellings import (
     EMAILS,
     JOIN_KEYS,
+    LAST_NAMES,
     PHONES,
     TIMES,
     closeness,
     spellings_of,
+    words_of,
 )
 
 __all__ = ["Match", "Proposal", "propose"]
@@ -246,6 +248,8 @@ class _Matching:
             return 0.0
         if of_person and self._whose(wanted, column) is Whose.ANOTHERS:
             return 0.0
+        if not of_person and self._of_person(column):
+            return 0.0
         named = column.named(wanted.name, spellings_of(wanted))
         share = fits(wanted, column)
         if share < _LIKELY or (not named and tells(wanted, column) < _SURE):
@@ -254,6 +258,13 @@ class _Matching:
             share += 0.5 * column.filled / self._fullest[column.side]
             share += 3 * self._whose(wanted, column)
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
+
+    def _of_person(self, column: ColumnProfile) -> bool:
+        """Whether a bare `name` is a person's, as one beside a last name is."""
+        side = self.events if column.side == "events" else self.contacts
+        return words_of(column.name) == ("name",) and any(
+            closeness(each.name, LAST_NAMES) > _SURE for each in side
+        )
 
     def _shared(self, column: ColumnProfile) -> bool:
         """Whether one value stands in the rows of many people: a phone of the company's own."""

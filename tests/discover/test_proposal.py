@@ -210,3 +210,11 @@ def test_names_of_sellers_are_no_contacts():
     mine = events(**{"seller first name": ["Ada"] * 40, "first_name": ["Grace"] * 40})
     _, fields = proposed("pristo-events", mine)
     assert fields["contact.name"] == "events.first_name"
+
+
+@pytest.mark.parametrize(("beside", "column"), [("surname", None), ("city", "events.Name")])
+def test_a_bare_name_beside_a_last_name_is_a_persons(beside, column):
+    columns = {"first_name": ["Ada", "Grace"] * 20, beside: ["Example", "Sample"] * 20}
+    mine = events(event=None, Name=["Ada Example", "Grace Sample"] * 20, **columns)
+    _, fields = proposed("pristo-events", mine)
+    assert fields["type"] == column

@@ -15,6 +15,7 @@ from backfill.destination import Field, Kind
 __all__ = [
     "EMAILS",
     "JOIN_KEYS",
+    "LAST_NAMES",
     "LATER",
     "PHONES",
     "TIMES",
@@ -57,6 +58,7 @@ PHONES = _listed(
     celular number whatsapp telefone телефон טלפון 電話番号 手机号 mob ph
     """
 )
+LAST_NAMES = _listed("last_name surname family_name lname nachname apellido last")
 _NAMES = _listed("event event_name event_type type action activity label name kind")
 
 _BY_FIELD: dict[str, tuple[str, ...]] = {
@@ -64,7 +66,7 @@ _BY_FIELD: dict[str, tuple[str, ...]] = {
     "contact.name": _listed(
         "first_name given_name forename vorname prenom fname first name full_name display_name"
     ),
-    "contact.lastName": _listed("last_name surname family_name lname nachname apellido last"),
+    "contact.lastName": LAST_NAMES,
     "label": ("label", *_NAMES),
     "confidence": ("confidence", "confidence_level", "trust", "trust_level"),
     "type": ("type", "status", *_NAMES, "state", "step", "outcome", "result"),
