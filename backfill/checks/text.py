@@ -46,7 +46,9 @@ def as_text(raw: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> Text:
     """
     if dtype == MIXED:
         text, nested = split_mixed(raw)
-        return Text(_present(text).value, (("nested", nested.is_not_null()),))
+        octets = _seen(nested.str.starts_with('"'))  # in base64; what else is nested has brackets
+        broken = (("nested", nested.is_not_null() & ~octets), ("type", octets))
+        return Text(_present(text).value, broken)
     if dtype in (pl.String, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum):
         return _present(raw.cast(pl.String))
     if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Boolean:

@@ -4,8 +4,8 @@ Types that differ meet where nothing is lost: a wider number, a finer time, the 
 UTC. Whole numbers of up to 32 bits and fractions meet as fractions, as they do when a file with
 missing whole numbers comes out of pandas; wider ones, which a fraction would round, and decimals
 of different scales meet as text. Other single values meet as text, too. The text is what would be
-sent if the value stood alone. Where some values of a column are lists or objects and others are
-not, at any depth, each keeps its kind (`MIXED`): what is said of a value must not depend on the
+sent if the value stood alone. Where some values of a column are lists, objects or bytes and others
+are not, at any depth, each keeps its kind (`MIXED`): what is said of a value must not depend on the
 rows beside it.
 """
 
@@ -40,8 +40,8 @@ _SIGNED: dict[int, pl.DataType] = {
 }
 
 MIXED = pl.Struct({_TEXT: pl.String(), _NESTED: pl.String()})
-"""The type of a column in which some values are lists or objects: a value is the text of a single
-one, or the JSON of a nested one."""
+"""The type of a column in which some values are lists, objects or bytes: a value is the text of a
+single one, or the JSON of another one, that of bytes in base64."""
 
 
 def mixed(text: pl.Expr, nested: pl.Expr) -> pl.Expr:
@@ -89,7 +89,7 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
         )
     if isinstance(left, pl.List) and isinstance(right, pl.List):
         return pl.List(common_type(instance(left.inner), instance(right.inner)))
-    if left.is_nested() or right.is_nested():
+    if _no_text(left) or _no_text(right):
         return MIXED
     return _common_number(left, right) or pl.String()
 
@@ -130,7 +130,12 @@ def _alike(left: pl.DataType, right: pl.DataType) -> bool:
         return all(_alike(instance(one), instance(other)) for one, other in pairs)
     if isinstance(left, pl.List) and isinstance(right, pl.List):
         return _alike(instance(left.inner), instance(right.inner))
-    return left == right or not (left.is_nested() or right.is_nested())
+    return left == right or not (_no_text(left) or _no_text(right))
+
+
+def _no_text(dtype: pl.DataType) -> bool:
+    """Whether values have no text of their own: lists, objects and bytes."""
+    return dtype.is_nested() or dtype == pl.Binary
 
 
 def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
@@ -149,7 +154,7 @@ def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Ex
     if wanted == MIXED:
         nothing = pl.lit(None, pl.String)
         text = _as_text(value, dtype)
-        return mixed(nothing, text) if dtype.is_nested() else mixed(text, nothing)
+        return mixed(nothing, text) if _no_text(dtype) else mixed(text, nothing)
     if wanted == pl.String:
         return _as_text(value, dtype)
     if isinstance(dtype, pl.Struct) and isinstance(wanted, pl.Struct):
@@ -183,7 +188,7 @@ def _as_text(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return pl.coalesce(float_written(value, dtype), value.cast(pl.String))
     if isinstance(dtype, pl.Datetime | pl.Date):
         return day_written(value, dtype)
-    if dtype.is_nested():
+    if _no_text(dtype):
         return json_written(value, dtype)
     if dtype == pl.Time:
         return clock_written(value)

@@ -145,3 +145,29 @@ def test_a_nested_key_meets_no_contact(tmp_path: Path) -> None:
     )
     assert job.manifest.ready == 1
     assert "contact.id|nested" in job.reasons[2]
+
+
+def test_bytes_beside_text_in_another_file_are_rejected_as_they_are_alone(tmp_path):
+    """Also bytes that could be read as text."""
+    of = {"user": [str(uuid.UUID(int=1))], "at": [AT]}
+    for name, value in {"a": b"\xff", "b": "s", "c": b"abc", "d": '"quoted"', "e": None}.items():
+        columns = {"x": [value], "y": [[value]]}
+        pl.DataFrame({**of, **columns}).write_parquet(tmp_path / f"{name}.parquet")
+    job = prepare_in(
+        tmp_path,
+        "pristo-events",
+        None,
+        events={"files": "*.parquet", "time": "at"},
+        fields={
+            "contact.id": "user",
+            "contact.email": {"value": "a@example.com"},
+            "type": {"value": "purchase"},
+            "customFields.x": "x",
+        },
+    )
+    assert [body.get("customFields") for body in job.bodies] == [
+        {"x": "s"},
+        {"x": '"quoted"'},
+        None,
+    ]
+    assert job.rejected["_reason"].to_list() == ["customFields.x|type"] * 2

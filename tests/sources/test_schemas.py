@@ -69,6 +69,10 @@ from backfill.sources.schemas import MIXED, common_type, converted, union
         ),
         (pl.Struct({"a": pl.Int64()}), pl.Struct({"a": pl.List(pl.Int64())}), MIXED),
         (pl.Array(pl.Int64(), 2), pl.Array(pl.Int64(), 3), MIXED),
+        (pl.Binary(), pl.String(), MIXED),
+        (pl.Binary(), pl.List(pl.Int64()), MIXED),
+        (pl.List(pl.Binary()), pl.List(pl.String()), MIXED),
+        (pl.Binary(), pl.Null(), pl.Binary()),
     ],
     ids=str,
 )
