@@ -6,9 +6,11 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.ledger.postgres.server import PostgresServer, why_none
 from tests.signal_handlers import unchanged_signal_handlers
 
 # What programs of the user share on a machine, tests share with nobody.
@@ -38,3 +40,36 @@ def _signal_handlers() -> Iterator[None]:
     """What a test changes of the process is no later test's concern."""
     with unchanged_signal_handlers():
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this process's own."""
+    reason = why_none()
+    if reason is not None:
+        pytest.skip(reason)
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The address of an object store of this process's own."""
+    from tests.object_store import running_object_store  # it takes a second to import
+
+    with running_object_store() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A new bucket's address, which the environment leads to; this machine has no copy yet."""
+    from tests.object_store import SURROUNDINGS, new_bucket
+
+    for name, value in {**SURROUNDINGS, "AWS_ENDPOINT_URL": object_store}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return new_bucket(object_store)

@@ -8,9 +8,6 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks_of
 from tests.docs.session import Session
-from tests.ledger.conftest import postgres
-
-__all__ = ["postgres"]
 
 _PAGE = ROOT / "docs" / "recipes" / "several-deliverers.md"
 _NAMED = "postgresql://backfill@db.example.com/backfill"

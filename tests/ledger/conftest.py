@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.ledger.places import Place, PostgresPlace, SqlitePlace
-from tests.ledger.postgres.server import PostgresServer, why_none
 
 
 @pytest.fixture
@@ -19,19 +18,6 @@ def loose_umask() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL of this process's own."""
-    reason = why_none()
-    if reason is not None:
-        pytest.skip(reason)
-    server = PostgresServer()
-    try:
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -105,7 +105,7 @@ def test_a_limit_an_interrupt_and_the_end_are_those_of_the_whole(
         found = ended(process, 130, 143)
         assert "leaving as soon as the workers were told to stop" in found.err
         assert "finished and recorded" not in found.err
-        until(lambda: deliverers_of(cluster) == 0, within=20)
+        until(lambda: deliverers_of(cluster) == 0, within=20, every=0.1)
         assert world.accepted < 900
 
         process = run_on(world, cluster.address, "--rate", "20/s")
@@ -129,9 +129,9 @@ def test_workers_come_and_go_and_one_without_a_credential_is_named(
         process = run_on(world, frail.address)
         until(lambda: world.accepted > 5)
         late = frail.join(**CREDENTIALS)
-        until(lambda: deliverers_of(frail) == 2)
+        until(lambda: deliverers_of(frail) == 2, every=0.1)
         frail.workers[0].kill()
-        until(lambda: deliverers_of(frail) == 1)
+        until(lambda: deliverers_of(frail) == 1, every=0.1)
         world.command("pace", world.job, "--rate", "1000/s", expect=(0,))
         found = ended(process, 0)
         assert "is gone; the others take what it had" in found.err
@@ -152,7 +152,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_nothing_is_lost(tmp_path, postgr
         process = run_on(world, frail.address)
         until(lambda: world.accepted > 5)
         frail.scheduler.kill()
-        until(lambda: deliverers_of(frail) == 0)
+        until(lambda: deliverers_of(frail) == 0, every=0.1)
         before = world.accepted
         assert before < 150, "the deliverers end at once, and not only when their workers do"
         found = ended(process, 1)

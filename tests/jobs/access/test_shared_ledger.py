@@ -238,7 +238,7 @@ def test_a_job_of_one_machine_is_not_taken_for_one_of_several(machine, tmp_path)
         (("/postgres", "/nowhere"), 'there is no such database .*"nowhere" does not exist'),
         (("/postgres", "/postgres?options=-csynchronous_commit%3Doff"), "synchronous_commit is of"),
         (("backfill@127.0.0.1", "backfill@127.0.0.1.invalid"), "the database cannot be reached"),
-        (("backfill@", "visitor@"), 'lets nobody in here .*"visitor" does not exist'),
+        (("backfill@", "stranger@"), 'lets nobody in here .*"stranger" does not exist'),
     ],
 )
 def test_a_database_that_will_not_do_is_told_before_anything_is_sent(

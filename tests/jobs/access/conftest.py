@@ -1,8 +1,0 @@
-"""A PostgreSQL and an object store for tests of jobs that lie there."""
-
-from __future__ import annotations
-
-from tests.jobdir.conftest import bucket, object_store
-from tests.ledger.conftest import postgres
-
-__all__ = ["bucket", "object_store", "postgres"]
