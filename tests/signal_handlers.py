@@ -9,13 +9,12 @@ from contextlib import contextmanager
 __all__ = ["unchanged_signal_handlers"]
 
 
-# The time limit of a test rests on it, and is lifted as soon as the test fails.
-_NOT_THE_TESTS = {signal.SIGALRM}
+# The time limit of a test rests on SIGALRM, and is lifted as soon as the test fails.
+_NUMBERS = signal.valid_signals() - {signal.SIGALRM}
 
 
 def _handlers() -> dict[int, object]:
-    numbers = signal.valid_signals() - _NOT_THE_TESTS
-    return {number: signal.getsignal(number) for number in numbers}
+    return {number: signal.getsignal(number) for number in _NUMBERS}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,16 @@ class Environment:
 def installed(tmp_path_factory) -> Environment:
     """The package is built and installed by pip, without a network; our own come from here."""
     place = tmp_path_factory.mktemp("plugin")
-    subprocess.run([sys.executable, "-m", "venv", place / "venv"], check=True)
+    # Installing pip takes longer than all that it does here, and it can install elsewhere.
+    without = ["--without-pip"] if find_spec("pip") else []
+    subprocess.run([sys.executable, "-m", "venv", *without, place / "venv"], check=True)
     python = place / "venv" / "bin" / "python"
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(place / "venv")}))
     here = sysconfig.get_path("purelib")
     (site / "here.pth").write_text(f"import site; site.addsitedir({here!r})\n", encoding="utf-8")
     shutil.copytree(ROOT / "tests" / "plugin_package", place / "package")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", python] if without else [python, "-m", "pip"]
+    pip += ["--disable-pip-version-check", "install", "--quiet"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, *offline, place / "package"], check=True, capture_output=True)
     (place / "visits.csv").write_text(VISITS, encoding="utf-8")
