@@ -214,9 +214,10 @@ def test_an_example_shows_the_row_of_a_contact_that_was_joined(
 
 
 _MANY = """
-import resource, sys
+import sys
 from pathlib import Path
 import polars as pl
+from tests.peak_memory import peak_memory
 from tests.prepare.prepared import prepare_in
 
 place = Path(sys.argv[1])
@@ -234,24 +235,22 @@ def contacts(count):
     return pl.select(id=pl.lit("7").repeat_by(count).explode(),
                      email=pl.format("person{}@example.com", number),
                      name=pl.format("name {} of somebody with a name that is rather long", number))
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 pl.concat([contacts(100_000)] * 30).write_parquet(place / "contacts.parquet")
-before = peak()
+before = peak_memory()
 job = prepare_in(place, "pristo-events", events, None, parts=4, at_once=20_000, **sections)
 assert job.manifest.ready == 20
 email = job.bodies[0]["contact"]["email"]
 assert email == ("person0" if sys.argv[2] == "first" else "person99999") + "@example.com", email
-print(peak() - before)
+print(peak_memory() - before)
 """
 
 
 @pytest.mark.parametrize("keep", ["first", "last", "fill"])
 def test_rows_of_one_contact_are_not_held_together(tmp_path: Path, keep: str) -> None:
-    """Three million of them hold some 300 MB."""
+    """Three million of them, read in a stream, take some 370 MB; held at once they take 650."""
     ended = subprocess.run(
         [sys.executable, "-c", _MANY, tmp_path, keep],
         check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2],
         env={**os.environ, "POLARS_MAX_THREADS": "2"},
     )  # fmt: skip
-    assert int(ended.stdout) < 300, ended.stdout
+    assert int(ended.stdout) < 520, ended.stdout

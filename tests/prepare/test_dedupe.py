@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -96,14 +97,12 @@ def test_what_was_sent_is_left_out_by_its_place_and_so_is_every_copy_of_it() -> 
 
 
 _HUGE = """
-import resource, sys
+import sys
 import polars as pl
 from backfill.prepare.dedupe import marks
 from backfill.prepare.identity import IDENTITY
 from backfill.prepare.left_out import LeftOut
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+from tests.peak_memory import peak_memory
 
 ours = pl.DataFrame(
     {"__file": [0, 0], "__row": [1, 2], IDENTITY: ["7" * 40, "other"]},
@@ -113,10 +112,10 @@ earlier = pl.scan_parquet(sys.argv[1]).with_columns(
     __earlier=pl.col("_kept_row"), _kept_job=pl.lit("a.job"), _kept_state=pl.lit("delivered")
 )
 small = marks(ours, "first", record=pl.col(IDENTITY), left_out=LeftOut(earlier.head(1_000)))
-before = peak()
+before = peak_memory()
 found = marks(ours, "first", record=pl.col(IDENTITY), left_out=LeftOut(earlier))
 assert found.select("__row", "_kept_row").rows() == [(1, 7)], found
-print(peak() - before)
+print(peak_memory() - before)
 """
 
 
@@ -133,5 +132,6 @@ def test_of_a_huge_job_only_what_is_ours_too_is_held(tmp_path):
         check=True,
         capture_output=True,
         text=True,
+        cwd=Path(__file__).parents[2],
     )
     assert int(ended.stdout) < 150  # MB; all of them, held at once, take 350
