@@ -26,15 +26,15 @@ class LaneCache:
 
     def plan(self, settled: Sequence[Settlement], started: Sequence[Batch]) -> CommitPlan:
         """Work out a commit; nothing changes here. Raises ContradictionError."""
-        return plan_commit(settled, started, flights=self.flights, tail=self._tail)
+        return plan_commit(
+            settled, started, flights=self.flights, tails=self.tails, read_tail=self._read_tail
+        )
 
     def follow(self, settled: Sequence[Settlement], change: CommitPlan) -> None:
         """Follow a commit that is now in the ledger."""
         for settlement in settled:
             del self.flights[settlement.batch.bucket, settlement.batch.lane]
         self.flights.update(change.flights)
-        for span in change.spans.values():
-            span.stored = span.stop
         self.tails.update(change.tails)
         if len(self.tails) > MOST_TAILS:
             self.tails = {key: span for key, span in self.tails.items() if key in self.flights}
@@ -47,9 +47,6 @@ class LaneCache:
     def forget_spans(self) -> None:
         """Read spans anew: a decision changed them."""
         self.tails.clear()
-
-    def _tail(self, bucket: int, lane: int, position: int) -> Span | None:
-        return self.tails.get((bucket, lane)) or self._read_tail(bucket, position)
 
 
 class SettledTwiceError(Exception):

@@ -102,5 +102,5 @@ class LedgerReading(ABC):
         """The last span of a bucket that begins before a position."""
         for start, stop, *words in self._read(sql.SPAN_BEFORE, (bucket, position)):
             state, status, reason, request_id, cause = words
-            return Span(start, stop, (state, status, reason, request_id, cause), stored=stop)
+            return start, stop, (state, status, reason, request_id, cause)
         return None

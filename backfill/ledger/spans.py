@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 
 from backfill.core.model import Batch, Cause, Outcome, Range, Settlement, State
 
-__all__ = ["CommitPlan", "ContradictionError", "Key", "Span", "Words", "plan_commit"]
+__all__ = [
+    "CommitPlan",
+    "ContradictionError",
+    "Key",
+    "Span",
+    "Words",
+    "plan_commit",
+]
 
 Key = tuple[int, int]
 """A lane: (bucket, number)."""
 
 Words = tuple[str, int | None, str, str | None, str]
 """What is said of a record that came to rest: state, HTTP status, reason, request id, cause."""
+
+Span = tuple[int, int, Words]
+"""Positions `start` up to, not including, `stop` that came to rest in the same way."""
 
 # SQLite's driver binds plain text several times faster than an enum, and an enum's `value` costs
 # more than a look into a table.
@@ -26,21 +36,16 @@ class ContradictionError(Exception):
 
 
 @dataclass(slots=True)
-class Span:
-    """Positions that came to rest in the same way. `stored` is their end as the file has it."""
-
-    start: int
-    stop: int
-    words: Words
-    stored: int | None = None
-
-
-@dataclass(slots=True)
 class CommitPlan:
-    """What one commit changes, worked out before anything is written."""
+    """What one commit changes, worked out before anything is written.
+
+    Rows begin with their bucket. One in `extended` has a span's start, the stop that is stored,
+    and the one that it gets; one in `fresh` is a span that was not there.
+    """
 
     settled_intents: list[tuple[int, int, int, int]] = field(default_factory=list)
-    spans: dict[tuple[int, int], Span] = field(default_factory=dict)  # by (bucket, start)
+    fresh: list[tuple[int, int, int, Words]] = field(default_factory=list)
+    extended: list[tuple[int, int, int, int, Words]] = field(default_factory=list)
     tails: dict[Key, Span] = field(default_factory=dict)
     flights: dict[Key, tuple[Range, ...]] = field(default_factory=dict)
     new_intents: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -52,16 +57,17 @@ def plan_commit(
     started: Sequence[Batch],
     *,
     flights: dict[Key, tuple[Range, ...]],
-    tail: Callable[[int, int, int], Span | None],
+    tails: dict[Key, Span],
+    read_tail: Callable[[int, int], Span | None],
 ) -> CommitPlan:
-    """Work out a commit. Neither `flights` nor what `tail` returns is changed.
+    """Work out a commit. Neither `flights` nor `tails` is changed.
 
-    `tail(bucket, lane, position)` returns the span that ends where a lane goes on, if there is
-    one. Raises ContradictionError for records that are settled without being in flight, or twice,
-    and for a lane that starts a second request before its first has ended.
+    `tails` has the last span of a lane; `read_tail(bucket, position)` reads, for a lane that is not
+    in it, the last one that begins before a position. Raises ContradictionError for records that
+    are settled without being in flight, or twice, and for a lane that starts a second request
+    before its first has ended.
     """
     result = CommitPlan()
-    spans, tails = result.spans, result.tails
     ended: set[Key] = set()
     for settlement in settled:
         batch = settlement.batch
@@ -75,14 +81,19 @@ def plan_commit(
         if (attempt := settlement.attempt) is not None:
             said = (attempt.http_status, attempt.reason, attempt.request_id)
             result.attempts += [(bucket, *each, *said) for each in ranges]
-        for start, stop, words in _rested(settlement):
-            last = tails.get(key) or tail(bucket, lane, start)
-            if last is not None and last.stop == start and last.words == words:
-                span = Span(last.start, stop, words, last.stored)
-            else:
-                span = Span(start, stop, words)
-            tails[key] = span
-            spans[bucket, span.start] = span
+        rested = _rested(settlement)
+        if not rested:
+            continue
+        start, stop, words = rested[0]
+        last = tails.get(key) or read_tail(bucket, start)
+        if last is not None and last[1] == start and last[2] == words:
+            begin, stored, _ = last
+            result.extended.append((bucket, begin, stored, stop, words))
+            result.tails[key] = begin, stop, words
+            del rested[0]
+        if rested:
+            result.fresh += [(bucket, *each) for each in rested]
+            result.tails[key] = rested[-1]
     for batch in started:
         bucket, lane, ranges = batch.bucket, batch.lane, batch.ranges
         key = (bucket, lane)
@@ -95,12 +106,15 @@ def plan_commit(
     return result
 
 
-def _rested(settlement: Settlement) -> list[tuple[int, int, Words]]:
-    """The settlement's outcomes as (start, stop, words), ascending."""
+def _rested(settlement: Settlement) -> list[Span]:
+    """What came to rest with a settlement as spans, ascending; none could be one with the next."""
     ranges, outcomes = settlement.batch.ranges, settlement.outcomes
     if len(outcomes) == 1 and ranges == outcomes[0].ranges:  # nearly always, all of it
         words = _words(outcomes[0])
-        return [(start, stop, words) for start, stop in ranges]
+        if len(ranges) == 1:
+            ((start, stop),) = ranges
+            return [(start, stop, words)]
+        return _joined([(start, stop, words) for start, stop in ranges])
     rested = []
     for outcome in outcomes:
         words = _words(outcome)
@@ -120,7 +134,18 @@ def _rested(settlement: Settlement) -> list[tuple[int, int, Words]]:
                 f"position {start} of {_name(settlement.batch)} is settled twice"
             )
         end = stop
-    return rested
+    return _joined(rested)
+
+
+def _joined(rested: Sequence[Span]) -> list[Span]:
+    """The same spans, each with those that go on from it in the same way."""
+    joined: list[Span] = []
+    for start, stop, words in rested:
+        if joined and joined[-1][1] == start and joined[-1][2] == words:
+            joined[-1] = joined[-1][0], stop, words
+        else:
+            joined.append((start, stop, words))
+    return joined
 
 
 def _words(outcome: Outcome) -> Words:

@@ -58,17 +58,18 @@ def changes(change: CommitPlan) -> list[Row]:
         row = sums[bucket]
         row[4] += stop - start
         row[5] += (start * _A + stop * _B + _FLIGHT) & _MASK
-    for (bucket, start), span in change.spans.items():
+    for bucket, start, stored, stop, words in change.extended:
         row = sums[bucket]
-        column, weight = _PLACES[span.words[0], span.words[4]]
+        column, weight = _PLACES[words[0], words[4]]
         weight += start * _A
-        row[5] += (weight + span.stop * _B) & _MASK
-        if span.stored is None:
-            row[0] += 1
-            row[column] += span.stop - start
-        else:  # it was there before, and grows
-            row[column] += span.stop - span.stored
-            row[5] -= (weight + span.stored * _B) & _MASK
+        row[column] += stop - stored
+        row[5] += ((weight + stop * _B) & _MASK) - ((weight + stored * _B) & _MASK)
+    for bucket, start, stop, words in change.fresh:
+        row = sums[bucket]
+        column, weight = _PLACES[words[0], words[4]]
+        row[0] += 1
+        row[column] += stop - start
+        row[5] += (weight + start * _A + stop * _B) & _MASK
     return [
         (bucket, row[0], row[1], row[2], row[3], row[4], row[5])
         for bucket, row in sums.items()

@@ -48,12 +48,14 @@ class Connection(asyncio.Protocol):
         """
         return self._sound and not self._transport.is_closing()
 
-    async def exchange(self, data: bytes, timeout: float) -> RawReply:
-        """Send a request, and return its reply within `timeout` seconds, the body in memory.
+    def begin(self, data: bytes, timeout: float) -> asyncio.Future[RawReply]:
+        """Send a request. Its reply is there within `timeout` seconds, the body in memory.
+
+        Call `end` once it was awaited, whatever came of it.
 
         A body that breaks off, is too long or does not end leaves a status of 300 and above
         standing, because the status alone decides then; below that it is a fault, because the
-        body would have decided. A body that is too long is cut in either case. Raises
+        body would have decided. A body that is too long is cut in either case. The future raises
         TransportFault; after that and after a cancellation the connection is closed.
         """
         self._headers: list[tuple[bytes, bytes]] = []
@@ -64,13 +66,15 @@ class Connection(asyncio.Protocol):
         reply: asyncio.Future[RawReply] = self._loop.create_future()
         self._reply = reply
         self._watch(self._loop.time() + timeout)
-        try:
-            self._transport.write(data)
-            return await reply
-        finally:
-            self._reply = None
-            if not self._sound or reply.cancelled() or self._transport.get_write_buffer_size():
-                self.close()
+        self._transport.write(data)
+        return reply
+
+    def end(self) -> None:
+        """The exchange is over: be ready for the next one, or close."""
+        reply, self._reply = self._reply, None
+        whole = reply is not None and reply.done() and not reply.cancelled()
+        if not self._sound or not whole or self._transport.get_write_buffer_size():
+            self.close()
 
     def close(self) -> None:
         """Close it at once; what was not sent yet is dropped."""

@@ -42,7 +42,7 @@ class Transport(httpx.AsyncBaseTransport):
     byte of the request to the last of the reply. Redirects are answers like any other, TLS is
     verified, and nothing is taken from the environment but what OpenSSL itself reads, such as
     SSL_CERT_FILE. Raises TransportFault whenever no reply came; what counts as one
-    `Connection.exchange` says. The extension `may_send` of a request is asked once the connection
+    `Connection.begin` says. The extension `may_send` of a request is asked once the connection
     stands, right before the bytes are written; where it says no, Withheld is raised.
 
     For asyncio and loops of its kind, one at a time.
@@ -79,9 +79,11 @@ class Transport(httpx.AsyncBaseTransport):
         if may_send is not None and not may_send():
             self._keep(connection, stack)
             raise Withheld
-        raw = await connection.exchange(data, self._timeout)
-        self._keep(connection, stack)
-        return raw
+        try:
+            return await connection.begin(data, self._timeout)
+        finally:
+            connection.end()
+            self._keep(connection, stack)
 
     async def aclose(self) -> None:
         if self._sweep is not None:

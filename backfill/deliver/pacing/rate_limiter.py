@@ -71,12 +71,13 @@ class RateLimiter:
         due = max(self._due, self._begin + slack)
         if now < due - slack or now < self._next:
             return False
-        behind = max(0.0, now - due) * rate
         self._due = max(due, now) + 1 / rate
         if self._spacing and rate * _TIMER < 1:
+            behind = max(0.0, now - due) * rate
             share = max(self._least, self._spacing - (self._spacing - self._least) * behind)
             self._next = now + share / rate
-        self._next = max(self._next, now + self._gap)
+        if self._gap:
+            self._next = max(self._next, now + self._gap)
         return True
 
     def quiet(self, until: float) -> bool:

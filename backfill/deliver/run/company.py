@@ -60,22 +60,19 @@ class Company(AnyFeed, Protocol):
 
 
 class RecordLimit:
-    """The limit of a run that delivers a job alone; None for no limit."""
+    """The limit of a run that delivers a job alone."""
 
-    def __init__(self, records: int | None) -> None:
+    def __init__(self, records: int) -> None:
         self._left = records
 
     @property
     def spent(self) -> bool:
         return self._left == 0
 
-    async def reserve(self, most: int) -> int | None:
-        if self._left is None:
-            return None
+    async def reserve(self, most: int) -> int:
         taken = min(most, self._left)
         self._left -= taken
         return taken
 
     def give_back(self, records: int) -> None:
-        if self._left is not None:
-            self._left += records
+        self._left += records

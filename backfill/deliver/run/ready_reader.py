@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 
 import anyio.to_thread
@@ -46,7 +46,7 @@ class Rows:
         return self.keys[first.start], bodies
 
     def _places(self, start: int, stop: int) -> slice:
-        index = bisect_right(self.ranges, start, key=itemgetter(0)) - 1
+        index = bisect_right(self.ranges, (start, math.inf)) - 1
         shift = self.offsets[index] - self.ranges[index][0]
         return slice(start + shift, stop + shift)
 

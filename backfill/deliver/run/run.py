@@ -97,7 +97,11 @@ class Run:
         )
         self._workers = 0  # that were started
         self._walking: TaskGroup | None = None
-        self._limit: AnyLimit = company.limit if company else RecordLimit(settings.limit)
+        self._limit: AnyLimit | None = None
+        if company is not None:
+            self._limit = company.limit
+        elif settings.limit is not None:
+            self._limit = RecordLimit(settings.limit)
         self._at_least_once = settings.guarantee == "at-least-once"
         self._quiet = pacer.quiet_until, pacer.quiet_asked_at  # as it was stored last
         self._reached = ledger.get_meta(REACHED) is not None
@@ -139,7 +143,7 @@ class Run:
         """
         if not (self._meter.pending if self._company is None else self._company.pending()):
             return None
-        if self.stop_state.stop is None and self._limit.spent:
+        if self.stop_state.stop is None and self._limit is not None and self._limit.spent:
             return limit_reached(self._settings.limit or 0)
         if self.stop_state.stop is None and self._selection is not None:
             self._selection.refuse_unknown_value()
@@ -218,10 +222,11 @@ class Run:
         if cursor.needs_fresh:
             if not self._feed.keeps(cursor.lane):
                 return None
-            if (room := await self._limit.reserve(self._size)) == 0:
+            room = await self._limit.reserve(self._size) if self._limit is not None else None
+            if room == 0:
                 return None
         drawn = cursor.next(room)
-        if room:
+        if room and self._limit is not None:
             self._limit.give_back(room - (drawn[1] if drawn else 0))
         return drawn[0] if drawn else None
 
@@ -281,7 +286,7 @@ class Run:
     # --- around them -----------------------------------------------------------------------
 
     def _ending(self) -> bool:
-        return self.stop_state.pulled or self._limit.spent
+        return self.stop_state.pulled or (self._limit is not None and self._limit.spent)
 
     def _stopped(self) -> None:
         self._pacer.stop()

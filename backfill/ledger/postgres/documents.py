@@ -18,12 +18,6 @@ def document(
 
     `longest` is the number of records in the longest range of any intent in these buckets.
     """
-    extended, fresh = [], []
-    for (bucket, start), span in change.spans.items():
-        if span.stored is None:
-            fresh.append((bucket, start, span.stop, *span.words))
-        else:
-            extended.append((span.stop, bucket, start, span.stored))
     ticks, latency = [], []
     if tick is not None:
         counts = (tick.sent, tick.throttled, tick.retried)
@@ -32,8 +26,10 @@ def document(
     return {
         "owned": owned,
         "settled": change.settled_intents,
-        "extended": extended,
-        "fresh": fresh,
+        "extended": [
+            (stop, bucket, start, stored) for bucket, start, stored, stop, _ in change.extended
+        ],
+        "fresh": [(bucket, start, stop, *words) for bucket, start, stop, words in change.fresh],
         "started": change.new_intents,
         "longest": longest,
         "totals": changes(change),

@@ -26,16 +26,13 @@ def write_change(connection: sqlite3.Connection, change: CommitPlan, at: float) 
         sql.DELETE_INTENT, change.settled_intents
     ).rowcount != len(change.settled_intents):
         raise ContradictionError("an intent that was written down is not there any more")
-    extended = []
-    fresh = []
-    for (bucket, start), span in change.spans.items():
-        if span.stored is None:
-            fresh.append((bucket, start, span.stop, *span.words, at))
-        else:
-            extended.append((span.stop, at, bucket, start, span.stored))
+    extended = [
+        (stop, at, bucket, start, stored) for bucket, start, stored, stop, _ in change.extended
+    ]
     if extended and execute(sql.EXTEND, extended).rowcount != len(extended):
         raise ContradictionError("a span that was written down is not there any more")
-    if fresh:
+    if change.fresh:
+        fresh = [(bucket, start, stop, *words, at) for bucket, start, stop, words in change.fresh]
         execute(sql.SETTLE, fresh)
     intents = [
         (bucket, start, stop, bucket, stop, start, bucket, stop, start, lane)

@@ -129,7 +129,7 @@ TEETH = (
     Tooth(
         "the records of a batch are read one place off",
         "deliver/run/ready_reader.py",
-        "        index = bisect_right(self.ranges, start, key=itemgetter(0)) - 1\n",
+        "        index = bisect_right(self.ranges, (start, math.inf)) - 1\n",
         "        index = 0\n",
     ),
     Tooth(
@@ -159,14 +159,14 @@ TEETH = (
     Tooth(
         "the last span grows over a gap",
         "ledger/spans.py",
-        "            if last is not None and last.stop == start and last.words == words:",
-        "            if last is not None and last.stop <= start and last.words == words:",
+        "        if last is not None and last[1] == start and last[2] == words:",
+        "        if last is not None and last[1] <= start and last[2] == words:",
     ),
     Tooth(
         "a span grows whatever its state",
         "ledger/spans.py",
-        "            if last is not None and last.stop == start and last.words == words:",
-        "            if last is not None and last.stop == start:",
+        "        if last is not None and last[1] == start and last[2] == words:",
+        "        if last is not None and last[1] == start:",
     ),
     Tooth(
         "the ledger is not synced",
