@@ -20,6 +20,7 @@ from backfill.core.terminal import printable
 
 __all__ = [
     "INVALID",
+    "MOST_BODY",
     "body_text",
     "fault_verdict",
     "id_of",
@@ -33,6 +34,9 @@ __all__ = [
 
 INVALID = frozenset({400, 409, 422})
 """Statuses by which a server refuses what it was sent, and not who sent it."""
+
+MOST_BODY = 64 * 1024
+"""Bytes of a reply's body that are kept. One of so many may be cut off, so it is never whole."""
 
 _LONGEST_REASON = 500  # characters of a server's words that are kept
 _LONGEST_ID = 200  # characters
@@ -87,6 +91,8 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
     It is read as UTF-8 alone: what was redacted must not be read in another encoding.
     """
+    if len(body) >= MOST_BODY:
+        return None
     try:
         text = body.removeprefix(codecs.BOM_UTF8).decode().strip(_JSON_SPACE)
         value, end = _JSON.raw_decode(text)

@@ -82,6 +82,8 @@ def test_a_wait_is_read_in_every_form_and_never_from_nonsense(headers, expected)
         (b"\xff\xfe\xff", None),
         (b"[" * 100_000, None),
         (b'{"a": ' + b"9" * 10_000 + b"}", None),
+        (b'{"a": 1}'.ljust(64 * 1024 - 1), {"a": 1}),
+        (b'{"a": 1}'.ljust(64 * 1024), None),  # more may have come
     ],
 )
 def test_only_a_json_object_is_one(body, expected):

@@ -11,11 +11,9 @@ from typing import NamedTuple
 import httpx
 
 from backfill.core.model import Reply
+from backfill.destination.verdicts import MOST_BODY
 
 __all__ = ["MOST_BODY", "RawReply", "plain_reply", "read_reply"]
-
-MOST_BODY = 64 * 1024
-"""Bytes of a reply's body that are kept. A longer one is cut off."""
 
 # What zlib calls them; "deflate" comes with zlib's header and, wrongly, without it.
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
