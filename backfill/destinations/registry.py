@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destination import Destination, declaration_errors
@@ -26,6 +27,13 @@ _OWN = "backfill"  # the package whose destinations nobody may replace
 log = logging.getLogger("backfill.destinations")
 
 
+class _Offer(NamedTuple):
+    """An entry point, and the name of the package that brings it."""
+
+    point: EntryPoint
+    package: str
+
+
 def destination(name: str) -> Destination:
     """Look a destination up.
 
@@ -37,7 +45,7 @@ def destination(name: str) -> Destination:
 
 def builtin_destinations() -> dict[str, Destination]:
     """The destinations that come with this package, by name, in alphabetical order."""
-    return {name: destination(name) for name, points in _found().items() if _own(points)}
+    return {name: destination(name) for name, offers in _found().items() if _own(offers)}
 
 
 def installed_destinations() -> dict[str, Destination]:
@@ -64,21 +72,21 @@ def _destination(name: str, path: Sequence[str]) -> Destination:
     """`path` is where modules are looked for: what is found elsewhere is another destination."""
     del path
     found = _found()
-    points = found.get(name, [])
+    offers = found.get(name, [])
     if not any(map(_own, found.values())):
         raise ConfigError(
             f"there is no destination {name!r}, and not even one of backfill's own",
             where="destination",
             hint="Its package metadata is missing or older than its code: install backfill again.",
         )
-    if not points:
+    if not offers:
         raise ConfigError(
             f"there is no destination {name!r}",
             where="destination",
             hint=did_you_mean(name, found) or "A package that brings it has to be installed first.",
         )
-    own = _own(points)
-    others = [point for point in points if point is not own]
+    own = _own(offers)
+    others = [offer for offer in offers if offer is not own]
     if own is None and len(others) > 1:
         raise ConfigError(
             f"several packages bring a destination {name!r}: {_listed(others)}",
@@ -95,7 +103,7 @@ def _destination(name: str, path: Sequence[str]) -> Destination:
     return _loaded(own or others[0])
 
 
-def _found() -> Mapping[str, list[EntryPoint]]:
+def _found() -> Mapping[str, list[_Offer]]:
     """The entry points by name, in alphabetical order.
 
     Every installed package is read for them, so they are read again only where a directory of
@@ -113,49 +121,46 @@ def _changed(directory: str) -> int | None:
 
 
 @lru_cache(maxsize=16)
-def _found_in(directories: Sequence[tuple[str, int | None]]) -> Mapping[str, list[EntryPoint]]:
+def _found_in(directories: Sequence[tuple[str, int | None]]) -> Mapping[str, list[_Offer]]:
     del directories  # what is found elsewhere, or later, are other entry points
-    found: dict[str, list[EntryPoint]] = {}
+    found: dict[str, list[_Offer]] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        found.setdefault(point.name, []).append(point)
+        package = point.dist.name if point.dist is not None else "an unknown package"
+        found.setdefault(point.name, []).append(_Offer(point, package))
     return found
 
 
-def _own(points: Sequence[EntryPoint]) -> EntryPoint | None:
-    return next((point for point in points if _package(point) == _OWN), None)
+def _own(offers: Sequence[_Offer]) -> _Offer | None:
+    return next((offer for offer in offers if offer.package == _OWN), None)
 
 
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "an unknown package"
+def _listed(offers: Sequence[_Offer]) -> str:
+    return ", ".join(sorted(offer.package for offer in offers))
 
 
-def _listed(points: Sequence[EntryPoint]) -> str:
-    return ", ".join(sorted(map(_package, points)))
-
-
-def _loaded(point: EntryPoint) -> Destination:
+def _loaded(offer: _Offer) -> Destination:
     """Import a destination and look whether it is whole. Raises ConfigError."""
     try:
-        made = point.load()
+        made = offer.point.load()
     except (Exception, SystemExit) as error:
-        raise _broken(point, f"cannot be imported: {type(error).__name__}: {error}") from error
+        raise _broken(offer, f"cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(made, type) or not issubclass(made, Destination):
-        raise _broken(point, "is no subclass of backfill.destination.Destination")
+        raise _broken(offer, "is no subclass of backfill.destination.Destination")
     try:
         destination = made()
         errors = list(declaration_errors(destination))
     except Exception as error:
-        raise _broken(point, f"cannot be made: {type(error).__name__}: {error}") from error
-    if not errors and destination.name != point.name:
-        errors = [f"`name` is {destination.name!r}, while its entry point is {point.name!r}"]
+        raise _broken(offer, f"cannot be made: {type(error).__name__}: {error}") from error
+    if not errors and destination.name != offer.point.name:
+        errors = [f"`name` is {destination.name!r}, while its entry point is {offer.point.name!r}"]
     if errors:
-        raise _broken(point, "is incomplete: " + "; ".join(errors))
+        raise _broken(offer, "is incomplete: " + "; ".join(errors))
     return destination
 
 
-def _broken(point: EntryPoint, what: str) -> ConfigError:
+def _broken(offer: _Offer, what: str) -> ConfigError:
     return ConfigError(
-        f"the destination {point.name!r} of the package {_package(point)} {what}",
+        f"the destination {offer.point.name!r} of the package {offer.package} {what}",
         where="destination",
-        hint=f"It comes from {point.value}; its authors can test it with backfill.testing.",
+        hint=f"It comes from {offer.point.value}; its authors can test it with backfill.testing.",
     )
