@@ -66,6 +66,8 @@ class Status:
         """That of the last run, 0 before the first one. One that was killed has none of its own: it
         counts as terminated, where no record is unknown.
         """
+        if self.phase is Phase.PLANNED and self.stop is None and self.started_at is None:
+            return 0
         code = exit_code(self.stop, self.books)
         at_rest = self.phase in (Phase.PLANNED, Phase.STOPPED)
         if at_rest and self._was_killed and not self.books.unknown:
