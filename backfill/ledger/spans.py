@@ -13,6 +13,7 @@ __all__ = [
     "Key",
     "Span",
     "Words",
+    "has_left",
     "plan_commit",
 ]
 
@@ -104,6 +105,11 @@ def plan_commit(
         for start, stop in ranges:
             result.new_intents.append((bucket, start, stop, lane))
     return result
+
+
+def has_left(settlement: Settlement) -> bool:
+    """Whether the request that ended so had left; else its intent was taken back."""
+    return bool(settlement.outcomes) or settlement.attempt is not None
 
 
 def _rested(settlement: Settlement) -> list[Span]:

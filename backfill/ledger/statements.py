@@ -16,6 +16,7 @@ __all__ = [
     "COUNTS",
     "COUNT_IN_STATE",
     "COUNT_LOST",
+    "COUNT_RECOVERED",
     "DELETE_ALL_INTENTS",
     "DELETE_INTENT",
     "EXTEND",
@@ -178,6 +179,14 @@ SELECT bucket, start, stop, 'unknown', NULL, ?, NULL, 'lost', ? FROM flight
 """
 """Make unknown what a process that is gone had in flight."""
 
+COUNT_RECOVERED = """
+INSERT INTO tick (at, sent, throttled, retried, delivered, failed, unknown)
+SELECT coalesce((SELECT max(at) FROM tick), ?), count(*), 0, 0, 0, 0, 0
+FROM (SELECT DISTINCT bucket, lane FROM flight) WHERE true
+ON CONFLICT (at) DO UPDATE SET sent = sent + excluded.sent
+"""
+"""Count their requests, which may have left, when the last thing was heard of that process."""
+
 DELETE_ALL_INTENTS = "DELETE FROM flight"
 """The intents that were just settled are none any more."""
 
@@ -202,10 +211,12 @@ WHERE (bucket, start) > (?, ?) AND state = ? ORDER BY bucket, start LIMIT ?
 """A page of the spans in one state, after a given one."""
 
 REQUESTS = """
-SELECT CAST(coalesce(sum(sent), 0) AS BIGINT), CAST(coalesce(sum(throttled), 0) AS BIGINT),
-       CAST(coalesce(sum(retried), 0) AS BIGINT) FROM tick
+SELECT CAST(coalesce(sum(sent), 0) AS BIGINT)
+       + (SELECT count(*) FROM (SELECT DISTINCT bucket, lane FROM flight) AS requests),
+       CAST(coalesce(sum(throttled), 0) AS BIGINT), CAST(coalesce(sum(retried), 0) AS BIGINT)
+FROM tick
 """
-"""The requests of all runs."""
+"""The requests of all runs. Those in flight count as sent: their bytes may have left."""
 
 TICKS = "SELECT at, sent, throttled, retried, delivered, failed, unknown FROM tick ORDER BY at"
 """Every slice of time, in order."""

@@ -126,6 +126,35 @@ def test_what_is_in_flight_becomes_unknown_when_the_ledger_is_opened(
         assert once_more.counts()[State.UNKNOWN] == 8
 
 
+def test_requests_in_flight_count_as_sent_once_also_where_their_process_ended(
+    ledger: AnyLedger, place: Place
+) -> None:
+    ledger.commit([], [batch(0, 3)])
+    flying = [Batch(0, 0, ((3, 5), (6, 9))), batch(20, 22, lane=1), batch(0, 4, bucket=3)]
+    ledger.commit([settle(batch(0, 3))], flying, Tick(60, sent=1, delivered=3))
+    assert ledger.requests().sent == 4
+    ledger.close()
+    for _ in range(2):
+        with place.open() as again:
+            assert again.requests() == RequestCounts(sent=4)
+            assert again.ticks() == [Tick(60, sent=4, delivered=3)], "when it was heard of last"
+
+
+def test_requests_in_flight_count_where_nothing_came_to_rest_before(
+    ledger: AnyLedger, place: Place
+) -> None:
+    ledger.commit([], [batch(0, 3)])
+    ledger.close()
+    with place.open() as again:
+        assert again.requests() == RequestCounts(sent=1)
+
+
+def test_an_intent_that_is_taken_back_was_no_request(ledger: AnyLedger) -> None:
+    ledger.commit([], [batch(0, 3)])
+    ledger.commit([Settlement(batch(0, 3))], [])
+    assert ledger.requests() == RequestCounts()
+
+
 def test_ticks_add_up_by_slice_and_requests_over_all_of_them(ledger: AnyLedger) -> None:
     ledger.commit([], [], Tick(60, sent=2, throttled=1, latency={3: 1, 4: 1}))
     ledger.commit([], [], Tick(60, sent=3, delivered=2, latency={4: 2}))
@@ -335,11 +364,10 @@ class TestContradictions:
         ],
     )
     def test_it_is_refused_in_words(self, ledger: AnyLedger, place: Place, settled, started, words):
-        before = (spans(ledger), ledger.in_flight())
+        before = (spans(ledger), ledger.in_flight(), ledger.requests())
         with pytest.raises(LedgerError, match=words):
             ledger.commit(settled, started, Tick(0, sent=1))
-        assert (spans(ledger), ledger.in_flight()) == before
-        assert ledger.requests().sent == 0
+        assert (spans(ledger), ledger.in_flight(), ledger.requests()) == before
         good = batch(5, 10)
         ledger.commit([settle(good)], [])
         assert ledger.counts()[State.DELIVERED] == 10

@@ -262,6 +262,8 @@ class Life:
         counted = [counts_of(book, in_flight="pending" if own else "unknown") for book in books]
         if said not in counted:
             raise self.witness.found("the books are not what was written", f"{said}, {counted}")
+        if (sent := status.requests.sent) < self.witness.left:
+            raise self.witness.found("requests are not counted", f"{sent} of {self.witness.left}")
 
     def _nothing_leaks(self) -> None:
         secret = CREDENTIAL.encode()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from backfill.core.model import Flow, Settlement, State, Tick, Verdict
+from backfill.ledger.spans import has_left
 
 __all__ = ["SLICE", "Meter", "Snapshot"]
 
@@ -63,11 +64,11 @@ class Meter:
         self.in_flight = 0
         self._ready = ready
         self._clock = clock
-        self._reported = (0, 0, 0)
+        self._reported = (0, 0)
         self._latency: Counter[int] = Counter()
         self._outcomes: Counter[str] = Counter()
-        self._heard: Counter[str] = Counter()
-        self._words: dict[str, str] = {}
+        self._heard: Counter[tuple[int | None, str]] = Counter()
+        self._words: dict[tuple[int | None, str], str] = {}
         self._all_latency: Counter[int] = Counter()
         self._waited = 0.0
         self._recent: deque[tuple[float, int]] = deque([(clock(), 0)])
@@ -107,9 +108,12 @@ class Meter:
             self._waited += seconds
 
     def _hear(self, verdict: Verdict) -> None:
-        """Count the words; those that differ in numbers alone count together, as the first."""
-        words = f"{verdict.http_status or ''} {verdict.reason}".strip()[:_LONGEST] or "no reply"
-        alike = _DIGITS.sub("0", words)
+        """Count the words; those of one status that differ in numbers alone count together, as the
+        first.
+        """
+        status = verdict.http_status
+        words = f"{status or ''} {verdict.reason}".strip()[:_LONGEST] or "no reply"
+        alike = status, _DIGITS.sub("0", words)
         if alike in self._words or len(self._words) < _DISTINCT:
             self._words.setdefault(alike, words)
             self._heard[alike] += 1
@@ -119,14 +123,20 @@ class Meter:
         return tuple((self._words[each], count) for each, count in self._heard.most_common(_TOLD))
 
     def tick(self, settled: Iterable[Settlement]) -> Tick:
-        """What is new since the last tick, together with records that come to rest now."""
+        """What is new since the last tick, together with records that come to rest now.
+
+        A request counts as sent with the settlement that ends it: one that never gets there is
+        counted when its intent is recovered.
+        """
         ends: Counter[State] = Counter()
+        sent = 0
         for settlement in settled:
+            sent += has_left(settlement)
             for outcome in settlement.outcomes:
                 for start, stop in outcome.ranges:
                     ends[outcome.state] += stop - start
-        now = (self.sent, self.throttled, self.retried)
-        sent, throttled, retried = (new - old for new, old in zip(now, self._reported, strict=True))
+        now = (self.throttled, self.retried)
+        throttled, retried = (new - old for new, old in zip(now, self._reported, strict=True))
         self._reported = now
         latency, self._latency = self._latency, Counter()
         return Tick(

@@ -20,7 +20,7 @@ from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
 from backfill.ledger.postgres.ownership import BucketOwnership
 from backfill.ledger.postgres.schema import SCHEMA, VERSION
 from backfill.ledger.postgres.session import COMMENT, NO_SCHEMA, Session
-from backfill.ledger.spans import ContradictionError
+from backfill.ledger.spans import ContradictionError, has_left
 from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
 
@@ -216,8 +216,8 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
             ends = Counter[str]()
             for outcome in (outcome for each in lost for outcome in each.outcomes):
                 ends[outcome.state.value] += sum(stop - start for start, stop in outcome.ranges)
-            counts = {state: getattr(tick, state) - count for state, count in ends.items()}
-            tick = replace(tick, **counts)
+            ends["sent"] = sum(map(has_left, lost))  # whoever took the bucket has counted them
+            tick = replace(tick, **{name: getattr(tick, name) - n for name, n in ends.items()})
         return [each for each in settled if each.batch.bucket not in self._lost], tick
 
     def _recorded(self, number: int) -> bool:

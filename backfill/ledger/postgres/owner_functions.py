@@ -90,6 +90,13 @@ BEGIN
         SELECT b, f.lane, clock_timestamp() + make_interval(secs => greatest(theirs, hold))
         FROM flight f WHERE f.bucket = b GROUP BY f.lane
         ON CONFLICT (bucket, lane) DO UPDATE SET until = greatest(h.until, excluded.until);
+        -- Its requests may have left: they count, when something was heard of the job last.
+        INSERT INTO tick AS t
+        SELECT coalesce((SELECT max(k.at) FROM tick k),
+                        extract(epoch FROM clock_timestamp())::bigint),
+               count(DISTINCT f.lane), 0, 0, 0, 0, 0
+        FROM flight f WHERE f.bucket = b
+        ON CONFLICT (at) DO UPDATE SET sent = t.sent + excluded.sent;
         INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
         SELECT f.bucket, f.start, f.stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
                extract(epoch FROM clock_timestamp())

@@ -35,13 +35,15 @@ def whole(file: LedgerFile) -> LedgerFile:
 
 
 def settle_lost(file: LedgerFile, clock: Callable[[], float]) -> int:
-    """Make unknown what is in flight: the process that waited for the replies is gone.
+    """Make unknown what is in flight: the process that waited for the replies is gone. Each of its
+    requests counts as one that was sent.
 
     `clock` gives seconds since the epoch. Returns how many records.
     """
     found: int = file.read(sql.IN_FLIGHT)[0][0]
     if found:
         with file.transaction() as connection:
+            connection.execute(sql.COUNT_RECOVERED, (int(clock()),))
             connection.execute(sql.RECOVER, (_REASON, clock()))
             connection.execute(sql.DELETE_ALL_INTENTS)
             recount(connection)

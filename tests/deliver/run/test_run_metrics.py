@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.core.model import Batch, Flow, Outcome, Settlement, State, Tick, Verdict
+from backfill.core.model import Attempt, Batch, Flow, Outcome, Settlement, State, Tick, Verdict
 from backfill.deliver.run.run_metrics import Meter
 
 OK = Verdict(Flow.DELIVERED)
@@ -21,10 +21,20 @@ def test_a_tick_holds_what_is_new_and_adds_up():
     meter.began(again=True)
     meter.ended(Verdict(Flow.AGAIN, throttled=True), 0.001, replied=True)
     first = meter.tick([settlement(State.DELIVERED, (0, 3), (5, 6))])
-    assert first == Tick(at=1000, sent=2, throttled=1, retried=1, delivered=4, latency={0: 1})
+    assert first == Tick(at=1000, sent=1, throttled=1, retried=1, delivered=4, latency={0: 1})
     now[0] = 1010.0
     second = meter.tick([settlement(State.FAILED, (8, 9)), settlement(State.UNKNOWN, (9, 11))])
-    assert second == Tick(at=1010, failed=1, unknown=2)
+    assert second == Tick(at=1010, sent=2, failed=1, unknown=2)
+
+
+def test_a_request_counts_as_sent_with_the_settlement_that_ends_it():
+    """Its intent counts until then, in the ledger: so a crash between takes none along."""
+    meter = Meter({}, 100, clock=lambda: 0.0)
+    meter.began(again=False)
+    assert meter.tick([]).sent == 0
+    batch = Batch(0, 0, ((0, 3),))
+    assert meter.tick([Settlement(batch, attempt=Attempt("busy", 503))]).sent == 1
+    assert meter.tick([Settlement(batch)]).sent == 0, "one that was taken back"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +100,23 @@ def test_what_came_to_rest_counts_from_the_jobs_other_runs_on():
     assert (seen.delivered, seen.failed, seen.unknown, seen.pending) == (8, 8, 7, 77)
 
 
-def test_answers_count_by_their_words_and_those_that_differ_in_numbers_count_together():
+def test_answers_count_by_status_and_words_and_those_that_differ_in_numbers_together():
     meter = Meter({}, 10, clock=lambda: 0.0)
-    for words, status in [("item 3: bad", 400), ("item 41: bad", 400), ("busy", 503), ("", None)]:
+    for words, status in [
+        ("item 3: bad", 400),
+        ("item 41: bad", 400),
+        ("HTTP 500", 500),
+        ("HTTP 500", 500),
+        ("HTTP 503", 503),
+        ("", None),
+    ]:
         meter.began(again=False)
         meter.ended(Verdict(Flow.AGAIN, reason=words, http_status=status), 0.1, replied=True)
     meter.began(again=False)
     meter.ended(OK, 0.1, replied=True)
-    assert meter.answers() == (("400 item 3: bad", 2), ("503 busy", 1), ("no reply", 1))
+    assert meter.answers() == (
+        ("400 item 3: bad", 2),
+        ("500 HTTP 500", 2),
+        ("503 HTTP 503", 1),
+        ("no reply", 1),
+    )

@@ -57,6 +57,7 @@ class Witness:
     excused: set[int] = field(default_factory=set)  # sent again, or settled, by a decision
     twice: set[int] = field(default_factory=set)  # may be stored twice, by a decision
     calls: list[Call] = field(default_factory=list)
+    left: int = 0  # requests whose bytes were about to leave, in all runs
     lost: set[int] = field(default_factory=set)  # in flight when the program ended
     torn: bool = False  # the last commit may be gone
     decision: str | None = None  # what a person decides at this moment, and for which records
@@ -149,6 +150,7 @@ class Witness:
                 f"{left:.3f} s before its end, records {call.numbers[:3]}",
             )
         self.calls.append(call)
+        self.left += 1
         self.exposed.update(call.numbers)
         self.unsent.difference_update(call.numbers)
         self.confirmed.difference_update(call.numbers)
