@@ -45,6 +45,11 @@ class Guarded(click.Group):
             if _nobody_listens(error, context):  # what the command came to holds
                 _let_go_of_stdout()
                 context.exit(context.meta.get(_CODE, 0))
+            if _is_only_text(error, context):
+                warning = click.style("warning:", fg="yellow", bold=True)
+                click.echo(f"{warning} standard output: {_words(error, verbose=False)}", err=True)
+                _let_go_of_stdout()
+                context.exit(context.meta[_CODE])
             code = getattr(error, "exit_code", BackfillError.exit_code)
             verbose = is_verbose(context)
             message = _words(error, verbose=verbose)
@@ -66,6 +71,12 @@ def _nobody_listens(error: BaseException, context: click.Context) -> bool:
     if isinstance(error, BrokenPipeError):
         return True
     return isinstance(error, OSError) and error.errno == errno.EIO and _CODE in context.meta
+
+
+def _is_only_text(error: BaseException, context: click.Context) -> bool:
+    """Whether all is done but for words to people that could not be written, as to a full disk."""
+    unwritten = isinstance(error, OSError) and error.filename is None
+    return unwritten and _CODE in context.meta and not asks_for_json(context)
 
 
 def wants_colour() -> bool | None:

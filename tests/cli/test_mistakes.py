@@ -235,6 +235,36 @@ def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_nothing(tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("full", "told"),
+    [
+        (">/dev/full", "warning: standard output: No space left on device"),
+        (">/dev/full 2>/dev/full", None),
+        ("--log-file /dev/full", "warning: --log-file /dev/full: No space left on device"),
+    ],
+)
+def test_a_full_disk_behind_its_words_does_not_change_what_a_run_came_to(tmp_path, full, told):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        run = f"backfill run {config.name} --limit 2 --yes --quiet --base-url {server.url}"
+        done = shell(f"{run} {full}", tmp_path)
+        assert len(server.accepted) == 2
+    assert done.returncode == 8
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if "No space" in line] == (
+        [told] if told else []
+    )
+
+
+def test_a_full_disk_behind_an_object_that_was_asked_for_is_an_error_in_one_line(tmp_path):
+    config = pristo_job(tmp_path, 5)
+    with running_sandbox() as server:
+        run = f"backfill run {config.name} --json --quiet --base-url {server.url}"
+        done = shell(f"{run} >/dev/full", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == ["error: No space left on device"], "no traceback"
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_names_that_the_output_cannot_hold_are_no_fault(tmp_path, encoding):
     config = pristo_job(tmp_path, 5)
