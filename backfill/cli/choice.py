@@ -44,8 +44,11 @@ def print_settled(job: Job, settled: Settled, before: str, now: str, *, as_json:
     records = "record is" if settled == 1 else "records are"
     click.echo(f"{settled:,} {before} {records} {now}.", err=as_json)
     if settled.ignored:
-        rows = "row of the file is" if settled.ignored == 1 else "rows of the file are"
-        click.echo(f"{settled.ignored:,} {rows} not {before}; nothing changed there.", err=as_json)
+        what = f"rows of the file are no {before} records"
+        if settled.ignored == 1:
+            what = f"row of the file is no {before} record"
+        words = f"{settled.ignored:,} {what} of this job; nothing changed there."
+        click.echo(words, err=as_json)
     status = job.status()
     if as_json:
         content = {"settled": int(settled), "ignored": settled.ignored}

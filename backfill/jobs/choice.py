@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,22 +153,41 @@ def _places(source: Any) -> pl.LazyFrame:
                 where=where,
                 hint="Take rows that `backfill records JOB -o FILE` wrote.",
             )
-        return (
-            frame.select(pl.col("_file").cast(pl.String), pl.col("_row").cast(pl.UInt64))
-            .collect()
-            .lazy()
-        )
+        rows = frame.select(
+            pl.col("_file").cast(pl.String),
+            pl.col("_row").cast(pl.UInt64, strict=False),
+            said=pl.col("_row").cast(pl.String),
+        ).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"the rows cannot be read: {reason}", where=where) from error
+    wrong = rows.with_row_index("number", offset=1).filter(pl.col("_row").is_null())
+    if wrong.height:
+        number, said = wrong.select("number", "said").row(0)
+        raise ConfigError(
+            f"row {number:,}: _row is {said!r}, and no number of a row",
+            where=where,
+            hint="Leave such rows out, such as a second header.",
+        )
+    return rows.lazy().drop("said")
 
 
-def _separator(file: Path) -> str:
-    """What stands behind the first column's name: a spreadsheet may save another than a comma."""
+def _as_saved(file: Path) -> pl.LazyFrame:
+    """A CSV as a spreadsheet may have saved it: in UTF-16, or with another separator."""
+    import polars as pl  # noqa: PLC0415
+
     with file.open("rb") as stream:
-        start = stream.readline(_HEADER).removeprefix(BOM_UTF8)
-    found = start.replace(b'"', b"").removeprefix(b"_file")[:1]
-    return found.decode() if found in (b";", b"\t", b"|") else ","
+        start = stream.readline(_HEADER)
+    source: Path | bytes = file
+    if start.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        source = file.read_bytes().decode("utf-16", "replace").encode()
+        start = source[:_HEADER]
+    # What stands behind the first column's name.
+    found = start.removeprefix(BOM_UTF8).replace(b'"', b"").removeprefix(b"_file")[:1]
+    separator = found.decode() if found in (b";", b"\t", b"|") else ","
+    return pl.scan_csv(
+        source, separator=separator, encoding="utf8-lossy", infer_schema=False, glob=False
+    )
 
 
 def _scanned(file: Path) -> pl.LazyFrame:
@@ -178,13 +197,7 @@ def _scanned(file: Path) -> pl.LazyFrame:
         raise ConfigError("there is no such file", where=str(file))
     match file.suffix.lower():
         case ".csv":
-            return pl.scan_csv(
-                file,
-                separator=_separator(file),
-                encoding="utf8-lossy",
-                infer_schema=False,
-                glob=False,
-            )
+            return _as_saved(file)
         case ".parquet":
             return pl.scan_parquet(file, glob=False)
         case ".ndjson" | ".jsonl":

@@ -65,7 +65,7 @@ def test_a_status_or_a_part_of_the_reason_chooses(job):
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "windows-1252"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "windows-1252", "utf-16"])
 def test_rows_that_a_spreadsheet_saved_again_are_chosen(job, tmp_path, separator, encoding):
     rows = job.records("unknown").head(2).with_columns(name=pl.lit("Grün"))
     path = tmp_path / "marked.csv"
@@ -105,7 +105,10 @@ def test_rows_of_a_frame_are_chosen_wherever_they_stand(job):
         ({"source": 7}, "a file or a frame"),
         ({"source": pl.DataFrame({"id": [1]})}, "no column _file"),
         ({"source": pl.DataFrame({"_file": ["event.parquet"], "_row": [1]})}, "no file of this"),
-        ({"source": pl.DataFrame({"_file": ["events.parquet"], "_row": ["x"]})}, "cannot be read"),
+        (
+            {"source": pl.DataFrame({"_file": ["events.parquet", "_file"], "_row": ["1", "_row"]})},
+            "row 2: _row is '_row', and no number",
+        ),
     ],
 )
 def test_a_choice_that_is_none_is_refused_in_words_and_changes_nothing(job, choice, words):
