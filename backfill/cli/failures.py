@@ -17,7 +17,7 @@ from backfill.cli.logs import is_verbose
 from backfill.cli.options import asks_for_json
 from backfill.core.errors import BackfillError
 
-__all__ = ["Guarded", "leave", "print_error", "wants_colour"]
+__all__ = ["Guarded", "error_object", "leave", "print_error", "wants_colour"]
 
 log = logging.getLogger(__name__)
 
@@ -112,13 +112,18 @@ def _tell(error: BaseException, message: str, *, verbose: bool) -> None:
             click.echo("".join(traceback.format_exception(unexpected)), err=True, nl=False)
 
 
-def print_error(message: str, code: int, error: BaseException | None = None) -> None:
+def error_object(message: str, code: int, error: BaseException | None = None) -> str:
     """What a script reads in the place of the object that it asked for."""
     parts = {"message": message, "where": None, "hint": None}
     if isinstance(error, BackfillError):
         parts = {"message": error.message, "where": error.where, "hint": error.hint}
+    return json.dumps({"error": parts, "exit_code": code}, ensure_ascii=False)
+
+
+def print_error(message: str, code: int, error: BaseException | None = None) -> None:
+    """Tell a script, if it can be told."""
     with contextlib.suppress(OSError):
-        click.echo(json.dumps({"error": parts, "exit_code": code}, ensure_ascii=False))
+        click.echo(error_object(message, code, error))
 
 
 def _let_go_of_stdout() -> None:

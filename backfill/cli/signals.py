@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from backfill.cli.failures import error_object
 from backfill.core.model import StopKind
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         signal.SIGHUP: StopKind.TERMINATED,
     }
     received: list[int] = []
+    runs = True
 
     def receive(number: int, frame: object) -> None:
         del frame
@@ -79,6 +81,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
             # The ledger holds what is in flight, so nothing needs to be put in order first.
             with suppress(OSError):
                 os.write(2, _at_once(halt).encode())
+                if runs and "--json" in sys.argv[1:]:  # afterwards there may be an object already
+                    os.write(1, f"{error_object('quit at once', 128 + number)}\n".encode())
             os._exit(128 + number)
         received.append(number)
         with suppress(OSError):  # a terminal that hung up takes no words
@@ -93,6 +97,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     try:
         yield halt
     finally:
+        runs = False
         # After one, another may come until the process is gone, and must find us then, too.
         if not received:
             for number, handler in before.items():

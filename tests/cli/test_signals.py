@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 CODE = """
-import os, signal
+import os, signal, sys
 from backfill.cli.signals import stop_on_signals
 
 with stop_on_signals() as halt:
@@ -34,6 +35,22 @@ def test_a_second_signal_leaves_at_once_also_when_the_run_has_just_ended(later, 
     assert done.stdout == ""
     assert "the records of requests in flight are unknown now" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("resume with: backfill")
+
+
+def test_a_script_is_told_of_a_run_that_was_left_at_once():
+    inside = "sys.argv.append('--json'); [os.kill(os.getpid(), signal.SIGTERM) for _ in (1, 2)]"
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(inside=inside, later="SIGTERM")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 143
+    assert json.loads(done.stdout) == {
+        "error": {"message": "quit at once", "where": None, "hint": None},
+        "exit_code": 143,
+    }
 
 
 def test_a_run_without_a_signal_leaves_the_handlers_as_they_were():
