@@ -130,7 +130,7 @@ def backfill(
                     directory=Path(directory),
                     ledger=ledger,
                     destination=destination(manifest.destination),
-                    credential=Secret("key"),
+                    credential=Secret("as-long-as-a-key-of-either-api-is-xx"),
                     settings=Settings(base_url=url, rate=1e6, limit=limit),
                     halt=StopRequest(),
                     transport=transport,
