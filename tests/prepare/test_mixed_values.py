@@ -31,11 +31,16 @@ def job_of(directory: Path, files: list[list[Any]], **more: Any) -> Prepared:
         rows = [{"user": str(uuid.UUID(int=next(numbers))), "at": AT, "x": value} for value in each]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (directory / f"e{index}.ndjson").write_text(text)
+    return job_of_files(directory, "e*.ndjson", **more)
+
+
+def job_of_files(directory: Path, files: str, **more: Any) -> Prepared:
+    """Column `x` of the files as custom field `x`."""
     return prepare_in(
         directory,
         "pristo-events",
         None,
-        events={"files": "e*.ndjson", "time": "at"},
+        events={"files": files, "time": "at"},
         fields={
             "contact.id": "user",
             "contact.email": {"value": "a@example.com"},
@@ -153,18 +158,7 @@ def test_bytes_beside_text_in_another_file_are_rejected_as_they_are_alone(tmp_pa
     for name, value in {"a": b"\xff", "b": "s", "c": b"abc", "d": '"quoted"', "e": None}.items():
         columns = {"x": [value], "y": [[value]]}
         pl.DataFrame({**of, **columns}).write_parquet(tmp_path / f"{name}.parquet")
-    job = prepare_in(
-        tmp_path,
-        "pristo-events",
-        None,
-        events={"files": "*.parquet", "time": "at"},
-        fields={
-            "contact.id": "user",
-            "contact.email": {"value": "a@example.com"},
-            "type": {"value": "purchase"},
-            "customFields.x": "x",
-        },
-    )
+    job = job_of_files(tmp_path, "*.parquet")
     assert [body.get("customFields") for body in job.bodies] == [
         {"x": "s"},
         {"x": '"quoted"'},
