@@ -307,6 +307,12 @@ TEETH = (
         "            connection.execute(sql.DELETE_ALL_INTENTS)\n",
     ),
     Tooth(
+        "a request whose process died is not counted",
+        "ledger/sqlite/recovery.py",
+        "            connection.execute(sql.COUNT_RECOVERED, (int(clock()),))\n",
+        "",
+    ),
+    Tooth(
         "an intent that was taken back is forgotten",
         _RUN,
         "                cursor.put_back(batch)\n                continue\n",
