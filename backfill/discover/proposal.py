@@ -235,7 +235,8 @@ class _Matching:
         )
 
     def _whose(self, wanted: Field, column: ColumnProfile) -> Whose:
-        found = whose(column.name, self.identity.name if self.identity else "")
+        identity = self.identity.name if self.identity else ""
+        found = whose(column.name, identity, language=wanted.kind is Kind.LANGUAGE)
         rank = column.rank(wanted.name)
         known = rank is not None and (rank == 0 or found is not Whose.ANOTHERS)
         return Whose.CONTACTS if known else found
@@ -250,6 +251,8 @@ class _Matching:
             return 0.0
         if not of_person and self._of_person(column):
             return 0.0
+        if wanted.kind is Kind.LANGUAGE and self._whose(wanted, column) is not Whose.CONTACTS:
+            return 0.0  # `course_language` is no person's
         named = column.named(wanted.name, spellings_of(wanted))
         share = fits(wanted, column)
         if share < _LIKELY or (not named and tells(wanted, column) < _SURE):

@@ -218,3 +218,20 @@ def test_a_bare_name_beside_a_last_name_is_a_persons(beside, column):
     mine = events(event=None, Name=["Ada Example", "Grace Sample"] * 20, **columns)
     _, fields = proposed("pristo-events", mine)
     assert fields["type"] == column
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("lang", True),
+        ("Language Code", True),
+        ("customer_locale", True),
+        ("browser language", True),
+        ("lang_course", False),
+        ("Video language", False),
+        ("agent_language", False),
+    ],
+)
+def test_the_language_of_something_else_is_no_contacts(name, taken):
+    _, fields = proposed("pristo-events", events(**{name: ["en", "he"] * 20}))
+    assert fields.get("contact.language") == (f"events.{name}" if taken else None)

@@ -1,4 +1,5 @@
-"""Whose phone or email a column holds, as far as its name says: the contact's or somebody else's.
+"""Whose phone, email or language a column holds, as far as its name says: the contact's or somebody
+else's.
 
 In an export the company's own side is the fuller one: what a customer leaves empty a system fills
 in for its agent. So neither the values nor how many there are tell the two apart.
@@ -14,7 +15,7 @@ __all__ = ["Whose", "whose"]
 
 
 class Whose(IntEnum):
-    """What the name of a column of phones or emails says, the less the lower."""
+    """What a column's name says, the less the lower."""
 
     ANOTHERS = 0  # driver_phone
     UNCLEAR = 1  # depot_phone, x7
@@ -44,14 +45,22 @@ _OWN = words_in(
 )
 
 
-def whose(name: str, identity: str = "") -> Whose:
+_LANGUAGE = words_in(
+    """app browser code communication correspondence device idioma interface iso lang language
+    langue locale mother native speaks spoken sprache ui website"""
+)
+
+
+def whose(name: str, identity: str = "", *, language: bool = False) -> Whose:
     """What a column's name says; `identity` is that of the column of the contacts' ids, whose
-    words are the contact's own: beside `driver_id` the drivers are the contacts.
+    words are the contact's own: beside `driver_id` the drivers are the contacts. `language` says
+    that it holds languages.
     """
     words = set(words_of(name))
-    rest = words - _ADDRESS - {"1"}  # a second one is not the first choice
+    wanted = _ADDRESS | _LANGUAGE if language else _ADDRESS
+    rest = words - wanted - {"1"}  # a second one is not the first choice
     own = _OWN | set(words_of(identity))
     if rest & _OTHERS - own:
         return Whose.ANOTHERS
-    known = words & (_ADDRESS | own) and not rest - own
+    known = words & (wanted | own) and not rest - own
     return Whose.CONTACTS if known else Whose.UNCLEAR
