@@ -31,8 +31,8 @@ for number, handler in (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: much of a test's time is spent waiting for another process."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: much of a test's time is spent waiting for another process."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(autouse=True)
