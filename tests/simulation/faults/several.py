@@ -88,5 +88,11 @@ OF_SEVERAL = (
         "            except (LedgerError, psycopg.OperationalError) as error:\n",
         "            except ZeroDivisionError as error:\n",
     ),
+    Tooth(
+        "the requests of an owner that is lost are not counted",
+        "ledger/postgres/owner_functions.py",
+        "               count(DISTINCT f.lane), 0, 0, 0, 0, 0\n",
+        "               0, 0, 0, 0, 0, 0\n",
+    ),
 )
 """Every fault that lives of several deliverers must find."""

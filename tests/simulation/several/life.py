@@ -214,6 +214,10 @@ class SharedLife:
         if not self.witness.is_settled():
             raise Finding("pending records that nothing settles", self.witness.counted())
         self.people.look()
+        seen = self.processes[-1].result  # by whom nothing befalls any more
+        if isinstance(seen, Status) and seen.requests.sent < self.witness.left:
+            counted = f"{seen.requests.sent} of {self.witness.left}"
+            raise Finding("requests are not counted", counted)
 
     def _until_over(self) -> None:
         """Let time pass until no process is left."""

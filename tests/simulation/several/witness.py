@@ -63,6 +63,7 @@ class SharedWitness:
     excused: set[int] = field(default_factory=set)  # sent again, or settled, by a decision
     twice: set[int] = field(default_factory=set)  # may be stored twice, by a decision
     calls: list[SharedCall] = field(default_factory=list)
+    left: int = 0  # requests whose bytes were about to leave
     intents: dict[int, Process] = field(default_factory=dict)  # who wrote the last one down
     taken_at: dict[int, float] = field(default_factory=dict)  # when a record was found lost
     lane_lost: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -110,6 +111,7 @@ class SharedWitness:
         if self.limit is not None and len(self.fresh) > self.limit and not call.stale:
             raise self.found("more was sent than the limit allows", f"{len(self.fresh)}")
         self.calls.append(call)
+        self.left += 1
         self.exposed.update(numbers)
         self.confirmed.difference_update(numbers)
         self.refused.difference_update(numbers)
