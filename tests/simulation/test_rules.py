@@ -121,3 +121,17 @@ def test_what_computes_for_ever_is_a_finding():
 
     with bounded(0.05), pytest.raises(Finding, match="does not end"):
         compute()
+
+
+@pytest.mark.parametrize(("written", "left"), [([1, 2], 3490), ([1], 3500)])
+def test_of_two_waits_that_end_at_one_date_the_later_one_is_enough(written, left):
+    """Where it was written down: a clock was set back since, and then ahead by 500 seconds."""
+    waits = Waits(Counter())
+    waits.hear(0, EPOCH, 4000, [1])
+    waits.hear(10, EPOCH + 10, 3990, [2])
+    for number in written:
+        waits.write(number)
+    waits.process_ends({1, 2})
+    waits.read(20, EPOCH + 20 - 3600)
+    waits.read(20, EPOCH + 20 - 3600 + 500)
+    assert waits.left(20) == pytest.approx(left)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 __all__ = ["Waits"]
 
+_ROUNDING = 1e-6  # seconds
+
 
 @dataclass
 class _Wait:
     """A wait asked for in the reply to some records, in seconds of both clocks.
 
-    `known_until` is its end as the process at hand knows it, and `until` as the next one may.
+    `end` is when it ends, `known_until` that as the process at hand knows it, and `until` as the
+    next one may.
     """
 
     until: float
@@ -21,7 +24,12 @@ class _Wait:
     until_wall: float
     asked_wall: float
     numbers: list[int]
+    end: float
     durable: bool = False
+
+    def covers(self, earlier: _Wait) -> bool:
+        """Whether it says as much as one that was asked for before, such as the same date."""
+        return self.end > earlier.end - _ROUNDING
 
 
 class Waits:
@@ -44,7 +52,7 @@ class Waits:
         self._marks["a later wait ended earlier by the wall clock"] += any(
             each.until < until and each.until_wall > wall + seconds for each in self._all
         )
-        self._all.append(_Wait(until, until, wall + seconds, wall, numbers))
+        self._all.append(_Wait(until, until, wall + seconds, wall, numbers, until))
         self._end = max(self._end, until)
 
     def read(self, now: float, wall: float) -> None:
@@ -101,4 +109,9 @@ class Waits:
         self._find_end()
 
     def _find_end(self) -> None:
-        self._end = max((each.known_until for each in self._all), default=-math.inf)
+        """A process knows of the waits that no later one covers."""
+        self._end, later = -math.inf, list[_Wait]()
+        for each in reversed(self._all):
+            if not any(other.covers(each) for other in later):
+                self._end = max(self._end, each.known_until)
+                later.append(each)
