@@ -247,19 +247,19 @@ class _Matching:
         of_person = wanted.name.startswith(("contact.", "target."))
         if column.side == "contacts" and not of_person:
             return 0.0
-        if of_person and self._whose(wanted, column) is Whose.ANOTHERS:
+        owner = self._whose(wanted, column)
+        if of_person and owner is Whose.ANOTHERS:
             return 0.0
         if not of_person and self._of_person(column):
             return 0.0
-        if wanted.kind is Kind.LANGUAGE and self._whose(wanted, column) is not Whose.CONTACTS:
+        if wanted.kind is Kind.LANGUAGE and owner is not Whose.CONTACTS:
             return 0.0  # `course_language` is no person's
         named = column.named(wanted.name, spellings_of(wanted))
         share = fits(wanted, column)
         if share < _LIKELY or (not named and tells(wanted, column) < _SURE):
             return 0.0
         if wanted.kind in _ADDRESSES:  # of two phones of the contact's, the one that most have
-            share += 0.5 * column.filled / self._fullest[column.side]
-            share += 3 * self._whose(wanted, column)
+            share += 0.5 * column.filled / self._fullest[column.side] + 3 * owner
         return named + share + (0.1 if of_person and column.side == "contacts" else 0)
 
     def _of_person(self, column: ColumnProfile) -> bool:

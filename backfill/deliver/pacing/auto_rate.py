@@ -165,7 +165,7 @@ class AutoRate:
         """Seconds to wait where the server does not say how long: at most `guess`, and less where a
         window of usual length that began with this cycle would end before.
         """
-        return soonest_end(self._cycle.points[0][0], now, guess)
+        return soonest_end(self._cycle.begin, now, guess)
 
     def others(
         self, now: float, *, sent: int, accepted: int, refused: Iterable[tuple[float, float]]
@@ -203,10 +203,10 @@ class AutoRate:
 
     def _learn(self, now: float, since: float) -> None:
         """A request that left `now` is accepted again: learn from the cycle before."""
-        counted = self._seconds.counted(cycle := self._cycle, self._waited)
+        cycle = self._cycle
+        counted = self._seconds.counted(cycle, self._waited)
         if now - since >= _LONG_WAIT:  # the server counts in windows, and one was used up
-            begin = cycle.points[0][0]
-            span = usual_window(self._refused_at - begin, now - begin)
+            span = usual_window(self._refused_at - cycle.begin, now - cycle.begin)
             self._counts(cycle.requests, span, burst=max(1.0, cycle.requests))
         elif counted is not None and self._span is None:
             self._margin = max(self._margin, _FIRST_MARGIN)

@@ -30,8 +30,12 @@ class Cycle:
         self._step = 0.02
 
     @property
+    def begin(self) -> float:
+        return self.points[0][0]
+
+    @property
     def seconds(self) -> float:
-        return self.end - self.points[0][0]
+        return self.end - self.begin
 
     @property
     def requests(self) -> int:
@@ -47,7 +51,7 @@ class Cycle:
 
     def close(self, at: float, serial: int) -> None:
         """The request after `serial`, which left `at`, is the first one that was refused."""
-        self.end, self.last = max(at, self.points[0][0]), max(serial, self.points[0][1])
+        self.end, self.last = max(at, self.begin), max(serial, self.points[0][1])
         while len(self.points) > 1 and self.points[-1][1] > serial:
             self.points.pop()
 

@@ -10,6 +10,7 @@ requests came: what was taken in the second before it, or since a second of thei
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 from backfill.deliver.pacing.refusal_cycle import Cycle
@@ -40,7 +41,8 @@ class Seconds:
     """Whether a server counts by the second: the last one, or each one that its clock begins."""
 
     def __init__(self) -> None:
-        self._cycles: list[tuple[Cycle, float]] = []  # the last ones, and the waits before them
+        # The last ones, and the waits before them.
+        self._cycles: deque[tuple[Cycle, float]] = deque(maxlen=_CYCLES)
         self._most = 0.0  # requests that were taken in a second
 
     def counted(self, cycle: Cycle, waited: float) -> float | None:
@@ -50,9 +52,8 @@ class Seconds:
         self._most = max(self._most, cycle.within(1.0))
         if self._cycles and cycle.seconds + waited < 1.0:
             return None  # some of the second before the refusal belongs to another cycle
-        before = waited if self._cycles else math.inf
-        self._cycles = [*self._cycles[1 - _CYCLES :], (cycle, before)]
-        last = [each for each, _ in self._cycles[-2:]]
+        self._cycles.append((cycle, waited if self._cycles else math.inf))
+        last = [each for each, _ in self._cycles][-2:]
         speeds = [each.within(_END) for each in last]
         if max(speeds) <= _UNLIKE * min(speeds):
             return None

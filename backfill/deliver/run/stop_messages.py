@@ -14,7 +14,8 @@ _LONGEST = 200  # characters of an address that are shown
 
 def limit_reached(records: int) -> Stop:
     """The stop of a run that has sent as many records as it was to."""
-    return Stop(StopKind.LIMIT, f"the limit of {records:,} record{'s' * (records != 1)} is reached")
+    noun = "record" if records == 1 else "records"
+    return Stop(StopKind.LIMIT, f"the limit of {records:,} {noun} is reached")
 
 
 def time_over(seconds: float) -> Stop:

@@ -45,7 +45,7 @@ _OWN = words_in(
 )
 
 
-_LANGUAGE = words_in(
+_ADDRESS_OR_LANGUAGE = _ADDRESS | words_in(
     """app browser code communication correspondence device idioma interface iso lang language
     langue locale mother native speaks spoken sprache ui website"""
 )
@@ -57,7 +57,7 @@ def whose(name: str, identity: str = "", *, language: bool = False) -> Whose:
     that it holds languages.
     """
     words = set(words_of(name))
-    wanted = _ADDRESS | _LANGUAGE if language else _ADDRESS
+    wanted = _ADDRESS_OR_LANGUAGE if language else _ADDRESS
     rest = words - wanted - {"1"}  # a second one is not the first choice
     own = _OWN | set(words_of(identity))
     if rest & _OTHERS - own:

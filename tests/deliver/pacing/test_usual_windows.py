@@ -32,55 +32,60 @@ def evenly(begin: float, rate: float, number: int) -> Cycle:
     return cycle
 
 
+def told(*refusals: tuple[Cycle, float]) -> list[float | None]:
+    """What each refusal tells, after a cycle and the wait before it."""
+    seconds = Seconds()
+    return [seconds.counted(cycle, waited) for cycle, waited in refusals]
+
+
 def test_the_same_number_in_the_last_second_at_two_speeds_is_a_limit_of_it() -> None:
-    seconds = Seconds()
-    assert seconds.counted(evenly(0.0, 300.0, 100), 0.0) is None
-    assert seconds.counted(evenly(2.0, 200.0, 100), 1.6) == pytest.approx(100)
+    first, second = told((evenly(0.0, 300.0, 100), 0.0), (evenly(2.0, 200.0, 100), 1.6))
+    assert first is None
+    assert second == pytest.approx(100)
 
 
-def test_the_same_number_at_one_speed_may_be_any_limit() -> None:
-    seconds = Seconds()
-    assert seconds.counted(evenly(0.0, 120.0, 100), 0.0) is None
-    assert seconds.counted(evenly(2.0, 119.0, 100), 1.1) is None
-
-
-def test_what_was_taken_before_in_a_second_is_no_more_than_the_limit() -> None:
-    seconds = Seconds()
-    assert seconds.counted(evenly(0.0, 300.0, 140), 0.0) is None
-    assert seconds.counted(evenly(2.0, 300.0, 100), 1.5) is None
-    assert seconds.counted(evenly(4.0, 200.0, 100), 1.6) is None
-
-
-def test_a_second_of_which_not_all_is_known_is_not_compared() -> None:
-    seconds = Seconds()
-    assert seconds.counted(evenly(0.0, 300.0, 100), 0.0) is None
-    assert seconds.counted(evenly(0.5, 200.0, 100), 0.2) is None
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        pytest.param(
+            [(evenly(0.0, 120.0, 100), 0.0), (evenly(2.0, 119.0, 100), 1.1)], id="at one speed"
+        ),
+        pytest.param(
+            [
+                (evenly(0.0, 300.0, 140), 0.0),
+                (evenly(2.0, 300.0, 100), 1.5),
+                (evenly(4.0, 200.0, 100), 1.6),
+            ],
+            id="more was taken before",
+        ),
+        pytest.param(
+            [(evenly(0.0, 300.0, 100), 0.0), (evenly(0.5, 200.0, 100), 0.2)],
+            id="not all of the second is known",
+        ),
+        pytest.param(
+            [(evenly(0.0, 40.0, 3), 0.0), (evenly(2.0, 25.0, 3), 1.5)], id="a few, by chance"
+        ),
+    ],
+)
+def test_the_same_number_may_come_of_another_limit(refusals: list[tuple[Cycle, float]]) -> None:
+    assert told(*refusals) == [None] * len(refusals)
 
 
 def test_seconds_of_a_clock_are_told_by_three_refusals() -> None:
     """The clock's seconds begin at 0.3; 100 are taken in each."""
-    seconds = Seconds()
-    told = [
-        # 30 before the second began, then 100 in it
-        seconds.counted(evenly(1.2, 300.0, 130), 0.0),
-        seconds.counted(evenly(3.1, 200.0, 140), 1.5),
-        seconds.counted(evenly(5.1, 150.0, 130), 1.3),
-    ]
-    assert told[:2] == [None, None]
-    assert told[2] == pytest.approx(100, rel=0.02)
+    *before, third = told(
+        (evenly(1.2, 300.0, 130), 0.0),  # 30 before the second began, then 100 in it
+        (evenly(3.1, 200.0, 140), 1.5),
+        (evenly(5.1, 150.0, 130), 1.3),
+    )
+    assert before == [None, None]
+    assert third == pytest.approx(100, rel=0.02)
 
 
 def test_a_bucket_is_not_taken_for_seconds() -> None:
     """Of 100 a second with room for 50: what it takes before it refuses depends on the speed."""
-    seconds = Seconds()
-    told = [
-        seconds.counted(evenly(begin, rate, round(50 * rate / (rate - 100))), 1.0)
+    cycles = [
+        evenly(begin, rate, round(50 * rate / (rate - 100)))
         for begin, rate in ((0.0, 300.0), (2.0, 220.0), (5.0, 160.0), (9.0, 130.0))
     ]
-    assert told == [None, None, None, None]
-
-
-def test_a_few_requests_are_the_same_number_by_chance() -> None:
-    seconds = Seconds()
-    assert seconds.counted(evenly(0.0, 40.0, 3), 0.0) is None
-    assert seconds.counted(evenly(2.0, 25.0, 3), 1.5) is None
+    assert told(*((cycle, 1.0) for cycle in cycles)) == [None, None, None, None]
