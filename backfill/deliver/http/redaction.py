@@ -19,7 +19,7 @@ __all__ = ["Redaction"]
 _SHORTEST = 8  # characters: what is shorter may be a part of any word
 _HIDDEN = b"***"
 _LAYERS = 3  # escapes that are undone: JSON in JSON in a URL
-_MARKS = (b"\\", b"%", b"&", b"\x00")  # one of them is in every way of writing that is not plain
+_BEGIN_ESCAPES = b"\\%&"
 
 # One character in the escapes of JSON, URLs and HTML. All are undone alike, wherever they stand.
 _ESCAPE = re.compile(
@@ -44,20 +44,13 @@ class Redaction:
         if len(text) >= _SHORTEST:
             data = text.encode("ascii")
             self._texts = tuple(each.lower() for each in (data, *_in_base64(data)))
-        self._marks = (*self._texts, *_MARKS)
 
     def redact(self, reply: Reply) -> Reply:
         """The same reply without the credential; the very same object where it holds none."""
         if not self._texts:
             return reply
-        # Nearly every reply is clean, and this sees it soon.
         texts = "\n".join(reply.headers.values()).encode("latin-1")
-        everything = b"%b\n%b" % (reply.body, texts)
-        everything = everything.lower()
-        for mark in self._marks:
-            if mark in everything:
-                break
-        else:
+        if not self._is_in(b"%b\n%b" % (reply.body, texts)):
             return reply
         headers = {
             name: self._redact(text.encode("latin-1")).decode("latin-1")
@@ -65,6 +58,25 @@ class Redaction:
         }
         clean = Reply(reply.status, headers, self._redact(reply.body))
         return reply if clean == reply else clean
+
+    def _is_in(self, text: bytes) -> bool:
+        """Whether the credential is somewhere in it. Nearly every reply is clean, and many have
+        escapes that stand for something else: this sees it soon.
+        """
+        if b"\x00" in text:
+            text = text.replace(b"\x00", b"")
+        for _ in range(_LAYERS + 1):
+            lowered = text.lower()
+            for wanted in self._texts:
+                if wanted in lowered:
+                    return True
+            if len(text.translate(None, _BEGIN_ESCAPES)) == len(text):
+                return False
+            unescaped = _ESCAPE.sub(_plain, text)
+            if unescaped == text:
+                return False
+            text = unescaped
+        return False
 
     def _redact(self, data: bytes) -> bytes:
         clean = bytearray()
@@ -107,6 +119,12 @@ def _unescape(text: bytes, places: Sequence[int]) -> tuple[bytes, list[int]]:
         kept.append(places[escape.start()])
         done = escape.end()
     return bytes(plain + text[done:]), [*kept, *places[done:]]
+
+
+def _plain(escape: re.Match[bytes]) -> bytes:
+    """What an escape stands for, and itself where that is nothing of a credential."""
+    byte = _unescaped(escape)
+    return escape[0] if byte is None else bytes((byte,))
 
 
 def _unescaped(escape: re.Match[bytes]) -> int | None:

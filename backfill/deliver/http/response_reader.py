@@ -115,10 +115,10 @@ def _in_utf_8(body: bytes) -> bytes:
 
     One who reads a reply then needs one encoding only, and redaction sees what they will see.
     """
+    if body.isascii() and b"\x00" not in body[:4]:  # nearly always
+        return body
     if body.startswith(_ANY_MARK):
         encoding = next(name for mark, name in _MARKS if body.startswith(mark))
-    elif b"\x00" not in body[:4]:
-        return body
     elif (found := _ZEROS.get(tuple(byte == 0 for byte in body[:4]))) is not None:
         encoding = found
     else:

@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backfill.core.model import Reply
 from backfill.core.secret import Secret
@@ -85,6 +87,34 @@ def test_a_credential_has_eight_characters_to_be_told_from_a_word(secret, body):
 def test_a_reply_without_the_credential_is_left_alone():
     reply = Reply(200, {"x": "ÿ"}, b'{"status":"success","request_id":"\xff"}')
     assert Redaction(Secret(KEY)).redact(reply) is reply
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"ok":true,"raw":"{\"id\":\"1\",\"path\":\"\/v1\"}"}',
+        b"<p>5 &lt; 6 &amp;amp; 7 &UnderBar; &nothing; 100% of c0ffee00%2D</p>",
+        b"c\x000\x00f\x00f\x00e\x00e\x000\x000\x00",
+    ],
+)
+def test_escapes_of_something_else_are_left_alone(body):
+    reply = Reply(201, {"report-to": r'{"url":"https:\/\/a.example\/v4?s=a%2Bb%252F"}'}, body)
+    assert Redaction(Secret(KEY)).redact(reply) is reply
+
+
+WAYS = (
+    *(str, str.upper, str.lower, escaped, percent, entities, hexadecimal),
+    *(twice_escaped, twice_quoted, twice_entities, lambda each: each + "\x00"),
+    lambda each: "&UnderBar;" if each == "_" else each,
+)
+
+
+@given(st.lists(st.sampled_from(WAYS), min_size=len(TOKEN), max_size=len(TOKEN)), st.booleans())
+def test_each_character_may_be_written_in_another_way(ways, in_header):
+    quoted = "".join(way(each) for way, each in zip(ways, TOKEN, strict=True))
+    body, header = (b"no", f"no {quoted}!") if in_header else (f"no {quoted}!".encode(), "no")
+    clean = Redaction(Secret(TOKEN)).redact(Reply(400, {"x": header}, body))
+    assert "no ***!" in (clean.headers["x"], clean.body.decode())
 
 
 def test_a_credential_that_may_be_a_part_of_any_word_changes_no_reply():
