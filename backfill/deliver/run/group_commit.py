@@ -174,6 +174,7 @@ class Committer:
         """Go on writing, if there was nothing to write."""
         if self._work is not None:
             self._work.set()
+            self._work = None  # once is enough, however many bring something before it is awake
 
     async def run(self) -> None:
         """Write until closed. Outcomes that came in are written even if the run is cancelled."""
@@ -188,9 +189,8 @@ class Committer:
                     return
                 else:
                     await anyio.lowlevel.checkpoint_if_cancelled()
-                    self._work = anyio.Event()
-                    await self._work.wait()
-                    self._work = None
+                    work = self._work = anyio.Event()
+                    await work.wait()
         finally:
             self._closing = True  # nobody writes what is brought from now on
             last = self._next_group().refuse()  # nobody is left to send its intents
