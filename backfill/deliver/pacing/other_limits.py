@@ -4,11 +4,18 @@ A server that counts requests a second refuses what comes at a certain moment, w
 like. One that takes so many at a time refuses what goes out while unusually many are out already,
 and one that allows no burst refuses what follows unusually soon. So with each refusal goes the
 question how many of the requests that were accepted lately were out with as many, or followed as
-soon. Where several refusals in close succession say that hardly any did, that is what is refused:
-it is kept to from then on, and the rate is free to rise to what it gives. The first refusal ends a
-climb, at which both are unusual whatever is counted, and tells nothing.
+soon.
 
-A refusal of what keeps to such a limit makes it stricter; several, or one of what is accepted as a
+**How many at a time** is supposed at a refusal of unusually many, and kept to from then on, while
+the rate goes on as if it was the rate that was refused. That costs next to nothing where it was: a
+rate below the refused one seldom has as many out. Where it was not, nothing is refused any more.
+Then one more is tried: if it is refused, the limit is known, and the rate is free to rise to what
+it gives; if it is accepted again and again, one more is tried soon.
+
+**How soon** is believed after several refusals in close succession of what hardly any that was
+accepted did. The first one ends a climb, at which every gap is unusual, and tells nothing.
+
+A refusal of what keeps to a known limit makes it stricter; several, or one of what is accepted as a
 rule, and it is dropped for good. A long peace loosens it a little.
 """
 
@@ -20,42 +27,33 @@ from collections import deque
 __all__ = ["OtherLimits"]
 
 _LATELY = 200  # accepted requests that a refused one is compared with
-_ENOUGH = 50  # of them say how unusual something is
+_ENOUGH = 50  # of them say how unusual a gap is
+_RARE = 0.15  # a share of what is accepted that may be more than a server takes at a time
+_COMMON = 0.5  # and one that cannot be what a limit refuses
+_BY_CHANCE = 3  # requests above a limit that are accepted because another one has just ended
+_USUAL, _MOST, _CONVINCING = 3.0, 2.2, 4.0  # late timers let some requests follow soon anywhere
 _FUTILE = 6  # refusals of what keeps to a limit, without a peace between, after which it is dropped
-_PEACE = 60.0  # seconds without a refusal after which a limit is loosened; doubles each time
-_COMMON = 0.5  # a share of what is accepted that cannot be what a limit refuses
+_SUPPOSED, _SOON = 30.0, 2.0  # seconds without a refusal after which one more is tried, and another
+_PEACE = 60.0  # and after which a known limit is loosened; doubles each time
 _MARGIN = 1.04  # of the gap between two requests, for a network whose delays vary
 _LOOSER = 0.99
 
 
-class _Suspicion:
-    """Whether a number is higher for what is refused than for what is accepted.
+class _Taken:
+    """A number of each request that was accepted lately."""
 
-    By `usual` the logarithm of each chance has to be exceeded; what goes beyond, at most `most` of
-    one refusal, adds up to `convincing`.
-    """
+    def __init__(self) -> None:
+        self._numbers: deque[float] = deque(maxlen=_LATELY)
 
-    def __init__(self, *, usual: float, most: float, convincing: float) -> None:
-        self._usual, self._most, self._convincing = usual, most, convincing
-        self._taken: deque[float] = deque(maxlen=_LATELY)
-        self._sum = 0.0
-        self.least = math.inf  # the number of the refusals that count, the lowest of them
+    def __len__(self) -> int:
+        return len(self._numbers)
 
-    def accepted(self, number: float) -> None:
-        self._taken.append(number)
+    def add(self, number: float) -> None:
+        self._numbers.append(number)
 
     def chance(self, number: float) -> float:
-        """The share of accepted requests whose number is as high, this one counted."""
-        return (sum(each >= number for each in self._taken) + 1) / (len(self._taken) + 1)
-
-    def convinced(self, number: float) -> bool:
-        """Whether the refusal of a request of this number completes the evidence."""
-        if len(self._taken) < _ENOUGH:
-            return False
-        beyond = -math.log(self.chance(number)) - self._usual
-        self._sum = max(0.0, self._sum + min(beyond, self._most))
-        self.least = min(self.least, number) if self._sum else math.inf
-        return self._sum >= self._convincing
+        """The share of them whose number is as high, this one counted."""
+        return (sum(each >= number for each in self._numbers) + 1) / (len(self._numbers) + 1)
 
 
 class OtherLimits:
@@ -64,57 +62,101 @@ class OtherLimits:
     def __init__(self) -> None:
         self.most_out = math.inf  # requests at a time
         self.gap = 0.0  # seconds between two requests, at least
-        self._crowd = _Suspicion(usual=1.0, most=2.2, convincing=3.0)
-        # Late timers let some requests follow each other soon, wherever they are refused.
-        self._haste = _Suspicion(usual=3.0, most=2.2, convincing=4.0)
-        self._first = True
+        self.known = False  # whether one of these is why requests are refused, and not the rate
+        self._outs, self._gaps = _Taken(), _Taken()
+        self._refused = self._highest = 0  # how many at the last refusal, and the most out of them
+        # While one more is tried: how often that many were accepted.
+        self._one_more: int | None = None
+        self._suspicion = self._longest = 0.0  # that the gap is why, and the longest that counts
+        self._any_before = False  # whether anything was refused before
         self._futile = 0
         self._dropped = False
         self._since = 0.0  # when a limit was changed, or a request was refused
-        self._peace = _PEACE
+        self._peace = _SUPPOSED
 
     @property
     def fastest(self) -> float:
         """Requests a second that the gap allows at most."""
         return 1 / self.gap if self.gap else math.inf
 
-    @property
-    def any(self) -> bool:
-        """Whether there is one."""
-        return self.gap > 0 or self.most_out < math.inf
-
     def accepted(self, now: float, out: int, gap: float) -> None:
         """A request was accepted that left `gap` seconds after the one before it, as one of so
         many `out`.
         """
-        self._crowd.accepted(out)
-        self._haste.accepted(-gap)
-        # A number that is not reached is kept to without cost, and tells nothing of one more.
-        if now - self._since > self._peace and (self.gap or out >= self.most_out):
-            self.most_out += 1
-            self.gap *= _LOOSER
-            self._since, self._futile, self._peace = now, 0, 2 * self._peace
+        self._outs.add(out)
+        self._gaps.add(-gap)
+        if now - self._since > self._peace and (self.gap or self._is_reached(out)):
+            self._loosen(now)
+        elif self._one_more is not None and out >= self.most_out:
+            self._one_more += 1
+            if self._one_more > _BY_CHANCE:
+                self._one_more = None
+                self._peace = self._peace if self.known else _SOON
 
-    def refused(self, now: float, out: int, gap: float) -> bool:
-        """The first request of several was refused. Returns whether one of these limits is why,
-        and not the rate.
+    def refused(self, now: float, out: int, gap: float, *, fresh: bool) -> bool:
+        """A request was refused; it is `fresh` if it is the first one of several. Returns whether
+        one of these limits is known to be why, and not the rate.
         """
-        first, self._first, self._since = self._first, False, now
-        if first or self._dropped:
-            return False
-        if self.any:
+        if fresh:
+            self._refused, self._highest = 1, out
+            self._first_of_several(out, gap)
+            self._since, self._one_more, self._any_before = now, None, True
+        else:
+            self._refused += 1
+            self._highest = max(self._highest, out)
+            if self.most_out < math.inf and not self.known:
+                self.most_out = max(1, self._highest - self._refused)
+        return self.known
+
+    def _first_of_several(self, out: int, gap: float) -> None:
+        if self._dropped:
+            return
+        if self._one_more is not None and out >= self.most_out - 1:
+            self._know(most_out=self.most_out - 1)
+        elif self.known:
             self._tighten(out, gap)
-        elif self._crowd.convinced(out) and self._crowd.least >= 2:
-            self.most_out = self._crowd.least - 1
-        elif self._haste.convinced(-gap):
-            self.gap = _MARGIN * -self._haste.least
-        return self.any
+        elif self._any_before and self._suspect(gap):
+            self._know(gap=_MARGIN * self._longest)
+        else:
+            self._suppose(out)
+
+    def _suppose(self, out: int) -> None:
+        unusual = _COMMON if out >= self.most_out else _RARE
+        self.most_out = out - 1 if out > 1 and self._outs.chance(out) < unusual else math.inf
+        self._peace = _SUPPOSED
+
+    def _know(self, *, most_out: float = math.inf, gap: float = 0.0) -> None:
+        self.most_out, self.gap, self.known = most_out, gap, True
+        self._peace = max(_PEACE, self._peace)
+
+    def _is_reached(self, out: int) -> bool:
+        """Whether as many are out as may be, now and as a rule. A number that is seldom reached is
+        kept to without cost, and a refusal of one more would tell nothing.
+        """
+        return out >= self.most_out and self._outs.chance(self.most_out) > _COMMON
+
+    def _loosen(self, now: float) -> None:
+        self.most_out += 1
+        self.gap *= _LOOSER
+        self._one_more = None if self.gap else 0
+        self._since, self._futile = now, 0
+        if self.known:
+            self._peace *= 2
+
+    def _suspect(self, gap: float) -> bool:
+        """Whether the refusal of a request after such a gap completes the evidence."""
+        if len(self._gaps) < _ENOUGH:
+            return False
+        beyond = -math.log(self._gaps.chance(-gap)) - _USUAL
+        self._suspicion = max(0.0, self._suspicion + min(beyond, _MOST))
+        self._longest = max(self._longest, gap) if self._suspicion else 0.0
+        return self._suspicion >= _CONVINCING
 
     def _tighten(self, out: int, gap: float) -> None:
         self._futile += 1
-        chance = self._haste.chance(-gap) if self.gap else self._crowd.chance(out)
+        chance = self._gaps.chance(-gap) if self.gap else self._outs.chance(out)
         if self._futile >= _FUTILE or chance > _COMMON:
-            self.most_out, self.gap, self._dropped = math.inf, 0.0, True
+            self.most_out, self.gap, self.known, self._dropped = math.inf, 0.0, False, True
         elif self.gap:
             self.gap = _MARGIN * max(self.gap, min(gap, 1.2 * self.gap))
         else:

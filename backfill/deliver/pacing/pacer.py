@@ -330,9 +330,9 @@ class Pacer:
         if self._auto is None:
             return
         fresh = grant.generation == self.generation
-        if fresh and not self.others:
-            known = self._limits.any
-            if self._limits.refused(now, grant.out, grant.gap):
+        if not self.others:
+            known = self._limits.known
+            if self._limits.refused(now, grant.out, grant.gap, fresh=fresh):
                 self._auto = self._auto if known else AutoRate(now)  # what it found was no rate
                 return
         self._auto.refused(grant.at, grant.number, grant.rate, fresh=fresh)

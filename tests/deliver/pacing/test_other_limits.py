@@ -14,7 +14,7 @@ from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.other_limits import OtherLimits
 from backfill.deliver.pacing.pacer import Pacer
-from tests.deliver.pacing.limiters import Bucket, ConcurrencyLimit, FixedWindow, Limiter
+from tests.deliver.pacing.limiters import Bucket, ConcurrencyLimit, FixedWindow, LeakyQueue, Limiter
 from tests.deliver.pacing.simulation import simulate
 
 
@@ -28,21 +28,70 @@ def after(*refusals: tuple[int, float], accepted: int = 99) -> OtherLimits:
             limits.accepted(float(number), 2, 0.01)
         limits.accepted(float(number), 5, 0.01)
         limits.accepted(float(number), 2, 0.005)
-        limits.refused(float(number), out, gap)
+        limits.refused(float(number), out, gap, fresh=True)
+    return limits
+
+
+def take(limits: OtherLimits, now: float, out: int, *, times: int = 200) -> None:
+    for _ in range(times):
+        limits.accepted(now, out, 0.01)
+
+
+def known_to_be_four() -> OtherLimits:
+    """Five at a time were refused twice, the second time thirty seconds after the first."""
+    limits = after((5, 0.01))
+    take(limits, 31.0, 4)
+    assert limits.most_out == 5
+    assert limits.refused(32.0, 5, 0.01, fresh=True)
+    assert limits.most_out == 4
     return limits
 
 
 def test_refusals_of_what_is_accepted_as_a_rule_speak_of_the_rate() -> None:
     limits = after(*[(2, 0.01)] * 20)
-    assert not limits.any
+    assert not limits.known
     assert limits.most_out == math.inf
     assert limits.fastest == math.inf
 
 
-def test_refusals_of_unusually_many_at_a_time_set_how_many_may_be_out() -> None:
-    limits = after((5, 0.01), (5, 0.01), (6, 0.01))
+def test_no_more_are_out_than_before_a_refusal_of_unusually_many() -> None:
+    limits = after((5, 0.01))
     assert limits.most_out == 4
+    assert not limits.known, "the rate may be why"
+    assert not limits.refused(1.0, 3, 0.01, fresh=True)
+    assert limits.most_out == 2, "one of three was unusual, too"
+    assert not limits.refused(1.0, 1, 0.01, fresh=True)
+    assert limits.most_out == math.inf
+
+
+def test_of_several_that_were_refused_at_once_each_was_one_too_many() -> None:
+    limits = after((11, 0.0))
+    for out in (7, 5, 13, 9, 14):  # delays on the way change their order
+        assert not limits.refused(1.0, out, 0.0, fresh=False)
+    assert limits.most_out == 8
+
+
+def test_one_more_is_tried_later_and_its_refusal_is_believed() -> None:
+    limits = known_to_be_four()
+    assert limits.known
     assert limits.gap == 0.0
+
+
+def test_one_more_that_is_accepted_is_followed_by_another() -> None:
+    limits = after((5, 0.01))
+    take(limits, 31.0, 4)
+    take(limits, 32.0, 5)
+    assert limits.most_out == 5
+    take(limits, 34.0, 5, times=1)
+    assert limits.most_out == 6
+    assert not limits.known
+
+
+def test_a_number_that_is_seldom_out_is_not_exceeded() -> None:
+    limits = after((5, 0.01))
+    take(limits, 31.0, 3)
+    take(limits, 31.0, 4, times=20)
+    assert limits.most_out == 4
 
 
 def test_refusals_of_what_follows_unusually_soon_set_the_gap() -> None:
@@ -53,30 +102,33 @@ def test_refusals_of_what_follows_unusually_soon_set_the_gap() -> None:
     assert limits.most_out == math.inf
 
 
-@pytest.mark.parametrize("refusal", [(6, 0.01), (2, 0.004)])
-def test_one_unusual_refusal_tells_nothing_nor_does_the_first(refusal: tuple[int, float]) -> None:
-    assert not after(refusal, refusal).any
-    assert after(refusal, refusal, refusal).any
-    assert not after(refusal, refusal, refusal, accepted=10).any
+def test_one_that_follows_unusually_soon_tells_nothing_nor_does_the_first() -> None:
+    soon = (2, 0.004)
+    assert not after(soon, soon).known
+    assert after(soon, soon, soon).known
+    assert not after(soon, soon, soon, accepted=10).known
 
 
 def test_a_limit_that_does_not_help_is_dropped_for_good() -> None:
-    limits = after(*[(6, 0.01)] * 3)
-    assert limits.refused(4.0, 5, 0.01)
-    assert limits.most_out == 4
-    assert not limits.refused(5.0, 2, 0.01)  # as nearly all that are accepted
-    assert not limits.any
+    limits = known_to_be_four()
+    take(limits, 33.0, 2)
+    assert limits.refused(34.0, 4, 0.01, fresh=True)
+    assert limits.most_out == 3
+    assert not limits.refused(35.0, 2, 0.01, fresh=True)  # as nearly all that are accepted
+    assert limits.most_out == math.inf
     for _ in range(10):
-        assert not limits.refused(6.0, 6, 0.01)
+        assert not limits.refused(36.0, 6, 0.01, fresh=True)
 
 
 def test_peace_lets_one_more_be_out() -> None:
-    limits = after(*[(6, 0.01)] * 3)
-    limits.accepted(50.0, 5, 0.01)
+    limits = known_to_be_four()
+    take(limits, 91.0, 4)
+    assert limits.most_out == 4
+    take(limits, 93.0, 4)
     assert limits.most_out == 5
-    limits.accepted(70.0, 4, 0.01)
-    assert limits.most_out == 5
-    limits.accepted(90.0, 5, 0.01)
+    take(limits, 200.0, 5)
+    assert limits.most_out == 5, "a minute was not enough"
+    take(limits, 220.0, 5)
     assert limits.most_out == 6
 
 
@@ -85,12 +137,13 @@ def test_peace_lets_one_more_be_out() -> None:
     ("limiter", "share"),
     [
         # Alone one takes 20 ms, so that many are done in a second.
-        (lambda: ConcurrencyLimit(3, 0.02), 0.8),
+        (lambda: ConcurrencyLimit(3, 0.02), 0.92),
+        (lambda: LeakyQueue(150.0, 20), 0.94),
         # A timer is 2.6 ms late on average, and nothing may be caught up with.
         (lambda: Bucket(150.0, 1), 0.85 / (1 + 0.0026 * 150)),
         (lambda: Bucket(30.0, 1), 0.85 / (1 + 0.0026 * 30)),
     ],
-    ids=["three at a time", "no burst, 150", "no burst, 30"],
+    ids=["three at a time", "queue of 20", "no burst, 150", "no burst, 30"],
 )
 def test_they_are_found_and_used(
     limiter: Callable[[], Limiter], share: float, *, says_when: bool
@@ -102,6 +155,15 @@ def test_they_are_found_and_used(
     assert found.share(limit, 60.0) >= share + 0.02
     assert found.refusals() <= 0.002
     assert not found.early
+
+
+@pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
+def test_a_limit_of_concurrency_is_kept_to_after_its_first_refusal(*, says_when: bool) -> None:
+    found = simulate(
+        ConcurrencyLimit(3, 0.02), requests=3000, says_when=says_when, late=0.004, seed=1
+    )
+    assert found.share(150.0) >= 0.8
+    assert len(found.refused) == 1
 
 
 @pytest.mark.parametrize("limit", [30.0, 70.0])
