@@ -47,13 +47,19 @@ def test_one_killed_one_frozen_and_thawed_one_joined_late(tmp_path, postgres, gu
 
 def test_one_that_joins_while_all_buckets_are_held_gets_its_share(tmp_path, postgres) -> None:
     """All lanes of the job are walked by the first one, which has a connection for each."""
+    shared = threading.Event()
+
+    def slow(_: object) -> str | None:
+        return None if shared.is_set() else "slow:0.2"
+
     with running_world(
-        tmp_path, postgres.address, rows=3_000, delivery='rate = "100000/s"', latency=0.2
+        tmp_path, postgres.address, rows=3_000, delivery='rate = "100000/s"', faults=slow
     ) as world:
         first = world.deliverer()
         until(lambda: sum(world.held()) >= 12, every=0.1)
         late = world.deliverer()
         until(lambda: len(held := world.held()) == 2 and min(held) >= 4, every=0.1)
+        shared.set()
         world.wait(first, late, expect=(0,))
         assert world.compare() == {"delivered": 3_000}
 
