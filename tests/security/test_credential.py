@@ -90,7 +90,11 @@ def echoes(secret: str) -> dict[str, tuple[int, bytes, bytes]]:
 
 
 @pytest.mark.parametrize("destination", ["pristo", "watch"])
-def test_a_server_that_quotes_the_credential_does_not_get_it_written_down(tmp_path, destination):
+def test_a_server_that_quotes_the_credential_does_not_get_it_written_down(
+    tmp_path, caplog, destination
+):
+    """In this process, which is quicker by far; whatever anybody logs is looked at, too."""
+    caplog.set_level(logging.DEBUG)
     secret = KEY if destination == "pristo" else TOKEN
     make = pristo_job if destination == "pristo" else watch_job
     config = make(tmp_path, 30, delivery='patience = "200ms"\nmax_errors = "100%"')
@@ -102,20 +106,21 @@ def test_a_server_that_quotes_the_credential_does_not_get_it_written_down(tmp_pa
             for kind in ("refused", "refused in UTF-16", "not ok", "success", "unavailable", "odd")
         ]
         server.answers = cycle(settling)
+        keys = {"PRISTO_API_KEY": KEY, "PRELUDE_API_TOKEN": TOKEN}
         outputs = []
         while len(server.requests) < len(settling):
             before = len(server.requests)
-            code, *output = loud(*run, "--limit", "4", "--max-duration", "2s", cwd=tmp_path)
-            assert code in (5, 7, 8), output
+            limits = ("--limit", "4", "--max-duration", "2s")
+            ended = backfill(*run, *limits, cwd=tmp_path, expect=[5, 7, 8], **keys)
             assert len(server.requests) > before
-            outputs += output
+            outputs += [ended.out, ended.err]
         for kind in ("401", "401 in UTF-32", "html", "redirect"):
             server.answers = repeat(replies[kind])
-            code, *output = loud(*run, "--json", cwd=tmp_path)
-            assert code == 6, output
-            outputs += output
+            ended = backfill(*run, "--json", cwd=tmp_path, expect=[6], **keys)
+            outputs += [ended.out, ended.err]
         assert len(server.requests) >= len(replies)
-    records = look_everywhere(secret, tmp_path, config, *outputs)
+    assert "backfill" in caplog.text
+    records = look_everywhere(secret, tmp_path, config, *outputs, caplog.text)
     assert "***" in records, "the rest of the server's words is kept"
 
 
