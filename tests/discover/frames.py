@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from datetime import UTC, datetime
+from functools import cache
 
 import polars as pl
 
 from backfill.destinations import destination
-from backfill.discover.columns import ColumnProfile, profile_columns
+from backfill.discover.columns import ColumnProfile, Side, profile_columns
 from backfill.discover.proposal import Proposal, propose
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -44,6 +46,16 @@ def contacts(**columns: object) -> pl.DataFrame:
     return pl.DataFrame({k: v for k, v in {**frame, **columns}.items() if v is not None})
 
 
+def profiled(frame: pl.DataFrame, side: Side) -> tuple[ColumnProfile, ...]:
+    """A sample's columns, looked at once for all tests: most have one of the two above."""
+    return _profiled(frame.write_ipc(None).getvalue(), side)
+
+
+@cache
+def _profiled(content: bytes, side: Side) -> tuple[ColumnProfile, ...]:
+    return profile_columns(pl.read_ipc(io.BytesIO(content)), side, now=NOW)
+
+
 def profile(values: object, name: str = "column") -> ColumnProfile:
     (found,) = profile_columns(pl.DataFrame({name: values}), "events", now=NOW)
     return found
@@ -55,8 +67,8 @@ def proposed(
     """The proposal, and its fields with the columns that they come from."""
     proposal = propose(
         destination(name),
-        profile_columns(mine, "events", now=NOW),
-        None if theirs is None else profile_columns(theirs, "contacts", now=NOW),
+        profiled(mine, "events"),
+        None if theirs is None else profiled(theirs, "contacts"),
     )
     return proposal, {
         each.field.name: f"{each.column.side}.{each.column.name}" if each.column else None

@@ -5,15 +5,12 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from backfill.discover.columns import profile_columns
 from backfill.discover.joins import find_join
-from tests.discover.frames import IDS, NOW, contacts, events
+from tests.discover.frames import IDS, contacts, events, profiled
 
 
 def join_of(mine, theirs):
-    found = find_join(
-        profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
-    )
+    found = find_join(profiled(mine, "events"), profiled(theirs, "contacts"))
     return (found.events.name, found.contacts.name) if found else None
 
 
@@ -49,8 +46,8 @@ def test_ids_that_stand_in_several_rows_of_the_contacts_still_join():
     theirs = pl.concat([contacts(), contacts().head(5)])
     (found,) = [
         find_join(
-            profile_columns(events(), "events", now=NOW),
-            profile_columns(theirs, "contacts", now=NOW),
+            profiled(events(), "events"),
+            profiled(theirs, "contacts"),
         )
     ]
     assert found is not None
@@ -72,7 +69,7 @@ def test_empty_sides_join_nothing():
 
 def test_whole_samples_without_a_common_id_join_nothing():
     mine, theirs = events(user_id=["a", "b"] * 20), contacts()
-    sides = profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
+    sides = profiled(mine, "events"), profiled(theirs, "contacts")
     assert find_join(*sides) is not None
     assert find_join(*sides, whole=True) is None
 
@@ -81,9 +78,7 @@ def test_an_id_that_is_written_in_two_ways_is_counted_once():
     padded = [f"{number:03}" for number in range(1, 41)]
     mine = events(user_id=[*padded[:20], *map(str, range(1, 21))])
     theirs = contacts(id=padded)
-    found = find_join(
-        profile_columns(mine, "events", now=NOW), profile_columns(theirs, "contacts", now=NOW)
-    )
+    found = find_join(profiled(mine, "events"), profiled(theirs, "contacts"))
     assert found is not None
     assert found.respelled is not None
     assert (found.found, len(found.events.values)) == (20, 20)
