@@ -11,7 +11,7 @@ import sys
 import click
 
 from backfill.cli.commands import COMMANDS
-from backfill.cli.failures import Guarded, print_error, wants_colour
+from backfill.cli.failures import Guarded, line_asks_for_json, print_error, wants_colour
 from backfill.cli.logs import show_warnings, with_logging
 from backfill.core.version import VERSION
 
@@ -65,7 +65,7 @@ for _command in COMMANDS:
 
 def _tell_script(message: str, code: int) -> None:
     """A script that asked for an object gets one, also where its command line was not read."""
-    if "--json" in sys.argv[1:]:
+    if line_asks_for_json():
         print_error(message, code)
 
 

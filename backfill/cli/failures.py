@@ -17,7 +17,14 @@ from backfill.cli.logs import is_verbose
 from backfill.cli.options import asks_for_json
 from backfill.core.errors import BackfillError
 
-__all__ = ["Guarded", "error_object", "leave", "print_error", "wants_colour"]
+__all__ = [
+    "Guarded",
+    "error_object",
+    "leave",
+    "line_asks_for_json",
+    "print_error",
+    "wants_colour",
+]
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +117,11 @@ def _tell(error: BaseException, message: str, *, verbose: bool) -> None:
         click.echo(f"{title} {message}", err=True)
         if verbose and unexpected is not None:
             click.echo("".join(traceback.format_exception(unexpected)), err=True, nl=False)
+
+
+def line_asks_for_json() -> bool:
+    """Whether the command line asks for an object, also where it could not be read."""
+    return "--json" in sys.argv[1:]
 
 
 def error_object(message: str, code: int, error: BaseException | None = None) -> str:

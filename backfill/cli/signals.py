@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from backfill.cli.failures import error_object
+from backfill.cli.failures import error_object, line_asks_for_json
 from backfill.core.model import StopKind
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
             # The ledger holds what is in flight, so nothing needs to be put in order first.
             with suppress(OSError):
                 os.write(2, _at_once(halt).encode())
-                if runs and "--json" in sys.argv[1:]:  # afterwards there may be an object already
+                if runs and line_asks_for_json():  # afterwards there may be an object already
                     os.write(1, f"{error_object('quit at once', 128 + number)}\n".encode())
             os._exit(128 + number)
         received.append(number)

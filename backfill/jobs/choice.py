@@ -113,6 +113,10 @@ def _of_source(
             hint=did_you_mean(str(unknown["_file"][0]), names)
             or "Take rows that `backfill records` wrote of this very job.",
         )
+    for entry in manifest.events:
+        beyond = (pl.col("_file") == entry.name) & ~pl.col("_row").is_between(1, entry.rows)
+        if rows := named.filter(beyond)["_row"].head(1).to_list():
+            raise entry.lacks(rows[0])
     wanted = named.lazy().join(numbers, on="_file").select("file", row="_row")
     found: dict[int, list[Range]] = {}
     for number, bucket in enumerate(manifest.buckets):

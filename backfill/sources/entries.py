@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from backfill.core.errors import ConfigError
+
 __all__ = ["SourceEntry"]
 
 
@@ -26,3 +28,10 @@ class SourceEntry(BaseModel):
     rows: int
     etag: str | None = None
     modified: str | None = None
+
+    def lacks(self, row: int) -> ConfigError:
+        """What to say to a person who names a row that the file does not have."""
+        return ConfigError(
+            f"{self.name} has no row {row:,}",
+            hint=f"Its rows are numbered from 1 to {self.rows:,}; the header is not counted.",
+        )

@@ -33,6 +33,7 @@ def test_what_is_no_field_or_no_pair_is_refused_before_anything_is_sent(tmp_path
     url = ("--base-url", "http://127.0.0.1:9")
     done = backfill("run", config, "--only", "contact.idd=x", *url, cwd=tmp_path, expect=[2])
     assert "Did you mean" in done.err
+    assert "Sending" not in done.err
     done = backfill("run", config, "--only", "contact.id", *url, cwd=tmp_path, expect=[2])
     assert "FIELD=VALUE" in done.err
 

@@ -106,6 +106,11 @@ def test_rows_of_a_frame_are_chosen_wherever_they_stand(job):
         ({"source": pl.DataFrame({"id": [1]})}, "no column _file"),
         ({"source": pl.DataFrame({"_file": ["event.parquet"], "_row": [1]})}, "no file of this"),
         (
+            {"source": pl.DataFrame({"_file": ["events.parquet"] * 2, "_row": [12, 13]})},
+            "no row 13",
+        ),
+        ({"source": pl.DataFrame({"_file": ["events.parquet"], "_row": [0]})}, "from 1 to 12"),
+        (
             {"source": pl.DataFrame({"_file": ["events.parquet", "_file"], "_row": ["1", "_row"]})},
             "row 2: _row is '_row', and no number",
         ),

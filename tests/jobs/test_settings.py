@@ -22,3 +22,9 @@ def test_a_field_takes_one_value_or_several() -> None:
     only = {"label": "a", "confidence": ["low", "high"]}
     found = settings_for(Delivery(), destination("watch-events"), only)
     assert found.only == {"label": ("a",), "confidence": ("low", "high")}
+
+
+def test_a_field_that_the_destination_does_not_have_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"contact\.idd") as raised:
+        settings_for(Delivery(), destination("pristo-events"), {"contact.idd": "x"})
+    assert "contact.id" in str(raised.value.hint)

@@ -29,8 +29,8 @@ class Selection:
     """The pending records whose body has one of the wanted values in each of the named fields.
 
     `only` maps a field of the body (`contact.id`, `customFields.channel`) to the values that
-    will do. `chosen` counts the records picked so far, and `waiting` those that fit and stay
-    pending, because an earlier record of their key does.
+    will do; the destination has these fields. `chosen` counts the records picked so far, and
+    `waiting` those that fit and stay pending, because an earlier record of their key does.
     """
 
     def __init__(
@@ -41,7 +41,6 @@ class Selection:
         manifest: Manifest,
         destination: Destination,
     ) -> None:
-        """Raises ConfigError for a field that the destination does not take."""
         self._directory = directory
         self._manifest = manifest
         namespace = _namespace(manifest)
@@ -159,14 +158,7 @@ class Selection:
 def _path(destination: Destination, name: str) -> tuple[str, ...]:
     """The names of the objects that lead to a field of the body, and its own."""
     field = destination.field_for(name)
-    if field is None:
-        known = [each.name for each in destination.fields]
-        raise ConfigError(
-            f"{destination.title} has no field {name!r}",
-            where="only",
-            hint=did_you_mean(name, known) or f"Fields are {', '.join(known)}.",
-        )
-    if not field.family:
+    if field is None or not field.family:
         return tuple(name.split("."))
     parent = field.name.removesuffix(".*")
     return (*parent.split("."), name.removeprefix(f"{parent}."))

@@ -167,11 +167,7 @@ def _record(
         frame = part.filter(wanted).collect()
         if frame.height:
             return frame.head(1)
-    rows = next(entry.rows for entry in manifest.events if entry.name == file)
-    raise ConfigError(
-        f"{file} has no row {row:,}",
-        hint=f"Its rows are numbered from 1 to {rows:,}; the header is not counted.",
-    )
+    raise manifest.events[number].lacks(row)
 
 
 def _ready(

@@ -54,7 +54,8 @@ def settings_for(
     """What `deliver` needs; `only` maps fields of the body to the value or values to send, and
     `pace` is what `delivery` holds already of what was said beside runs.
 
-    Raises ConfigError for an address that is not https, and for a value that is no text.
+    Raises ConfigError for an address that is not https, for a field that the destination does not
+    take, and for a value that is no text.
     """
     base_url = _base_url(delivery.base_url or destination.base_url)
     return Settings(
@@ -70,7 +71,10 @@ def settings_for(
         patience=min(delivery.patience, max(delivery.max_wait, 1.0)),
         limit=delivery.limit,
         max_duration=delivery.max_duration,
-        only={name: _texts(name, value) for name, value in _chosen(only).items()},
+        only={
+            _known_field(name, destination): _texts(name, value)
+            for name, value in _chosen(only).items()
+        },
         pace=pace or PaceSetting(),
     )
 
@@ -83,6 +87,17 @@ def _chosen(only: object) -> Mapping[str, str | Sequence[str]]:
             "maps fields to values", where="only", hint='Such as only={"contact.id": "…"}.'
         )
     return only
+
+
+def _known_field(name: str, destination: Destination) -> str:
+    if destination.field_for(name) is None:
+        known = [each.name for each in destination.fields]
+        raise ConfigError(
+            f"{destination.title} has no field {name!r}",
+            where="only",
+            hint=did_you_mean(name, known) or f"Fields are {', '.join(known)}.",
+        )
+    return name
 
 
 def _texts(name: str, value: object) -> tuple[str, ...]:

@@ -82,12 +82,6 @@ def test_a_value_whose_records_are_delivered_already_is_no_mistake(job, run):
     assert stop.message == "no pending record has label = 0"
 
 
-def test_a_field_that_does_not_exist_is_refused_with_the_nearest(job, run):
-    with pytest.raises(ConfigError, match=r"contact\.idd") as raised:
-        run(job(), Store(), only={"contact.idd": ("x",)})
-    assert "contact.id" in str(raised.value.hint)
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     lanes=st.lists(st.integers(1, 8), min_size=1, max_size=3),
