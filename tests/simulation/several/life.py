@@ -214,8 +214,11 @@ class SharedLife:
         if not self.witness.is_settled():
             raise Finding("pending records that nothing settles", self.witness.counted())
         self.people.look()
-        seen = self.processes[-1].result  # by whom nothing befalls any more
-        if isinstance(seen, Status) and seen.requests.sent < self.witness.left:
+        look = self.processes[-1]  # whom nothing befalls any more
+        seen = look.result
+        if not isinstance(seen, Status):
+            raise Finding("the last look failed", f"{look.name}: {look.error}")
+        if seen.requests.sent < self.witness.left:
             counted = f"{seen.requests.sent} of {self.witness.left}"
             raise Finding("requests are not counted", counted)
 
