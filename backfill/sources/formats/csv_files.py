@@ -196,7 +196,7 @@ class _Survey:
             raise SeparatorError(other.decode(), where=self._name)
         line = self._text[start : row.end].removesuffix(b"\n").removesuffix(b"\r")
         self.columns = self._names(line, row.cells)
-        self.dialect = replace(self.dialect, header=line, width=len(self.columns))
+        self.dialect = replace(self.dialect, header=row.cells or (), width=len(self.columns))
         self._text = self._text[row.end :]
         return row.end
 

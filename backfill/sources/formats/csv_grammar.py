@@ -7,8 +7,9 @@ return before it belongs to the line end.
 
 A row is malformed where a quoted cell does not end so (then only its first physical line is,
 and reading goes on at the next line), where it has more cells than the header, where a byte is
-not text, where it is longer than `reach`, and where it repeats the header. A row with fewer cells
-lacks the last ones. A blank line is no row, except in a file of one column, where it is a row whose
+not text, where it is longer than `reach`, and where it repeats the header, however that is quoted
+and whether or not a byte order mark stands before it, as where files were put one behind the other.
+A row with fewer cells lacks the last ones. A blank line is no row, except in a file of one column, where it is a row whose
 cell is missing.
 
 Most of a file is read by Polars, which is fast but forgiving: it drops quotes where they are
@@ -18,6 +19,7 @@ few rows that are not are rewritten so that Polars reads what this grammar means
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -68,7 +70,7 @@ class Repaired:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one file is written: its separator, its header line and the number of its columns.
+    """How one file is written: its separator, the cells of its header and how many they are.
 
     `reach` is how many bytes a row may have; a longer line is malformed, and a quoted cell that
     ends later is a broken quote.
@@ -76,7 +78,7 @@ class Dialect:
     """
 
     separator: bytes
-    header: bytes = b""
+    header: tuple[bytes, ...] = ()
     width: int = 0
     reach: int = 8 << 20
     marked: bool = False
@@ -98,7 +100,7 @@ class Dialect:
         quoted = _QUOTED.replace(b'[^"]', b'[^"\xff]')
         cell = rb"(?:" + quoted + rb"|" + bare + rb"(?<!\r))"
         last = rb"(?:" + quoted + rb"|" + bare + rb")"
-        header = rb"(?!" + re.escape(self.header) + rb"\r?\n)" if self.header else b""
+        header = rb"(?!" + self._header + rb"\r?\n)" if self.header else b""
         before = str(self.width - 1).encode()
         return re.compile(
             rb"(?:" + self._refuse_blank + header + rb"(?:" + cell + sep + rb"){0," + before +
@@ -143,10 +145,33 @@ class Dialect:
         # Polars drops a carriage return at the end of any cell without quotes.
         if text.find(b"\r", 0, end) >= 0 and text.find(b"\r" + self.separator, 0, end) >= 0:
             return False
-        return not self.header or not any(
-            text.find(b"\n" + line, 0, end) >= 0 or text.startswith(line)
-            for line in (self.header + b"\n", self.header + b"\r\n")
+        return not self.header or (
+            self._next_header.search(text, 0, end) is None
+            and self._one_header.match(text, 0, end) is None
         )
+
+    @property
+    def _header(self) -> bytes:
+        """A pattern of the header's line, however its cells are quoted."""
+        cells = []
+        for cell in self.header:
+            ways = re.escape(_quote(cell))
+            if not (cell.startswith(b'"') or self.separator in cell or b"\n" in cell):
+                ways += rb"|" + re.escape(cell)
+            cells.append(rb"(?:" + ways + rb")")
+        mark = rb"(?:" + codecs.BOM_UTF8 + rb")?"
+        return mark + re.escape(self.separator).join(cells)
+
+    @cached_property
+    def _one_header(self) -> re.Pattern[bytes]:
+        return re.compile(self._header + rb"\r?\n")
+
+    @cached_property
+    def _next_header(self) -> re.Pattern[bytes]:
+        """The header behind another line. Most lines are told from it by their first byte."""
+        first = (self.header[0] or self.separator)[:1]
+        begins = re.escape(first + b'"' + codecs.BOM_UTF8[:1])
+        return re.compile(rb"\n(?=[" + begins + rb"])" + self._header + rb"\r?\n")
 
     def _blank(self, text: bytes, end: int) -> bool:
         if self.width == 1:
@@ -207,7 +232,7 @@ class Dialect:
             return Row(end, None, Cause.BYTES)
         if self.width and len(cells) > self.width:
             return Row(end, None, Cause.CELLS)
-        if self.header and _line(whole) == self.header:
+        if self.header and self._one_header.fullmatch(_line(whole) + b"\n"):
             return Row(end, None, Cause.HEADER)
         return Row(end, tuple(cells))
 

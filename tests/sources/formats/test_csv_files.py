@@ -85,6 +85,9 @@ def test_a_malformed_row_keeps_its_text_and_harms_no_other(tmp_path, line, raw, 
         (b'3,"open', "broken quote"),
         (b'"3"x,4', "broken quote"),
         (b"a,b", "header again"),
+        (b'"a",b', "header again"),
+        (b"\xef\xbb\xbfa,b", "header again"),
+        (b'\xef\xbb\xbf"a","b"', "header again"),
         (b"3," + b"x" * 300, "too long"),
         (b'"3","' + b"x" * 192 + b'"', "too long"),
     ],
@@ -326,6 +329,8 @@ FAULTS = {
     "never closed": b'7,y,"z',
     "text after a quote": b'"7"7,y',
     "the header again": b"id,one,two",
+    "the header in quotes": b'"id",one,"two"',
+    "the header of another file": b'\xef\xbb\xbf"id","one","two"',
 }
 
 
@@ -369,7 +374,8 @@ def reference(text: str, width: int, header: str) -> Rows:
         start = end
         if raw == "" and width > 1:
             continue
-        if cells is None or len(cells) > width or raw == header:
+        unmarked, _ = _reference_row(raw.removeprefix("\ufeff") + "\n", 0)
+        if cells is None or len(cells) > width or unmarked == header.split(","):
             rows.append((raw, *[None] * width))
         else:
             missing: list[str | None] = [None] * (width - len(cells))
@@ -403,11 +409,16 @@ def _reference_row(text: str, at: int) -> tuple[list[str] | None, int]:
             return cells, at
 
 
+HEADERS = ("\ufeff", '"x"', '\ufeffx,"y"\r\n', '"x",y,z\n')
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     width=st.integers(1, 3),
     pieces=st.lists(
-        st.sampled_from(['"', ",", "\n", "\r", "a", "é", "\r\n", '""', '",', ',"', "x,y\n"]),
+        st.sampled_from(
+            [*('"', ",", "\n", "\r", "a", "é", "\r\n", '""', '",', ',"', "x,y\n"), *HEADERS]
+        ),
         max_size=40,
     ),
     block=SMALL_BLOCKS,
