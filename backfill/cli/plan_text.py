@@ -111,7 +111,7 @@ def _print_selection(manifest: Manifest) -> None:
         return
     _title("Chosen rows")
     for name, text in manifest.facts.selection.items():
-        shown = printable(text) if name == "where" else moment(text)
+        shown = moment(text) if name in ("since", "until") else printable(text)
         _echo(wrapped(f"{name} {shown}".split(), indent="  "))
     for name, count in manifest.exclusions.items():
         click.echo(f"  {_count(count, 'row')} excluded by {printable(name)}")

@@ -97,7 +97,7 @@ def _reading(column: ColumnProfile, sql: str | None) -> ColumnProfile:
         return column
     values = pl.DataFrame({column.name: column.values})
     read = values.select(pl.sql_expr(sql.format(sql_of(column.name, pl.String())))).to_series()
-    own = sql.format(sql_of(column.name, column.dtype))
+    own = sql.format(column.sql or sql_of(column.name, column.dtype))
     return replace(column, sql=own, values=read.unique(maintain_order=True))
 
 

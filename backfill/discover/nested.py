@@ -1,8 +1,8 @@
 """What nested columns hold, as columns of their own: `properties.time`, `products[0].sku`.
 
 A column is nested where its type is, or where its cells hold JSON objects or lists as text. The
-names are those by which a configuration reaches the values; of a list of objects, those of its
-first one.
+names are those by which a configuration reaches the values; of a list, those of its first
+element.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = ["flattened"]
 
 _DEPTH = 5
 _MOST = 400  # columns that come of all nested ones
+_KEYS = 100  # of a map
 _NAME = re.compile(r"""[^.\[\]'"\\]+""")  # what a way into a column can name
 _NESTED = r"^\s*[\[{]"
 
@@ -25,7 +26,7 @@ _NESTED = r"^\s*[\[{]"
 def flattened(frame: pl.DataFrame) -> pl.DataFrame:
     """The sample with a column for each single value in its nested ones, in their places.
 
-    What cannot be reached (lists of single values, names with a dot) is left as it is.
+    What cannot be reached, such as names with a dot, is left as it is.
     """
     columns: dict[str, pl.Series] = {}
     room = _MOST
@@ -54,20 +55,26 @@ def _parsed(column: pl.Series) -> pl.Series:
 
 
 def _leaves(column: pl.Series, name: str, depth: int) -> Iterator[pl.Series]:
-    """The single values in a struct or in a list's first one, nothing of any other column."""
+    """The single values in a struct, a map or a list's first element, nothing of other columns."""
     if not depth or column.dtype == MIXED:
         return
-    if isinstance(column.dtype, pl.List) and isinstance(column.dtype.inner, pl.Struct):
-        first = column.list.get(0, null_on_oob=True)
-        yield from _leaves(first, f"{name}[0]", depth - 1)
-    if not isinstance(column.dtype, pl.Struct):
-        return
-    for field in column.dtype.fields:
-        if not _NAME.fullmatch(field.name):
-            continue
-        inner = column.struct.field(field.name)
-        path = f"{name}.{field.name}"
+    for path, inner in _parts(column, name):
         if inner.dtype.is_nested():
             yield from _leaves(inner, path, depth - 1)
         else:
             yield inner.alias(path)
+
+
+def _parts(column: pl.Series, name: str) -> Iterator[tuple[str, pl.Series]]:
+    """What one step leads to from a nested column, and the ways there."""
+    dtype = column.dtype
+    if isinstance(dtype, pl.List):
+        yield f"{name}[0]", column.list.get(0, null_on_oob=True)
+    elif isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            if _NAME.fullmatch(field.name):
+                yield f"{name}.{field.name}", column.struct.field(field.name)
+    elif isinstance(dtype, pl.Map) and dtype.key == pl.String:
+        for key in column.map.keys().explode().drop_nulls().unique().sort().head(_KEYS):
+            if _NAME.fullmatch(key):
+                yield f"{name}.{key}", column.map.get(key)

@@ -10,7 +10,7 @@ from backfill.config.toml_strings import quoted
 from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 
-__all__ = ["percent", "reason", "summary", "time_format"]
+__all__ = ["percent", "reason", "summary", "time_format", "without_text"]
 
 _CODES = 20  # different values at most of a column whose values are shown
 _CALLED = {
@@ -49,10 +49,17 @@ def reason(field: Field, column: ColumnProfile) -> str:
     return "by its name"
 
 
+def without_text(column: ColumnProfile) -> str | None:
+    """What a column holds for which no text stands; None where its values have one."""
+    if column.dtype.is_nested():
+        return "nested"
+    if column.dtype == pl.Binary:
+        return "bytes"
+    return "durations" if column.dtype == pl.Duration else None
+
+
 def summary(column: ColumnProfile) -> str:
     """What an unused column holds."""
-    if column.dtype.is_nested():
-        return "nested; it needs an { sql = … } that takes one value out of it"
     if column.dtype == pl.Boolean:
         return "true or false"
     if not column.filled:

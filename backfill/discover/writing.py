@@ -10,7 +10,7 @@ from backfill.config.toml_strings import quoted
 from backfill.destination import Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.fitting import resembles
-from backfill.discover.phrases import percent, reason, summary
+from backfill.discover.phrases import percent, reason, summary, without_text
 from backfill.discover.proposal import Match, Proposal
 from backfill.discover.regions import country_beside, names_of_countries
 from backfill.discover.source_sections import (
@@ -79,7 +79,10 @@ def _fields(proposal: Proposal) -> list[str]:
     elif idle:
         names = ", ".join(_column(proposal, each) for each in idle)
         notes = ["", *wrapped(f"Columns that nothing uses: {names}")]
-    return ["[fields]", *aligned(lines), *notes, *aligned(custom, hidden=True)]
+    odd = [(_column(proposal, each), without_text(each)) for each in proposal.unused if custom]
+    names = ", ".join(f"{name} ({held})" for name, held in odd if held)
+    rest = wrapped(f"Without a text that could be sent: {names}") if names else []
+    return ["[fields]", *aligned(lines), *notes, *aligned(custom, hidden=True), *rest]
 
 
 def _source(proposal: Proposal, match: Match) -> tuple[str, str]:
@@ -111,7 +114,7 @@ def _custom(proposal: Proposal) -> Iterator[Line]:
     for column in proposal.unused:
         of_contact = column.side == "contacts"
         family = next((f for f in families if f.name.startswith("contact.") == of_contact), None)
-        if family is None or column.dtype.is_nested():
+        if family is None or without_text(column) is not None:
             continue
         # A reason is written `field|rule`, with `;` between two, so neither may be in a name.
         own = column.name.replace("[0]", "")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.cli.plan_text import laid_out
+from backfill.api import plan
+from backfill.cli.plan_text import laid_out, print_plan
 from backfill.cli.text import WIDTH, wrapped
 from backfill.core.terminal import cells
+from backfill.destinations import destination
 
 BODIES = st.recursive(
     st.text(max_size=20) | st.integers() | st.booleans(),
@@ -45,3 +48,32 @@ def test_wrapping_breaks_no_part_and_loses_none(parts):
     assert joined == ", ".join(parts)
     for line in lines:
         assert cells(line) <= WIDTH or line.removeprefix("  ").removesuffix(",") in parts
+
+
+def test_what_rows_were_chosen_by_stands_there_as_it_was_written(tmp_path, capsys):
+    people = pl.DataFrame({"id": ["a"], "phone": ["+12025550143"], "is_test": ["f"]})
+    job = plan(
+        destination="watch-events",
+        events={
+            "files": pl.DataFrame({"user": ["a"], "at": ["2024-03-01T10:00:00Z"]}),
+            "contact_key": "user",
+            "time": "at",
+            "since": "2024-02-01",
+        },
+        contacts={
+            "files": people,
+            "key": "id",
+            "where": "is_test = 'f' AND phone <> '' AND id <> 'somebody else'",
+        },
+        fields={
+            "target.type": {"value": "phone_number"},
+            "target.value": "contacts.phone",
+            "label": {"value": "login"},
+            "confidence": {"value": "neutral"},
+        },
+        job=tmp_path / "a.job",
+    )
+    print_plan(job.manifest, destination("watch-events"), job.settings({}))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "contacts where is_test = 'f' AND phone <> '' AND id <> 'somebody else'" in told
+    assert "since 2024-02-01 00:00:00 UTC" in told

@@ -62,6 +62,14 @@ def test_an_amount_is_no_national_phone_number():
     assert profile(["1234567.25", "9876543.5"]).national == 0
 
 
+def test_numbers_in_formulas_are_looked_at_from_inside():
+    found = profile(['="+12025550143"', '="+12025550144"', "+12025550145", None])
+    assert found.share(Kind.PHONE) == 1
+    assert found.sql == """TRIM(BOTH '="' FROM "column")"""
+    for values in (["=1+2", '="a"'], ['="+12025550143"', "x", "y"], [None, ""]):
+        assert profile(values).sql is None
+
+
 @pytest.mark.parametrize(
     "values",
     [

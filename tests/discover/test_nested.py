@@ -29,7 +29,6 @@ def test_objects_in_text_are_read():
 def test_what_no_way_of_names_leads_to_stays_as_it_is():
     frame = pl.DataFrame(
         {
-            "list": [["a", "b"]],
             "odd": [{"a.b": 1, "c[0]": 2}],
             "half": ["{no json"],
             "text": ["hello"],
@@ -37,6 +36,27 @@ def test_what_no_way_of_names_leads_to_stays_as_it_is():
         }
     )
     assert flattened(frame).equals(frame)
+
+
+def test_of_lists_of_single_values_the_first_one_is_reached():
+    frame = pl.DataFrame(
+        {"emails": [["a@example.com", "b@example.com"], [], None], "id": [1, 2, 3]}
+    )
+    assert flattened(frame).to_dict(as_series=False) == {
+        "emails[0]": ["a@example.com", None, None],
+        "id": [1, 2, 3],
+    }
+
+
+def test_each_key_of_a_map_becomes_a_column():
+    maps = [{"phone": "+12025550143", "a.b": "x"}, {"tier": "gold"}, None]
+    frame = pl.DataFrame({"of": pl.Series(maps, dtype=pl.Map(pl.String, pl.String))})
+    assert flattened(frame).to_dict(as_series=False) == {
+        "of.phone": ["+12025550143", None, None],
+        "of.tier": [None, "gold", None],
+    }
+    numbered = pl.DataFrame({"of": pl.Series([{1: "a"}], dtype=pl.Map(pl.Int64, pl.String))})
+    assert flattened(numbered).equals(numbered)
 
 
 def test_of_lists_of_objects_the_first_one_is_reached_also_in_text():
@@ -52,6 +72,7 @@ def test_of_lists_of_objects_the_first_one_is_reached_also_in_text():
         "items[0].at.n": [1, None, None],
         "text[0].sku": ["c", None, None],
         "deep.lines[0].id": [7, None, None],
+        "deep.tags[0]": ["x", None, None],
     }
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,6 +108,16 @@ def test_what_stands_as_a_comment_can_be_uncommented():
     assert config.rules.event_types == ("login", "purchase", "signup")
     assert config.delivery.guarantee == "at-least-once"
     assert config.events.timezone == "UTC"
+
+
+def test_values_without_a_text_are_named_and_not_offered():
+    odd = events(phone=PHONES, email=EMAILS).with_columns(
+        payload=pl.lit(b"x"), took=pl.lit(5).cast(pl.Duration("us"))
+    )
+    proposal, _ = proposed("pristo-events", odd)
+    text = written(proposal)
+    assert '"payload" (bytes), "took" (durations)' in text
+    assert "customFields.payload" not in text
 
 
 def test_questions_are_marked_where_only_a_person_knows():

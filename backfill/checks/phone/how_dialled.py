@@ -14,6 +14,8 @@ def stray_mark(phone: str) -> str | None:
     """What stands before a number that is no part of it."""
     if phone.strip().startswith("'"):
         return "a spreadsheet's apostrophe stands before it: LTRIM(…, '''') takes it away"
+    if phone.strip().startswith('="'):
+        return "a spreadsheet's formula stands around it: TRIM(BOTH '=\"' FROM …) takes it away"
     return None
 
 

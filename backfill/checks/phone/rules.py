@@ -46,7 +46,8 @@ PHONE_RULES = (
         "The number is not `+` and 2 to 15 digits, the first of which is not 0.",
         "With `phone_region` national numbers become E.164 where that gives a valid number. A zero"
         " in brackets and letters are never taken away. A spreadsheet's apostrophe before it goes"
-        " with `LTRIM(phone, '''')`. Whole numbers that lack their plus alone want"
+        " with `LTRIM(phone, '''')`, and `=\"…\"` around it with `TRIM(BOTH '=\"' FROM phone)`."
+        " Whole numbers that lack their plus alone want"
         " `'+' || phone`, and no region.",
         PHONES,
         why="The APIs take E.164 alone, and a number that is nearly right belongs to somebody"

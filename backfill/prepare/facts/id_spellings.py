@@ -1,7 +1,7 @@
 """One id written in two ways: what two files do to it, and SQL that undoes it.
 
 A spreadsheet takes the zeros from `007`, a frame makes `7.0` of `7`, and a tool puts an apostrophe
-before it. Such ids meet no contact until one side is read in another way.
+before it, or writes `="007"`. Such ids meet no contact until one side is read in another way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from backfill.prepare.mapping.inputs import Key
     from backfill.sources.scan import Source
 
-__all__ = ["Respelling", "how_ids_would_meet", "note_of_two_spellings", "respelling", "sql_of"]
+__all__ = [
+    "FORMULA",
+    "UNWRAPPED",
+    "Respelling",
+    "how_ids_would_meet",
+    "note_of_two_spellings",
+    "respelling",
+    "sql_of",
+]
+
+FORMULA = '^="([^"]*)"$'
+"""A text as a formula, `="007"`: so a spreadsheet, and who writes for one, keep its zeros."""
+
+UNWRAPPED = "TRIM(BOTH '=\"' FROM {})"
+"""SQL that takes what stands inside of such a formula, and leaves other texts as they are."""
 
 _MOST = 100  # contacts' ids that are compared with some of the events'
 
@@ -64,6 +78,7 @@ _SPELLINGS = (
         "SPLIT_PART({}, '.', 1)",
     ),
     _Spelling("an apostrophe", lambda text: text.str.strip_chars_start("'"), "LTRIM({}, '''')"),
+    _Spelling('="…" around it', lambda text: text.str.replace(FORMULA, "$1"), UNWRAPPED),
     _Spelling("upper and lower case", lambda text: text.str.to_lowercase(), "LOWER({})"),
     _Spelling(
         "three characters at the end",  # of the ids of Salesforce, which a report cuts off

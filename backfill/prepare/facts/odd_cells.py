@@ -11,7 +11,7 @@ from backfill.checks.checked import trimmed
 from backfill.checks.text import as_text
 from backfill.config import Config, Files
 from backfill.destination import Kind
-from backfill.prepare.facts.id_spellings import note_of_two_spellings
+from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, note_of_two_spellings
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Side
 from backfill.sources.scan import Source
@@ -48,6 +48,7 @@ def notes_of_odd_cells(
         if (remark := header_remark(source.columns)) is not None:
             yield f"{texts[0].location.name}: {remark}"
         yield from _words_for_null(side, files, source, binding)
+        yield from _formulas(side, config, source, binding)
     yield from _odd_ids(binding, config, events)
 
 
@@ -97,6 +98,28 @@ def _words_for_null(side: Side, files: Files, source: Source, binding: Binding) 
                 f' for a value; null_values = ["{literal}"] under [{side}] makes it a missing one'
                 + _escapes(word, source)
             )
+
+
+def _formulas(side: Side, config: Config, source: Source, binding: Binding) -> Iterator[str]:
+    """A note where texts are written as formulas, and sent as these."""
+    texts = {
+        each.name: as_text(each.raw, each.dtype, timezone=config.events.timezone).value
+        for each in binding.inputs_for(side)
+        if each.table is None
+    }
+    if not texts:
+        return
+    written = [
+        trimmed(text).str.contains(FORMULA).sum().alias(name) for name, text in texts.items()
+    ]
+    first = source.scan().head(_LOOKED_AT).filter(pl.col("__raw").is_null())
+    counts = first.select(written).collect(engine="streaming").row(0, named=True)
+    found = [name for name, count in counts.items() if count]
+    if found:
+        yield (
+            f'values of {", ".join(found)} are written as formulas, such as ="0044", and taken as'
+            f" they stand: {UNWRAPPED.format('…')} takes what is inside"
+        )
 
 
 def _escapes(word: str, source: Source) -> str:

@@ -1,7 +1,7 @@
 """A way into a nested column: `properties.time`, `products[0].sku`.
 
-Steps lead through objects by name and through lists by position, counted from 0. Where a column
-holds text, what is left of the way leads into the JSON that stands in its cells.
+Steps lead through objects and maps by name and through lists by position, counted from 0. Where a
+column holds text, what is left of the way leads into the JSON that stands in its cells.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def path_value(
 ) -> tuple[pl.Expr, pl.DataType]:
     """What a way from the column `root` leads to, and its type.
 
-    Null where a list is shorter, an object lacks the field or a text is no JSON. Raises
+    Null where a list is shorter, an object or a map lacks the field or a text is no JSON. Raises
     ConfigError where no row can have such a value.
     """
     value, dtype, at = pl.col(root), schema[root], len(root)
@@ -66,12 +66,16 @@ def _one_step(
                 f"{before!r} has no field {name!r}", where=where, hint=did_you_mean(name, fields)
             )
         return value.struct.field(name), fields[name]
+    if isinstance(dtype, pl.Map) and dtype.key == pl.String and name is not None:
+        return value.map.get(pl.lit(name)), instance(dtype.value)
     if isinstance(dtype, pl.List) and index is not None:
         return value.list.get(int(index), null_on_oob=True), instance(dtype.inner)
     if isinstance(dtype, pl.Array) and index is not None:
         return value.arr.get(int(index), null_on_oob=True), instance(dtype.inner)
     if isinstance(dtype, pl.List | pl.Array):
         held, hint = "lists", f"Its first element is {before}[0]."
+    elif isinstance(dtype, pl.Map):
+        held, hint = "maps", f"A value of one stands under a text, such as {before}.name."
     elif isinstance(dtype, pl.Struct):
         held, hint = "objects", f"A field of it is {before}.{dtype.fields[0].name}."
     else:

@@ -9,8 +9,8 @@ A row is malformed where a quoted cell does not end so (then only its first phys
 and reading goes on at the next line), where it has more cells than the header, where a byte is
 not text, where it is longer than `reach`, and where it repeats the header, however that is quoted
 and whether or not a byte order mark stands before it, as where files were put one behind the other.
-A row with fewer cells lacks the last ones. A blank line is no row, except in a file of one column, where it is a row whose
-cell is missing.
+A row with fewer cells lacks the last ones. A blank line is no row, except in a file of one column,
+where it is a row whose cell is missing.
 
 Most of a file is read by Polars, which is fast but forgiving: it drops quotes where they are
 out of place. So a pattern first finds how far the text is regular (both read it alike), and the

@@ -48,6 +48,16 @@ def test_a_word_for_a_missing_value_is_named_with_what_makes_it_one(tmp_path, wo
     ]
 
 
+def test_texts_that_are_written_as_formulas_are_named_with_what_takes_them_out(tmp_path):
+    lines = [HEAD, row(note='="007"'), row(day=2)]
+    (note,) = [each for each in notes(tmp_path, lines) if "formulas" in each]
+    assert "customFields.note" in note
+    assert "contact.id" not in note
+    found = notes(tmp_path, lines, where="note = 'hello' OR note LIKE '=%'")
+    assert len([each for each in found if "formulas" in each]) == 1
+    assert not [each for each in notes(tmp_path, [HEAD, row(note="=1+2")]) if "formulas" in each]
+
+
 def test_the_format_of_a_database_is_told_by_its_tabs(tmp_path):
     lines = [each.replace(",", "\t") for each in (HEAD, row(note=r"\N"))]
     (note,) = [each for each in notes(tmp_path, lines, "e.tsv") if "null_values" in each]
@@ -72,6 +82,7 @@ def test_an_id_with_a_mark_in_it_is_one_id(tmp_path, cell):
         ("000162", "162", "leading zeros"),
         ("cus_A", "cus_a", "upper and lower case"),
         ("'7001", "7001", "an apostrophe"),
+        ('="7001"', "7001", '="…" around it'),
     ],
 )
 def test_one_id_in_two_spellings_is_named(tmp_path, first, second, what):

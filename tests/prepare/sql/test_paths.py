@@ -231,3 +231,26 @@ def test_a_spreadsheets_days_are_read_by_the_sql_that_its_rule_names(tmp_path: P
     job = prepare_in(tmp_path, "watch-events", None, events=events, fields=fields)
     assert job.manifest.facts.first_time == "2024-03-01T08:14:24Z"
     assert job.manifest.facts.last_time == "2024-03-02T11:00:00Z"
+
+
+def test_a_map_is_reached_by_its_keys(tmp_path: Path) -> None:
+    held = [{"phone": "+12025550143", "tier": "gold"}, {"phone": "+12025550144"}]
+    events = pl.DataFrame({"of": pl.Series(held, dtype=pl.Map(pl.String, pl.String))})
+    fields = watch_fields(**{"target.value": "of.phone", "label": {"sql": 'UPPER("of.tier")'}})
+    job = prepare_in(tmp_path, "watch-events", events, fields=fields)
+    assert [body["target"]["value"] for body in job.bodies] == ["+12025550143"]
+    assert [body["label"] for body in job.bodies] == ["GOLD"]
+    assert job.reasons[2] == "label|required"
+
+
+@pytest.mark.parametrize("way", ["of[0]", "numbered.x"])
+def test_a_way_past_a_map_says_how_it_is_reached(tmp_path: Path, way: str) -> None:
+    events = pl.DataFrame(
+        {
+            "phone": "+12025550143",
+            "of": pl.Series([{"a": "x"}], dtype=pl.Map(pl.String, pl.String)),
+            "numbered": pl.Series([{1: "x"}], dtype=pl.Map(pl.Int64, pl.String)),
+        }
+    )
+    with pytest.raises(ConfigError, match=r"(?s)holds maps.*stands under a text"):
+        prepare_in(tmp_path, "watch-events", events, fields=watch_fields(label=way))

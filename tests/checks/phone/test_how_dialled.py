@@ -1,0 +1,19 @@
+"""What a person is told of a phone that was refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from backfill.checks.phone.how_dialled import stray_mark
+
+
+@pytest.mark.parametrize(
+    ("phone", "words"), [("'+12025550143", "LTRIM"), (' ="+12025550143"', "TRIM(BOTH '=\"'")]
+)
+def test_what_a_spreadsheet_put_around_a_number_is_named_with_what_takes_it_away(phone, words):
+    assert words in (stray_mark(phone) or "")
+
+
+@pytest.mark.parametrize("phone", ["+12025550143", "2025550143", "", '"+12025550143"'])
+def test_a_number_without_a_mark_has_no_story(phone):
+    assert stray_mark(phone) is None
