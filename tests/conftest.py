@@ -35,6 +35,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the last third be brief tests, so that no long one is waited for at the end.
+
+    A long one is known by the time that it is given.
+    """
+    brief = [item for item in items if item.get_closest_marker("timeout") is None]
+    last = set(brief[len(brief) * 2 // 3 :])
+    items.sort(key=last.__contains__)
+
+
 @pytest.fixture(autouse=True)
 def _signal_handlers() -> Iterator[None]:
     """What a test changes of the process is no later test's concern."""
