@@ -22,9 +22,22 @@ WITH span AS (
     SELECT bucket, start, stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
            extract(epoch FROM now())::float8
     FROM flight
+), tick AS (
+    SELECT at, sum(sent)::bigint AS sent, sum(throttled)::bigint AS throttled,
+           sum(retried)::bigint AS retried, sum(delivered)::bigint AS delivered,
+           sum(failed)::bigint AS failed, sum(unknown)::bigint AS unknown
+    FROM (
+        SELECT at, sent, throttled, retried, delivered, failed, unknown FROM tick
+        UNION ALL
+        SELECT coalesce((SELECT max(at) FROM tick), extract(epoch FROM now())::bigint),
+               count(DISTINCT (bucket, lane)), 0, 0, 0, 0, 0
+        FROM flight HAVING count(*) > 0
+    ) AS counted GROUP BY at
 ), flight AS (SELECT * FROM flight WHERE false)
 """  # noqa: S608 - words of our own
-"""Stands before a question to read what dead deliverers left in flight as it will be settled."""
+"""Stands before a question to read what dead deliverers left in flight as it will be settled: the
+records as unknown, and their requests as sent when something was heard of the job last.
+"""
 
 OWNERSHIP = f"""
 CREATE TABLE owner (

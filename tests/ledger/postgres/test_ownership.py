@@ -255,6 +255,32 @@ def test_alone_with_a_job_one_settles_what_all_dead_owners_left(place) -> None:
         assert other.resolve(State.FAILED) == 10
 
 
+@pytest.mark.parametrize("heard", [True, False], ids=["heard of before", "never heard of"])
+def test_a_look_counts_the_requests_of_the_dead_as_they_will_be_counted(place, heard) -> None:
+    """Found from outside: as long as nobody ran the job again, they were left out."""
+    with opened(place) as dead:
+        for bucket in (0, 4):
+            dead.take(bucket)
+        if heard:
+            dead.commit([], [batch(0, 0)])
+            dead.commit([delivered(batch(0, 0))], [], Tick(60, sent=1, delivered=5))
+            dead.commit([], [], Tick(70, sent=2, throttled=2, latency={3: 2}))
+        parts = Batch(0, 1, ((5, 8), (10, 12)))
+        dead.commit([], [parts, Batch(0, 2, ((20, 21),)), batch(4, 0)])
+    with opened(place) as other:
+        deadline = time.monotonic() + 5
+        while other.orphans() != [0, 4]:
+            assert time.monotonic() < deadline
+        with place.look() as look:
+            asked, ticks = look.requests(), look.ticks()
+        assert other.recover() == 11
+    with place.look() as look:
+        if heard:
+            assert (asked, ticks) == (look.requests(), look.ticks())
+        assert asked.sent == look.requests().sent == sum(each.sent for each in ticks)
+        assert asked.sent == (6 if heard else 3)
+
+
 def test_an_epoch_that_another_raised_fences_even_where_the_lock_is_gone(two, place) -> None:
     first, _ = two
     first.take(0)
