@@ -34,6 +34,7 @@ from backfill.deliver.pacing.turns import Turns
 __all__ = ["Grant", "Pacer"]
 
 _UNAVAILABLE = 503
+_TOLD = 0.5  # seconds after a wait until what others did before it has been told
 
 
 class Pacer:
@@ -225,8 +226,7 @@ class Pacer:
         now = self._clock()
         if self._limiter.quiet(now + seconds):
             self.generation += 1
-            # The later end by the loop's clock, though an earlier moment where the wall clock was
-            # set back meanwhile.
+            # The later end by the loop's clock; the wall clock may have been set back meanwhile.
             self.quiet_asked_at = self._wall()
             self.quiet_until = self.quiet_asked_at + seconds
             if now >= self._not_before:
@@ -299,7 +299,8 @@ class Pacer:
                 # While it is quiet, those that left before it began are news; later they are not.
                 since = self._open_since if now < self._not_before else self._not_before
                 fresh = [each for each in news.refused if each[0] >= since]
-                self._auto.others(now, sent=news.sent, accepted=news.accepted, refused=fresh)
+                again = news.accepted if now > self._not_before + _TOLD else 0
+                self._auto.others(now, sent=news.sent, accepted=again, refused=fresh)
         self._led = leads
         return not self._shared.draws
 
@@ -330,11 +331,10 @@ class Pacer:
         if self._auto is None:
             return
         fresh = grant.generation == self.generation
-        if not self.others:
-            known = self._limits.known
-            if self._limits.refused(now, grant.out, grant.gap, fresh=fresh):
-                self._auto = self._auto if known else AutoRate(now)  # what it found was no rate
-                return
+        known = self._limits.known
+        if not self.others and self._limits.refused(now, grant.out, grant.gap, fresh=fresh):
+            self._auto = self._auto if known else AutoRate(now)  # what it found was no rate
+            return
         self._auto.refused(grant.at, grant.number, grant.rate, fresh=fresh)
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:

@@ -70,6 +70,24 @@ def test_four_runs_find_one_limit_together(tmp_path: Path) -> None:
     assert not found.early
 
 
+@pytest.mark.parametrize("seed", [1, 3, 4])
+def test_what_was_accepted_before_a_wait_does_not_end_it_for_the_one_that_leads(
+    tmp_path: Path, seed: int
+) -> None:
+    """The others tell of it late. Taken for the end of the wait, a second in which nobody sends
+    would look like one at a low rate.
+    """
+    found = simulate(
+        Bucket(150.0, 15.0),
+        requests=3_000,
+        says_when=True,
+        late=0.004,
+        seed=seed,
+        shared=partial(four, tmp_path),
+    )
+    assert found.share(150.0) >= 0.72
+
+
 @pytest.mark.parametrize("limit", [20.0, 40.0, 70.0])
 def test_four_runs_that_begin_together_heed_the_first_wait(tmp_path: Path, limit: float) -> None:
     """None takes itself for alone before the others have had time to be seen."""
