@@ -204,7 +204,9 @@ RULES: tuple[Rule, ...] = (
         "not what its type says; map both from one source",
         "The target's value is not what its type says: an email address for a phone number, or"
         " the reverse.",
-        "Map the type from the same source as the value.",
+        "Map the type from the same source as the value. Where all values are email addresses,"
+        ' `"target.type" = { value = "email_address" }` says so, and `allow_email_targets = true`'
+        " sends them.",
         why="The API would keep an address under the kind of another.",
     ),
     Rule(

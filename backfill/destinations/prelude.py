@@ -133,10 +133,13 @@ class _Watch(Destination):
         for detail in details if isinstance(details, list) else ():
             where = detail.get("path") if isinstance(detail, dict) else None
             path = self._path.fullmatch(where) if isinstance(where, str) else None
-            if path is None or int(path[1]) >= size:
+            if path is not None and int(path[1]) < size:
+                index, field = int(path[1]), path[2]
+            elif size == 1 and isinstance(detail, dict):  # it can mean nothing but the one
+                index, field = 0, where
+            else:
                 continue
-            index = int(path[1])
-            message = text_of(path[2], detail.get("message"))
+            message = text_of(field, detail.get("message"))
             bad[index] = text_of(f"{bad[index]}; {message}") if index in bad else message
         return bad
 

@@ -186,6 +186,19 @@ def test_a_path_that_names_no_item_of_the_batch_is_not_used(detail):
     assert verdict.bad == {}
 
 
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ({"path": "feedbacks.0.type", "message": "Odd."}, "feedbacks.0.type: Odd."),
+        ({"path": "events.3.label", "message": "Odd."}, "events.3.label: Odd."),
+        ({"message": "Odd."}, "Odd."),
+    ],
+)
+def test_what_is_said_of_a_request_of_one_item_is_said_of_that_item(detail, words):
+    assert EVENTS.verdict(refusal(detail), 1).bad == {0: words}
+    assert EVENTS.verdict(refusal("no object"), 1).bad == {}
+
+
 @pytest.mark.parametrize("details", [None, {}, "text", 5])
 def test_details_that_are_no_list_are_not_used(details):
     body = json.dumps({"details": details}).encode()
