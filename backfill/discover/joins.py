@@ -73,8 +73,9 @@ def _respelled(
         for contact in contacts:
             if not _alike(event, contact) or (join := _join(event, contact)) is None:
                 continue
-            alone = _ids(event).filter(~_ids(event).is_in(_ids(contact).implode()))
-            found = respelling(alone, _ids(contact).unique())
+            meets = _ids(event).is_in(_ids(contact).implode())
+            alone, others = _ids(event).filter(~meets), _ids(event).filter(meets)
+            found = respelling(alone, _ids(contact).unique(), meeting=others)
             if found is None or join.found + found.found < _MANY * len(event.values):
                 continue
             meeting = join.found + found.found

@@ -65,6 +65,7 @@ class _Spelling:
 
 
 _ZEROS = "leading zeros"
+_ENDS = "three characters at the end"
 _PADDED = "LPAD(…, 6, '0')"
 _SPELLINGS = (
     _Spelling(
@@ -81,7 +82,7 @@ _SPELLINGS = (
     _Spelling('="…" around it', lambda text: text.str.replace(FORMULA, "$1"), UNWRAPPED),
     _Spelling("upper and lower case", lambda text: text.str.to_lowercase(), "LOWER({})"),
     _Spelling(
-        "three characters at the end",  # of the ids of Salesforce, which a report cuts off
+        _ENDS,  # of the ids of Salesforce, which a report cuts off
         lambda text: text.str.extract("^([A-Za-z0-9]{15})(?:[A-Z0-5]{3})?$"),
         "LEFT({}, 15)",
     ),
@@ -89,19 +90,29 @@ _SPELLINGS = (
 
 
 def respelling(
-    events: pl.Series, contacts: pl.Series, *, widths: tuple[int, int] | None = None
+    events: pl.Series,
+    contacts: pl.Series,
+    *,
+    meeting: pl.Series | None = None,
+    widths: tuple[int, int] | None = None,
 ) -> Respelling | None:
     """What makes ids of the events meet those of the contacts, which no one of them does now.
 
-    Both are distinct texts. `widths` are the fewest and the most characters of the contacts' ids,
-    where `contacts` are some of them. None where nothing helps, or where an id would meet two.
+    Both are distinct texts. `meeting` are ids of the events that meet one already and have to go
+    on doing so, None where they are not known. `widths` are the fewest and the most characters of
+    the contacts' ids, where `contacts` are some of them. None where nothing helps, or where an id
+    would meet two.
     """
-    found = (_respelled(each, events, contacts, widths) for each in _SPELLINGS)
+    found = (_respelled(each, events, contacts, meeting, widths) for each in _SPELLINGS)
     return max(filter(None, found), key=lambda each: each.found, default=None)
 
 
 def _respelled(
-    spelling: _Spelling, events: pl.Series, contacts: pl.Series, widths: tuple[int, int] | None
+    spelling: _Spelling,
+    events: pl.Series,
+    contacts: pl.Series,
+    meeting: pl.Series | None,
+    widths: tuple[int, int] | None,
 ) -> Respelling | None:
     ours = events.to_frame("event").select("event", core=spelling.core(pl.col("event")))
     theirs = contacts.to_frame("contact").select("contact", core=spelling.core(pl.col("contact")))
@@ -115,6 +126,8 @@ def _respelled(
         least, most = widths or _widths(contacts)
         if least == most:  # the zeros that were lost can be put back
             sql = {"event": f"LPAD({{}}, {most}, '0')", "contact": None}
+    if sql["contact"] and _changes(spelling, meeting):  # or these would meet no more
+        sql["event"] = spelling.sql
     return Respelling(
         spelling.what,
         (first["event"], first["contact"]),
@@ -124,13 +137,21 @@ def _respelled(
     )
 
 
+def _changes(spelling: _Spelling, ids: pl.Series | None) -> bool:
+    """Whether ids are others without the difference; they may be where they are not known."""
+    if ids is None:
+        return True
+    core = ids.to_frame("id").select(spelling.core(pl.col("id"))).to_series()
+    return bool((core != ids).any())
+
+
 def note_of_two_spellings(name: str, ids: pl.Series) -> str | None:
     """A note where one column writes ids in two ways, each of which becomes a contact.
 
-    The ends that Salesforce adds are left alone: they say that two ids are two.
+    The ends that Salesforce adds may say that two ids are two, unless one of them has none.
     """
     known = ids.drop_nulls().unique().to_frame("id")
-    for each in _SPELLINGS[:-1]:
+    for each in _SPELLINGS:
         found = (
             known.select("id", core=each.core(pl.col("id")))
             .drop_nulls()
@@ -138,6 +159,7 @@ def note_of_two_spellings(name: str, ids: pl.Series) -> str | None:
             .group_by("core")
             .agg(pl.col("id").sort())
             .filter(pl.col("id").list.len() > 1)
+            .filter((pl.col("core") == pl.col("id").list.first()) | (each.what != _ENDS))
             .sort("core")
         )
         if found.height:

@@ -11,7 +11,7 @@ import pytest
 
 from backfill.api import plan
 from backfill.discover import draft_config
-from backfill.prepare.facts.id_spellings import respelling
+from backfill.prepare.facts.id_spellings import note_of_two_spellings, respelling
 
 NAMESPACE = {"contact_id": {"namespace": "d1a3c5e7-0f2b-4a6c-8e1d-3b5f7a9c0e24"}}
 POPULATION = "00000000-0000-4000-8000-000000000000"
@@ -82,6 +82,28 @@ def test_a_draft_joins_them_so(tmp_path, monkeypatch, ids, others):
     text = re.sub(r'(\w+)( *= )"[?]"', lambda m: f'{m[1]}{m[2]}"{answers[m[1]]}"', draft.text)
     Path("a.toml").write_text(text, encoding="utf-8")
     assert plan("a.toml").manifest.ready == len(ids)
+
+
+SALESFORCE = (
+    ["0031t00000AbCd1", "0031t00000AbCd2AAA", "0031t00000AbCd1"],
+    ["0031t00000AbCd1AAA", "0031t00000AbCd2AAA", "0031t00000AbCd3AAA"],
+)
+
+
+def test_ids_that_meet_already_go_on_doing_so(tmp_path, monkeypatch):
+    events, contacts = frames(*SALESFORCE)
+    job = planned(tmp_path, events, contacts)
+    assert job.manifest.ready == 1
+    (note,) = [each for each in job.manifest.facts.warnings if "differ by" in each]
+    assert note.count("LEFT(") == 2
+    test_a_draft_joins_them_so(tmp_path, monkeypatch, *SALESFORCE)
+
+
+def test_an_id_with_and_without_its_end_is_two_contacts():
+    both = pl.Series(["0031t00000AbCd1", "0031t00000AbCd1AAA", "0031t00000AbCd2AAA"])
+    assert "1 id stands" in (note_of_two_spellings("contact.id", both) or "")
+    ends = pl.Series(["0031t00000AbCd1AAA", "0031t00000AbCd1AAB"])
+    assert note_of_two_spellings("contact.id", ends) is None
 
 
 def test_a_column_of_numbers_is_read_as_text_first(tmp_path):
