@@ -32,6 +32,9 @@ _SECOND = 1_000_000  # microseconds
 # from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
 
+# A date and a clock in 12 digits, and from `_LONG` on in 14.
+_FIRST_MINUTE, _LAST_MINUTE, _LONG = 190001010000, 209912312359, 10**13
+
 _DAY = 86_400_000  # milliseconds
 _MINUTES = pl.Series([f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)])
 _WHOLE = pl.Series([f"{second:02}" for second in range(60)])
@@ -50,7 +53,9 @@ def check_time(
       (`:60`) has no moment of its own and breaks `format`;
     - a date alone, which is the midnight that begins it;
     - epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. Below
-      100,000,000 (early 1973) it could as well be `20240131` and breaks `format`;
+      100,000,000 (early 1973) it could as well be `20240131` and breaks `format`, and so does a
+      number such as `202401311000` or `20240131100000`, which is a date and a clock from 1900 to
+      2099 (and as milliseconds a moment of 1976, or one after the year 2500);
     - before all of these, what fits one of `formats` (strftime notation) from its first character
       to its last; the first that fits counts.
 
@@ -159,7 +164,21 @@ def _epoch(number: pl.Expr) -> pl.Expr:
         .then(number)
         .otherwise(number // 1_000)
     )
-    return pl.when(number >= _SECONDS).then(micros).cast(NAIVE)
+    return pl.when((number >= _SECONDS) & ~_is_calendar(number)).then(micros).cast(NAIVE)
+
+
+def _is_calendar(number: pl.Expr) -> pl.Expr:
+    """Whether digits are a year from 1900 to 2099 with all that follows, to minutes or seconds."""
+    long = number >= _LONG
+    minutes = pl.when(long).then(number // 100).otherwise(number)
+    return (
+        minutes.is_between(_FIRST_MINUTE, _LAST_MINUTE)
+        & (minutes // 1_000_000 % 100).is_between(1, 12)
+        & (minutes // 10_000 % 100).is_between(1, 31)
+        & (minutes // 100 % 100 < 24)
+        & (minutes % 100 < 60)
+        & (~long | (number % 100 < 60))
+    )
 
 
 def _float_epoch(number: pl.Expr) -> pl.Expr:
@@ -174,6 +193,7 @@ def _float_epoch(number: pl.Expr) -> pl.Expr:
         .otherwise((number / 1e3).floor())
     )
     known = number.is_finite() & number.is_between(_SECONDS, 2.0**63, closed="left")
+    known &= ~_is_calendar(pl.when(known).then(number).cast(pl.Int64))
     return pl.when(known).then(micros).cast(pl.Int64).cast(NAIVE)
 
 

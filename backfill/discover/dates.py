@@ -19,6 +19,11 @@ __all__ = ["Written", "looks_dated", "written_form"]
 
 _RARE = 0.01  # the share of a column's values below which a shape is left to be rejected
 _MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DAY = "(?i:mon|tue|wed|thu|fri|sat|sun)"
+_COMPACT = (
+    "^(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+    "(?:T?(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?$"
+)
 
 # The shape of a date, and the orders that it can stand for.
 _SHAPES = (
@@ -33,9 +38,18 @@ _SHAPES = (
     *((f"^[0-9]{{1,2}}{mark}{_MONTH}[a-z]*{mark}[0-9]{{4}}\\b", (f"%d{mark}%B{mark}%Y",))
       for mark in " -"),
     (f"^{_MONTH}[a-z]* [0-9]{{1,2}}, [0-9]{{4}}\\b", ("%B %d, %Y",)),
+    (_COMPACT, ("%Y%m%d",)),
+    (f"^{_DAY}, [0-9]{{1,2}} {_MONTH} [0-9]{{4}} ", ("%a, %d %b %Y",)),  # of mail: RFC 5322
+    (f"^[0-9]{{1,2}}/{_MONTH}/[0-9]{{4}}:", ("%d/%b/%Y",)),  # of a web server's log
 )  # fmt: skip
 _CLOCKS = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
 _AFTER = ("", *(f"{comma} {clock}" for comma in ("", ",") for clock in _CLOCKS))
+_OWN_CLOCKS = {
+    "%Y%m%d": ("", "%H%M", "%H%M%S", "T%H%M%S", "T%H%M%S%#z"),
+    "%a, %d %b %Y": (" %H:%M:%S %z", " %H:%M:%S GMT"),
+    "%d/%b/%Y": (":%H:%M:%S %z",),
+}
+"""What stands behind dates that come with clocks of their own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,11 @@ class Written:
     share: float
     other: tuple[str, ...] = ()
     torn: bool = False
+
+    @property
+    def zoned(self) -> bool:
+        """Whether each of them says its zone."""
+        return all("z" in each for each in self.formats)
 
     @property
     def clocked(self) -> bool:
@@ -107,7 +126,7 @@ def _written(counts: pl.DataFrame, orders: tuple[str, ...], total: int) -> Writt
 
 
 def _formats(order: str) -> list[str]:
-    return [order + after for after in _AFTER]
+    return [order + after for after in _OWN_CLOCKS.get(order, _AFTER)]
 
 
 def _fits(formats: list[str]) -> pl.Expr:

@@ -29,11 +29,14 @@ def find_time(events: Sequence[ColumnProfile]) -> EventTime:
     Where no column holds times in a known form, one that is written in a common one. What tells
     when rows were loaded or last changed is taken only where nothing else is a time.
     """
-    for score in (_known, _written):
-        scored = [(points, each) for each in events if (points := score(each)) > 0]
-        if not scored:
+    found = [
+        [(points, each) for each in events if (points := score(each)) > 0]
+        for score in (_known, _written)
+    ]
+    happening = [[each for each in scored if not _of_the_row(each[1])] for scored in found]
+    for scored, happened in zip(found, happening, strict=True):
+        if not scored or (any(happening) and not happened):
             continue
-        happened = [(points, each) for points, each in scored if not _of_the_row(each)]
         sure = [(points, each) for points, each in happened if _surely_named(each)]
         best_first = sorted(sure or happened or scored, key=lambda pair: -pair[0])
         if sure or len(best_first) == 1:

@@ -80,7 +80,8 @@ def time_format(column: ColumnProfile) -> str:
     """How the times of a column are written."""
     if column.written is not None:
         forms = column.share(Kind.TIME) > 0 or len(column.written.formats) > 1
-        return "times in several forms" if forms else "times without a zone"
+        zone = "with a zone" if column.written.zoned else "without a zone"
+        return "times in several forms" if forms else f"times {zone}"
     if column.epoch > 0.5:
         return "epoch numbers"
     if column.unzoned == 0:

@@ -152,7 +152,8 @@ def _time(proposal: Proposal) -> tuple[list[Line], list[str]]:
     if time.written is not None:
         lines.append(("time_format", *_written_form(time, time.written)))
         notes = _undecided(time.written)
-    if time.written is not None or time.unzoned >= _NOTICED:
+    unzoned = time.written is not None and not time.written.zoned
+    if unzoned or time.unzoned >= _NOTICED:
         lines.append(("timezone", *_zone(time)))
     elif time.unzoned > 0:
         notes = ['# timezone = "UTC"  # for times without a zone; else such rows are rejected']

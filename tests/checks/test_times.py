@@ -225,6 +225,38 @@ def test_each_magnitude_of_an_epoch_begins_where_the_one_below_it_ends(number, n
         assert read([value], dtype, now=utc(9999, 1, 1)) == [(moment, "")]
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31, 23, 59, 59)),
+        min_size=1,
+    ),
+    st.sampled_from(["%Y%m%d%H%M", "%Y%m%d%H%M%S"]),
+)
+def test_digits_that_are_a_date_and_a_clock_are_no_epoch(moments, form):
+    digits = [each.strftime(form) for each in moments]
+    columns: list[tuple[list[object], pl.DataType]] = [
+        ([*digits], pl.String()),
+        ([int(each) for each in digits], pl.Int64()),
+        ([float(each) for each in digits], pl.Float64()),
+        ([Decimal(each) for each in digits], pl.Decimal(20, 0)),
+    ]
+    for values, dtype in columns:
+        assert set(read(values, dtype, now=utc(9999, 1, 1))) == {(None, "format")}
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(189912312359, 190000010000, 190013010000, 190001320000, 190001012400, 190001010060),
+        *(210001010000, 946684800000, 1709284500000, 20240101100060, 21000101000000),
+    ],
+)
+def test_digits_that_are_no_date_and_clock_are_milliseconds(number):
+    moment = utc(1970, 1, 1) + timedelta(milliseconds=number)
+    assert read([str(number)], now=utc(9999, 1, 1)) == [(moment, "")]
+
+
 @pytest.mark.parametrize(
     ("text", "microsecond"),
     [("100000000000.5", 500), ("100000000000000.5", 0), ("100000000.5", 500_000)],

@@ -30,10 +30,30 @@ def form(*texts: str | None) -> Written | None:
         *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p"),
         *("%m/%d/%Y, %I:%M:%S %p", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%d-%m-%Y"),
         *("%d %B %Y", "%d-%B-%Y %H:%M", "%B %d, %Y", "%B %d, %Y %I:%M %p", "%m/%d/%y %H:%M"),
+        *("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT"),
     ],
 )
 def test_a_common_form_is_recognised(text):
     assert form(*[day.strftime(text) for day in DAYS]) == Written((text,), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("texts", "written_so"),
+    [
+        (
+            ["Tue, 02 Jan 2024 10:00:00 +0000", "Wed, 3 Jan 2024 10:00:00 -0500"],
+            "%a, %d %b %Y %H:%M:%S %z",
+        ),
+        (["02/Jan/2024:10:00:00 +0000"], "%d/%b/%Y:%H:%M:%S %z"),
+        (["20240102T100000Z", "20240102T100000+0200"], "%Y%m%dT%H%M%S%#z"),
+    ],
+)
+def test_a_form_with_a_zone_asks_for_none(texts, written_so):
+    found = form(*texts)
+    assert found == Written((written_so,), 1.0)
+    assert found.zoned
+    proposal, _ = proposed("pristo-events", events(at=(texts * 40)[:40]))
+    assert "timezone" not in written(proposal)
 
 
 def test_days_and_months_of_one_digit_are_dates_too():

@@ -36,3 +36,7 @@ def test_between_times_without_a_sure_name_a_person_chooses():
 def test_a_time_that_all_rows_share_is_the_exports():
     assert found(date=ONE, purchased=TIMES) == ("purchased", [])
     assert found(date=ONE) == ("date", [])
+    assert found(
+        version=ONE,
+        sent=["Tue, 02 Jan 2024 10:00:00 +0000", "Wed, 03 Jan 2024 10:00:00 +0000"] * 20,
+    ) == ("sent", [])
