@@ -14,7 +14,7 @@ def state_directory() -> Path:
     if sys.platform == "win32":
         return _local_app_data() / "backfill"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "backfill"
+        return _home() / "Library" / "Application Support" / "backfill"
     return _xdg("XDG_STATE_HOME", Path(".local") / "state")
 
 
@@ -23,14 +23,24 @@ def cache_directory() -> Path:
     if sys.platform == "win32":
         return _local_app_data() / "backfill" / "Cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "backfill"
+        return _home() / "Library" / "Caches" / "backfill"
     return _xdg("XDG_CACHE_HOME", Path(".cache"))
 
 
 def _local_app_data() -> Path:
-    return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
 
 
 def _xdg(variable: str, usual: Path) -> Path:
     given = Path(os.environ.get(variable, ""))
-    return (given if given.is_absolute() else Path.home() / usual) / "backfill"
+    return (given if given.is_absolute() else _home() / usual) / "backfill"
+
+
+def _home() -> Path:
+    """The user's home. Without HOME and an entry for the user it is the root directory, as where
+    a container sets HOME: nothing can be kept there, and nothing needs to be.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,66 +20,22 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from backfill.config.cluster import OBJECT_STORES
 from backfill.core.errors import BackfillError, ConfigError, JobError
 from backfill.core.job_files import LEDGER_PLACE, MANIFEST, PUBLISHED
-from backfill.core.own_directories import cache_directory
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.object_storage import ObjectStorage
 from backfill.jobdir.ownership import clear
+from backfill.jobdir.store_addresses import address_of, named
 
 __all__ = [
-    "address_of",
-    "copy_of",
     "drop_copy",
     "here",
     "job_file",
-    "named",
-    "named_for_all",
     "publish",
     "refresh",
     "refuse_address",
 ]
-
-_ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE)
-
-
-def copy_of(address: str) -> Path | None:
-    """Where the copy of a job in an object store lies; None for what is no such address.
-
-    Raises ConfigError for a path that no copy can have.
-    """
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
-        return None
-    parts = found[3].rstrip("/").split("/")
-    if any(part in ("", ".", "..") or "\\" in part for part in parts):
-        raise ConfigError(
-            "a folder in an object store needs a name",
-            where=address,
-            hint="Leave `.`, `..` and empty parts out of it.",
-        )
-    return _root().joinpath(found[1].lower(), found[2], *parts)
-
-
-def address_of(directory: Path) -> str | None:
-    """The address of a job whose copy this is; None for a job's own directory."""
-    absolute, root = os.path.abspath(directory), os.path.join(_root(), "")  # noqa: PTH100, PTH118 - keeps links, and a run asks often
-    if not absolute.startswith(root):
-        return None
-    scheme, *parts = Path(absolute).relative_to(root).parts
-    return f"{scheme}://{'/'.join(parts)}"
-
-
-def named(directory: Path) -> str:
-    """A job as commands and messages name it: its address where this is a copy."""
-    return address_of(directory) or str(directory)
-
-
-def named_for_all(directory: Path) -> str:
-    """A job as every machine calls it, whatever directory its command is typed in."""
-    return address_of(directory) or str(directory.absolute())
 
 
 def refresh(directory: Path) -> None:
@@ -93,8 +48,9 @@ def refresh(directory: Path) -> None:
         return
     storage = ObjectStorage(address)
     published = storage.read(PUBLISHED)
-    if _is_copy_of(directory, published):
-        return
+    with _writing(directory):
+        if _is_copy_of(directory, published):
+            return
     with _writing(directory), _alone(directory):
         if _is_copy_of(directory, published):
             return  # another process of this machine was quicker
@@ -193,10 +149,6 @@ def publish(directory: Path, manifest: Path) -> None:
 # --- parts -----------------------------------------------------------------------------------
 
 
-def _root() -> Path:
-    return cache_directory() / "jobs"
-
-
 def _planned(directory: Path) -> list[str]:
     """What a plan made for those who run the job or look at it."""
     found = [*directory.glob("*.parquet"), *(directory / "ready").glob("*.parquet")]
@@ -275,7 +227,7 @@ def _writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BackfillError(
-            f"the copy of the job cannot be written: {error.strerror or error}",
-            where=str(directory),
+            f"the copy of the job in {directory} cannot be written: {error.strerror or error}",
+            where=named(directory),
             hint="Check the free space and the permissions; XDG_CACHE_HOME names another place.",
         ) from error

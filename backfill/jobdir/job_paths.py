@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
-from backfill.jobdir.copies import copy_of, named
+from backfill.jobdir.store_addresses import copy_of, named
 
 __all__ = ["job_directory", "job_name", "named_place", "names_job"]
 

@@ -19,6 +19,7 @@ from backfill.core.errors import JobError
 from backfill.core.job_files import MANIFEST
 from backfill.core.model import Books, Lane
 from backfill.jobdir.lock import owner_of
+from backfill.jobdir.store_addresses import named
 from backfill.sources.entries import SourceEntry
 
 __all__ = [
@@ -241,7 +242,7 @@ class Manifest(_Part):
             owner = owner_of(directory)
             raise JobError(
                 "there is no job here" if owner is None else f"there is no job here yet: {owner}",
-                where=str(directory),
+                where=named(directory),
                 hint="`backfill plan CONFIG` makes one." if owner is None else None,
             ) from None
         except (OSError, ValueError) as error:

@@ -10,8 +10,8 @@ from pathlib import Path
 from backfill.core.atomic_files import free_name
 from backfill.core.model import Books, State, Stop, StopKind
 from backfill.core.urls import is_here
-from backfill.jobdir.copies import named
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit

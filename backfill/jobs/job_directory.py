@@ -9,6 +9,7 @@ from backfill.core.errors import BackfillError, ConfigError
 from backfill.jobdir.lock import refuse_links, unwritable
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.ownership import refuse_users_files
+from backfill.jobdir.store_addresses import address_of
 
 __all__ = ["make_directory", "remembered"]
 
@@ -28,6 +29,12 @@ def make_directory(directory: Path) -> None:
         if Manifest.exists(directory):
             # Another name would make another job, which sends everything again.
             raise unwritable(directory, error) from error
+        if (address := address_of(directory)) is not None:
+            raise BackfillError(
+                f"the copy of the job in {directory} cannot be made: {error.strerror or error}",
+                where=address,
+                hint="Name a directory for such copies with XDG_CACHE_HOME.",
+            ) from error
         # A name that is a file's is a mistake of the command line; a full disk is not.
         named = isinstance(error, FileExistsError | NotADirectoryError)
         raise (ConfigError if named else BackfillError)(

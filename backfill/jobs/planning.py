@@ -24,10 +24,11 @@ from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
 from backfill.deliver import was_sent
 from backfill.destinations import destination
-from backfill.jobdir.copies import named, publish
+from backfill.jobdir.copies import publish
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.new_ledger import made_in_vain, new_ledger
 from backfill.jobs.access.shared_ledger import (
     discard_ledger,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import ConfigError
-from backfill.jobdir.copies import address_of
 from backfill.jobdir.errors import reading
 from backfill.jobdir.overwrite_guard import refuse_own_files
+from backfill.jobdir.store_addresses import address_of
 
 if TYPE_CHECKING:
     from backfill.jobs.job import Job

@@ -73,7 +73,12 @@ def local_path(text: str, directory: Path) -> Path:
     """The absolute path of what a configuration in `directory` calls `text`."""
     if text.startswith("file://"):
         return Path(unquote(urlsplit(text).path))
-    return Path(os.path.abspath(directory / Path(text).expanduser()))  # noqa: PTH100 - keeps links
+    return Path(os.path.abspath(directory / _at_home(text)))  # noqa: PTH100 - keeps links
+
+
+def _at_home(text: str) -> str:
+    """A path with `~` replaced; as it stands where nobody knows that home."""
+    return os.path.expanduser(text)  # noqa: PTH111 - Path's own raises then
 
 
 def locate(files: Files, directory: Path) -> tuple[Location, ...]:
@@ -98,7 +103,7 @@ def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Lo
         for address in _expand_address(text):
             yield address, replace(_location(_public(address), address, files), kept=address)
         return
-    absolute = is_remote(text) or Path(text).expanduser().is_absolute()
+    absolute = is_remote(text) or Path(_at_home(text)).is_absolute()
     for path in _expand(text, directory, files):
         found = _location(_name(path, text, directory), str(path), files)
         kept = str(path) if absolute else os.path.relpath(path, directory)

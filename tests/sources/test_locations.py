@@ -187,3 +187,8 @@ def test_the_suggested_ndjson_is_a_new_file(tmp_path, monkeypatch):
     with pytest.raises(SourceError, match="JSON") as raised:
         locate(Files(files="a.json"), tmp_path)
     assert "a.json > a-2.ndjson" in (raised.value.hint or "")
+
+
+def test_a_home_that_nobody_knows_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(SourceError):
+        locate(Files(files="~nobody-has-this-name/a.csv"), tmp_path)

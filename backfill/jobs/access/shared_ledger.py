@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
-from backfill.jobdir.copies import named, named_for_all
 from backfill.jobdir.ledger_place import LedgerPlace
+from backfill.jobdir.store_addresses import address_of, named, named_for_all
 
 if TYPE_CHECKING:
     from backfill.ledger.postgres import PostgresLedger
@@ -94,12 +94,18 @@ def refuse_same_place(place: LedgerPlace, directory: Path) -> None:
                 raise JobError(
                     "the database knows a job in this place, and it is not here: another machine"
                     " has other files under the name of this storage, or they were removed",
-                    where=str(directory),
-                    hint="Nothing was planned. Mount the storage that all machines share. Where the"
-                    " directory was removed on purpose, forget what it sent:"
+                    where=named(directory),
+                    hint=f"Nothing was planned. {_same_storage(directory)} Where the"
+                    " job was removed on purpose, forget what it sent:"
                     f" psql {shlex.quote(place.database)} -c 'DROP SCHEMA \"{schema}\" CASCADE'",
                 )
             ledger.drop()
+
+
+def _same_storage(directory: Path) -> str:
+    if address_of(directory) is not None:
+        return "Name the storage that it was planned into, under [cluster]."
+    return "Mount the storage that all machines share."
 
 
 def discard_ledger(place: LedgerPlace) -> None:

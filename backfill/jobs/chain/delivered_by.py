@@ -15,9 +15,10 @@ from backfill.config import Config
 from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.urls import same_address
-from backfill.jobdir.copies import copy_of, refresh
+from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobdir.store_addresses import copy_of
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
 from backfill.jobs.readonly import look

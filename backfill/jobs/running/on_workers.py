@@ -19,9 +19,9 @@ from backfill.config.values import Rate
 from backfill.core.errors import BackfillError
 from backfill.core.model import Stop
 from backfill.deliver import Snapshot, join
-from backfill.jobdir.copies import named_for_all
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import fingerprint
+from backfill.jobdir.store_addresses import named_for_all
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.access.shared_ledger import delivering
 from backfill.jobs.run_history import check_current

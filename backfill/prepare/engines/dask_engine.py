@@ -17,7 +17,7 @@ from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from backfill.core.errors import BackfillError, ConfigError
-from backfill.jobdir.copies import address_of
+from backfill.jobdir.store_addresses import address_of
 from backfill.prepare.engines.result_watch import ResultWatch, gone
 from backfill.prepare.engines.workers import ClusterError, Versions, run_task, sights, versions
 

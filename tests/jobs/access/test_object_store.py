@@ -18,11 +18,12 @@ from backfill.core.errors import BackfillError, ConfigError, JobError
 from backfill.core.job_files import PUBLISHED
 from backfill.core.model import State
 from backfill.core.secret import Secret
-from backfill.jobdir.copies import address_of, copy_of, publish, refresh
+from backfill.jobdir.copies import publish, refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.jobdir.object_storage import ObjectStorage
+from backfill.jobdir.store_addresses import address_of, copy_of
 from backfill.jobs import opening, planning
 from backfill.jobs.chain.rest import directory_for_rest
 from backfill.jobs.job import Job
@@ -271,8 +272,32 @@ def test_what_is_in_the_store_counts_and_not_the_copy(
 ) -> None:
     machines.plan()
     change(machines)
-    with pytest.raises(BackfillError, match=words):
+    with pytest.raises(BackfillError, match=words) as caught:
         opening.open_job(machines.config)
+    assert str(caught.value.where).startswith(machines.address)
+
+
+@pytest.mark.parametrize("cache", ["/proc/nowhere", "/proc/version"])
+def test_a_copy_that_cannot_be_made_is_told_with_what_names_another_place(
+    machines, monkeypatch, cache
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    with pytest.raises(BackfillError, match=r"the copy of the job in .* cannot be ") as caught:
+        machines.plan()
+    assert caught.value.where == machines.address
+    assert "XDG_CACHE_HOME" in str(caught.value.hint)
+
+
+def test_a_job_that_the_database_knows_and_the_store_does_not_is_called_by_its_address(
+    machines,
+) -> None:
+    machines.run(machines.plan(), limit=20)
+    gone(machines)
+    with pytest.raises(JobError, match="the database knows a job in this place") as caught:
+        machines.plan()
+    assert caught.value.where == machines.address
+    assert "storage" in str(caught.value.hint)
+    assert "Mount" not in str(caught.value.hint)
 
 
 def test_a_store_that_is_away_is_told_and_nothing_is_sent(machines, monkeypatch) -> None:
