@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,11 @@ class Manifest(_Part):
         """Where relative paths of the sources begin, as long as nobody names a configuration."""
         known = self.config_file(directory)
         return known.parent if known is not None else directory
+
+    def with_notes(self, notes: Iterable[str]) -> Manifest:
+        """The same manifest, with more that a person should know."""
+        facts = self.facts.model_copy(update={"warnings": (*self.facts.warnings, *notes)})
+        return self.model_copy(update={"facts": facts})
 
     def lanes(self) -> Iterator[Lane]:
         """Every lane of every bucket, in order."""

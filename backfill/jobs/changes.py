@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Literal
 
 from backfill.config import Config, Files, with_defaults
 from backfill.core.atomic_files import free_name
@@ -61,7 +62,10 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
     frame = file is None and changed == f"{_CONFIGURATION}: [events] files"
     if frame:
         changed = "the frame of events changed"
-    if others or str(changed).startswith(_CONFIGURATION):
+    same_rows = str(changed).startswith(_CONFIGURATION) or (
+        not frame and _of_source(directory, manifest, config, "events") is None
+    )
+    if others or same_rows:
         hint = "The rows that it has not delivered can go as a job of their own: "
         way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
     else:
@@ -92,18 +96,28 @@ def _pending(directory: Path, manifest: Manifest) -> int:
 
 def difference(directory: Path, manifest: Manifest, config: Config | None) -> str | None:
     """What changed since the job in `directory` was planned, in words, or None."""
+    if config is not None and not config.has_shape(manifest.shape):
+        return f"{_CONFIGURATION}: {_changed_keys(manifest, config)}"
+    return _of_source(directory, manifest, config, "events") or _of_source(
+        directory, manifest, config, "contacts"
+    )
+
+
+def _of_source(
+    directory: Path,
+    manifest: Manifest,
+    config: Config | None,
+    section: Literal["events", "contacts"],
+) -> str | None:
+    """What changed in the files of a section, in words, or None."""
     # Reading files is the largest part of the program, and most commands need none of it.
     from backfill.sources.fingerprints import difference_of  # noqa: PLC0415
 
-    if config is not None and not config.has_shape(manifest.shape):
-        return f"{_CONFIGURATION}: {_changed_keys(manifest, config)}"
+    entries = manifest.events if section == "events" else manifest.contacts
+    if not entries:
+        return None
     base = manifest.source_directory(directory) if config is None else config.directory
-    for section, entries in (("events", manifest.events), ("contacts", manifest.contacts)):
-        if entries:
-            files = _files_of(directory, manifest, section)
-            if (changed := difference_of(files, entries, base)) is not None:
-                return changed
-    return None
+    return difference_of(_files_of(directory, manifest, section), entries, base)
 
 
 def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:

@@ -249,10 +249,8 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
         )
         sealed = seals(draft, engine, planning.progress)
     notes = (note for each in named for note in each.notes)
-    warnings = (*manifest.facts.warnings, *notes)
-    manifest = manifest.model_copy(
+    manifest = manifest.with_notes(notes).model_copy(
         update={
-            "facts": manifest.facts.model_copy(update={"warnings": warnings}),
             "config_path": remembered(config.path, directory) if config.path else None,
             "earlier": tuple(each.state for each in named),
             "address": planning.address,

@@ -15,7 +15,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.entries import SourceEntry
 
-__all__ = ["EARLIER", "LeftOut", "Previous", "left_out", "refuse_unrecognised"]
+__all__ = ["EARLIER", "LeftOut", "Previous", "check_recognised", "left_out"]
 
 EARLIER = "__earlier"
 """Orders what earlier jobs sent: as the jobs are named, then by their files and rows."""
@@ -108,26 +108,32 @@ def _gathered(rows: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, glob=False)
 
 
-def refuse_unrecognised(
-    previous: Sequence[Previous], config: Config, binding: Binding, duplicates: Path
-) -> None:
-    """Raise ConfigError where a job that was mapped otherwise delivered what is not found here.
+def check_recognised(
+    previous: Sequence[Previous], config: Config, binding: Binding, manifest: Manifest, into: Path
+) -> list[str]:
+    """Notes on what the named jobs delivered and what is not found in this one, planned `into`.
 
-    Whether those records are none of this source's, or the same ones in another form, only a
-    person can say. `duplicates` is the file of this plan's duplicates.
+    Raises ConfigError for a job that was mapped otherwise: whether those records are none of this
+    source's, or the same ones in another form, only a person can say. And for a row of a file that
+    both read, which would be sent again because its contact changed.
     """
+    notes = []
+    found = (
+        pl.scan_parquet(into / "duplicates.parquet", glob=False)
+        .filter(pl.col("_kept_job").is_not_null())
+        .select(record=pl.col("__record"))
+    )
     for each in previous:
         changed = [] if each.rest else list(_mapped_otherwise(each.manifest, config, binding))
-        if not changed:
+        of_contacts = [] if each.rest else _changed_with_contacts(each.manifest, binding, manifest)
+        if not changed and not of_contacts:
             continue
-        found = (
-            pl.scan_parquet(duplicates, glob=False)
-            .filter(pl.col("_kept_job").is_not_null())
-            .select(record=pl.col("__record"))
-        )
         total = each.records.select(pl.len()).collect().item()
-        lost = each.records.join(found, on="record", how="anti").select(pl.len()).collect().item()
-        if lost:
+        missed = each.records.join(found, on="record", how="anti")
+        lost = missed.select(pl.len()).collect().item()
+        if not lost:
+            continue
+        if changed:
             raise ConfigError(
                 f"{each.name} delivered {total:,} records under another mapping"
                 f" ({', '.join(changed)}), and {lost:,} of them cannot be recognised here",
@@ -136,6 +142,63 @@ def refuse_unrecognised(
                 f" mapping: backfill plan {_named(config)} --rest-of {shlex.quote(each.name)}\n"
                 "  Only if its records are none of this source's, leave it out of delivered_by.",
             )
+        fields = ", ".join(of_contacts)
+        if (again := _ready_again(each.manifest, missed, manifest, into)) is not None:
+            count, file = again
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            raise ConfigError(
+                f"{rows} of {file} that {each.name} delivered would be sent again: the contacts"
+                f" changed, and {fields} of them is a part of what makes two records the same one",
+                where="[dedupe] delivered_by",
+                hint="For the rows of its files that it has not delivered, as the contacts are now:"
+                f" backfill plan {_named(config)} --rest-of {shlex.quote(each.name)}\n"
+                "  Files that are new then go as a job of their own.",
+            )
+        notes.append(
+            f"{lost:,} of the {total:,} records that {each.name} delivered are not recognised here,"
+            f" and the contacts are not those that it was planned with: where {fields} of a contact"
+            " changed, its rows in this source are sent again. With `key` under [dedupe], named"
+            " from the first job on, only what you name there counts"
+        )
+    return notes
+
+
+def _changed_with_contacts(before: Manifest, binding: Binding, manifest: Manifest) -> list[str]:
+    """The fields by which records are the same one that come from contacts, if these changed."""
+    contents = [sorted(each.sha256 for each in job.contacts) for job in (before, manifest)]
+    if contents[0] == contents[1]:
+        return []
+    names = {each.name for each in binding.inputs_for("contacts")}
+    return [name for name in binding.identity if name in names]
+
+
+def _ready_again(
+    before: Manifest, missed: pl.LazyFrame, manifest: Manifest, into: Path
+) -> tuple[int, str] | None:
+    """How many of the missed rows stand in a file that both jobs read and are ready here, and the
+    name of one such file.
+    """
+    numbers, _ = _common_files(before.events, manifest.events)
+    if not numbers or not manifest.buckets:
+        return None
+    parts = [
+        pl.scan_parquet(into / "ready" / bucket.file, glob=False).select(
+            pl.col("file").cast(pl.UInt32), pl.col("row").cast(pl.UInt64)
+        )
+        for bucket in manifest.buckets
+    ]
+    here = pl.col("number").replace_strict(
+        list(numbers), list(numbers.values()), default=None, return_dtype=pl.UInt32()
+    )
+    count, file = (
+        missed.select(here.alias("file"), pl.col("row").cast(pl.UInt64))
+        .drop_nulls()
+        .join(pl.concat(parts), on=["file", "row"], how="semi")
+        .select(pl.len(), pl.col("file").first())
+        .collect()
+        .row(0)
+    )
+    return (count, manifest.events[file].name) if count else None
 
 
 def _named(config: Config) -> str:
@@ -173,18 +236,29 @@ def _same_files(each: Previous, entries: Sequence[SourceEntry]) -> dict[int, int
 
     Raises ChangedError unless the files of both have the same content, under whatever names.
     """
+    numbers, new = _common_files(each.manifest.events, entries)
+    for number, entry in enumerate(each.manifest.events):
+        if number not in numbers:
+            raise _other_source(each, f"{entry.name} is not the file that it was")
+    if new:
+        raise _other_source(each, f"{entries[new[0]].name} is new")
+    return numbers
+
+
+def _common_files(
+    before: Sequence[SourceEntry], now: Sequence[SourceEntry]
+) -> tuple[dict[int, int], list[int]]:
+    """Files of the same content, under whatever names: the index that each had and has. And the
+    indexes of those that are new.
+    """
     here: dict[tuple[str, int], list[int]] = {}
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(now):
         here.setdefault((entry.sha256, entry.rows), []).append(number)
     numbers = {}
-    for number, entry in enumerate(each.manifest.events):
-        same = here.get((entry.sha256, entry.rows))
-        if not same:
-            raise _other_source(each, f"{entry.name} is not the file that it was")
-        numbers[number] = same.pop(0)
-    if new := [entries[number].name for same in here.values() for number in same]:
-        raise _other_source(each, f"{new[0]} is new")
-    return numbers
+    for number, entry in enumerate(before):
+        if same := here.get((entry.sha256, entry.rows)):
+            numbers[number] = same.pop(0)
+    return numbers, [number for same in here.values() for number in same]
 
 
 def _other_source(each: Previous, difference: str) -> ChangedError:

@@ -23,7 +23,7 @@ from backfill.prepare.engines.engine import Engine, Threads
 from backfill.prepare.facts.examples import examples_of
 from backfill.prepare.facts.noticed import noticed
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
-from backfill.prepare.left_out import Previous, left_out, refuse_unrecognised
+from backfill.prepare.left_out import Previous, check_recognised, left_out
 from backfill.prepare.mapping.binding import bind
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed, rows_at_once
@@ -106,7 +106,9 @@ def prepare(
         sources = [source for source in (events, contacts) if source is not None]
         try:
             manifest = _finished(passes, passes.run(), now)
-            refuse_unrecognised(previous, config, binding, into / "duplicates.parquet")
+            manifest = manifest.with_notes(
+                check_recognised(previous, config, binding, manifest, into)
+            )
         except UNREADABLE as error:
             for source in sources:
                 source.refuse_change()

@@ -44,6 +44,75 @@ def server():
         yield server
 
 
+# --- contacts that were exported anew -----------------------------------------------------------
+
+PEOPLE = """
+destination = "watch-events"
+[events]
+files = "events.csv"
+contact_key = "user"
+time = "at"
+[contacts]
+files = "people.csv"
+key = "id"
+[fields]
+"target.value" = "contacts.phone"
+"label" = "event"
+"confidence" = { value = "neutral" }
+[delivery]
+"""
+
+
+def exported(folder: Path, phones: list[str], days: int) -> None:
+    """So many events of two people, and their phones as they are now."""
+    lines = [f"{'ab'[day % 2]},event {day},2024-03-{day + 1:02}T10:00:00Z" for day in range(days)]
+    (folder / "events.csv").write_text("\n".join(["user,event,at", *lines, ""]))
+    people = [f"{name},{phone}" for name, phone in zip("ab", phones, strict=True)]
+    (folder / "people.csv").write_text("\n".join(["id,phone", *people, ""]))
+
+
+BEFORE, AFTER = ["+12025550143", "+12025550144"], ["+12025550143", "+12025550145"]
+
+
+def labels(server) -> list[str]:
+    return sorted(each.record["label"] for each in server.accepted)
+
+
+def test_after_the_contacts_changed_the_way_on_sends_nothing_twice(tmp_path, server):
+    exported(tmp_path, BEFORE, 2)
+    config = tmp_path / "march.toml"
+    config.write_text(PEOPLE + f'base_url = "{server.url}"\n')
+    run = ["run", config.name, "--json"]
+    backfill(*run, "--only", "label=event 1", cwd=tmp_path, expect=[8])
+    exported(tmp_path, AFTER, 2)
+    hint = backfill(*run, cwd=tmp_path, expect=[10]).json["error"]["hint"]
+    command = hint.partition("backfill ")[2].split()
+    assert command[-2:] == ["--rest-of", "march.job"]
+    # Named by delivered_by, the job is not recognised, and its row would go again.
+    april = after(config, "april", "march.job")
+    refused = backfill("plan", april.name, "--json", cwd=tmp_path, expect=[2]).json
+    assert "1 row of events.csv that march.job delivered" in refused["error"]["message"]
+    planned = backfill(*command, "--json", cwd=tmp_path, expect=[0]).json
+    assert (planned["records"]["duplicate"], planned["records"]["pending"]) == (1, 1)
+    backfill(*planned["next"].split()[1:], "--json", cwd=tmp_path, expect=[0])
+    assert labels(server) == ["event 0", "event 1"]
+
+
+@pytest.mark.parametrize(("phones", "told"), [(AFTER, True), (BEFORE, False)])
+def test_a_plan_after_new_contacts_says_what_it_does_not_recognise(tmp_path, server, phones, told):
+    exported(tmp_path, BEFORE, 2)
+    config = tmp_path / "march.toml"
+    config.write_text(PEOPLE + f'base_url = "{server.url}"\n')
+    backfill("run", config.name, cwd=tmp_path, expect=[0])
+    exported(tmp_path, phones, 3)
+    people = tmp_path / "people.csv"
+    people.write_text(people.read_text() + "c,+12025550146\n")
+    april = after(config, "april", "march.job")
+    notes = package.plan(april).manifest.facts.warnings
+    found = [each for each in notes if "1 of the 2 records that march.job delivered" in each]
+    assert bool(found) == told
+
+
 # --- the rest of a job ------------------------------------------------------------------------
 
 
