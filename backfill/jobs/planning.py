@@ -207,11 +207,11 @@ def _prepare(
             clear(directory)
             _put_in_place(draft, directory)
     except BaseException as error:
-        ours = error.message if isinstance(error, LedgerError) else None
+        ours = error if isinstance(error, LedgerError) else None
         if (made := made_in_vain(draft, directory)) is not None:
             with suppress(BackfillError):
                 discard_ledger(made)
-        reason = ours or os_error_message(error, draft)
+        reason = ours.message if ours is not None else os_error_message(error, draft)
         noted = (draft / _REST_OF).exists()
         discard_draft(directory)
         if noted and not Manifest.exists(directory):
@@ -220,12 +220,14 @@ def _prepare(
                 _note_rest(planning, draft)
         if reason is None:
             raise
+        if os.strerror(errno.EMFILE) in reason:
+            hint = MORE_OPEN_FILES
+        elif ours is not None and place is not None:
+            hint = ours.hint  # a database's own, which has nothing to do with this disk
+        else:
+            hint = "Check the free space and the permissions; nothing was sent."
         raise BackfillError(
-            f"the job cannot be written: {reason}",
-            where=str(directory),
-            hint=MORE_OPEN_FILES
-            if os.strerror(errno.EMFILE) in reason
-            else "Check the free space and the permissions; nothing was sent.",
+            f"the job cannot be written: {reason}", where=str(directory), hint=hint
         ) from error
     return manifest
 

@@ -72,6 +72,11 @@ _WORDS = {
         "the database is starting or stopping",
         "Nothing more was sent. Once it is back, run the same command again.",
     ),
+    "58": (
+        "the database cannot be used now",
+        "Its own log says more. Once it works, run the same command again: it goes on where it"
+        " stood.",
+    ),
     "25006": (
         "the database can only be read",
         "It is a standby, perhaps: name the primary in `ledger` under [cluster].",
@@ -82,12 +87,16 @@ _CONFIGURED = ("28", "3D", "TLS")
 """What does not pass, however often it is tried."""
 
 _REFUSALS = (
-    (r"no password supplied|authentication failed|pg_hba\.conf|FATAL: +role ", "28000"),
-    (r"FATAL: +database .* does not exist", "3D000"),
+    # What passes stands first: a second try, without TLS, may be refused for another reason.
     (r"database system is (starting|shutting|in recovery|not yet)|not accepting conn", "57P03"),
+    (r"session is read-only", "25006"),
     (r"too many (clients|connections)|connection slots", "53300"),
+    (r"no password supplied|authentication failed|pg_hba\.conf|FATAL: +role ", "28000"),
+    (r"FATAL: .*(permission denied|parameter|command-line argument)", "28000"),
+    (r"FATAL: +database .* does not exist", "3D000"),
     (r"\b(SSL|TLS|sslmode|sslrootcert|certificate)\b", "TLS"),
-    (r"FATAL: ", "28000"),  # it answered, and let nobody in
+    (r"No space left on device", "53100"),
+    (r"FATAL: ", "58000"),  # it answered, and something in it is wrong
 )
 """What a connection that is not made is refused with, and its SQLSTATE, which libpq keeps back."""
 

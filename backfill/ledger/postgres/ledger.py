@@ -68,7 +68,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         database that is away is waited for `patience` seconds, with `waits` from the first on.
         What others left in flight is settled bucket by bucket, in `take`.
         """
-        session = Session(address, schema, lease=lease, patience=patience, waits=waits)
+        session = Session(address, schema, lease=lease, patience=patience, waits=waits, writes=True)
         try:
             if create:
                 session.make(schema, SCHEMA, named)

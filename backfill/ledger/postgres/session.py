@@ -19,9 +19,10 @@ from typing import Any
 import psycopg
 from psycopg import sql as composed
 
-from backfill.core.errors import LedgerAccessError, LedgerError
+from backfill.core.errors import LedgerError
 from backfill.ledger.postgres.address import password, place_of
 from backfill.ledger.postgres.errors import in_words, is_starting
+from backfill.ledger.postgres.requirements import check_requirements
 
 __all__ = ["COMMENT", "NO_SCHEMA", "Session", "now"]
 
@@ -31,7 +32,6 @@ COMMENT = "The ledger of a backfill: "
 NO_SCHEMA = "pg_temp"
 """The schema of a session that is of no job."""
 
-_OLDEST = 140000  # pg_terminate_backend with a time to wait
 _CONNECT_WITHIN = 10  # seconds
 _LIMITS = [
     "statement_timeout",
@@ -44,6 +44,10 @@ _MARGIN = 0.1  # of the lease
 _SILENCE = 2.0  # seconds after which a database that is away is spoken of
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
+_ENDS = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+"""What a connection may be at its end with; a database that fails over can only be read for a
+while, and is away as long.
+"""
 
 
 log = logging.getLogger("backfill.ledger")
@@ -65,12 +69,19 @@ class Session:
     """A connection, used by one thread at a time, that is made anew where it broke.
 
     `lease` is in seconds. `patience` is how long a database that is away is waited for, and with
-    `waits` also before the first connection. `again` is called on a new connection, to hold what
-    the old one held.
+    `waits` also before the first connection. With `writes` even that one is refused by a database
+    that can only be read. `again` is called on a new connection, to hold what the old one held.
     """
 
     def __init__(
-        self, address: str, schema: str, *, lease: float, patience: float, waits: bool = False
+        self,
+        address: str,
+        schema: str,
+        *,
+        lease: float,
+        patience: float,
+        waits: bool = False,
+        writes: bool = False,
     ) -> None:
         self.where = place_of(address) if schema == NO_SCHEMA else f"{place_of(address)} ({schema})"
         self.turn = threading.RLock()
@@ -80,6 +91,7 @@ class Session:
         self._schema = schema
         self._lease = lease
         self._patience = patience
+        self._writes = writes
         self._closed = False
         self._holds = True  # whether what the connection before this one held is known to be held
         self._whole = False  # whether all is read from one snapshot
@@ -117,7 +129,7 @@ class Session:
             while True:
                 try:
                     return self._ask(statement, values)
-                except psycopg.OperationalError as error:
+                except _ENDS as error:
                     self._reconnect_after(error)
                     if recorded():
                         return []
@@ -206,9 +218,9 @@ class Session:
             self._connection.close()
             raise
 
-    def _reconnect_after(self, error: psycopg.OperationalError) -> None:
-        """Make the connection anew where it broke, once the database is back, also where it breaks
-        again. Raises what is no break.
+    def _reconnect_after(self, error: psycopg.Error) -> None:
+        """Make the connection anew where it broke, or nothing can be written by it, once the
+        database is back, also where it breaks again. Raises what is neither.
         """
         if self._closed or not self._broken(error):
             raise error
@@ -222,6 +234,9 @@ class Session:
             return not isinstance(error, psycopg.OperationalError) or self._broken(error)
 
         self._holds = False
+        self._writes = (
+            True  # whoever is promoted, or what can only be read meanwhile, is waited for
+        )
         self._wait_for(anew, passes)
         self.again()
         self._holds = True
@@ -244,7 +259,8 @@ class Session:
                     raise
                 if not said and moment > began + _SILENCE:
                     said = True
-                    log.warning("%s is away; nothing is sent until it is back", self.where)
+                    why = error.message if isinstance(error, LedgerError) else error
+                    log.warning("%s is away; nothing is sent until it is back: %s", self.where, why)
                 time.sleep(pause)
             else:
                 if said:
@@ -263,7 +279,9 @@ class Session:
             )
         self._sessions = [own]
 
-    def _broken(self, error: psycopg.OperationalError) -> bool:
+    def _broken(self, error: psycopg.Error) -> bool:
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            return True
         return self._connection.broken or self._connection.closed or error.sqlstate is None
 
     def _who(self) -> tuple[int, Any]:
@@ -273,6 +291,7 @@ class Session:
         return found[0], found[1]
 
     def _connect(self) -> psycopg.Connection[Any]:
+        wanted = {"target_session_attrs": "read-write"} if self._writes else {}
         with in_words(self.where):
             connection = psycopg.connect(
                 self._address,
@@ -280,9 +299,10 @@ class Session:
                 connect_timeout=_CONNECT_WITHIN,
                 client_encoding="utf8",
                 password=password(),
+                **wanted,
             )
         try:
-            self._check(connection)
+            check_requirements(connection, self.where)
             with in_words(self.where):
                 path = composed.SQL("SET search_path TO {}, pg_temp").format(
                     composed.Identifier(self._schema)
@@ -299,51 +319,3 @@ class Session:
             connection.close()
             raise
         return connection
-
-    def _check(self, connection: psycopg.Connection[Any]) -> None:
-        """Refuse, in words, what cannot keep the promises."""
-        version = connection.info.server_version
-        if version < _OLDEST:
-            raise LedgerAccessError(
-                f"the database is PostgreSQL {version // 10000}, and 14 or later is needed",
-                where=self.where,
-            )
-        with in_words(self.where):
-            found = connection.execute(
-                "SELECT pg_backend_pid(), pg_is_in_recovery(), current_setting('fsync'),"
-                " current_setting('synchronous_commit'), current_setting('track_activities'),"
-                " current_setting('server_encoding')"
-            ).fetchone()
-        assert found is not None  # noqa: S101 - a SELECT without FROM has one row
-        pid, standby, fsync, synchronous, activities, encoding = found
-        if pid != connection.info.backend_pid:
-            raise LedgerAccessError(
-                "the database is reached through a pooler, such as PgBouncer",
-                where=self.where,
-                hint="Locks of a session and LISTEN are lost in transaction mode, and from here no"
-                " mode can be told from another. Name the database itself.",
-            )
-        for wrong, message, hint in (
-            (
-                encoding != "UTF8",
-                f"the database's encoding is {encoding}",
-                "Make one whose encoding is UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE"
-                " template0.",
-            ),
-            (standby, "the database is a standby, which can only be read", "Name the primary."),
-            (
-                "off" in (fsync, synchronous),
-                "the database does not keep what it was told: "
-                + ("fsync" if fsync == "off" else "synchronous_commit")
-                + " is off",
-                "Set it to on, for this database or this user at least: an intent that a loss of"
-                " power takes along would be sent twice.",
-            ),
-            (
-                activities == "off",
-                "track_activities is off, so nobody can tell which deliverer is alive",
-                "Set it to on.",
-            ),
-        ):
-            if wrong:
-                raise LedgerAccessError(message, where=self.where, hint=hint)

@@ -24,7 +24,8 @@ def planning_turn(
     `waiting` is called a few times a second while another process has it. Yields a function that
     raises LedgerError where the turn was lost.
     """
-    with contextlib.closing(Session(address, NO_SCHEMA, lease=0, patience=0)) as session:
+    session = Session(address, NO_SCHEMA, lease=0, patience=0, writes=True)
+    with contextlib.closing(session):
         session.again = partial(_refuse_anew, session.where)
         question = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
         while not session.rows(question, (COMMENT + name,))[0][0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -58,3 +59,22 @@ def test_a_run_that_has_ended_needs_no_new_connection_to_say_so(wired, wire) -> 
     assert wired.run(job).phase == "complete"
     assert over
     wire.to_server = bytes
+
+
+def test_a_database_that_can_only_be_read_for_a_while_costs_no_reply(tmp_path, postgres) -> None:
+    """Found from outside: what had been answered as a primary was replaced became unknown."""
+    with postgres.database() as address:
+        machine = Machine(tmp_path / "one", tmp_path / "jobs", address)
+        job = machine.plan()
+        asked = []
+
+        def replace_the_primary() -> None:
+            asked.append(None)
+            if len(asked) == ROWS // 2:
+                threading.Timer(0.5, postgres.replace(address)).start()
+
+        machine.store.asked = replace_the_primary
+        status = machine.run(job, rate="200/s")
+        assert (status.phase, status.books.delivered) == ("complete", ROWS)
+        assert sorted(machine.store.stored) == sorted(set(machine.store.stored))
+        assert status.requests.sent == ROWS

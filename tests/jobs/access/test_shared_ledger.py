@@ -237,6 +237,7 @@ def test_a_job_of_one_machine_is_not_taken_for_one_of_several(machine, tmp_path)
     [
         (("/postgres", "/nowhere"), 'there is no such database .*"nowhere" does not exist'),
         (("/postgres", "/postgres?options=-csynchronous_commit%3Doff"), "synchronous_commit is of"),
+        (("/postgres", "/postgres?options=-cdefault_transaction_read_only%3Don"), "only be read"),
         (("backfill@127.0.0.1", "backfill@127.0.0.1.invalid"), "the database cannot be reached"),
         (("backfill@", "stranger@"), 'lets nobody in here .*"stranger" does not exist'),
     ],
@@ -245,10 +246,24 @@ def test_a_database_that_will_not_do_is_told_before_anything_is_sent(
     machine, change, words
 ) -> None:
     machine.config.write_text(machine.config.read_text().replace(*change))
-    with pytest.raises(BackfillError, match=words):
+    with pytest.raises(BackfillError, match=words) as caught:
         machine.plan()
+    assert "free space" not in str(caught.value)
     assert not (machine.directory / "manifest.json").exists()
     assert not machine.store.stored
+
+
+def test_what_the_database_refuses_to_a_plan_is_told_with_what_helps_there(machine) -> None:
+    """Found from outside: the hint was about the disk of this machine."""
+    database = load_config(machine.config).cluster.ledger
+    with psycopg.connect(database, autocommit=True) as raw:
+        raw.execute("CREATE ROLE newcomer LOGIN")
+    text = machine.config.read_text()
+    machine.config.write_text(text.replace("backfill@127", "newcomer@127"))
+    with pytest.raises(BackfillError, match="cannot be written: this user lacks a right") as caught:
+        machine.plan()
+    assert "GRANT CREATE ON DATABASE" in str(caught.value)
+    assert "free space" not in str(caught.value)
 
 
 def test_a_newer_ledger_and_one_that_is_gone_are_told(machine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -10,8 +11,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from functools import cache
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
+
+import psycopg
 
 __all__ = ["PostgresServer", "ordinary_user", "why_none"]
 
@@ -84,6 +89,34 @@ class PostgresServer:
             assert self._process.poll() is None, (self._home / "log").read_text()
             assert time.monotonic() < deadline, (self._home / "log").read_text()
             time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """The address of one more database, in which a test can change settings for all."""
+        name = f"other_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self.address, autocommit=True) as raw:
+            raw.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
+            try:
+                yield self.address.replace("/postgres", f"/{name}")
+            finally:
+                raw.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+    def replace(self, address: str, *, cut: bool = True) -> Callable[[], None]:
+        """Have whoever connects to a database of ours only read, as while a primary is replaced.
+
+        With `cut` all connections to it end. Returns what makes it as it was.
+        """
+        name = address.rpartition("/")[2]
+
+        def ask(statement: str, values: Sequence[str] = ()) -> None:
+            with psycopg.connect(self.address, autocommit=True) as raw:
+                raw.execute(statement.encode(), values)
+
+        ask(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        if cut:
+            sessions = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+            ask(f"SELECT pg_terminate_backend(pid) {sessions}", (name,))
+        return partial(ask, f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop it: SIGINT ends sessions in good order, SIGQUIT at once, as a crash would."""

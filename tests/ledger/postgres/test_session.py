@@ -7,6 +7,7 @@ import signal
 import struct
 import threading
 import time
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -87,7 +88,7 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for(monkeypatch, caplo
             ledger.commit([delivered(batch(0))], [batch(5)])
             back.join()
             away, again = (record.getMessage() for record in caplog.records)
-            assert (away.endswith("until it is back"), again.endswith(" is back")) == (True, True)
+            assert ("until it is back: " in away, again.endswith(" is back")) == (True, True)
             assert ledger.counts()[State.DELIVERED] == 5
             assert ledger.in_flight() == 5
             ledger.commit([delivered(batch(5))], [])
@@ -103,6 +104,70 @@ def test_a_database_that_crashes_and_comes_back_is_waited_for(monkeypatch, caplo
             assert "same command again" in str(caught.value)
     finally:
         server.remove()
+
+
+@pytest.fixture
+def replaced(postgres: PostgresServer) -> Iterator[PostgresPlace]:
+    """A ledger in a database of its own, whose primary is about to be replaced by another one."""
+    with postgres.database() as address:
+        place = PostgresPlace(address)
+        place.open(create=True).close()
+        yield place
+
+
+@pytest.mark.parametrize("cuts", [True, False], ids=["new connection", "old connection"])
+def test_a_database_that_can_only_be_read_for_a_while_is_waited_for(
+    postgres, replaced, monkeypatch, caplog, cuts
+) -> None:
+    """Found from outside: a failover of some seconds ended every deliverer, and what had been
+    answered became unknown.
+    """
+    monkeypatch.setattr(session, "_SILENCE", 0.0)
+    with replaced.open() as ledger:
+        ledger.commit([], [batch(0)])
+        before, seen = ledger.deadline, []
+
+        def go_on_once_it_was_said() -> None:
+            until = time.monotonic() + 10
+            while not caplog.records and time.monotonic() < until:
+                time.sleep(0.01)
+            seen.append(ledger.deadline)
+            go_on()
+
+        go_on = postgres.replace(replaced.address, cut=cuts)
+        if not cuts:
+            ledger._session._connection.execute("SET default_transaction_read_only = on")
+        thread = threading.Thread(target=go_on_once_it_was_said)
+        thread.start()
+        ledger.commit([delivered(batch(0))], [batch(5)])
+        thread.join()
+        assert seen == [before] or not cuts, "one that can only be read renews no lease"
+        away, again = (record.getMessage() for record in caplog.records)
+        assert "nothing is sent until it is back: the database can only be read" in away
+        assert again.endswith(" is back")
+        assert ledger.counts()[State.DELIVERED] == 5
+        assert ledger.in_flight() == 5
+        ledger.commit([delivered(batch(5))], [])
+
+
+def test_a_database_that_can_only_be_read_is_refused_at_first_and_after_a_while(
+    postgres, replaced
+) -> None:
+    with PostgresLedger.open(replaced.address, replaced.schema, patience=0.2) as ledger:
+        ledger.take(0)
+        go_on = postgres.replace(replaced.address)
+        with pytest.raises(LedgerError, match="can only be read"):
+            ledger.commit([], [batch(0)])
+    with pytest.raises(LedgerError, match="can only be read") as caught:
+        PostgresLedger.open(replaced.address, replaced.schema)
+    assert (caught.value.exit_code, "name the primary" in str(caught.value)) == (1, True)
+    with replaced.look() as look:
+        assert look.in_flight() == 0, "what was not written down is not there"
+    with PostgresLedger.open_beside(replaced.address, replaced.schema) as beside:
+        assert beside.get_meta("pace") is None
+        with pytest.raises(LedgerError, match="can only be read"):
+            beside.set_meta("pace", "{}")
+    go_on()
 
 
 def test_a_connection_that_breaks_again_while_it_is_made_anew_is_made_once_more(
@@ -187,6 +252,8 @@ def refusal(code: str, words: str) -> bytes:
         (b"R\x00\x00\x00\x08\x00\x00\x00\x03", "lets nobody in here .*no password supplied"),
         (refusal("28P01", 'password authentication failed for user "backfill"'), "nobody in here"),
         (refusal("3D000", 'database "nosuch" does not exist'), "there is no such database"),
+        (refusal("42501", 'permission denied for database "postgres"'), "nobody in here"),
+        (refusal("42704", 'unrecognized configuration parameter "foo"'), "nobody in here"),
     ],
 )
 def test_whom_the_database_does_not_let_in_has_to_mend_something(
@@ -208,12 +275,22 @@ def test_tls_that_the_server_does_not_speak_is_named(place) -> None:
     assert "sslmode" in str(caught.value.hint)
 
 
-def test_a_database_without_room_for_one_more_is_not_called_a_wrong_password(
-    postgres, place
+@pytest.mark.parametrize(
+    ("code", "said", "words"),
+    [
+        ("53300", "sorry, too many clients already", "no connection left"),
+        ("53100", 'could not write to file "x": No space left on device', "no room"),
+        ("XX000", "could not write init file", "cannot be used now .*could not write init file"),
+        ("58030", 'could not read file "base/5": Input/output error', "cannot be used now"),
+    ],
+)
+def test_what_passes_by_itself_is_not_called_a_wrong_password(
+    postgres, place, code, said, words
 ) -> None:
+    """Exit code 2 would keep a service from starting it again once the database works."""
     with wire_to(postgres.port) as wire:
-        wire.to_client = lambda content: refusal("53300", "sorry, too many clients already")
-        with pytest.raises(LedgerError, match="no connection left") as caught:
+        wire.to_client = lambda content: refusal(code, said)
+        with pytest.raises(LedgerError, match=words) as caught:
             PostgresLedger.open(wire.address + PLAIN, place.schema)
         assert caught.value.exit_code == 1
 
