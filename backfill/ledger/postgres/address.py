@@ -6,13 +6,29 @@ import os
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from backfill.core.errors import ConfigError
 
-__all__ = ["password", "place_of"]
+__all__ = ["noticing_silence", "password", "place_of"]
 
 _PASSWORD_FILE = "PGPASSWORD_FILE"  # noqa: S105 - the name of a variable
+
+_SILENCE = {
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 3,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+
+
+def noticing_silence(address: str) -> str:
+    """The same address, for a connection that breaks within 20 s where the network is silent.
+
+    A kernel waits for 15 minutes for what it has sent, and for 2 hours where it has nothing to
+    send. What the address says itself holds.
+    """
+    return make_conninfo(**{**_SILENCE, **conninfo_to_dict(address)})
 
 
 def place_of(address: str) -> str:

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import sql as composed
 
 from backfill.core.errors import LedgerError
-from backfill.ledger.postgres.address import password, place_of
+from backfill.ledger.postgres.address import noticing_silence, password, place_of
 from backfill.ledger.postgres.errors import in_words, is_starting
 from backfill.ledger.postgres.requirements import check_requirements
 
@@ -87,7 +87,7 @@ class Session:
         self.turn = threading.RLock()
         self.deadline = 0.0
         self.again: Callable[[], None] = lambda: None
-        self._address = address
+        self._address = noticing_silence(address)
         self._schema = schema
         self._lease = lease
         self._patience = patience

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import socket
 import struct
 import threading
 import time
@@ -301,6 +303,19 @@ def test_a_database_that_is_starting_is_waited_for(postgres, place) -> None:
         wire.to_client = lambda content: answers.pop() if answers else content
         PostgresLedger.open(wire.address + PLAIN, place.schema).close()
     assert not answers
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a kernel without it")
+@pytest.mark.parametrize(("said", "seconds"), [("", 20), ("?tcp_user_timeout=5000", 5)])
+def test_a_network_that_falls_silent_is_a_connection_that_breaks(place, said, seconds) -> None:
+    """Found from outside: it was waited for without a word, for hours."""
+    with PostgresLedger.open(place.address + said, place.schema) as ledger:
+        ledger.take(0)
+        with socket.socket(fileno=os.dup(ledger._session._connection.fileno())) as wire:
+            unheard = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            idle = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        assert unheard == 1000 * seconds, "milliseconds"
+        assert idle == 10, "seconds"
 
 
 def test_limits_of_time_that_others_have_are_not_ours(place) -> None:
