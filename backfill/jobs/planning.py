@@ -220,12 +220,11 @@ def _prepare(
                 _note_rest(planning, draft)
         if reason is None:
             raise
+        hint: str | None = "Check the free space and the permissions; nothing was sent."
         if os.strerror(errno.EMFILE) in reason:
             hint = MORE_OPEN_FILES
         elif ours is not None and place is not None:
             hint = ours.hint  # a database's own, which has nothing to do with this disk
-        else:
-            hint = "Check the free space and the permissions; nothing was sent."
         raise BackfillError(
             f"the job cannot be written: {reason}", where=str(directory), hint=hint
         ) from error

@@ -118,7 +118,8 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
     job = run.job
     timeout, clock = run.settings.timeout, job.surroundings.wall
     opened = delivering(place, job.config, timeout=timeout, clock=clock, waits=again)
-    with opened as ledger:
+    # Whoever stops a machine soon kills what has not ended.
+    with opened as ledger, run.halt.attached(lambda _: ledger.hurry()):
         joined = join(ledger, run.settings)
         check_current(job.directory, job.manifest)
         if again and joined.first and (run.settings.limit or run.settings.max_duration):

@@ -28,7 +28,10 @@ def noticing_silence(address: str) -> str:
     A kernel waits for 15 minutes for what it has sent, and for 2 hours where it has nothing to
     send. What the address says itself holds.
     """
-    return make_conninfo(**{**_SILENCE, **conninfo_to_dict(address)})
+    said = conninfo_to_dict(address)
+    return make_conninfo(
+        address, **{name: value for name, value in _SILENCE.items() if name not in said}
+    )
 
 
 def place_of(address: str) -> str:

@@ -52,6 +52,10 @@ class BucketOwnership(LedgerReading):
         """Until when this process may send, on the clock of `session.now`."""
         return self._session.deadline
 
+    def hurry(self) -> None:
+        """From now on wait only for some seconds for a database that is away: the run is to end."""
+        self._session.hurry()
+
     def take(self, bucket: int) -> int | None:
         """Make a bucket ours, and settle what its last owner left in flight as unknown.
 

@@ -41,6 +41,7 @@ _LIMITS = [
     "transaction_timeout",
 ]
 _MARGIN = 0.1  # of the lease
+_BRIEFLY = 5.0  # seconds that a process which is to end waits for a database that is away
 _SILENCE = 2.0  # seconds after which a database that is away is spoken of
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _AGAIN_AFTER = (0.05, 0.1, 0.2, 0.5)  # seconds between attempts to connect anew; the last repeats
@@ -91,6 +92,7 @@ class Session:
         self._schema = schema
         self._lease = lease
         self._patience = patience
+        self._hurried_at = 0.0
         self._writes = writes
         self._closed = False
         self._holds = True  # whether what the connection before this one held is known to be held
@@ -104,6 +106,14 @@ class Session:
         with self.turn:
             self._closed = True
             self._connection.close()
+
+    def hurry(self) -> None:
+        """Wait for a database that is away only for some seconds from now on.
+
+        May be called from any thread, also while another one waits.
+        """
+        self._hurried_at = time.monotonic()
+        self._patience = min(self._patience, _BRIEFLY)
 
     def words(self) -> contextlib.AbstractContextManager[None]:
         """Raise what the driver raises in words of ours."""
@@ -255,7 +265,10 @@ class Session:
             except (LedgerError, psycopg.OperationalError) as error:
                 pause = next(pauses, _AGAIN_AFTER[-1])
                 moment = time.monotonic()
-                if not passes(error) or moment + pause > began + self._patience:
+                if not passes(error):
+                    raise
+                if moment + pause > max(began, self._hurried_at) + self._patience:
+                    self._patience = 0.0  # once is enough: what is asked next waits no more
                     raise
                 if not said and moment > began + _SILENCE:
                     said = True
@@ -291,7 +304,6 @@ class Session:
         return found[0], found[1]
 
     def _connect(self) -> psycopg.Connection[Any]:
-        wanted = {"target_session_attrs": "read-write"} if self._writes else {}
         with in_words(self.where):
             connection = psycopg.connect(
                 self._address,
@@ -299,7 +311,7 @@ class Session:
                 connect_timeout=_CONNECT_WITHIN,
                 client_encoding="utf8",
                 password=password(),
-                **wanted,
+                target_session_attrs="read-write" if self._writes else None,
             )
         try:
             check_requirements(connection, self.where)

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from backfill.core.errors import LedgerError
+from backfill.core.model import StopKind
+from backfill.deliver import StopRequest
 from tests.jobs.access.test_shared_ledger import ROWS, Machine, place_of
 from tests.ledger.places import PostgresPlace
 from tests.ledger.postgres.wire import Wire, cutting, wire_to
@@ -61,12 +64,31 @@ def test_a_run_that_has_ended_needs_no_new_connection_to_say_so(wired, wire) -> 
     wire.to_server = bytes
 
 
+def test_a_run_that_is_told_to_end_does_not_wait_long_for_its_database(
+    tmp_path, postgres, monkeypatch
+) -> None:
+    monkeypatch.setattr("backfill.ledger.postgres.session._BRIEFLY", 0.5)
+    with postgres.database() as address:
+        machine = Machine(tmp_path / "one", tmp_path / "jobs", address)
+        job = machine.plan()
+        halt = StopRequest()
+
+        def replace_the_primary() -> None:
+            machine.store.asked = lambda: None
+            postgres.replace(address)
+            threading.Timer(0.5, halt.request, [StopKind.TERMINATED]).start()
+
+        machine.store.asked = replace_the_primary
+        with pytest.raises(LedgerError, match="can only be read"):
+            machine.run(job, halt=halt)
+
+
 def test_a_database_that_can_only_be_read_for_a_while_costs_no_reply(tmp_path, postgres) -> None:
     """Found from outside: what had been answered as a primary was replaced became unknown."""
     with postgres.database() as address:
         machine = Machine(tmp_path / "one", tmp_path / "jobs", address)
         job = machine.plan()
-        asked = []
+        asked: list[None] = []
 
         def replace_the_primary() -> None:
             asked.append(None)

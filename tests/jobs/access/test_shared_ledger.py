@@ -253,10 +253,11 @@ def test_a_database_that_will_not_do_is_told_before_anything_is_sent(
     assert not machine.store.stored
 
 
-def test_what_the_database_refuses_to_a_plan_is_told_with_what_helps_there(machine) -> None:
+def test_what_the_database_refuses_to_a_plan_is_told_with_what_helps_there(
+    machine, postgres
+) -> None:
     """Found from outside: the hint was about the disk of this machine."""
-    database = load_config(machine.config).cluster.ledger
-    with psycopg.connect(database, autocommit=True) as raw:
+    with psycopg.connect(postgres.address, autocommit=True) as raw:
         raw.execute("CREATE ROLE newcomer LOGIN")
     text = machine.config.read_text()
     machine.config.write_text(text.replace("backfill@127", "newcomer@127"))

@@ -152,6 +152,34 @@ def test_a_database_that_can_only_be_read_for_a_while_is_waited_for(
         ledger.commit([delivered(batch(5))], [])
 
 
+def test_whoever_is_to_end_waits_only_briefly_and_only_once(
+    postgres, replaced, monkeypatch, caplog
+) -> None:
+    """Found from outside: a run that was told to end waited for its database for 5 minutes."""
+    monkeypatch.setattr(session, "_SILENCE", 0.0)
+    monkeypatch.setattr(session, "_BRIEFLY", 0.6)
+    with PostgresLedger.open(replaced.address, replaced.schema) as ledger:
+        ledger.take(0)
+        go_on = postgres.replace(replaced.address)
+
+        def hurry_once_it_was_said() -> None:
+            until = time.monotonic() + 10
+            while not caplog.records and time.monotonic() < until:
+                time.sleep(0.01)
+            ledger.hurry()
+
+        thread = threading.Thread(target=hurry_once_it_was_said)
+        thread.start()
+        with pytest.raises(LedgerError, match="can only be read"):
+            ledger.commit([], [batch(0)])
+        thread.join()
+        monkeypatch.setattr(time, "sleep", pytest.fail)
+        with pytest.raises(LedgerError, match="can only be read"):
+            ledger.commit([], [batch(0)])
+        go_on()
+        ledger.commit([], [batch(0)])
+
+
 def test_a_database_that_can_only_be_read_is_refused_at_first_and_after_a_while(
     postgres, replaced
 ) -> None:

@@ -314,7 +314,8 @@ class SharedLife:
         """Whether a run may fail so: no database is away for longer than a run waits for it."""
         if isinstance(error, BusyError) and (self.decisions or self.people.decided):
             return True  # somebody decides, or did while this one waited for the lock
-        return isinstance(error, BackfillError) and process.suffered and not process.joined
+        waits = process.joined and not process.hurries
+        return isinstance(error, BackfillError) and process.suffered and not waits
 
     def _drop_requests(self, process: Process) -> None:
         """What is on its way arrives, or does not, and maybe later."""

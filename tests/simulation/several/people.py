@@ -85,6 +85,7 @@ class SharedPeople:
             def stop() -> None:
                 if not process.ended and not life.fates.calm:
                     life.tell(process.name, "is halted", kind)
+                    process.hurries = True
                     process.call_soon(halt.request, kind)
 
             life.world.after(2 ** chance.uniform(-6, 3), stop)

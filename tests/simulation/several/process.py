@@ -45,6 +45,7 @@ class Process:
         self.crossed: Counter[str] = Counter()
         self.suffered = False  # from whatever a run may fail for
         self.joined = False  # a run: from now on, to its end, it waits for a database that is away
+        self.hurries = False  # a run that was told to end: it waits for some seconds only
         self.heard_at = -math.inf  # when it sent the last command that was answered
         self.apart = apart
         self.result: Any = None
