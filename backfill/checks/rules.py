@@ -82,7 +82,9 @@ RULES: tuple[Rule, ...] = (
         "uuid",
         "no UUID; `contact_id` can make one of any id",
         "The id is no UUID of 36 characters, such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.",
-        "With `contact_id = { namespace = … }` other ids become UUIDs by name (version 5).",
+        "A UUID in braces, without dashes or behind `urn:uuid:` is written plainly with `sql`: the"
+        " notes of `plan` say how. With `contact_id = { namespace = … }` other ids become UUIDs by"
+        " name (version 5).",
         frozenset({Kind.UUID}),
         why="Pristo knows a contact by a UUID; another id would be refused, or make another"
         " contact.",

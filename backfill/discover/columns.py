@@ -19,8 +19,9 @@ from backfill.config import Rules
 from backfill.destination import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
 from backfill.discover.names.exports import Export, recognise
-from backfill.discover.names.spellings import closeness
+from backfill.discover.names.spellings import JOIN_KEYS, closeness
 from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, sql_of
+from backfill.prepare.facts.uuid_spellings import uuid_form
 
 __all__ = ["ColumnProfile", "Side", "profile_columns"]
 
@@ -48,7 +49,7 @@ class ColumnProfile:
     frequent first; `values` all distinct ones, without the white space around them.
     `written` is how most of them are written where they are times in no known form. `export` is
     that of the known tool whose columns these are, `sql` what gives the values where they stand in
-    several columns or in formulas.
+    several columns, in formulas or in another form.
     """
 
     side: Side
@@ -113,33 +114,40 @@ class ColumnProfile:
 def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[ColumnProfile, ...]:
     """Look at each column of a sample but those that are ours."""
     columns = [each for each in frame.get_columns() if each.name and each.name not in _OURS]
-    formulas = {each.name for each in columns if _in_formulas(each)}
+    reading = {each.name: sql for each in columns if (sql := _reading(each)) is not None}
     found: dict[str, ColumnProfile] = {}
-    for alike in _batches([_inside(each) if each.name in formulas else each for each in columns]):
+    for alike in _batches([_read(each, reading.get(each.name)) for each in columns]):
         found |= _look_alike(alike, side, now)
     export = recognise(found, side)
     return tuple(
-        replace(
-            found[each.name],
-            export=export,
-            sql=UNWRAPPED.format(sql_of(each.name, pl.String())) if each.name in formulas else None,
-        )
-        for each in columns
+        replace(found[each.name], export=export, sql=reading.get(each.name)) for each in columns
     )
+
+
+def _reading(column: pl.Series) -> str | None:
+    """SQL that gives the values which a column holds in another form; None where it is not so."""
+    if column.dtype != pl.String:
+        return None
+    sql = None
+    if _in_formulas(column):
+        sql = UNWRAPPED
+    elif closeness(column.name, JOIN_KEYS) and (form := uuid_form(column.str.strip_chars())):
+        sql = form.sql
+    return sql and sql.format(sql_of(column.name, column.dtype))
 
 
 def _in_formulas(column: pl.Series) -> bool:
     """Whether half of the values or more are numbers in formulas, which keep their digits so."""
-    if column.dtype != pl.String:
-        return False
     filled = column.drop_nulls().str.strip_chars()
     numbers = filled.str.extract(FORMULA).str.contains("[0-9]")
     wrapped = int(numbers.sum())
     return 2 * wrapped >= len(filled) and wrapped > 0
 
 
-def _inside(column: pl.Series) -> pl.Series:
-    return column.str.strip_chars().str.replace(FORMULA, "$1")
+def _read(column: pl.Series, sql: str | None) -> pl.Series:
+    if sql is None:
+        return column
+    return column.to_frame().select(pl.sql_expr(sql).alias(column.name)).to_series()
 
 
 def _batches(columns: list[pl.Series]) -> Iterator[list[pl.Series]]:

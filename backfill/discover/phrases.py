@@ -92,7 +92,7 @@ def time_format(column: ColumnProfile) -> str:
 
 
 def _values(column: ColumnProfile) -> str:
-    return f"{column.filled:,} sampled values"
+    return f"{column.filled:,} sampled values{', read so,' if column.sql else ''}"
 
 
 def _examples(column: ColumnProfile) -> str:

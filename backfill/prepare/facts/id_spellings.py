@@ -14,6 +14,7 @@ import polars as pl
 
 from backfill.config import Config, Sql
 from backfill.config.toml_strings import sql_text
+from backfill.prepare.facts.uuid_spellings import UUID_FORMS
 
 if TYPE_CHECKING:
     from backfill.prepare.mapping.binding import Binding
@@ -86,6 +87,7 @@ _SPELLINGS = (
         lambda text: text.str.extract("^([A-Za-z0-9]{15})(?:[A-Z0-5]{3})?$"),
         "LEFT({}, 15)",
     ),
+    *(_Spelling(f"UUIDs {each.what}", each.plain, each.sql) for each in UUID_FORMS),
 )
 
 

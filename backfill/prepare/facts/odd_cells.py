@@ -9,11 +9,13 @@ import polars as pl
 
 from backfill.checks.checked import trimmed
 from backfill.checks.text import as_text
-from backfill.config import Config, Files
+from backfill.config import Config, Files, Sql
+from backfill.config.toml_strings import sql_text
 from backfill.destination import Kind
-from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, note_of_two_spellings
+from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, note_of_two_spellings, sql_of
+from backfill.prepare.facts.uuid_spellings import UUID_FORMS
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.inputs import Side
+from backfill.prepare.mapping.inputs import Input, Side
 from backfill.sources.scan import Source
 
 __all__ = ["NULL_WORDS", "SEVERAL", "header_remark", "names_like_values", "notes_of_odd_cells"]
@@ -49,7 +51,7 @@ def notes_of_odd_cells(
             yield f"{texts[0].location.name}: {remark}"
         yield from _words_for_null(side, files, source, binding)
         yield from _formulas(side, config, source, binding)
-    yield from _odd_ids(binding, config, events)
+    yield from _odd_ids(binding, config, events, contacts)
 
 
 def header_remark(names: Collection[str]) -> str | None:
@@ -132,18 +134,24 @@ def _escapes(word: str, source: Source) -> str:
     )
 
 
-def _odd_ids(binding: Binding, config: Config, events: Source) -> Iterator[str]:
-    for each in binding.inputs_for("events"):
-        if each.field.kind is not Kind.UUID or each.table is not None:
+def _odd_ids(
+    binding: Binding, config: Config, events: Source, contacts: Source | None
+) -> Iterator[str]:
+    for each in binding.inputs:
+        source = contacts if each.side == "contacts" else events
+        if each.field.kind is not Kind.UUID or each.table is not None or source is None:
             continue
         text = as_text(each.raw, each.dtype, timezone=config.events.timezone).value
         rows = (
-            events.scan()
+            source.scan()
             .head(_LOOKED_AT)
             .filter(pl.col("__raw").is_null())
             .select("__file", "__row", text=trimmed(text))
             .collect(engine="streaming")
         )
+        yield from _uuids_written_otherwise(each, config, rows["text"].drop_nulls())
+        if each.side != "events":
+            continue
         several = rows.filter(pl.col("text").str.contains(SEVERAL)).sort("__file", "__row")
         if several.height:
             file, row, shown = several.row(0)
@@ -157,3 +165,26 @@ def _odd_ids(binding: Binding, config: Config, events: Source) -> Iterator[str]:
         if config.rules.contact_id is not None:
             note = note_of_two_spellings(each.name, rows["text"])
             yield from [note] if note else []
+
+
+def _uuids_written_otherwise(source: Input, config: Config, ids: pl.Series) -> Iterator[str]:
+    """Notes on UUIDs that are not in their form of 36 characters, with SQL that makes them so."""
+    spec = config.fields.get(source.name)
+    for form in UUID_FORMS:
+        found = ids.filter(ids.str.contains(form.pattern))
+        if found.is_empty():
+            continue
+        if isinstance(spec, Sql):
+            column = f"({spec.text})"
+        else:
+            column = sql_of(source.raw.meta.root_names()[0], source.dtype)
+        beside = ', from = "contacts"' if source.side == "contacts" else ""
+        if config.rules.contact_id is not None:
+            becomes = "`contact_id` makes another contact of each than that UUID is"
+        else:
+            becomes = "rejected as they stand; `contact_id` would make other contacts of them"
+        yield (
+            f"{len(found):,} of the first {len(ids):,} ids of {source.name} are UUIDs {form.what},"
+            f" such as {found[0]!r}: {becomes}. {{ sql = {sql_text(form.sql.format(column))}"
+            f"{beside} }} writes them plainly"
+        )
