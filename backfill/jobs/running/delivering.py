@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backfill.config import Config
-from backfill.core.errors import ConfigError, LedgerError, OwnershipError
+from backfill.core.errors import ConfigError, JobError, LedgerError, OwnershipError
 from backfill.core.model import Stop
 from backfill.core.own_directories import state_directory
 from backfill.core.secret import Secret
@@ -89,6 +89,8 @@ async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
     started = time.monotonic()
     try:
         stop = await _deliver(run, ledger)
+    except JobError:  # a file is gone in the middle: that is not how a run comes to its end
+        raise
     except ConfigError:  # what was asked for means no record, and none was sent
         note_end(ledger, time.monotonic() - started, None, first=first)
         raise
@@ -134,6 +136,8 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         stop, wrong = None, None
         try:
             stop = await _deliver(run, ledger, joined)
+        except JobError:  # a file is gone in the middle: that is not how a run comes to its end
+            raise
         except ConfigError as error:  # what was asked for means no record
             wrong = error
         last = ledger.budget.leave()

@@ -267,6 +267,28 @@ def test_what_the_database_refuses_to_a_plan_is_told_with_what_helps_there(
     assert "free space" not in str(caught.value)
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["postgres", "sqlite"])
+def test_a_run_whose_files_go_away_in_the_middle_did_not_come_to_its_end(machine, shared) -> None:
+    """Found from outside: its exit code was 0 in `status`, with most records pending."""
+    if not shared:
+        machine.config.write_text(machine.config.read_text().partition("[cluster]")[0])
+    job = machine.plan()
+    ready, away = machine.directory / "ready", machine.directory.parent / "away"
+
+    def unmount() -> None:
+        machine.store.asked = lambda: None
+        ready.rename(away)
+
+    machine.store.asked = unmount
+    with pytest.raises(JobError, match="cannot be read"):
+        machine.run(job, concurrency=1)
+    away.rename(ready)
+    status = job.status()
+    assert (status.phase, status.exit_code, status.ended_at) == ("stopped", 143, None)
+    assert status.books.pending > 0
+    assert machine.run(job).exit_code == 0
+
+
 def test_a_newer_ledger_and_one_that_is_gone_are_told(machine) -> None:
     job = machine.plan()
     place = PostgresPlace(place_of(job.directory).database, place_of(job.directory).schema)
