@@ -314,20 +314,14 @@ class StopKind(StrEnum):
     INTERRUPTED = "interrupted"
     TERMINATED = "terminated"
     LIMIT = "limit"
+    FAULT = "fault"  # an error ended it, which the command raises with an exit code of its own
 
     @property
     def exit_code(self) -> int:
         return _EXIT_CODES[self]
 
 
-_EXIT_CODES = {
-    StopKind.REFUSED: 6,
-    StopKind.UNAVAILABLE: 7,
-    StopKind.ERRORS: 4,
-    StopKind.INTERRUPTED: 130,
-    StopKind.TERMINATED: 143,
-    StopKind.LIMIT: 8,
-}
+_EXIT_CODES = dict(zip(StopKind, (6, 7, 4, 130, 143, 8, 1), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,13 +329,19 @@ class Stop:
     """A run's early end: why, in words for the user, and when it makes sense to come back.
 
     `answers` are the destination's own words in that run where they were no success, each with the
-    number of requests that it answered so, the most frequent first.
+    number of requests that it answered so, the most frequent first. `code` is the exit code where
+    it is not the kind's own.
     """
 
     kind: StopKind
     message: str
     come_back_at: float | None = None
     answers: tuple[tuple[str, int], ...] = ()
+    code: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return self.kind.exit_code if self.code is None else self.code
 
 
 Progress = Callable[[str, int, int | None], None]

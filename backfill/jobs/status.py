@@ -139,7 +139,7 @@ def stop_as_text(stop: Stop | None) -> str:
     """A stop as the ledger keeps it between two processes; nothing for none."""
     if stop is None:
         return ""
-    return json.dumps([stop.kind.value, stop.message, stop.come_back_at, stop.answers])
+    return json.dumps([stop.kind.value, stop.message, stop.come_back_at, stop.answers, stop.code])
 
 
 def stop_from_text(text: str | None) -> Stop | None:
@@ -148,7 +148,7 @@ def stop_from_text(text: str | None) -> Stop | None:
         return None
     kind, message, come_back_at, *more = json.loads(text)  # an older version wrote three
     answers = tuple((words, count) for words, count in (more[0] if more else ()))
-    return Stop(StopKind(kind), message, come_back_at, answers)
+    return Stop(StopKind(kind), message, come_back_at, answers, more[1] if more[1:] else None)
 
 
 def exit_code(stop: Stop | None, books: Books) -> int:
@@ -157,7 +157,7 @@ def exit_code(stop: Stop | None, books: Books) -> int:
     A run that came to its limit with nothing left to send has simply finished.
     """
     if stop is not None:
-        return stop.kind.exit_code
+        return stop.exit_code
     if books.unknown:
         return 5
     if books.rejected or books.failed:

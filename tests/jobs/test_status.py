@@ -48,6 +48,7 @@ def test_a_finished_run_is_told_by_its_books(books, code):
         (StopKind.INTERRUPTED, 130),
         (StopKind.TERMINATED, 143),
         (StopKind.LIMIT, 8),
+        (StopKind.FAULT, 1),
     ],
 )
 def test_a_stop_comes_before_what_the_books_say(kind, code):
@@ -56,12 +57,33 @@ def test_a_stop_comes_before_what_the_books_say(kind, code):
 
 
 def test_kinds_of_stop_stand_in_the_order_of_their_precedence():
-    assert [kind.exit_code for kind in StopKind] == [6, 7, 4, 130, 143, 8]
+    assert [kind.exit_code for kind in StopKind] == [6, 7, 4, 130, 143, 8, 1]
 
 
-@pytest.mark.parametrize("stop", [None, Stop(StopKind.UNAVAILABLE, "dann \u00fc", 12.5)])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        None,
+        Stop(StopKind.UNAVAILABLE, "dann \u00fc", 12.5),
+        Stop(StopKind.FAULT, "a file is gone", code=2),
+    ],
+)
 def test_a_stop_is_known_to_a_later_process(stop):
     assert stop_from_text(stop_as_text(stop)) == stop
+
+
+def test_an_error_that_ended_a_run_has_the_exit_code_that_it_had():
+    stop = Stop(StopKind.FAULT, "a file is gone", code=2)
+    status = Status(
+        job="x.job",
+        destination="d",
+        phase=Phase.STOPPED,
+        books=Books(input=3, pending=2, unknown=1),
+        stop=stop_from_text(stop_as_text(stop)),
+        started_at=5.0,
+        ended_at=9.0,
+    )
+    assert status.exit_code == 2
 
 
 def test_the_object_for_scripts_has_the_agreed_names():

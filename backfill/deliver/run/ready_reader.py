@@ -148,5 +148,13 @@ def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFram
 
 
 def _unreadable(path: Path, error: BaseException) -> JobError:
+    directory = path.parent.parent
+    if not directory.is_dir():
+        return JobError(
+            "the job's directory is not there any more",
+            where=str(directory),
+            hint="Mount its storage again, if it lies on one, and run the same command: it goes on"
+            " where the job stands.",
+        )
     reason = getattr(error, "strerror", None) or error
     return JobError(f"the ready records cannot be read: {reason}", where=str(path), hint=_RESTORE)

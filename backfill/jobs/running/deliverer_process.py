@@ -61,7 +61,9 @@ class Ended:
         stop = said["stop"]
         if stop is not None:
             answers = tuple((each["words"], each["requests"]) for each in stop["answers"])
-            stop = Stop(StopKind(stop["kind"]), stop["message"], stop["come_back_at"], answers)
+            kind = StopKind(stop["kind"])
+            own = code if kind is StopKind.FAULT else None
+            stop = Stop(kind, stop["message"], stop["come_back_at"], answers, own)
         return cls(code, stop)
 
     def as_error(self) -> BackfillError | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from backfill.config import Config
-from backfill.core.errors import ConfigError, JobError, LedgerError, OwnershipError
-from backfill.core.model import Stop
+from backfill.core.errors import BackfillError, LedgerError, OwnershipError
+from backfill.core.model import Stop, StopKind
 from backfill.core.own_directories import state_directory
 from backfill.core.secret import Secret
 from backfill.deliver import Joined, Settings, Snapshot, StopRequest
@@ -41,6 +42,8 @@ __all__ = [
     "begin_run",
     "deliver_alone",
     "deliver_with_others",
+    "ending",
+    "fault",
     "note_end",
     "note_start",
     "seconds_since_start",
@@ -87,14 +90,9 @@ async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
         ledger.resend_lost()
     note_start(run, ledger)
     started = time.monotonic()
-    try:
-        stop = await _deliver(run, ledger)
-    except JobError:  # a file is gone in the middle: that is not how a run comes to its end
-        raise
-    except ConfigError:  # what was asked for means no record, and none was sent
-        note_end(ledger, time.monotonic() - started, None, first=first)
-        raise
-    note_end(ledger, time.monotonic() - started, stop, first=first)
+    stop, wrong = await _outcome(run, ledger)
+    with ending(wrong):
+        note_end(ledger, time.monotonic() - started, stop, first=first)
     return job.status_in(ledger, running=False, stop=stop)
 
 
@@ -133,18 +131,11 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         first = begin_run(run, ledger)
         if joined.first:
             note_start(run, ledger)
-        stop, wrong = None, None
-        try:
-            stop = await _deliver(run, ledger, joined)
-        except JobError:  # a file is gone in the middle: that is not how a run comes to its end
-            raise
-        except ConfigError as error:  # what was asked for means no record
-            wrong = error
-        last = ledger.budget.leave()
-        if last:
-            note_end(ledger, seconds_since_start(ledger), stop, first=first)
-        if wrong is not None:
-            raise wrong
+        stop, wrong = await _outcome(run, ledger, joined)
+        with ending(wrong):
+            last = ledger.budget.leave()
+            if last:
+                note_end(ledger, seconds_since_start(ledger), stop, first=first)
         pending = job.manifest.ready - sum(ledger.counts().values())
         # A stop is one for all: the others finish what is in flight, and then the run is over.
         running = pending > 0 and not last and stop is None
@@ -176,9 +167,39 @@ def note_end(ledger: AnyLedger, seconds: float, stop: Stop | None, *, first: boo
         release_address(ledger)
 
 
+def fault(error: BackfillError) -> Stop:
+    """What remains of an error that ended a run, for those who look at the job later."""
+    words = f"{error.where}: {error.message}" if error.where else error.message
+    return Stop(StopKind.FAULT, words, code=error.exit_code)
+
+
+@contextmanager
+def ending(wrong: BackfillError | None) -> Iterator[None]:
+    """Raise `wrong` once the end of its run is noted, or cannot be."""
+    try:
+        yield
+    except LedgerError:
+        if wrong is None:
+            raise
+    if wrong is not None:
+        raise wrong
+
+
 def seconds_since_start(ledger: AnyLedger) -> float:
     """How long the run takes by now, whoever has begun it."""
     return max(0.0, time.time() - (last_run(ledger)[0] or time.time()))
+
+
+async def _outcome(
+    run: Delivery, ledger: AnyLedger, joined: Joined | None = None
+) -> tuple[Stop | None, BackfillError | None]:
+    """Why a delivery ended, and the error where it was one that the ledger can be told."""
+    try:
+        return await _deliver(run, ledger, joined), None
+    except LedgerError:
+        raise
+    except BackfillError as error:
+        return fault(error), error
 
 
 async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = None) -> Stop | None:

@@ -30,6 +30,8 @@ from backfill.jobs.running.deliverers import Cluster, Deliverers
 from backfill.jobs.running.delivering import (
     Delivery,
     begin_run,
+    ending,
+    fault,
     note_end,
     note_start,
     seconds_since_start,
@@ -72,21 +74,31 @@ def deliver_on_workers(run: Delivery, place: LedgerPlace, cluster: Cluster) -> S
                 note_start(run, ledger)
             try:
                 _follow(run, ledger, deliverers, place.lease)
+            except BackfillError as error:
+                with ending(error):
+                    _leave(ledger, fault(error), first=first)
             except BaseException:
-                with suppress(BackfillError):  # whoever of the deliverers is last notes the end
+                with suppress(BackfillError):
                     ledger.budget.leave()
                 raise
             ledger.recover()  # what died with its worker is settled now
             pending = _pending(run, ledger)
             stop = _stop(run, deliverers) if pending else None
-            last = ledger.budget.leave()
-            if last:
-                note_end(ledger, seconds_since_start(ledger), stop, first=first)
-            if pending and stop is None and last:
-                raise _nobody_left(run, deliverers, pending)
+            lost = _nobody_left(run, deliverers, pending) if pending and stop is None else None
+            last = _leave(ledger, fault(lost) if lost else stop, first=first)
+            if lost is not None and last:
+                raise lost
             return job.status_in(ledger, running=pending > 0 and not last, stop=stop)
     finally:
         deliverers.close()
+
+
+def _leave(ledger: SharedLedger, stop: Stop | None, *, first: bool) -> bool:
+    """Take no part any more; whoever does so last, this process or a deliverer, notes the end."""
+    last = ledger.budget.leave()
+    if last:
+        note_end(ledger, seconds_since_start(ledger), stop, first=first)
+    return last
 
 
 def _follow(run: Delivery, ledger: SharedLedger, deliverers: Deliverers, lease: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import anyio
 import polars as pl
@@ -81,3 +82,13 @@ def test_a_file_that_is_not_sound_is_named(job, harm):
     harm(each.directory / "ready" / "000.parquet")
     with pytest.raises(JobError, match=r"000\.parquet"):
         anyio.run(Ready(each.directory, each.manifest).read, 0, ((0, 50),))
+
+
+def test_a_directory_that_is_gone_is_told_and_no_file_of_it(job):
+    each = job(lanes=[[50]])
+    ready = Ready(each.directory, each.manifest)
+    shutil.rmtree(each.directory)
+    with pytest.raises(JobError, match="directory is not there any more") as caught:
+        anyio.run(ready.read, 0, ((0, 10),))
+    assert caught.value.where == str(each.directory)
+    assert "Mount" in str(caught.value.hint)

@@ -14,7 +14,13 @@ import pytest
 
 import backfill
 from backfill.config import load_config
-from backfill.core.errors import BackfillError, BusyError, ConfigError, JobError, LedgerError
+from backfill.core.errors import (
+    BackfillError,
+    BusyError,
+    ConfigError,
+    JobError,
+    LedgerError,
+)
 from backfill.core.model import State
 from backfill.core.secret import Secret
 from backfill.jobdir.ledger_place import LedgerPlace
@@ -188,6 +194,22 @@ def machine_database(machine: Machine) -> str:
     return config.cluster.ledger
 
 
+def test_an_error_that_not_even_the_ledger_can_be_told_is_raised_all_the_same(
+    machine, monkeypatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LedgerError("the database is away")
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise BackfillError("the object store is away")
+
+    job = machine.plan()
+    monkeypatch.setattr("backfill.jobs.running.delivering.record_end", broken)
+    monkeypatch.setattr("backfill.deliver.deliver", refuse)
+    with pytest.raises(BackfillError, match="the object store is away"):
+        machine.run(job)
+
+
 def test_a_storage_that_is_another_one_on_this_machine_is_noticed(machine, tmp_path) -> None:
     """Its directory is not there, though the database knows that something of it was sent."""
     machine.run(machine.plan(), limit=3)
@@ -268,7 +290,7 @@ def test_what_the_database_refuses_to_a_plan_is_told_with_what_helps_there(
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["postgres", "sqlite"])
-def test_a_run_whose_files_go_away_in_the_middle_did_not_come_to_its_end(machine, shared) -> None:
+def test_a_run_whose_files_go_away_in_the_middle_is_told_by_a_look(machine, shared) -> None:
     """Found from outside: its exit code was 0 in `status`, with most records pending."""
     if not shared:
         machine.config.write_text(machine.config.read_text().partition("[cluster]")[0])
@@ -284,7 +306,10 @@ def test_a_run_whose_files_go_away_in_the_middle_did_not_come_to_its_end(machine
         machine.run(job, concurrency=1)
     away.rename(ready)
     status = job.status()
-    assert (status.phase, status.exit_code, status.ended_at) == ("stopped", 143, None)
+    assert (status.phase, status.exit_code) == ("stopped", 2)
+    assert status.ended_at is not None
+    assert status.stop is not None
+    assert "cannot be read" in status.stop.message
     assert status.books.pending > 0
     assert machine.run(job).exit_code == 0
 
