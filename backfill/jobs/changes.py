@@ -12,11 +12,12 @@ from backfill.core.errors import ChangedError, JobError
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.shared_ledger import refuse_other_ledger
 from backfill.jobs.chain.delivered_by import changed_earlier
 from backfill.jobs.readonly import look
 
-__all__ = ["difference", "job_was_sent", "refuse", "refuse_change"]
+__all__ = ["difference", "job_was_sent", "refuse", "refuse_change", "refuse_namesake"]
 
 _CONFIGURATION = "the configuration changed"
 
@@ -37,6 +38,8 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
         others = changed_earlier(directory, manifest, config)
     if changed is None and others is None:
         return
+    if changed is not None:
+        refuse_namesake(directory, manifest, config)
     file = manifest.config_file(directory)
     name, job = shlex.quote(str(file)), shlex.quote(str(directory))
     if not job_was_sent(directory):
@@ -80,6 +83,26 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
         where=str(directory),
         hint=hint + (way[0] if file else way[1]),
     )
+
+
+def refuse_namesake(directory: Path, manifest: Manifest, config: Config | None) -> None:
+    """Raise ChangedError where the job is that of another configuration that goes by the same name.
+
+    Two of them lie in different directories then, and share their storage.
+    """
+    other = manifest.config_file(directory)
+    if config is None or config.path is None or other is None or not other.is_file():
+        return
+    place = directory.absolute()
+    if any(job_directory(each).absolute() != place for each in (config.path, other)):
+        return
+    if not other.samefile(config.path):
+        raise ChangedError(
+            f"this is the job of another configuration, {other}",
+            where=named(directory),
+            hint="The two have one name and one storage. Give this one a job of its own:"
+            f" backfill plan {shlex.quote(str(config.path))} --job NEW.job",
+        )
 
 
 def _other_records(manifest: Manifest, config: Config) -> str | None:

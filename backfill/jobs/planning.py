@@ -41,7 +41,7 @@ from backfill.jobs.access.working import working_on
 from backfill.jobs.audit import BOUND_TO
 from backfill.jobs.chain.delivered_by import Found, changed_earlier, delivered_by, rest_of
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
-from backfill.jobs.changes import difference, job_was_sent, refuse
+from backfill.jobs.changes import difference, job_was_sent, refuse, refuse_namesake
 from backfill.jobs.job_directory import remembered
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
@@ -103,6 +103,8 @@ def plan_into(planning: Planning, *, anew: bool) -> Manifest:
         if changed
         else changed_earlier(directory, manifest, config, planning.address) is not None
     )
+    if changed and config.cluster is not None:
+        refuse_namesake(directory, manifest, config)
     if again and not fixed:
         return _prepare_again(replace(planning, rest=before))
     refuse_other_ledger(directory, config)

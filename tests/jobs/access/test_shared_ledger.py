@@ -17,6 +17,7 @@ from backfill.config import load_config
 from backfill.core.errors import (
     BackfillError,
     BusyError,
+    ChangedError,
     ConfigError,
     JobError,
     LedgerError,
@@ -174,6 +175,27 @@ def test_a_plan_anew_leaves_no_old_ledger_behind(machine) -> None:
     machine.config.write_text(text)
     with pytest.raises(BackfillError, match="configuration changed"):
         machine.plan()
+
+
+def test_another_configuration_of_the_same_name_does_not_take_the_job(machine, tmp_path) -> None:
+    planned = machine.plan()
+    other = Machine(tmp_path / "two", tmp_path / "jobs", machine_database(machine))
+    assert other.directory == machine.directory
+    assert other.plan().manifest == planned.manifest, "the same, from another machine's copy of it"
+    text = other.config.read_text()
+    other.config.write_text(text.replace('"type" = "event"', '"type" = { value = "again" }'))
+    with pytest.raises(ChangedError, match="the job of another configuration") as caught:
+        other.plan()
+    assert str(machine.config) in caught.value.message
+    assert str(other.config) in str(caught.value.hint)
+    assert "--job" in str(caught.value.hint)
+    with pytest.raises(ChangedError, match="the job of another configuration"):
+        opening.find_or_plan(other.config)
+    own = opening.plan_job(load_config(other.config), machine.directory.with_name("own.job"))
+    assert own.manifest.created != planned.manifest.created
+    machine.config.unlink()
+    assert other.plan().status().phase == "planned", "nobody else's any more"
+    PostgresPlace(machine_database(other), place_of(own.directory).schema).drop()
 
 
 def test_a_plan_that_fails_leaves_no_ledger_behind(machine, monkeypatch) -> None:
