@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -14,6 +15,8 @@ from backfill.config.time_formats import read_time_format
 from backfill.core.errors import did_you_mean
 
 __all__ = ["Contacts", "Events", "Files"]
+
+_OFFSET = re.compile(r"(?i)Z|(?:Etc/)?(?:UTC|GMT)? ?([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
 
 
 def _of_events(value: Any) -> str | Sql | None:
@@ -83,12 +86,27 @@ def _condition(where: str | None) -> str | None:
 
 
 def _nearest_zone(name: str) -> str:
-    """The zone of the same place, or the one that is written most like it."""
+    """The zone of the same place or the same offset, or the one that is written most like it."""
+    if found := _OFFSET.fullmatch(name):
+        return _zone_of_offset(*found.groups(default="0"))
     zones = sorted(available_timezones())
     place = name.rpartition("/")[2].replace(" ", "_").lower()
     same = [each for each in zones if each.rpartition("/")[2].lower() == place and "/" in each]
     near = f"Did you mean {same[0]!r}?" if same else did_you_mean(name, zones)
     return f" {near}" if near and near.startswith("Did") else ""
+
+
+def _zone_of_offset(sign: str, hours: str, minutes: str) -> str:
+    """The zone of a fixed offset. Their names have its sign turned round (IANA, `etcetera`)."""
+    if not int(hours) and not int(minutes):
+        return " Did you mean 'UTC'?"
+    zone = f"Etc/GMT{'-' if sign == '+' else '+'}{int(hours)}"
+    if int(minutes) or zone not in available_timezones():
+        return " No zone is this offset and nothing else: name a place that has it."
+    return (
+        f" Did you mean {zone!r}? That is UTC{sign}{int(hours)} all year, as these names have the"
+        " sign turned round; the name of a place knows its summer time, too."
+    )
 
 
 class Events(Files):

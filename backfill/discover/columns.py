@@ -19,8 +19,13 @@ from backfill.config import Rules
 from backfill.destination import Field, Kind
 from backfill.discover.dates import Written, looks_dated, written_form
 from backfill.discover.names.exports import Export, recognise
-from backfill.discover.names.spellings import JOIN_KEYS, closeness
+from backfill.discover.names.spellings import JOIN_KEYS, PHONES, closeness
 from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, sql_of
+from backfill.prepare.facts.lost_pluses import (
+    PLUS_BEFORE,
+    PLUS_BEFORE_QUANTITY,
+    lack_their_plus,
+)
 from backfill.prepare.facts.uuid_spellings import uuid_form
 
 __all__ = ["ColumnProfile", "Side", "profile_columns"]
@@ -126,14 +131,22 @@ def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[
 
 def _reading(column: pl.Series) -> str | None:
     """SQL that gives the values which a column holds in another form; None where it is not so."""
+    name = sql_of(column.name, pl.String())
+    phone = bool(closeness(column.name, PHONES))
+    if phone and (column.dtype.is_integer() or column.dtype.is_float()):
+        sql = PLUS_BEFORE_QUANTITY if column.dtype.is_float() else PLUS_BEFORE
+        whole = column.cast(pl.Int64, strict=False).cast(pl.String)
+        return sql.format(name) if lack_their_plus(whole) else None
     if column.dtype != pl.String:
         return None
-    sql = None
     if _in_formulas(column):
-        sql = UNWRAPPED
-    elif closeness(column.name, JOIN_KEYS) and (form := uuid_form(column.str.strip_chars())):
-        sql = form.sql
-    return sql and sql.format(sql_of(column.name, column.dtype))
+        return UNWRAPPED.format(name)
+    texts = column.str.strip_chars()
+    if closeness(column.name, JOIN_KEYS) and (form := uuid_form(texts)):
+        return form.sql.format(name)
+    if phone and int(texts.str.starts_with("'").sum()) > texts.count() / 2:
+        return f"LTRIM({name}, '''')"
+    return PLUS_BEFORE.format(name) if phone and lack_their_plus(texts) else None
 
 
 def _in_formulas(column: pl.Series) -> bool:

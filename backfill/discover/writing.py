@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from backfill.config.placeholders import MARK
 from backfill.config.toml_strings import quoted
-from backfill.destination import Field, Kind
+from backfill.destination import AnyOf, Field, Kind
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.fitting import resembles
 from backfill.discover.phrases import percent, reason, summary, without_text
@@ -96,7 +96,15 @@ def _wanted(proposal: Proposal, field: Field) -> str:
     if field.choices:
         words = f"a column of {', '.join(field.choices)}"
         return f'{words}; or {{ value = "…" }} for all'
-    near = [_column(proposal, each) for each in proposal.unused if resembles(field, each)]
+    instead = {field.name}.union(
+        *(each.fields for each in proposal.destination.checks if isinstance(each, AnyOf))
+    )
+    fields = [field, *(each for each in proposal.destination.fields if each.name in instead)]
+    near = [
+        _column(proposal, each)
+        for each in proposal.unused
+        if any(resembles(one, each) for one in (fields if not field.required else [field]))
+    ]
     if field.kind in (Kind.PHONE, Kind.EMAIL, Kind.TARGET) and len(near) > 1:
         return f"the contact's own: {' or '.join(near[:3])}"
     hint = f"; perhaps {' or '.join(near[:3])}" if near else ""

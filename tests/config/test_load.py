@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 import textwrap
 import tomllib
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,7 @@ from backfill.config import (
     config_from_mapping,
     load_config,
 )
+from backfill.config.sources import Events
 from backfill.config.values import parse_rate
 from backfill.core.errors import ConfigError
 
@@ -395,3 +399,24 @@ def test_a_line_that_is_no_toml_is_shown_but_no_credential(tmp_path, line, hint)
         load_config(path)
     assert error.value.hint == hint
     assert "sk_invented" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("GMT+3", "'Etc/GMT-3'? That is UTC+3"),
+        ("utc-11", "'Etc/GMT+11'? That is UTC-11"),
+        ("+02:00", "'Etc/GMT-2'? That is UTC+2"),
+        ("Z", "'UTC'?"),
+        ("+0000", "'UTC'?"),
+        ("UTC+5:30", "No zone is this offset"),
+        ("GMT+15", "No zone is this offset"),
+    ],
+)
+def test_the_zone_that_is_offered_for_an_offset_is_the_one_that_has_it(name, nearest):
+    with pytest.raises(ValueError, match="is no time zone") as raised:
+        Events(files="a.csv", time="at", timezone=name)
+    assert nearest in str(raised.value)
+    for zone in re.findall(r"Etc/GMT[+-][0-9]+", str(raised.value)):
+        offset = datetime(2024, 7, 1, tzinfo=ZoneInfo(zone)).utcoffset()
+        assert offset == timedelta(hours=int(re.sub(":.*|[^0-9+-]", "", name)))

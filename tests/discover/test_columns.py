@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -68,6 +69,29 @@ def test_numbers_in_formulas_are_looked_at_from_inside():
     assert found.sql == """TRIM(BOTH '="' FROM "column")"""
     for values in (["=1+2", '="a"'], ['="+12025550143"', "x", "y"], [None, ""]):
         assert profile(values).sql is None
+
+
+@pytest.mark.parametrize(
+    ("values", "sql"),
+    [
+        ([12025550143, 447911123456, None], """'+' || "mobile\""""),
+        (["12025550143", "447911123456 ", None], """'+' || "mobile\""""),
+        ([12025550143.0, 447911123456.0, math.nan], """'+' || TRY_CAST("mobile" AS BIGINT)"""),
+        (["'+12025550143", "'+447911123456", "+4915112345678"], """LTRIM("mobile", '''')"""),
+    ],
+)
+def test_phones_are_looked_at_as_they_are_once_nothing_is_lost(values, sql):
+    found = profile(values, "mobile")
+    assert found.sql == sql
+    assert found.share(Kind.PHONE) == 1
+    assert profile(values, "order").sql is None
+
+
+@pytest.mark.parametrize(
+    "values", [["+12025550143"], [2025550143, 2125550144], ["054-1234567"], [1.5], [None, ""]]
+)
+def test_phones_that_lost_nothing_are_looked_at_as_they_stand(values):
+    assert profile(values, "mobile").sql is None
 
 
 @pytest.mark.parametrize(

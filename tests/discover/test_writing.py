@@ -232,3 +232,8 @@ def test_any_label_survives_as_a_line_of_the_table(labels):
     spec = loaded(written(replace(proposal, matches=tables))).fields["confidence"]
     assert isinstance(spec, Lookup)
     assert [old for old, _ in spec.values] == labels
+
+
+def test_an_email_column_of_another_form_is_named_where_a_contact_has_no_address():
+    proposal, _ = proposed("pristo-events", events(email=["Noa <noa@example.com>"] * 40))
+    assert 'no column was found for either; perhaps "email"' in written(proposal)

@@ -16,13 +16,38 @@ from backfill.destination import Kind
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.scan import Source
 
-__all__ = ["notes_of_lost_pluses"]
+__all__ = ["PLUS_BEFORE", "PLUS_BEFORE_QUANTITY", "lack_their_plus", "notes_of_lost_pluses"]
+
+PLUS_BEFORE = "'+' || {}"
+"""SQL that gives whole numbers their plus back."""
+
+PLUS_BEFORE_QUANTITY = "'+' || TRY_CAST({} AS BIGINT)"
+"""The same where the column's type is a floating-point number."""
 
 _LOOKED_AT = 20_000  # rows
 _MANY = 0.1  # the share of phones that is worth a note
 # What is dialled in a country is seldom a number of another one behind a plus, and whole numbers
 # nearly always are.
 _POSSIBLE, _VALID = 0.8, 0.3
+_BARE = "^([1-9][0-9]{7,14})$"
+
+
+def lack_their_plus(texts: pl.Series) -> bool:
+    """Whether nearly all of the texts are whole numbers without their plus."""
+    filled = texts.drop_nulls()
+    bare = "+" + filled.str.extract(_BARE).drop_nulls()
+    if not len(bare) or len(bare) < (1 - _MANY) * len(filled):
+        return False
+    possible, valid = _shares(bare)
+    return possible >= _POSSIBLE and valid >= _VALID
+
+
+def _shares(numbers: pl.Series) -> tuple[float, float]:
+    """The shares of numbers that are possible, and that are valid."""
+    number = pl.col("number")
+    return (
+        numbers.to_frame("number").select(is_possible(number).mean(), v=is_valid(number).mean())
+    ).row(0)
 
 
 def notes_of_lost_pluses(
@@ -34,7 +59,7 @@ def notes_of_lost_pluses(
         if each.field.kind not in (Kind.PHONE, Kind.TARGET) or each.side is None or source is None:
             continue
         text = trimmed(as_text(each.raw, each.dtype, timezone=None).value)
-        number = "+" + text.str.extract("^([1-9][0-9]{7,14})$")
+        number = "+" + text.str.extract(_BARE)
         rows = (
             source.scan()
             .head(_LOOKED_AT)
@@ -46,14 +71,13 @@ def notes_of_lost_pluses(
         bare = rows.drop_nulls("number")
         if bare.height <= _MANY * rows.height:
             continue
-        possible, valid = bare.select(
-            is_possible(pl.col("number")).mean().alias("possible"),
-            is_valid(pl.col("number")).mean().alias("valid"),
-        ).row(0)
+        possible, valid = _shares(bare["number"])
+        sql = PLUS_BEFORE_QUANTITY if each.dtype.is_float() else PLUS_BEFORE
         if possible >= _POSSIBLE and valid >= _VALID:
             yield (
                 f"{bare.height:,} of the first {rows.height:,} values of {each.name} are digits"
                 f" such as {bare['phone'][0]!r}, and {possible:.0%} of these are whole numbers once"
-                " a plus stands before them: { sql = \"'+' || …\" } gives it back. `phone_region`"
-                " would read them as numbers of one country, which some of them are by chance"
+                f' a plus stands before them: {{ sql = "{sql.format("…")}" }} gives it back.'
+                " `phone_region` would read them as numbers of one country, which some of them are"
+                " by chance"
             )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+
 import polars as pl
 import pytest
 
@@ -50,3 +53,20 @@ def test_a_zone_that_is_not_what_it_seems_is_named(name, words):
 @pytest.mark.parametrize("name", [None, "UTC", "Etc/GMT", "America/New_York"])
 def test_a_zone_that_is_what_it_seems_is_not(name):
     assert note_of_zone(name) is None
+
+
+@pytest.mark.parametrize("dtype", [pl.String, pl.Int64, pl.Float64])
+def test_the_sql_of_the_note_gives_the_plus_back_whatever_the_type(tmp_path, dtype):
+    def planned(source):
+        return plan(
+            destination="watch-events",
+            events=pl.DataFrame({"phone": pl.Series(WHOLE).cast(dtype), "label": ["a"] * 5}),
+            fields={"target.value": source, "label": "label", "confidence": {"value": "low"}},
+            job=tmp_path / "a.job",
+        ).manifest
+
+    (note,) = [each for each in planned("phone").facts.warnings if "once a plus stands" in each]
+    found = re.search(r"\{ sql = (.*?) \} gives", note)
+    assert found is not None
+    sql = tomllib.loads(f"x = {found[1].replace('…', 'phone')}")["x"]
+    assert planned({"sql": sql}).ready == len(WHOLE)
