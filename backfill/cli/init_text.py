@@ -11,6 +11,7 @@ import click
 from backfill.core.terminal import printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
+from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
 
 __all__ = ["print_draft"]
 
@@ -24,6 +25,10 @@ def print_draft(draft: Draft, target: Path) -> None:
     for side in (draft.events, draft.contacts):
         if side is not None:
             click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
+            if over := remark_on_files_passed_over(side.sample.passed_over):
+                click.secho(
+                    textwrap.indent(textwrap.fill(printable(over), 74), "    "), fg="yellow"
+                )
             encoding = side.sample.encoding
             if encoding is not None and encoding.instead is not None:
                 text = f"it is UTF-8, and not {encoding.instead}: it stays so"

@@ -40,8 +40,9 @@ class Files(Section):
     """Which files, and how they are read where their ending does not say it."""
 
     files: Annotated[Texts, Field(min_length=1)]
-    """One or a list: files, globs, directories (read at any depth), `http(s)://` and object-store
-    addresses. Relative paths are relative to the configuration."""
+    """One or a list: files, globs, directories, `http(s)://` and object-store addresses. Relative
+    paths are relative to the configuration. Directories are read at any depth: of their files those
+    with an ending below (with `format` all), but no name that begins with `.` or `_`."""
     format: Literal["csv", "tsv", "ndjson", "parquet"] | None = None
     """What the files are, where their ending does not say it: `.csv` and `.txt` (commas), `.tsv`
     and `.tab` (tabs), `.ndjson` and `.jsonl`, also with `.gz` or `.zst`; `.parquet` and `.pq`."""

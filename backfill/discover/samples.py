@@ -22,7 +22,7 @@ from backfill.prepare.facts.odd_cells import NULL_WORDS
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
-from backfill.sources.locations import Location, locate
+from backfill.sources.locations import Location, locate, passed_over
 from backfill.sources.scan import Source, open_source
 
 __all__ = ["Sample", "read_sample"]
@@ -69,6 +69,7 @@ class Sample:
     summaries: tuple[SummaryRow, ...] = ()
     nulls: tuple[str, ...] = ()
     wider: str | None = None
+    passed_over: tuple[str, ...] = ()
 
     @property
     def common(self) -> pl.DataFrame:
@@ -91,6 +92,7 @@ class Sample:
 
 def read_sample(files: Files, directory: Path, what: Literal["events", "contacts"]) -> Sample:
     """Read a sample of some ten thousand rows. Raises SourceError as reading them all would."""
+    beside = passed_over(files, directory)
     locations = locate(files.model_copy(update={"hive": True}), directory)
     chosen = _spread(locations)
     files = files.model_copy(update={"hive": all(each.partitions for each in locations)})
@@ -140,6 +142,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         nulls=nulls,
         wider=_advice(bad.filter(pl.col(CAUSE) == Cause.CELLS)["__raw"], rows.height),
         summaries=last_summaries(rows, source.columns) if whole else (),
+        passed_over=tuple(beside),
     )
 
 

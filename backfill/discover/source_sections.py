@@ -18,6 +18,7 @@ from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
 from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
+from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
 from backfill.prepare.facts.summary_rows import leaving_out
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
@@ -99,6 +100,8 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
         )
     if side.sample.wider is not None:
         notes += wrapped(side.sample.wider)
+    if over := remark_on_files_passed_over(side.sample.passed_over):
+        notes += wrapped(f"{over}.")
     if side.sample.partial:
         names = ", ".join(quoted(each) for each in side.sample.partial)
         notes += wrapped(f"Not mapped, since some of the files lack it: {names}")

@@ -21,7 +21,7 @@ from backfill.core.job_files import LEDGERS
 from backfill.sources.remote import listed
 from backfill.sources.unsupported_formats import READ, refuse_named
 
-__all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate"]
+__all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate", "passed_over"]
 
 Format = Literal["csv", "ndjson", "parquet"]
 Compression = Literal["gzip", "zstd"]
@@ -150,7 +150,38 @@ def _expand_address(text: str) -> list[str]:
 
 
 def _inside(directory: Path, files: Files) -> Iterator[Path]:
-    """The files of a directory at any depth that can be read; names with `.` or `_` are hidden.
+    """The files of a directory at any depth that can be read; names with `.` or `_` are hidden."""
+    return (each for each in _walk(directory) if _is_read(each.name, files))
+
+
+def _is_read(name: str, files: Files) -> bool:
+    known = files.format is not None or _endings(name)[0] in _FORMATS
+    return known and not name.startswith((".", "_"))
+
+
+def passed_over(files: Files, directory: Path) -> list[str]:
+    """Files in directories of the source that are not read and may be meant to be, by name.
+
+    Marks such as `_SUCCESS`, dot files and configurations are not.
+    """
+    found = {
+        _name(each, text, directory): each.name
+        for text in files.files
+        if not is_remote(text) or text.startswith("file://")
+        for each in _walk(local_path(text, directory))
+    }
+    return sorted(
+        shown
+        for shown, name in found.items()
+        if not _is_read(name, files)
+        and not name.startswith(".")
+        and not (name.startswith("_") and _endings(name)[0] not in _FORMATS)
+        and not name.endswith(".toml")
+    )
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    """All files of a directory at any depth but those below hidden folders.
 
     What lies in a job's directory is no source.
     """
@@ -166,10 +197,7 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
         real = [os.path.realpath(os.path.join(root, each)) for each in folders]  # noqa: PTH118 - walk's own
         folders[:] = [each for each, path in zip(folders, real, strict=True) if path not in seen]
         seen.update(real)
-        for name in names:
-            known = files.format is not None or _endings(name)[0] in _FORMATS
-            if known and not name.startswith((".", "_")):
-                yield Path(root, name)
+        yield from (Path(root, name) for name in names)
 
 
 def _in_job(path: Path) -> bool:

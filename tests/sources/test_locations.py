@@ -9,7 +9,7 @@ import pytest
 
 from backfill.config.sources import Files
 from backfill.core.errors import SourceError
-from backfill.sources.locations import Location, locate
+from backfill.sources.locations import Location, locate, passed_over
 from backfill.sources.unsupported_formats import READ
 
 
@@ -192,3 +192,16 @@ def test_the_suggested_ndjson_is_a_new_file(tmp_path, monkeypatch):
 def test_a_home_that_nobody_knows_is_a_file_that_is_not_there(tmp_path):
     with pytest.raises(SourceError):
         locate(Files(files="~nobody-has-this-name/a.csv"), tmp_path)
+
+
+def test_files_of_a_directory_that_are_not_read_are_known(tmp_path):
+    touch(tmp_path, "in/a.csv", "in/b/c", "in/d.csv.1", "in/_e.csv", "in/f.json", "in/g.toml")
+    touch(tmp_path, "in/_SUCCESS", "in/.a.csv.crc", "in/_tmp/h.dat", "in/i.job/ledger.sqlite")
+    assert passed_over(Files(files=("in", "in/a.csv")), tmp_path) == [
+        "in/_e.csv",
+        "in/b/c",
+        "in/d.csv.1",
+        "in/f.json",
+    ]
+    assert passed_over(Files(files="in", format="csv"), tmp_path) == ["in/_e.csv"]
+    assert passed_over(Files(files=("in/*.csv", "s3://bucket/in/")), tmp_path) == []

@@ -11,6 +11,7 @@ from backfill.prepare.facts.id_spellings import how_ids_would_meet
 from backfill.prepare.facts.lost_pluses import notes_of_lost_pluses
 from backfill.prepare.facts.named_encodings import note_of_encoding
 from backfill.prepare.facts.odd_cells import notes_of_odd_cells
+from backfill.prepare.facts.passed_over_files import note_of_files_passed_over
 from backfill.prepare.facts.plan_stats import PartStats
 from backfill.prepare.facts.regions_read import notes_of_regions
 from backfill.prepare.facts.shared_addresses import note_of_shared_addresses
@@ -44,6 +45,7 @@ def noticed(
     about_contacts: list[str | None] = []
     if contacts is not None and config.contacts is not None:
         about_contacts = [
+            note_of_files_passed_over(config.contacts, config.directory),
             note_of_encoding("contacts", config.contacts.encoding, contacts),
             note_of_dropped_columns(contacts),
             how_ids_would_meet(names, config, binding, mapping, contacts),
@@ -55,6 +57,7 @@ def noticed(
             f" alone are the same one: {stats.duplicate:,} are taken for duplicates"
         )
     found = [
+        note_of_files_passed_over(config.events, config.directory),
         timeless,
         _one_time(binding, stats),
         hours_left_out(config.events, events),
