@@ -28,6 +28,7 @@ class Server:
     asked: list[str] = field(default_factory=list)
     says: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    failing: int = 0  # so many requests are answered by 500 first
     heads: bool = True
     sent: int = 0  # bytes of files
 
@@ -62,6 +63,9 @@ def running_file_server() -> Iterator[Server]:
             status = 404 if body is None else state.status
             if self.command == "HEAD" and not state.heads:
                 status = 403
+            if state.failing:
+                state.failing -= 1
+                status = 500
             body = body if status == 200 and body is not None else b""
             headers = {
                 "Content-Length": str(len(body)),

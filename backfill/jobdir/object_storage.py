@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from backfill.core.errors import BackfillError
-from backfill.sources.object_stores import open_store
+from backfill.core.errors import BackfillError, ConfigError
+from backfill.sources.object_stores import CREDENTIALS, open_store
 
 __all__ = ["ObjectStorage"]
 
 _TIME = "10m"  # for one request and its answer: a piece of a large file, or all of a small one
-_TRIES = 3  # again, after one that failed
 _PIECE = 8 << 20  # bytes
 
 
@@ -26,7 +26,7 @@ class ObjectStorage:
     def __init__(self, address: str) -> None:
         self.address = address
         with self._errors():
-            self._store = open_store(address, time=_TIME, tries=_TRIES)
+            self._store = open_store(address, time=_TIME)
 
     def read(self, name: str) -> bytes | None:
         """The content of a small object; None where there is none of this name."""
@@ -50,7 +50,7 @@ class ObjectStorage:
         """Put a file's content under a name, whatever is there."""
         import obstore  # noqa: PLC0415 - see above
 
-        with self._errors(name):
+        with self._errors(name, writes=True):
             obstore.put(self._store, name, path)
 
     def put_new(self, name: str, content: bytes) -> None:
@@ -60,7 +60,7 @@ class ObjectStorage:
         """
         import obstore  # noqa: PLC0415 - see above
 
-        with self._errors(name):
+        with self._errors(name, writes=True):
             try:
                 obstore.put(self._store, name, content, mode="create")
             except obstore.exceptions.AlreadyExistsError:
@@ -85,7 +85,7 @@ class ObjectStorage:
                     continue
 
     @contextmanager
-    def _errors(self, name: str = "") -> Iterator[None]:
+    def _errors(self, name: str = "", *, writes: bool = False) -> Iterator[None]:
         import obstore  # noqa: PLC0415 - see above
 
         try:
@@ -93,9 +93,15 @@ class ObjectStorage:
         except FileExistsError:
             raise
         except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+            if writes and isinstance(error, FileNotFoundError):  # so it is no object that lacks
+                raise ConfigError(
+                    f"there is no bucket {urlsplit(self.address).netloc!r}",
+                    where=self.address,
+                    hint="Make it, or mend `storage` under [cluster].",
+                ) from error
             reason = str(error).strip().partition("\n")[0]
             raise BackfillError(
                 f"the object store does not do what it is asked: {reason}",
                 where=f"{self.address}/{name}".rstrip("/"),
-                hint="Check the address, the network, and the credentials in the environment.",
+                hint=CREDENTIALS,
             ) from error

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import BackoffConfig, ObjectStore
 
-__all__ = ["open_store"]
+__all__ = ["CREDENTIALS", "open_store"]
+
+CREDENTIALS = (
+    "Check the address, the network, and the credentials in the environment: AWS_ACCESS_KEY_ID and"
+    " AWS_SECRET_ACCESS_KEY, GOOGLE_… or AZURE_…."
+)
+"""What helps where a store does not do what it is asked."""
 
 
-def open_store(folder: str, *, time: str, tries: int) -> ObjectStore:
+_TRIES = 6  # again, after an answer of 500 or more or none at all
+_WAITS: BackoffConfig = {  # before these: some 10 s together
+    "init_backoff": timedelta(seconds=1),
+    "max_backoff": timedelta(seconds=5),
+}
+
+
+def open_store(folder: str, *, time: str, patient: bool = True) -> ObjectStore:
     """The store behind a folder's address; the environment says who asks, as with other tools.
 
-    `time` is for one request and its answer, and what fails is tried so many times again.
+    `time` is for one request and its answer. With `patient` the store is asked again for some 10 s
+    where it fails, and otherwise once, at once.
     """
     from obstore.store import from_url  # noqa: PLC0415 - most sources are local
 
@@ -25,7 +40,7 @@ def open_store(folder: str, *, time: str, tries: int) -> ObjectStore:
             "connect_timeout": "10s",
             "allow_http": _allows_http(),
         },
-        retry_config={"max_retries": tries},
+        retry_config={"max_retries": _TRIES, "backoff": _WAITS} if patient else {"max_retries": 1},
     )
 
 

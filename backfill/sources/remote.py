@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill.core.errors import SourceError
-from backfill.sources.object_stores import open_store
+from backfill.sources.object_stores import CREDENTIALS, open_store
 
 if TYPE_CHECKING:
     import httpx
@@ -113,7 +113,9 @@ def ask(address: str, *, name: str) -> RemoteVersion:
     Raises UnreachableError or GoneError.
     """
     if not address.startswith(("http://", "https://")):
-        return _ask_store(address, name)
+        return _ask_store(
+            address, name, patient=False
+        )  # nobody waits long for what may be the same
     with _http_errors(name), _client(_PATIENCE) as client:
         reply = client.head(address)
         if reply.status_code == 200:
@@ -194,12 +196,12 @@ def _version(reply: httpx.Response) -> RemoteVersion:
 # --- object stores --------------------------------------------------------------------------
 
 
-def _ask_store(address: str, name: str) -> RemoteVersion:
+def _ask_store(address: str, name: str, *, patient: bool = True) -> RemoteVersion:
     import obstore  # noqa: PLC0415 - most sources are local
 
     folder, _, key = address.rpartition("/")
     with _store_errors(name):
-        meta = obstore.head(open_store(folder, time=f"{_PATIENCE:.0f}s", tries=1), key)
+        meta = obstore.head(open_store(folder, time=f"{_PATIENCE:.0f}s", patient=patient), key)
     return RemoteVersion(meta["size"], meta["e_tag"], meta["last_modified"].isoformat())
 
 
@@ -213,7 +215,7 @@ def _read_object(address: str, name: str) -> Iterator[RemoteVersion | bytes]:
         yield known
         return
     with _store_errors(name):
-        store = open_store(folder, time=_TIME_OF_A_PIECE, tries=3)
+        store = open_store(folder, time=_TIME_OF_A_PIECE)
         for start in range(0, known.size, _PIECE):
             end = min(start + _PIECE, known.size)
             found = obstore.get(store, key, options={"range": (start, end), "if_match": known.etag})
@@ -232,9 +234,11 @@ def _store_errors(name: str) -> Iterator[None]:
     except obstore.exceptions.PreconditionError as error:
         raise SourceError("changed while it was fetched", where=name) from error
     except (obstore.exceptions.BaseError, ValueError, OSError) as error:
-        kind = GoneError if isinstance(error, FileNotFoundError) else UnreachableError
+        gone = isinstance(error, FileNotFoundError)
+        kind = GoneError if gone else UnreachableError
         reason = str(error).strip().split("\n")[0]
-        raise kind(f"cannot be fetched: {reason}", where=name) from error
+        hint = None if gone else CREDENTIALS
+        raise kind(f"cannot be fetched: {reason}", where=name, hint=hint) from error
 
 
 def listed(address: str) -> list[str]:
@@ -248,7 +252,7 @@ def listed(address: str) -> list[str]:
     rest = address.removeprefix(folder + "/") or "**"
     wanted = re.compile("".join(_GLOB.get(part, re.escape(part)) for part in _parts(rest)))
     with _store_errors(address):
-        store = open_store(folder, time="1m", tries=3)
+        store = open_store(folder, time="1m")
         keys = [each["path"] for batch in obstore.list(store) for each in batch]
     return sorted(f"{folder}/{key}" for key in keys if wanted.fullmatch(key))
 

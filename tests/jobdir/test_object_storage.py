@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import BackfillError, ConfigError
 from backfill.jobdir.object_storage import ObjectStorage
 
 
@@ -44,7 +44,15 @@ def test_one_of_many_puts_what_is_new(bucket) -> None:
     assert put_by == [ObjectStorage(f"{bucket}/x.job").read("job.json")]
 
 
-@pytest.mark.parametrize("address", ["s3://no-such-bucket-at-all/x", "s3:///x"])
+def test_a_bucket_that_is_not_there_is_told(bucket, tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    storage = ObjectStorage("s3://no-such-bucket-at-all/x")
+    for put in (lambda: storage.put("x", tmp_path / "x"), lambda: storage.put_new("x", b"x")):
+        with pytest.raises(ConfigError, match="there is no bucket 'no-such-bucket-at-all'"):
+            put()
+
+
+@pytest.mark.parametrize("address", ["s3:///x"])
 def test_a_store_that_does_not_answer_as_asked_is_told(bucket, tmp_path: Path, address) -> None:
     (tmp_path / "x").touch()
     with pytest.raises(BackfillError, match="object store") as caught:

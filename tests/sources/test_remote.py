@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 
 from backfill.config.sources import Files
 from backfill.core.errors import SourceError
+from backfill.sources import object_stores
 from backfill.sources.fingerprints import check_unchanged, difference_of
 from backfill.sources.locations import locate
 from backfill.sources.scan import open_source
@@ -280,6 +282,33 @@ def test_an_object_that_is_the_same_is_not_sent_again(bucket, tmp_path):
     assert check_unchanged(entries, tmp_path) == entries[0]
 
 
+@pytest.fixture
+def at_once(monkeypatch) -> None:
+    """What fails is tried again without a wait."""
+    for name in ("init_backoff", "max_backoff"):
+        monkeypatch.setitem(object_stores._WAITS, name, timedelta(milliseconds=1))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_object_store_that_fails_for_a_moment_is_asked_again(bucket, tmp_path):
+    bucket.files["/bucket/e.csv"] = b"a\n1\n"
+    bucket.failing = 5
+    source = open_source(Files(files="s3://bucket/e.csv"), tmp_path, what="events")
+    assert source.scan().collect()["a"].to_list() == ["1"]
+    bucket.failing = 5
+    assert len(locate(Files(files="s3://bucket/*.csv"), tmp_path)) == 1
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_object_store_that_lets_nobody_in_is_told_with_the_credentials(bucket, tmp_path):
+    bucket.files["/bucket/e.csv"] = b"a\n1\n"
+    bucket.status = 403
+    with pytest.raises(SourceError, match="cannot be fetched") as caught:
+        open_source(Files(files="s3://bucket/e.csv"), tmp_path, what="events")
+    assert "AWS_ACCESS_KEY_ID" in str(caught.value.hint)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_an_object_store_that_does_not_answer_is_warned_of_and_no_change(
     bucket, tmp_path, caplog, monkeypatch
 ):

@@ -125,7 +125,7 @@ def _kind(code: str) -> type[BackfillError]:
 def in_words(where: str) -> Iterator[None]:
     """Raise what psycopg raises as LedgerError, and what our functions raise as what it is.
 
-    A lock that was not to be had in time is a BusyError.
+    A lock that was not to be had in time is a BusyError, and so is what may be said again soon.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def in_words(where: str) -> Iterator[None]:
                 " was in flight here is unknown.",
             ) from error
         if code == TOO_SOON:
-            raise LedgerError(
+            raise BusyError(
                 f"a request of a deliverer that was lost may still arrive, for {said} s",
                 where=where,
                 hint="Nothing was changed. Say it again then: what is sent again before could"

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from backfill.jobs.job import Job
 from backfill.jobs.running.surroundings import Surroundings
 from backfill.prepare.engines.dask_engine import DaskEngine
 from backfill.prepare.engines.opening import engine_on
+from backfill.sources import object_stores
 from tests.acceptance.program import backfill as program
 from tests.acceptance.sources import pristo_job
 from tests.jobs.access.test_shared_ledger import ROWS, Server, schemas
@@ -303,6 +305,8 @@ def test_a_job_that_the_database_knows_and_the_store_does_not_is_called_by_its_a
 def test_a_store_that_is_away_is_told_and_nothing_is_sent(machines, monkeypatch) -> None:
     machines.plan()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    for name in ("init_backoff", "max_backoff"):
+        monkeypatch.setitem(object_stores._WAITS, name, timedelta(milliseconds=1))
     with pytest.raises(BackfillError, match="the object store") as caught:
         opening.open_job(machines.config)
     assert caught.value.where == f"{machines.address}/job.json"

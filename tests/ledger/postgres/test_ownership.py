@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from backfill.core.errors import LedgerError, OwnershipError
+from backfill.core.errors import BusyError, LedgerError, OwnershipError
 from backfill.core.model import Batch, Cause, Outcome, Settlement, State, Tick
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.postgres.session import now
@@ -206,7 +206,7 @@ def test_lanes_of_a_lost_request_are_held_and_nobody_sends_it_again_meanwhile(pl
         assert all(0 < seconds <= 0.6 for seconds in second.held(0).values())
         first.close()
         for resend in (second.resolve, lambda to: second.resolve(to, {0: [(0, 2)]})):
-            with pytest.raises(LedgerError, match="may still arrive, for 1 s"):
+            with pytest.raises(BusyError, match="may still arrive, for 1 s"):
                 resend(State.PENDING)
         assert second.resolve(State.DELIVERED, {0: [(0, 2)]}) == 2, "to say its end is no sending"
         time.sleep(0.7)
