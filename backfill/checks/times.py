@@ -32,8 +32,8 @@ _SECOND = 1_000_000  # microseconds
 # from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
 
-# A date and a clock in 12 digits, and from `_LONG` on in 14.
-_FIRST_MINUTE, _LAST_MINUTE, _LONG = 190001010000, 209912312359, 10**13
+# A date and a clock in 12 digits; in 14 with its second.
+_FIRST_MINUTE, _LAST_MINUTE = 190001010000, 209912312359
 
 _DAY = 86_400_000  # milliseconds
 _MINUTES = pl.Series([f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)])
@@ -169,15 +169,23 @@ def _epoch(number: pl.Expr) -> pl.Expr:
 
 def _is_calendar(number: pl.Expr) -> pl.Expr:
     """Whether digits are a year from 1900 to 2099 with all that follows, to minutes or seconds."""
-    long = number >= _LONG
-    minutes = pl.when(long).then(number // 100).otherwise(number)
+    return number.map_batches(_calendars, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def _calendars(numbers: pl.Series) -> pl.Series:
+    """Divisions cost more than all else that is done with an epoch, and few numbers need them."""
+    long = numbers.is_between(100 * _FIRST_MINUTE, 100 * _LAST_MINUTE + 59)
+    likely = long | numbers.is_between(_FIRST_MINUTE, _LAST_MINUTE)
+    if not likely.any():
+        return likely
+    minutes = pl.select(pl.when(long).then(numbers // 100).otherwise(numbers)).to_series()
     return (
-        minutes.is_between(_FIRST_MINUTE, _LAST_MINUTE)
+        likely
         & (minutes // 1_000_000 % 100).is_between(1, 12)
         & (minutes // 10_000 % 100).is_between(1, 31)
         & (minutes // 100 % 100 < 24)
         & (minutes % 100 < 60)
-        & (~long | (number % 100 < 60))
+        & (~long | (numbers % 100 < 60))
     )
 
 
