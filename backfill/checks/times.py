@@ -14,6 +14,7 @@ import polars as pl
 
 from backfill.checks.checked import Stage, Steps, absent, trimmed
 from backfill.config.time_formats import TimeFormat, read_time_format
+from backfill.sources.canonical_text import float_written
 from backfill.sources.timestamps import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
 __all__ = ["EPOCH", "MOMENT", "check_time", "read_as", "rfc3339"]
@@ -57,7 +58,7 @@ def check_time(
       number such as `202401311000` or `20240131100000`, which is a date and a clock from 1900 to
       2099 (and as milliseconds a moment of 1976, or one after the year 2500);
     - before all of these, what fits one of `formats` (strftime notation) from its first character
-      to its last; the first that fits counts.
+      to its last, also of numbers in digits; the first that fits counts.
 
     Integers, floats and decimals are epochs, dates and date-times what they say. Fractions end
     at the microsecond; what is finer is cut off. A time without a zone is one of `timezone`
@@ -106,6 +107,9 @@ def _read(dtype: pl.DataType, formats: Sequence[str]) -> tuple[Stage, ...]:
     text: Stage = {"text": trimmed(raw.cast(pl.String))}
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         return (text, *_own_form([read_time_format(each) for each in formats]))
+    if dtype.is_numeric() and formats:  # such as 202401311000, which is no epoch
+        written = float_written(raw, dtype) if dtype.is_float() else raw.cast(pl.String)
+        return ({"text": written}, *_own_form([read_time_format(each) for each in formats]))
     if dtype.is_decimal():
         return (text, *_TEXT)
     if dtype.is_integer():

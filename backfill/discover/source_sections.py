@@ -178,7 +178,9 @@ def _no_time(proposal: Proposal) -> tuple[list[Line], list[str]]:
 
 
 def _zone(time: ColumnProfile) -> tuple[str, str]:
-    """The zone of times without one, where the name or the tool that wrote them says it."""
+    """The zone of times without one, where they, their name or the tool that wrote them says it."""
+    if time.written is not None and all(each.endswith("GMT") for each in time.written.formats):
+        return quoted("UTC"), "as they say"
     if re.search(r"(?i)(^|[^a-z])(utc|gmt)([^a-z]|$)", time.name):
         return quoted("UTC"), "as the column's name says"
     # Names with a space are labels for people, whose own zone a tool writes beside them.

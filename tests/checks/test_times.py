@@ -246,6 +246,22 @@ def test_digits_that_are_a_date_and_a_clock_are_no_epoch(moments, form):
 
 
 @pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (202401311000, pl.Int64()),
+        (202401311000.0, pl.Float64()),
+        (Decimal(202401311000), pl.Decimal(38, 0)),
+    ],
+)
+def test_a_form_of_the_users_own_reads_numbers_too(value, dtype):
+    raw = pl.Series("raw", [value, None, type(value)(1_715_000_000)], dtype=dtype)
+    steps = check_time(dtype, timezone="UTC", now=NOW, formats=("%Y%m%d%H%M",))
+    epoch = datetime.fromtimestamp(1_715_000_000, UTC)
+    found = judged_values(raw, steps).rows()
+    assert found == [(utc(2024, 1, 31, 10), ""), (None, ""), (epoch, "")]
+
+
+@pytest.mark.parametrize(
     "number",
     [
         *(189912312359, 190000010000, 190013010000, 190001320000, 190001012400, 190001010060),

@@ -18,21 +18,21 @@ __all__ = ["Redaction"]
 
 _SHORTEST = 8  # characters: what is shorter may be a part of any word
 _HIDDEN = b"***"
-_LAYERS = 3  # escapes that are undone: JSON in JSON in a URL
+_LAYERS = 4  # escapes that are undone: JSON in JSON in JSON in a URL
 _BEGIN_ESCAPES = b"\\%&"
 
 # One character in the escapes of JSON, URLs and HTML. All are undone alike, wherever they stand.
 _ESCAPE = re.compile(
-    rb'\\u00(?P<json>[0-9a-f]{2})|\\(?P<quoted>["/\\])|%(?P<url>[0-9a-f]{2})'
-    rb"|&(?P<html>#0{0,6}[0-9]{1,3}|#x0{0,6}[0-9a-f]{1,2}|[a-z]{2,8});",
+    rb'\\(?:u00|x)(?P<json>[0-9a-f]{2})|\\(?P<quoted>["/\\])|%(?P<url>[0-9a-f]{2})'
+    rb"|&(?P<html>(?:#0{0,6}[0-9]{1,3}|#x0{0,6}[0-9a-f]{1,2});?|[a-z]{2,8};)",
     re.IGNORECASE,
 )
 
 
 class Redaction:
-    """Hides one credential in replies, in any case and however it is written: plain, in escapes of
-    JSON, URLs and HTML or several of them, in Base64, and with zeros between its characters, as
-    where a piece of UTF-16 stands in another text.
+    """Hides one credential in replies, in any case and in the ways that servers write: plain, in
+    escapes of JSON, URLs, HTML and Python or several of them, in Base64, in hexadecimal, and with
+    zeros between its characters, as where a piece of UTF-16 stands in another text.
 
     A body is expected in UTF-8 where all of it is a text of another encoding, so that what is
     hidden leaves it readable.
@@ -43,7 +43,8 @@ class Redaction:
         self._texts: tuple[bytes, ...] = ()
         if len(text) >= _SHORTEST:
             data = text.encode("ascii")
-            self._texts = tuple(each.lower() for each in (data, *_in_base64(data)))
+            hexadecimal = data.hex().encode("ascii")
+            self._texts = tuple(each.lower() for each in (data, hexadecimal, *_in_base64(data)))
 
     def redact(self, reply: Reply) -> Reply:
         """The same reply without the credential; the very same object where it holds none."""

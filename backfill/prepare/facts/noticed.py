@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backfill.config import Config
@@ -25,6 +26,7 @@ from backfill.sources.scan import Source
 __all__ = ["noticed"]
 
 _MANY = 20  # records that hardly happened at one moment
+_OLDEST = datetime(1990, 1, 1, tzinfo=UTC)  # what ended before it hardly is a company's history
 
 
 def noticed(
@@ -60,6 +62,7 @@ def noticed(
         note_of_files_passed_over(config.events, config.directory),
         timeless,
         _one_time(binding, stats),
+        _long_ago(stats),
         hours_left_out(config.events, events),
         note_of_encoding("events", config.events.encoding, events),
         note_of_dropped_columns(events),
@@ -72,6 +75,16 @@ def noticed(
         *notes_of_summaries(rejected, files, events.columns),
     ]
     return [each for each in found if each]
+
+
+def _long_ago(stats: PartStats) -> str | None:
+    """A remark where all times are so old that their unit or their form was mistaken."""
+    if stats.last_time is None or stats.last_time >= _OLDEST:
+        return None
+    return (
+        f"the last time is of {stats.last_time:%Y}: are these epochs in another unit, or digits"
+        " such as 240131101112, which `time_format` reads?"
+    )
 
 
 def _one_time(binding: Binding, stats: PartStats) -> str | None:

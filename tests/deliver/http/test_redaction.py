@@ -102,8 +102,25 @@ def test_escapes_of_something_else_are_left_alone(body):
     assert Redaction(Secret(KEY)).redact(reply) is reply
 
 
+def bytes_of_python(text: str) -> str:
+    return "".join(f"\\x{ord(each):02x}" for each in text)
+
+
+def three_times_json(text: str) -> str:
+    return json.dumps(twice_escaped(text))[1:-1]
+
+
+@pytest.mark.parametrize("secret", [KEY, TOKEN])
+@pytest.mark.parametrize("written", [str.lower, str.upper])
+def test_the_credential_is_hidden_in_hexadecimal(secret, written):
+    quoted = written(secret.encode().hex())
+    clean = Redaction(Secret(secret)).redact(Reply(400, {}, f"no {quoted}!".encode()))
+    assert clean.body == b"no ***!"
+
+
 WAYS = (
     *(str, str.upper, str.lower, escaped, percent, entities, hexadecimal),
+    *(bytes_of_python, three_times_json, lambda each: f"&#{ord(each)}"),
     *(twice_escaped, twice_quoted, twice_entities, lambda each: each + "\x00"),
     lambda each: "&UnderBar;" if each == "_" else each,
 )
