@@ -19,7 +19,7 @@ from backfill.discover.samples import Sample
 from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
 from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
-from backfill.prepare.facts.summary_rows import leaving_out
+from backfill.prepare.facts.summary_rows import count_empty_rows, leaving_out, without_empty_rows
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
 
@@ -138,8 +138,16 @@ def events_section(proposal: Proposal, events: Sampled, contacts: Sampled | None
     elif proposal.joined:
         lines.append(("contact_key", quoted(MARK), "the column that names a row of the contacts"))
     more, notes = _time(proposal)
-    if chosen := leaving_out(events.sample.summaries):
-        more.append(("where", sql_text(chosen), "without what looks like a total at the end"))
+    chosen = leaving_out(events.sample.summaries)
+    empty = count_empty_rows(events.sample.frame)
+    if empty:
+        filled = without_empty_rows(events.sample.frame.columns)
+        chosen = f"({chosen}) AND ({filled})" if chosen else filled
+    if chosen:
+        totals = "what looks like a total at the end" if events.sample.summaries else ""
+        rows = f"{empty:,} empty row{'' if empty == 1 else 's'} of the sample" if empty else ""
+        without = " and ".join(filter(None, (totals, rows)))
+        more.append(("where", sql_text(chosen), f"without {without}"))
     return ["[events]", *aligned([*lines, *more]), *_remarks(events, proposal.events), *notes]
 
 

@@ -16,7 +16,7 @@ from backfill.prepare.facts.passed_over_files import note_of_files_passed_over
 from backfill.prepare.facts.plan_stats import PartStats
 from backfill.prepare.facts.regions_read import notes_of_regions
 from backfill.prepare.facts.shared_addresses import note_of_shared_addresses
-from backfill.prepare.facts.summary_rows import notes_of_summaries
+from backfill.prepare.facts.summary_rows import note_of_empty_rows, notes_of_summaries
 from backfill.prepare.facts.zones import note_of_zone
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import FieldMapping
@@ -73,6 +73,7 @@ def noticed(
         note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
         *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
         *notes_of_summaries(rejected, files, events.columns),
+        note_of_empty_rows(rejected, events.columns),
     ]
     return [each for each in found if each]
 

@@ -1,4 +1,4 @@
-"""Rows at the end of a file that are no records: a total, or a count of rows."""
+"""Rows of a file that are no records: a total or a count of rows at its end, empty ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import polars as pl
 
 from backfill.config.toml_strings import sql_text
 
-__all__ = ["SummaryRow", "last_summaries", "leaving_out", "notes_of_summaries"]
+__all__ = [
+    "SummaryRow",
+    "count_empty_rows",
+    "last_summaries",
+    "leaving_out",
+    "note_of_empty_rows",
+    "notes_of_summaries",
+    "without_empty_rows",
+]
 
 _LAST = 6  # rows at the end of a file that are looked at
 _FILES = 20  # files that are looked into
@@ -57,6 +65,36 @@ def leaving_out(rows: Iterable[SummaryRow]) -> str | None:
     if len(conditions) > 1:
         return " AND ".join(f"({each})" for each in conditions)
     return next(iter(conditions), None)
+
+
+def note_of_empty_rows(rejected: Path, columns: Sequence[str]) -> str | None:
+    """A note where rejected rows have no value in any of the events' own columns."""
+    stored = pl.scan_parquet(rejected, glob=False)
+    schema = stored.collect_schema()
+    own = [each for each in columns if each in schema]
+    if not own:
+        return None
+    empty = stored.filter(pl.col("_raw").is_null(), pl.all_horizontal(pl.col(own).is_null()))
+    count = int(empty.select(pl.len()).collect(engine="streaming").item())
+    if not count:
+        return None
+    rows = "1 rejected row is" if count == 1 else f"{count:,} rejected rows are"
+    return (
+        f"{rows} empty from end to end, as spreadsheets leave them: where ="
+        f" {sql_text(without_empty_rows(columns))} under [events] leaves"
+        f" {'it' if count == 1 else 'them'} out"
+    )
+
+
+def count_empty_rows(rows: pl.DataFrame) -> int:
+    """How many rows have no value at all."""
+    return rows.filter(pl.all_horizontal(pl.all().is_null())).height if rows.columns else 0
+
+
+def without_empty_rows(columns: Sequence[str]) -> str:
+    """An SQL condition that is true for all rows but those that have no value at all."""
+    names = ('"' + each.replace('"', '""') + '"' for each in columns)
+    return " OR ".join(f"{each} IS NOT NULL" for each in names)
 
 
 def _condition(column: str, text: str) -> str:

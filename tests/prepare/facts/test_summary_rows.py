@@ -143,3 +143,30 @@ def test_a_total_that_holds_apostrophes_is_left_out_by_what_is_still_toml(tmp_pa
     (note,) = [each for each in job.manifest.facts.warnings if "like a total" in each]
     written = note.partition("): ")[2].partition(" under [events]")[0]
     assert tomllib.loads(written)["where"] == "'Total: ''''' IS DISTINCT FROM \"order\""
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 rejected row is"), (3, "3 rejected rows are")])
+def test_what_the_plan_says_of_empty_rows_leaves_them_out(tmp_path, count, told):
+    lines = [GOOD, *[",,,,"] * count, "A2,,buy,2024-03-02T10:00:00Z,3"]
+    job = planned(tmp_path, lines)
+    assert job.manifest.rejected == count + 1
+    (note,) = [each for each in job.manifest.facts.warnings if "empty from end to end" in each]
+    assert note.startswith(told)
+    said = re.search(r"where = ('''.*?''') under", note)
+    assert said is not None
+    again = planned(tmp_path, lines, where=tomllib.loads(f"where = {said[1]}")["where"])
+    assert (again.manifest.excluded, again.manifest.rejected) == (count, 1)
+    assert not [each for each in again.manifest.facts.warnings if "empty from" in each]
+
+
+@pytest.mark.parametrize("last", ["", "\nGrand total,,,,15"])
+def test_a_draft_leaves_empty_rows_out(tmp_path, monkeypatch, last):
+    monkeypatch.chdir(tmp_path)
+    lines = [HEAD, GOOD, "A2,+12025550144,see,2024-03-02T10:00:00Z,4", ",,,,", ",,,,"]
+    Path("e.csv").write_text("\n".join(lines) + last + "\n", encoding="utf-8")
+    text = draft_config("e.csv", destination_name="watch-events", target=Path("a.toml")).text
+    content = tomllib.loads(text)
+    assert "2 empty rows of the sample" in text
+    job = planned(tmp_path, (lines[1:] + last.split("\n")[1:]), where=content["events"]["where"])
+    assert job.manifest.ready == 2
+    assert job.manifest.excluded == 2 + bool(last)
