@@ -35,7 +35,7 @@ __all__ = [
 FORMULA = '^="([^"]*)"$'
 """A text as a formula, `="007"`: so a spreadsheet, and who writes for one, keep its zeros."""
 
-UNWRAPPED = "TRIM(BOTH '=\"' FROM {})"
+UNWRAPPED = "CASE WHEN {0} LIKE '=\"%\"' THEN SUBSTR({0}, 3, LENGTH({0}) - 3) ELSE {0} END"
 """SQL that takes what stands inside of such a formula, and leaves other texts as they are."""
 
 _MOST = 100  # contacts' ids that are compared with some of the events'
@@ -46,7 +46,7 @@ class Respelling:
     """How ids of the two sides become the same.
 
     `example` is an event's id and the contact's, `found` the number of ids that meet then. `events`
-    and `contacts` are SQL with `{}` for the column, None where that side stays as it is.
+    and `contacts` are SQL with `{0}` for the column, None where that side stays as it is.
     """
 
     what: str
@@ -58,7 +58,9 @@ class Respelling:
 
 @dataclass(frozen=True)
 class _Spelling:
-    """A difference, what an id is without it (null where it has none to lose), and that as SQL."""
+    """A difference, what an id is without it (null where it has none to lose), and that as SQL,
+    which leaves ids of another kind as they are: two of them must not become one.
+    """
 
     what: str
     core: Callable[[pl.Expr], pl.Expr]
@@ -71,13 +73,15 @@ _PADDED = "LPAD(…, 6, '0')"
 _SPELLINGS = (
     _Spelling(
         _ZEROS,
-        lambda text: pl.when(text.str.contains("^[0-9]+$")).then(text.str.strip_chars_start("0")),
-        "LTRIM({}, '0')",
+        lambda text: pl.when(text.str.contains("^0*[1-9][0-9]*$")).then(
+            text.str.strip_chars_start("0")
+        ),
+        "CASE WHEN REGEXP_LIKE({0}, '^0+[1-9][0-9]*$') THEN LTRIM({0}, '0') ELSE {0} END",
     ),
     _Spelling(
         "a decimal point",
         lambda text: text.str.extract("^([0-9]+)(?:[.]0+)?$"),
-        "SPLIT_PART({}, '.', 1)",
+        "CASE WHEN REGEXP_LIKE({0}, '^[0-9]+[.]0+$') THEN SPLIT_PART({0}, '.', 1) ELSE {0} END",
     ),
     _Spelling("an apostrophe", lambda text: text.str.strip_chars_start("'"), "LTRIM({}, '''')"),
     _Spelling('="…" around it', lambda text: text.str.replace(FORMULA, "$1"), UNWRAPPED),
@@ -85,7 +89,8 @@ _SPELLINGS = (
     _Spelling(
         _ENDS,  # of the ids of Salesforce, which a report cuts off
         lambda text: text.str.extract("^([A-Za-z0-9]{15})(?:[A-Z0-5]{3})?$"),
-        "LEFT({}, 15)",
+        "CASE WHEN REGEXP_LIKE({0}, '^[A-Za-z0-9]{{15}}[A-Z0-5]{{3}}$') THEN LEFT({0}, 15)"
+        " ELSE {0} END",
     ),
     *(_Spelling(f"UUIDs {each.what}", each.plain, each.sql) for each in UUID_FORMS),
 )
@@ -124,12 +129,11 @@ def _respelled(
     first = met.sort("event").row(0, named=True)
     changed = {side: bool((met[side] != met["core"]).any()) for side in ("event", "contact")}
     sql = {side: spelling.sql if changed[side] else None for side in changed}
-    if spelling.what == _ZEROS and changed["contact"] and not changed["event"]:
-        least, most = widths or _widths(contacts)
-        if least == most:  # the zeros that were lost can be put back
-            sql = {"event": f"LPAD({{}}, {most}, '0')", "contact": None}
-    if sql["contact"] and _changes(spelling, meeting):  # or these would meet no more
-        sql["event"] = spelling.sql
+    least, most = widths or _widths(contacts)
+    if spelling.what == _ZEROS and sql["event"] is None and least == most:
+        sql = {"event": f"LPAD({{}}, {most}, '0')", "contact": None}  # puts back what was lost
+    elif _changes(spelling, meeting):  # these would meet no more if one side alone were changed
+        sql = dict.fromkeys(sql, spelling.sql)
     return Respelling(
         spelling.what,
         (first["event"], first["contact"]),

@@ -90,12 +90,36 @@ SALESFORCE = (
 )
 
 
+OTHERS = [f"anon-2024-01-15-000{number}" for number in range(4)]
+STAYING = ["QUJD10==", '"q16"', "a.0", "0x", "000", *OTHERS]
+
+
+@pytest.mark.parametrize(("ids", "others"), [*WAYS, SALESFORCE])
+def test_what_is_of_another_kind_stays_as_it_is(ids, others):
+    """No two of them become one, and those that meet go on doing so."""
+    alone = pl.Series([each for each in ids if each not in others]).unique()
+    found = respelling(alone, pl.Series(others), meeting=pl.Series([*STAYING, *others[1:2]]))
+    assert found is not None
+    for sql in (found.events, found.contacts):
+        if sql is not None and "LOWER" not in sql and "LPAD" not in sql:
+            read = pl.DataFrame({"id": STAYING}).select(pl.sql_expr(sql.format("id")))
+            assert read.to_series().to_list() == STAYING
+
+
+@pytest.mark.parametrize("mixed", ["events", "contacts"])
+def test_ids_with_and_without_an_end_meet_whichever_side_mixes_them(tmp_path, monkeypatch, mixed):
+    full = [f"0031t00000AbCd{number}AAA" for number in range(6)]
+    some = [each[:15] if number % 2 else each for number, each in enumerate(full)]
+    sides = (some, full) if mixed == "events" else (full, some)
+    test_a_draft_joins_them_so(tmp_path, monkeypatch, *sides)
+
+
 def test_ids_that_meet_already_go_on_doing_so(tmp_path, monkeypatch):
     events, contacts = frames(*SALESFORCE)
     job = planned(tmp_path, events, contacts)
     assert job.manifest.ready == 1
     (note,) = [each for each in job.manifest.facts.warnings if "differ by" in each]
-    assert note.count("LEFT(") == 2
+    assert note.count("LEFT(") == 2, note
     test_a_draft_joins_them_so(tmp_path, monkeypatch, *SALESFORCE)
 
 
