@@ -177,11 +177,12 @@ def test_categories_are_texts(dtype):
     ]
 
 
-def test_a_number_stays_an_epoch_or_nothing():
+def test_a_number_in_digits_of_a_form_is_read_so_and_any_other_is_an_epoch_or_nothing():
     steps = check_time(pl.Int64(), timezone="UTC", now=LATE, formats=["%Y%m%d"])
     checked = Checked.from_steps(pl.col("raw"), steps)
-    frame = pl.DataFrame({"raw": [20231231, 1704031500]})
-    assert frame.select(checked.value).to_series().to_list() == [None, AT]
+    frame = pl.DataFrame({"raw": [20231231, 1704031500, 20231301]})
+    midnight = datetime(2023, 12, 31, tzinfo=UTC)
+    assert frame.select(checked.value).to_series().to_list() == [midnight, AT, None]
 
 
 FORMATS = st.sampled_from(
