@@ -64,7 +64,8 @@ def json_written(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def json_ready(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The value with a text for each part of it that Polars cannot write as JSON.
 
-    These are days that no calendar holds, and bytes, which become base64.
+    These are days that no calendar holds, and bytes, which become base64; and a map whose keys are
+    no texts becomes the list of its entries.
     """
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
         return day_written(value, dtype)
@@ -72,6 +73,9 @@ def json_ready(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return value.bin.encode("base64")
     if not _hides(dtype):
         return value
+    if isinstance(dtype, pl.Map):
+        entry = pl.Struct({"key": dtype.key, "value": dtype.value})
+        return json_ready(value.map.entries(), pl.List(entry))
     if isinstance(dtype, pl.Struct):
         parts = [
             json_ready(value.struct.field(each.name), _made(each.dtype)).alias(each.name)
@@ -114,7 +118,9 @@ def _far(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _hides(dtype: pl.DataType) -> bool:
-    """Whether something in a type is a day or bytes."""
+    """Whether something in a type is a day, bytes, or a map whose keys are no texts."""
+    if isinstance(dtype, pl.Map):
+        return dtype.key != pl.String
     if isinstance(dtype, pl.Struct):
         return any(_hides(_made(each.dtype)) for each in dtype.fields)
     if isinstance(dtype, pl.List | pl.Array):

@@ -185,3 +185,18 @@ def test_few_records_of_many_parts_are_read_one_part_after_another(tmp_path):
     write_records([part(number) for number in range(8)], target, 8, tmp_path, files=[8])
     assert most == [1]
     assert pl.read_csv(target)["_row"].to_list() == [7] * 8
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
+def test_a_map_whose_keys_are_no_texts_is_written_as_its_entries(tmp_path, ending):
+    held = pl.Series([{1: "x"}, None], dtype=pl.Map(pl.Int64, pl.String))
+    frame = pl.DataFrame({"phone": ["+12025550143", "bad"], "event": ["a", "b"], "of": held})
+    job = backfill.plan(
+        destination="watch-events",
+        events=frame,
+        fields={"target.value": "phone", "label": "event", "confidence": {"value": "low"}},
+        job=tmp_path / "a.job",
+    )
+    job.write_records(tmp_path / f"rows.{ending}")
+    text = (tmp_path / f"rows.{ending}").read_text().replace('""', '"')
+    assert '[{"key":1,"value":"x"}]' in text
