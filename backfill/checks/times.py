@@ -105,11 +105,11 @@ def _read(dtype: pl.DataType, formats: Sequence[str]) -> tuple[Stage, ...]:
     nowhere = absent(raw, NAIVE)
     rest = {"given": raw.is_not_null(), "beyond": pl.lit(value=False)}
     text: Stage = {"text": trimmed(raw.cast(pl.String))}
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+    textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
+    if textual or (dtype.is_numeric() and formats):  # such as 202401311000, which is no epoch
+        if dtype.is_float():
+            text = {"text": float_written(raw, dtype)}
         return (text, *_own_form([read_time_format(each) for each in formats]))
-    if dtype.is_numeric() and formats:  # such as 202401311000, which is no epoch
-        written = float_written(raw, dtype) if dtype.is_float() else raw.cast(pl.String)
-        return ({"text": written}, *_own_form([read_time_format(each) for each in formats]))
     if dtype.is_decimal():
         return (text, *_TEXT)
     if dtype.is_integer():

@@ -124,8 +124,10 @@ def check_recognised(
         .select(record=pl.col("__record"))
     )
     for each in previous:
-        changed = [] if each.rest else list(_mapped_otherwise(each.manifest, config, binding))
-        of_contacts = [] if each.rest else _changed_with_contacts(each.manifest, binding, manifest)
+        if each.rest:  # told by file and row
+            continue
+        changed = list(_mapped_otherwise(each.manifest, config, binding))
+        of_contacts = _changed_with_contacts(each.manifest, binding, manifest)
         if not changed and not of_contacts:
             continue
         total = each.records.select(pl.len()).collect().item()

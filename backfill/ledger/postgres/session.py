@@ -244,9 +244,7 @@ class Session:
             return not isinstance(error, psycopg.OperationalError) or self._broken(error)
 
         self._holds = False
-        self._writes = (
-            True  # whoever is promoted, or what can only be read meanwhile, is waited for
-        )
+        self._writes = True  # until one is promoted, the others can only be read: none of them
         self._wait_for(anew, passes)
         self.again()
         self._holds = True

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from backfill.config.toml_strings import sql_text
+from backfill.prepare.facts.id_spellings import sql_of
 
 __all__ = [
     "SummaryRow",
@@ -107,8 +108,7 @@ def count_empty_rows(rows: pl.DataFrame) -> int:
 
 def without_empty_rows(columns: Sequence[str]) -> str:
     """An SQL condition that is true for all rows but those that have no value at all."""
-    names = ('"' + each.replace('"', '""') + '"' for each in columns)
-    return " OR ".join(f"{each} IS NOT NULL" for each in names)
+    return " OR ".join(f"{sql_of(each, pl.String())} IS NOT NULL" for each in columns)
 
 
 def _condition(column: str, text: str) -> str:
