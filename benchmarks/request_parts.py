@@ -119,13 +119,18 @@ def measure(job: Path, tree: Path, url: str, core: int, *, uvloop: bool) -> dict
     """CPU microseconds of a request by part, in a process of its own with the code of a tree."""
     for old in job.glob("ledger.sqlite*"):
         old.unlink()
-    command = [sys.executable, __file__, "--one", json.dumps([url, str(job), core, uvloop])]
+    found: dict[str, Any] = json.loads(_with(tree, "--one", url, str(job), core, uvloop))
+    return {part: 1e6 * each / found["requests"] for part, each in found["seconds"].items()}
+
+
+def _with(tree: Path, what: str, *arguments: object) -> bytes:
+    """What this very program prints, with the code of a tree."""
+    command = [sys.executable, __file__, what, json.dumps(arguments)]
     environment = {**os.environ, "PYTHONPATH": f"{tree}:{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
         command, cwd=tree, env=environment, stdout=subprocess.PIPE, check=True, timeout=600
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return {part: 1e6 * each / found["requests"] for part, each in found["seconds"].items()}
+    return done.stdout
 
 
 def table(columns: dict[str, list[dict[str, float]]]) -> None:
@@ -152,7 +157,12 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=40_000)
     parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--make", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.make:
+        directory, requests = json.loads(given.make)
+        make_job(Path(directory), "pristo-events", requests)
+        return
     if given.one:
         url, job, core, uvloop = json.loads(given.one)
         os.sched_setaffinity(0, {core})
@@ -167,12 +177,12 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="backfill-benchmark-") as room,
         endpoint(cores[-1]) as (url, what),
     ):
-        job = Path(room, "job")
-        make_job(job, "pristo-events", given.requests)
+        for name, tree in trees.items():  # each understands its own jobs
+            _with(tree, "--make", str(Path(room, name)), given.requests)
         print(f"Pristo, {what}: CPU microseconds of a request.\n")
         for _ in range(given.rounds):
             for name, tree in trees.items():
-                found = measure(job, tree, url, cores[0], uvloop=given.uvloop)
+                found = measure(Path(room, name), tree, url, cores[0], uvloop=given.uvloop)
                 columns.setdefault(name, []).append(found)
     table(columns)
 
