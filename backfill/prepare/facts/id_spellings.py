@@ -60,16 +60,22 @@ class Respelling:
 class _Spelling:
     """A difference, what an id is without it (null where it has none to lose), and that as SQL,
     which leaves ids of another kind as they are: two of them must not become one.
+
+    `distinct` matches ids of which two that differ by this alone may be those of two people.
     """
 
     what: str
     core: Callable[[pl.Expr], pl.Expr]
     sql: str
+    distinct: str | None = None
 
 
 _ZEROS = "leading zeros"
 _ENDS = "three characters at the end"
-_PADDED = "LPAD(…, 6, '0')"
+_PADDED = (  # LPAD alone would cut longer ids, and make zeros of what has no digits
+    "CASE WHEN LENGTH({{0}}) < {width} AND REGEXP_LIKE({{0}}, '^0*[1-9][0-9]*$')"
+    " THEN LPAD({{0}}, {width}, '0') ELSE {{0}} END"
+)
 _SPELLINGS = (
     _Spelling(
         _ZEROS,
@@ -77,6 +83,7 @@ _SPELLINGS = (
             text.str.strip_chars_start("0")
         ),
         "CASE WHEN REGEXP_LIKE({0}, '^0+[1-9][0-9]*$') THEN LTRIM({0}, '0') ELSE {0} END",
+        distinct="",
     ),
     _Spelling(
         "a decimal point",
@@ -85,7 +92,12 @@ _SPELLINGS = (
     ),
     _Spelling("an apostrophe", lambda text: text.str.strip_chars_start("'"), "LTRIM({}, '''')"),
     _Spelling('="…" around it', lambda text: text.str.replace(FORMULA, "$1"), UNWRAPPED),
-    _Spelling("upper and lower case", lambda text: text.str.to_lowercase(), "LOWER({})"),
+    _Spelling(
+        "upper and lower case",
+        lambda text: text.str.to_lowercase(),
+        "LOWER({})",
+        distinct="^[^@]*$",  # all but email addresses
+    ),
     _Spelling(
         _ENDS,  # of the ids of Salesforce, which a report cuts off
         lambda text: text.str.extract("^([A-Za-z0-9]{15})(?:[A-Z0-5]{3})?$"),
@@ -107,8 +119,8 @@ def respelling(
 
     Both are distinct texts. `meeting` are ids of the events that meet one already and have to go
     on doing so, None where they are not known. `widths` are the fewest and the most characters of
-    the contacts' ids, where `contacts` are some of them. None where nothing helps, or where an id
-    would meet two.
+    the contacts' ids, where `contacts` are some of them. None where nothing helps, where an id
+    would meet two, or where two contacts would become one.
     """
     found = (_respelled(each, events, contacts, meeting, widths) for each in _SPELLINGS)
     return max(filter(None, found), key=lambda each: each.found, default=None)
@@ -131,9 +143,11 @@ def _respelled(
     sql = {side: spelling.sql if changed[side] else None for side in changed}
     least, most = widths or _widths(contacts)
     if spelling.what == _ZEROS and sql["event"] is None and least == most:
-        sql = {"event": f"LPAD({{}}, {most}, '0')", "contact": None}  # puts back what was lost
+        sql = {"event": _PADDED.format(width=most), "contact": None}  # puts back what was lost
     elif _changes(spelling, meeting):  # these would meet no more if one side alone were changed
         sql = dict.fromkeys(sql, spelling.sql)
+    if sql["contact"] is not None and _makes_one_of_two(spelling, contacts.to_frame("id").lazy()):
+        return None
     return Respelling(
         spelling.what,
         (first["event"], first["contact"]),
@@ -149,6 +163,16 @@ def _changes(spelling: _Spelling, ids: pl.Series | None) -> bool:
         return True
     core = ids.to_frame("id").select(spelling.core(pl.col("id"))).to_series()
     return bool((core != ids).any())
+
+
+def _makes_one_of_two(spelling: _Spelling, ids: pl.LazyFrame) -> bool:
+    """Whether two people may have `id`s that are one without the difference."""
+    if spelling.distinct is None:
+        return False
+    doubtful = ids.filter(pl.col("id").str.contains(spelling.distinct)).unique()
+    cores = doubtful.select(core=spelling.core(pl.col("id"))).drop_nulls()
+    twice = cores.group_by("core").len().filter(pl.col("len") > 1)
+    return bool(twice.head(1).collect(engine="streaming").height)
 
 
 def note_of_two_spellings(name: str, ids: pl.Series) -> str | None:
@@ -174,7 +198,7 @@ def note_of_two_spellings(name: str, ids: pl.Series) -> str | None:
             return (
                 f"{ids_stand} in {name} in two spellings that differ by {each.what}, such as"
                 f" {first!r} and {second!r}: each becomes a contact of its own. SQL makes them one,"
-                f" such as {each.sql.format('…') if each.what != _ZEROS else _PADDED}"
+                f" such as {each.sql.format('…')}"
             )
     return None
 
@@ -207,7 +231,12 @@ def how_ids_would_meet(
     if near.is_empty():
         return None
     found = respelling(known, near["id"], widths=extent.row(0))
-    return None if found is None else _in_words(found, config, binding)
+    if found is None:
+        return None
+    spelling = next(each for each in _SPELLINGS if each.what == found.what)
+    if found.contacts is not None and _makes_one_of_two(spelling, keys):
+        return None
+    return _in_words(found, config, binding)
 
 
 def _in_words(found: Respelling, config: Config, binding: Binding) -> str:

@@ -94,11 +94,10 @@ def _as_clock(name: str, values: pl.Series, *, text: bool) -> str:
     """SQL that writes a column of hours as `09:15`."""
     column = f'"{name}"' if text else f'CAST("{name}" AS VARCHAR)'
     if not _all(values, _CLOCK):
-        return f"LPAD({column}, 2, '0') || ':00'"
+        return f"CASE WHEN LENGTH({column}) = 1 THEN '0' || {column} ELSE {column} END || ':00'"
     if _all(values, "^[0-9]{2}:"):
         return column
-    longest = max(values.drop_nulls().str.len_chars())
-    return f"LPAD({column}, {longest}, '0')"
+    return f"CASE WHEN {column} LIKE '_:%' THEN '0' || {column} ELSE {column} END"
 
 
 def _all(values: pl.Series, pattern: str) -> bool:

@@ -152,10 +152,10 @@ class Dialect:
 
     @property
     def _header(self) -> bytes:
-        """A pattern of the header's line, however its cells are quoted."""
+        """A pattern of the header's line, however its cells are quoted and lines in them end."""
         cells = []
         for cell in self.header:
-            ways = re.escape(_quote(cell))
+            ways = rb"\r?\n".join(map(re.escape, re.split(rb"\r?\n", _quote(cell))))
             if not (cell.startswith(b'"') or self.separator in cell or b"\n" in cell):
                 ways += rb"|" + re.escape(cell)
             cells.append(rb"(?:" + ways + rb")")

@@ -91,7 +91,7 @@ SALESFORCE = (
 
 
 OTHERS = [f"anon-2024-01-15-000{number}" for number in range(4)]
-STAYING = ["QUJD10==", '"q16"', "a.0", "0x", "000", *OTHERS]
+STAYING = ["QUJD10==", '"q16"', "a.0", "0x", "0", "000", "1234567", "12a", *OTHERS]
 
 
 @pytest.mark.parametrize(("ids", "others"), [*WAYS, SALESFORCE])
@@ -101,7 +101,7 @@ def test_what_is_of_another_kind_stays_as_it_is(ids, others):
     found = respelling(alone, pl.Series(others), meeting=pl.Series([*STAYING, *others[1:2]]))
     assert found is not None
     for sql in (found.events, found.contacts):
-        if sql is not None and "LOWER" not in sql and "LPAD" not in sql:
+        if sql is not None and "LOWER" not in sql:
             read = pl.DataFrame({"id": STAYING}).select(pl.sql_expr(sql.format("id")))
             assert read.to_series().to_list() == STAYING
 
@@ -134,7 +134,7 @@ def test_a_column_of_numbers_is_read_as_text_first(tmp_path):
     events, contacts = frames(["7", "42"], ["007", "042"])
     job = planned(tmp_path, events.cast({"user_id": pl.Int64}), contacts)
     (note,) = [each for each in job.manifest.facts.warnings if "differ by" in each]
-    assert """LPAD(CAST("user_id" AS VARCHAR), 3, '0')""" in note
+    assert """THEN LPAD(CAST("user_id" AS VARCHAR), 3, '0') ELSE""" in note
 
 
 def test_ids_that_simply_are_not_there_are_no_spelling(tmp_path):
@@ -144,3 +144,47 @@ def test_ids_that_simply_are_not_there_are_no_spelling(tmp_path):
 
 def test_an_id_that_would_meet_two_contacts_is_left_alone():
     assert respelling(pl.Series(["7"]), pl.Series(["07", "007"])) is None
+
+
+@pytest.mark.parametrize(
+    ("ids", "others"),
+    [
+        (["42"], ["042", "007", "7"]),
+        (["O1", "O2"], ["o1", "o2", "AbC", "aBc"]),
+    ],
+)
+def test_two_contacts_are_never_made_one(tmp_path, ids, others):
+    assert respelling(pl.Series(ids), pl.Series(others)) is None
+    job = planned(tmp_path, *frames(ids, others))
+    assert not [each for each in job.manifest.facts.warnings if "differ by" in each]
+
+
+def test_one_person_twice_among_the_contacts_is_no_two():
+    found = respelling(pl.Series(["o1@example.com"]), pl.Series(["O1@example.com", "A@b", "a@b"]))
+    assert found is not None
+    assert found.contacts == "LOWER({})"
+
+
+def test_a_longer_id_is_no_shorter_one_of_another_contact(tmp_path):
+    """LPAD cuts what is longer, so 1234 would be the contact 123."""
+    events, contacts = frames(["7", "42", "1234"], ["007", "042", "123"])
+    (note,) = [
+        each
+        for each in planned(tmp_path, events, contacts).manifest.facts.warnings
+        if "differ by" in each
+    ]
+    found = re.search(r"contact_key = (\{ sql = .*? \}) under", note)
+    assert found is not None
+    again = planned(tmp_path, events, contacts, tomllib.loads(f"x = {found[1]}")["x"])
+    assert again.manifest.ready == 2
+
+
+@pytest.mark.parametrize("form", [["7", "007", "0", "1234567"], ["7.0", "7"], ["'7", "7"]])
+def test_the_advice_for_two_spellings_of_one_column_keeps_all_other_ids(form):
+    note = note_of_two_spellings("contact.id", pl.Series(form))
+    assert note is not None
+    sql = note.rpartition("such as ")[2].replace("…", "id")
+    ids = [*form[:2], "000", "1234567", "7654321", "abc"]
+    read = pl.DataFrame({"id": ids}).select(pl.sql_expr(sql)).to_series().to_list()
+    assert read[0] == read[1]
+    assert read[2:] == ids[2:]

@@ -12,6 +12,7 @@ import pytest
 
 from backfill.checks.rules import rule_named
 from backfill.core.errors import ConfigError
+from backfill.prepare.mapping.hours import hour_beside
 from tests.prepare.prepared import prepare_in, watch_fields
 
 ROWS: list[dict[str, Any]] = [
@@ -175,11 +176,30 @@ def test_a_key_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("looked_at", "later", "read"),
+    [(["9:15", "10:15"], "10:15:30", "10:15:30"), (["9", "10"], "930", "930:00")],
+)
+def test_an_hour_that_comes_later_is_not_cut(looked_at, later, read):
+    rows = pl.DataFrame({"at": ["2024-03-01"] * 2, "hour": looked_at})
+    found = hour_beside(rows, "at")
+    assert found is not None
+    beyond = pl.DataFrame({"at": ["2024-03-01"], "hour": [later]})
+    assert beyond.select(pl.sql_expr(found[1])).item() == f"2024-03-01 {read}"
+
+
+@pytest.mark.parametrize(
     ("beside", "sql"),
     [
         ({"clock": ["09:15", "10:15"]}, '"at" || \' \' || "clock"'),
-        ({"clock": ["9:15", "10:15"]}, "\"at\" || ' ' || LPAD(\"clock\", 5, '0')"),
-        ({"hour": ["9", "10"]}, "\"at\" || ' ' || LPAD(\"hour\", 2, '0') || ':00'"),
+        (
+            {"clock": ["9:15", "10:15"]},
+            """"at" || ' ' || CASE WHEN "clock" LIKE '_:%' THEN '0' || "clock" ELSE "clock" END""",
+        ),
+        (
+            {"hour": ["9", "10"]},
+            """"at" || ' ' || CASE WHEN LENGTH("hour") = 1 THEN '0' || "hour" ELSE "hour" END"""
+            " || ':00'",
+        ),
     ],
 )
 def test_a_time_of_dates_beside_hours_is_asked_about(

@@ -102,6 +102,17 @@ def test_a_malformed_row_says_why_it_is_one(tmp_path, line, cause, block):
     assert causes == [None, cause, None]
 
 
+@pytest.mark.parametrize("again", [b'a,"b\nc"\n', b'a,"b\r\nc"\r\n', b'"a","b\r\nc"\n'])
+@pytest.mark.parametrize("first", [b'a,"b\nc"\n', b'a,"b\r\nc"\r\n'])
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_a_header_of_several_lines_is_known_again_however_its_lines_end(
+    tmp_path, first, again, block
+):
+    file, rows = read(first + b"1,2\n" + again + b'3,"4\nc"\n', tmp_path, block=block)
+    assert file.rows == 3
+    assert [row[0] is None for row in rows] == [True, False, True]
+
+
 def test_a_quote_that_is_never_closed_costs_one_line_not_the_rest(tmp_path):
     lines = [b"a,b", *(b"%d,x" % number for number in range(1, 2000))]
     lines[500] = b'500,"x'
