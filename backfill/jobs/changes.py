@@ -65,10 +65,7 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
     frame = file is None and changed == f"{_CONFIGURATION}: [events] files"
     if frame:
         changed = "the frame of events changed"
-    same_rows = str(changed).startswith(_CONFIGURATION) or (
-        not frame and _of_source(directory, manifest, config, "events") is None
-    )
-    if others or same_rows:
+    if others or _reads_same_rows(directory, manifest, config):
         hint = "The rows that it has not delivered can go as a job of their own: "
         way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
     else:
@@ -141,6 +138,15 @@ def _of_source(
         return None
     base = manifest.source_directory(directory) if config is None else config.directory
     return difference_of(_files_of(directory, manifest, section), entries, base)
+
+
+def _reads_same_rows(directory: Path, manifest: Manifest, config: Config | None) -> bool:
+    """Whether the events are the files that they were, also as the configuration names them now."""
+    from backfill.sources.fingerprints import difference_of  # noqa: PLC0415 - see above
+
+    if config is None:
+        return _of_source(directory, manifest, config, "events") is None
+    return difference_of(config.events, manifest.events, config.directory) is None
 
 
 def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:

@@ -32,13 +32,16 @@ class Previous:
 
     `records` has the columns `record` (the key), `number` and `file` (the index and the name of
     its file), `row`, and `state`: "delivered", or "unknown", which only the rest of a job leaves
-    out. With `rest` this job is the rest of that one, which is told by file and row alone.
+    out. With `rest` this job is the rest of that one, which is told by file and row alone. With
+    `known` the one that this job is the rest of was planned after it, as it is now: what it sent of
+    this source is among what that one left out.
     """
 
     name: str
     manifest: Manifest
     records: pl.LazyFrame
     rest: bool = False
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,16 @@ def left_out(
     previous: Sequence[Previous],
     config: Config,
     binding: Binding,
-    entries: Sequence[SourceEntry],
-    work: Path,
     *,
+    events: Sequence[SourceEntry],
+    contacts: Sequence[SourceEntry],
+    work: Path,
     in_files: bool,
 ) -> LeftOut:
-    """What the named jobs sent, as this job's source of `entries` meets it.
+    """What the named jobs sent, as this job's source of `events` and `contacts` meets it.
+
+    Where contacts changed, a row of a file that both read is known by its place, too: its record
+    may have another key by now, and is the one that was sent all the same.
 
     Every part of the source asks for places, so these are gathered into a file in `work` once;
     `in_files` the keys are, too, for those who cannot see the ledgers of other jobs.
@@ -78,19 +85,21 @@ def left_out(
             pl.lit(each.name).alias("_kept_job"),
             pl.col("state").cast(pl.String).alias("_kept_state"),
         )
+        numbers: dict[int, int] = {}
         if each.rest:
-            numbers = _same_files(each, entries)
-            place = (
-                pl.col("number")
-                .replace_strict(list(numbers), list(numbers.values()), return_dtype=pl.UInt32())
-                .alias("__file")
-            )
-            row = pl.col("row").cast(pl.UInt64).alias("__row")
-            places.append(each.records.select(place, row, *kept))
+            numbers = _same_files(each, events)
         elif sorted(each.manifest.identity) == sorted(binding.identity):
             keys.append(each.records.select("record", _order(index).alias(EARLIER), *kept))
+            if _only_contacts_changed(each.manifest, config, binding, contacts):
+                numbers, _ = _common_files(each.manifest.events, events)
+        if numbers:
+            place = _numbered(numbers).alias("__file")
+            row = pl.col("row").cast(pl.UInt64).alias("__row")
+            places.append(each.records.select(place, row, *kept).drop_nulls("__file"))
     by_key = pl.concat(keys) if keys else None
     by_place = pl.concat(places) if places else None
+    if by_place is not None and len(places) > 1:  # two of them may have read one file
+        by_place = by_place.unique(["__file", "__row"], keep="first", maintain_order=True)
     if by_key is not None and in_files:
         by_key = _gathered(by_key, work / "keys.parquet")
     if by_place is not None:
@@ -101,6 +110,13 @@ def left_out(
 def _order(job: int) -> pl.Expr:
     number, row = pl.col("number").cast(pl.UInt64), pl.col("row").cast(pl.UInt64)
     return ((job << _FILE_BITS) + number) * (1 << _ROW_BITS) + row
+
+
+def _numbered(numbers: dict[int, int]) -> pl.Expr:
+    """The index that a record's file has here, null where it is not read."""
+    return pl.col("number").replace_strict(
+        list(numbers), list(numbers.values()), default=None, return_dtype=pl.UInt32()
+    )
 
 
 def _gathered(rows: pl.LazyFrame, path: Path) -> pl.LazyFrame:
@@ -114,8 +130,7 @@ def check_recognised(
     """Notes on what the named jobs delivered and what is not found in this one, planned `into`.
 
     Raises ConfigError for a job that was mapped otherwise: whether those records are none of this
-    source's, or the same ones in another form, only a person can say. And for a row of a file that
-    both read, which would be sent again because its contact changed.
+    source's, or the same ones in another form, only a person can say.
     """
     notes = []
     found = (
@@ -124,14 +139,17 @@ def check_recognised(
         .select(record=pl.col("__record"))
     )
     for each in previous:
-        if each.rest:  # told by file and row
+        if each.rest or each.known:
             continue
         changed = list(_mapped_otherwise(each.manifest, config, binding))
-        of_contacts = _changed_with_contacts(each.manifest, binding, manifest)
+        of_contacts = _changed_with_contacts(each.manifest, binding, manifest.contacts)
         if not changed and not of_contacts:
             continue
         total = each.records.select(pl.len()).collect().item()
         missed = each.records.join(found, on="record", how="anti")
+        if not changed:  # what it sent of the files that both read was left out by its place
+            both, _ = _common_files(each.manifest.events, manifest.events)
+            missed = missed.filter(~pl.col("number").is_in(list(both)))
         lost = missed.select(pl.len()).collect().item()
         if not lost:
             continue
@@ -140,22 +158,9 @@ def check_recognised(
                 f"{each.name} delivered {total:,} records under another mapping"
                 f" ({', '.join(changed)}), and {lost:,} of them cannot be recognised here",
                 where="[dedupe] delivered_by",
-                hint="For the rows of the same source that it has not delivered, whatever the"
-                f" mapping: backfill plan {_named(config)} --rest-of {shlex.quote(each.name)}\n"
-                "  Only if its records are none of this source's, leave it out of delivered_by.",
+                hint=_way_on(each, config, manifest.events),
             )
         fields = ", ".join(of_contacts)
-        if (again := _ready_again(each.manifest, missed, manifest, into)) is not None:
-            count, file = again
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            raise ConfigError(
-                f"{rows} of {file} that {each.name} delivered would be sent again: the contacts"
-                f" changed, and {fields} of them is a part of what makes two records the same one",
-                where="[dedupe] delivered_by",
-                hint="For the rows of its files that it has not delivered, as the contacts are now:"
-                f" backfill plan {_named(config)} --rest-of {shlex.quote(each.name)}\n"
-                "  Files that are new then go as a job of their own.",
-            )
         notes.append(
             f"{lost:,} of the {total:,} records that {each.name} delivered are not recognised here,"
             f" and the contacts are not those that it was planned with: where {fields} of a contact"
@@ -165,42 +170,43 @@ def check_recognised(
     return notes
 
 
-def _changed_with_contacts(before: Manifest, binding: Binding, manifest: Manifest) -> list[str]:
+def _way_on(each: Previous, config: Config, events: Sequence[SourceEntry]) -> str:
+    """What to do about a job whose records are mapped otherwise here."""
+    both, new = _common_files(each.manifest.events, events)
+    rest = f"--rest-of {shlex.quote(each.name)}"
+    leave_out = "leave it out of delivered_by."
+    if not new and len(both) == len(each.manifest.events):
+        return (
+            "For the rows of the same source that it has not delivered, whatever the mapping:"
+            f" backfill plan {_named(config)} {rest}\n  Only if its records are none of this"
+            f" source's, {leave_out}"
+        )
+    if both:
+        return (
+            f"It has read {events[min(both.values())].name} as well: read only files here that it"
+            f" has not, and {leave_out}\n  What it has not delivered goes by a configuration that"
+            f" reads all of its files and no others: backfill plan CONFIG {rest}"
+        )
+    return f"Map these as it did. Only if its records are none of this source's, {leave_out}"
+
+
+def _only_contacts_changed(
+    before: Manifest, config: Config, binding: Binding, contacts: Sequence[SourceEntry]
+) -> bool:
+    """Whether a record differs from that of the same row in an earlier job by its contact alone."""
+    changed = _changed_with_contacts(before, binding, contacts)
+    return bool(changed) and not any(_mapped_otherwise(before, config, binding))
+
+
+def _changed_with_contacts(
+    before: Manifest, binding: Binding, contacts: Sequence[SourceEntry]
+) -> list[str]:
     """The fields by which records are the same one that come from contacts, if these changed."""
-    contents = [sorted(each.sha256 for each in job.contacts) for job in (before, manifest)]
+    contents = [sorted(each.sha256 for each in files) for files in (before.contacts, contacts)]
     if contents[0] == contents[1]:
         return []
     names = {each.name for each in binding.inputs_for("contacts")}
     return [name for name in binding.identity if name in names]
-
-
-def _ready_again(
-    before: Manifest, missed: pl.LazyFrame, manifest: Manifest, into: Path
-) -> tuple[int, str] | None:
-    """How many of the missed rows stand in a file that both jobs read and are ready here, and the
-    name of one such file.
-    """
-    numbers, _ = _common_files(before.events, manifest.events)
-    if not numbers or not manifest.buckets:
-        return None
-    parts = [
-        pl.scan_parquet(into / "ready" / bucket.file, glob=False).select(
-            pl.col("file").cast(pl.UInt32), pl.col("row").cast(pl.UInt64)
-        )
-        for bucket in manifest.buckets
-    ]
-    here = pl.col("number").replace_strict(
-        list(numbers), list(numbers.values()), default=None, return_dtype=pl.UInt32()
-    )
-    count, file = (
-        missed.select(here.alias("file"), pl.col("row").cast(pl.UInt64))
-        .drop_nulls()
-        .join(pl.concat(parts), on=["file", "row"], how="semi")
-        .select(pl.len(), pl.col("file").first())
-        .collect()
-        .row(0)
-    )
-    return (count, manifest.events[file].name) if count else None
 
 
 def _named(config: Config) -> str:

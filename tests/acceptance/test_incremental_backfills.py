@@ -13,12 +13,14 @@ import polars as pl
 import pytest
 
 import backfill as package
-from backfill.core.errors import ChangedError, JobError
+from backfill.core.errors import ChangedError, ConfigError, JobError
 from backfill.core.secret import Secret
 from backfill.ledger import Ledger
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
 from tests.acceptance.sources import pristo_job
+
+KEY = Secret("key")
 
 
 def orders(server) -> list[str]:
@@ -88,10 +90,6 @@ def test_after_the_contacts_changed_the_way_on_sends_nothing_twice(tmp_path, ser
     hint = backfill(*run, cwd=tmp_path, expect=[10]).json["error"]["hint"]
     command = hint.partition("backfill ")[2].split()
     assert command[-2:] == ["--rest-of", "march.job"]
-    # Named by delivered_by, the job is not recognised, and its row would go again.
-    april = after(config, "april", "march.job")
-    refused = backfill("plan", april.name, "--json", cwd=tmp_path, expect=[2]).json
-    assert "1 row of events.csv that march.job delivered" in refused["error"]["message"]
     planned = backfill(*command, "--json", cwd=tmp_path, expect=[0]).json
     assert (planned["records"]["duplicate"], planned["records"]["pending"]) == (1, 1)
     backfill(*planned["next"].split()[1:], "--json", cwd=tmp_path, expect=[0])
@@ -111,6 +109,141 @@ def test_a_plan_after_new_contacts_says_what_it_does_not_recognise(tmp_path, ser
     notes = package.plan(april).manifest.facts.warnings
     found = [each for each in notes if "1 of the 2 records that march.job delivered" in each]
     assert bool(found) == told
+
+
+def planned_for(server, path: Path, files: str, *earlier: str, **changes: str) -> Path:
+    """A configuration of these files, after these jobs."""
+    text = PEOPLE + f'base_url = "{server.url}"\n[dedupe]\ndelivered_by = {json.dumps(earlier)}\n'
+    changes = {'"events.csv"': files, **changes}
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def people(folder: Path, *phones: str) -> None:
+    lines = [f"{name},{phone}" for name, phone in zip("ab", phones, strict=True)]
+    (folder / "people.csv").write_text("\n".join(["id,phone", *lines, ""]))
+
+
+def split_events(folder: Path) -> None:
+    """Two events in each of the files a, b and c."""
+    exported(folder, BEFORE, 6)
+    header, *lines = (folder / "events.csv").read_text().splitlines()
+    for name, start in (("a", 0), ("b", 2), ("c", 4)):
+        text = "\n".join([header, *lines[start : start + 2], ""])
+        (folder / f"{name}.csv").write_text(text)
+
+
+def test_rows_of_a_file_that_both_read_are_known_whatever_became_of_their_contacts(
+    tmp_path, server
+):
+    """Found from outside: the way on that the refusal named was itself refused."""
+    split_events(tmp_path)
+    first = planned_for(server, tmp_path / "march.toml", '["a.csv", "b.csv"]')
+    package.plan(first).run(credential=KEY)
+    people(tmp_path, *AFTER)
+    # One that says an event of the first files again, and one whose contact stayed.
+    with (tmp_path / "c.csv").open("a") as file:
+        file.write("b,event 3,2024-03-04T10:00:00Z\na,event 2,2024-03-03T10:00:00Z\n")
+    second = package.plan(
+        planned_for(server, tmp_path / "april.toml", '["b.csv", "c.csv"]', "march.job")
+    )
+    assert (second.status().books.duplicate, second.status().books.pending) == (4, 2)
+    known = second.duplicates.filter(pl.col("_kept_job") == "march.job")
+    assert set(known["_kept_file"]) == {"b.csv"}
+    second.run(credential=KEY)
+    assert labels(server) == [f"event {number}" for number in range(6)]
+
+
+def test_a_file_that_two_earlier_jobs_know_is_left_out_once(tmp_path, server):
+    split_events(tmp_path)
+    for name, earlier in (("march", []), ("april", ["march.job"])):
+        config = planned_for(server, tmp_path / f"{name}.toml", '["a.csv", "b.csv"]', *earlier)
+        package.plan(config).run(credential=KEY)
+    people(tmp_path, *AFTER)
+    both = ("march.job", "april.job")
+    job = package.plan(planned_for(server, tmp_path / "may.toml", '["b.csv", "c.csv"]', *both))
+    assert (job.status().books.duplicate, job.status().books.pending) == (2, 2)
+
+
+def test_what_the_first_of_three_jobs_delivered_is_not_said_to_be_sent_again(tmp_path, server):
+    """Found from outside: the rest of the second one left it out, and noted the contrary."""
+    split_events(tmp_path)
+    package.plan(planned_for(server, tmp_path / "march.toml", '"a.csv"')).run(credential=KEY)
+    later = tmp_path / "april.csv"
+    later.write_text((tmp_path / "events.csv").read_text())
+    april = planned_for(server, tmp_path / "april.toml", '"april.csv"', "march.job")
+    package.plan(april).run(credential=KEY, only={"label": "event 3"})
+    earlier = "april"
+    for name, phone in (("may", "+12025550145"), ("june", "+12025550146")):
+        people(tmp_path, BEFORE[0], phone)
+        place, before = tmp_path / f"{name}.job", tmp_path / f"{earlier}.job"
+        rest = package.plan(april, job=place, rest_of=before)
+        assert not [each for each in rest.manifest.facts.warnings if "not recognised" in each]
+        rest.run(credential=KEY, limit=1)
+        earlier = name
+    rest.run(credential=KEY)
+    assert labels(server) == [f"event {number}" for number in range(6)]
+
+
+def test_a_mended_mapping_may_be_planned_for_the_rest_of_a_job_that_came_after_another(
+    tmp_path, server
+):
+    """The job that it is the rest of has looked at the other one, by the mapping of then."""
+    split_events(tmp_path)
+    package.plan(planned_for(server, tmp_path / "march.toml", '"a.csv"')).run(credential=KEY)
+    given = (server, tmp_path / "april.toml", '["a.csv", "b.csv"]', "march.job")
+    package.plan(planned_for(*given)).run(credential=KEY, limit=1)
+    rest = package.plan(planned_for(*given, neutral="low"), rest_of=tmp_path / "april.job")
+    rest.run(credential=KEY)
+    assert labels(server) == [f"event {number}" for number in range(4)]
+
+
+def test_another_mapping_over_some_of_the_files_is_told_a_way_that_can_be_gone(tmp_path, server):
+    split_events(tmp_path)
+    first = planned_for(server, tmp_path / "march.toml", '["a.csv", "b.csv"]')
+    package.plan(first).run(credential=KEY)
+    given = (server, tmp_path / "april.toml", '["b.csv", "c.csv"]', "march.job")
+    with pytest.raises(ConfigError, match="under another mapping") as raised:
+        package.plan(planned_for(*given, neutral="low"))
+    assert "It has read b.csv as well" in (raised.value.hint or "")
+    only_new = planned_for(server, tmp_path / "april.toml", '"c.csv"', neutral="low")
+    assert package.plan(only_new).status().books.pending == 2
+
+
+def test_files_that_were_added_to_the_configuration_are_no_rest(tmp_path, server):
+    """Found from outside: the message named `--rest-of`, which needs the files that there were."""
+    split_events(tmp_path)
+    config = planned_for(server, tmp_path / "march.toml", '"a.csv"')
+    package.plan(config).run(credential=KEY, limit=1)
+    planned_for(server, config, '["a.csv", "b.csv"]')
+    with pytest.raises(ChangedError, match=r"\[events\] files") as raised:
+        package.plan(config)
+    hint = raised.value.hint or ""
+    assert "--rest-of" not in hint
+    assert "--job NEW.job" in hint
+    both = planned_for(server, tmp_path / "both.toml", '["a.csv", "b.csv"]', "march.job")
+    assert package.plan(both).status().books.duplicate == 1
+
+
+def test_whoever_sends_the_rest_of_a_job_that_is_named_is_as_good_as_named(tmp_path, server):
+    """What the rest had delivered was sent a second time."""
+    split_events(tmp_path)
+    config = planned_for(server, tmp_path / "march.toml", '"events.csv"')
+    package.plan(config).run(credential=KEY, limit=2)
+    april = package.plan(planned_for(server, tmp_path / "april.toml", '"events.csv"', "march.job"))
+    package.plan(config, job=tmp_path / "rest.job", rest_of=tmp_path / "march.job").run(
+        credential=KEY
+    )
+    with pytest.raises(ChangedError, match=r"rest\.job has sent 4 records"):
+        april.run(credential=KEY)
+    assert package.plan(tmp_path / "april.toml").status().books.duplicate == 6
+    (tmp_path / "rest.job").rename(tmp_path / "elsewhere.job")
+    may = planned_for(server, tmp_path / "may.toml", '"events.csv"', "march.job")
+    with pytest.raises(JobError, match="is not there any more"):
+        package.plan(may)
+    assert labels(server) == [f"event {number}" for number in range(6)]
 
 
 # --- the rest of a job ------------------------------------------------------------------------

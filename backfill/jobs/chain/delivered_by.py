@@ -21,6 +21,7 @@ from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobdir.store_addresses import copy_of
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
+from backfill.jobs.chain.rest import sent_by
 from backfill.jobs.readonly import look
 from backfill.jobs.status import place_of
 from backfill.ledger import AnyLedger
@@ -52,12 +53,13 @@ def delivered_by(
 ) -> Iterator[Found]:
     """The jobs that `delivered_by` names, as a plan in `directory` for `address` looks at them.
 
-    Only what was delivered to the same address counts. `without` is a job that is looked at in
-    another way already. Raises ConfigError while records of one are unknown, and JobError for a
-    name that is no job, or one of which a file was changed.
+    Only what was delivered to the same address counts. `without` is the job that this one is the
+    rest of, which is looked at in another way already. Raises ConfigError while records of one are
+    unknown, and JobError for a name that is no job, or one of which a file was changed.
     """
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
+    looked_at = set() if without is None else set(_looked_at(without))
     for name, place in _named(config, directory):
         if without is not None and place.absolute() == without.absolute():
             continue
@@ -85,7 +87,8 @@ def delivered_by(
                 f" {place_of(address)}"
             )
             counted = _part(counted, own=not own)
-        yield Found(Previous(name, manifest, counted), state, tuple(notes))
+        known = (_real(place), state.planned, state.delivered) in looked_at
+        yield Found(Previous(name, manifest, counted, known=known), state, tuple(notes))
 
 
 def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
@@ -160,6 +163,14 @@ def _look(
     return manifest, _state(place, name, directory, manifest, ledger)
 
 
+def _looked_at(place: Path) -> Iterator[tuple[str, float, int]]:
+    """The jobs that a job was planned after: where each lies, when it was planned itself, and how
+    many records it had delivered.
+    """
+    for each in Manifest.read(place).earlier:
+        yield _real(place / each.path), each.planned, each.delivered
+
+
 def _state(
     place: Path, name: str, directory: Path, manifest: Manifest, ledger: AnyLedger
 ) -> EarlierJob:
@@ -232,7 +243,10 @@ def _unfinished(name: str, manifest: Manifest, state: EarlierJob) -> Iterator[st
 
 
 def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[tuple[str, Path]]:
-    """Every job that `delivered_by` names, by a name and a place; a glob leaves this job out."""
+    """Every job that `delivered_by` names, by a name and a place; a glob leaves this job out.
+
+    Where another job has begun to send the rest of one, that is as good as named.
+    """
     seen = {_real(directory)}
     for name in config.dedupe.delivered_by:
         literal = copy_of(name) or config.directory / name
@@ -257,9 +271,30 @@ def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[
                 continue
             if is_glob and not Manifest.exists(place):
                 continue
-            seen.add(_real(place))
             shown = os.path.relpath(match, config.directory) if is_glob else name
             yield shown, place
+            seen.add(_real(place))
+            while (rest := _sent_rest(place)) is not None and _real(rest) not in seen:
+                if strict and not Manifest.exists(rest):
+                    raise JobError(
+                        f"{rest} has begun to send the rest of {shown}, and is not there any more",
+                        where=_WHERE,
+                        hint="Nobody else knows what it delivered: restore its directory.",
+                    )
+                place, shown = rest, os.path.relpath(rest, config.directory)
+                yield shown, place
+                seen.add(_real(place))
+
+
+def _sent_rest(place: Path) -> Path | None:
+    """The job that has begun to send the rest of the one in `place`."""
+    if not Manifest.exists(place):
+        return None
+    with look(place) as (ledger, _):
+        rest = sent_by(place, ledger)
+    if rest is not None:
+        refresh(rest)
+    return rest
 
 
 def _real(path: Path) -> str:

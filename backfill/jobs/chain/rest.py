@@ -26,6 +26,7 @@ __all__ = [
     "directory_for_rest",
     "refuse_abandoned",
     "refuse_taken",
+    "sent_by",
     "take_rest",
 ]
 
@@ -65,6 +66,12 @@ def refuse_taken(directory: Path, ledger: AnyLedger, *, own: str | None) -> None
         where=str(directory),
         hint=f"What is left by now is the rest of that one: backfill plan CONFIG --rest-of {place}",
     )
+
+
+def sent_by(directory: Path, ledger: AnyLedger) -> Path | None:
+    """The job that has begun to send the rest of the one in `directory`, None where none has."""
+    rest = _rest(ledger)
+    return Path(os.path.normpath(directory / rest["path"])) if rest and rest["sent"] else None
 
 
 def claim_rest(directory: Path, ledger: AnyLedger, own: Path, earlier: EarlierJob) -> None:
