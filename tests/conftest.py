@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.ledger.postgres.server import PostgresServer, why_none
 from tests.signal_handlers import unchanged_signal_handlers
@@ -20,6 +21,10 @@ os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backfill-cache-")
 
 # Each program that a test starts would compile the package anew, and most run for less time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A busy machine takes 200 ms for anything now and then; every test has a timeout of its own.
+settings.register_profile("any machine", settings(), deadline=None)
+settings.load_profile("any machine")
 
 # Whoever starts the tests in the background of a script, or under `nohup`, has these ignored here
 # and in every process that a test starts; tests of Ctrl-C and of lost terminals need them heard.
