@@ -20,6 +20,7 @@ _SHORTEST = 8  # characters: what is shorter may be a part of any word
 _HIDDEN = b"***"
 _LAYERS = 4  # escapes that are undone: JSON in JSON in JSON in a URL
 _BEGIN_ESCAPES = b"\\%&"
+_MAY_HIDE = _BEGIN_ESCAPES + b"\x00"
 
 # One character in the escapes of JSON, URLs and HTML. All are undone alike, wherever they stand.
 _ESCAPE = re.compile(
@@ -45,6 +46,9 @@ class Redaction:
             data = text.encode("ascii")
             hexadecimal = data.hex().encode("ascii")
             self._texts = tuple(each.lower() for each in (data, hexadecimal, *_in_base64(data)))
+        # In a text without capitals: the credential, or what may stand for a part of it.
+        suspicious = (*self._texts, *(bytes((byte,)) for byte in _MAY_HIDE))
+        self._suspicious = re.compile(b"|".join(re.escape(each) for each in suspicious))
 
     def redact(self, reply: Reply) -> Reply:
         """The same reply without the credential; the very same object where it holds none."""
@@ -64,8 +68,9 @@ class Redaction:
         """Whether the credential is somewhere in it. Nearly every reply is clean, and many have
         escapes that stand for something else: this sees it soon.
         """
-        if b"\x00" in text:
-            text = text.replace(b"\x00", b"")
+        if self._suspicious.search(text.lower()) is None:
+            return False
+        text = text.replace(b"\x00", b"")
         for _ in range(_LAYERS + 1):
             lowered = text.lower()
             for wanted in self._texts:
