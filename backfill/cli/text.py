@@ -111,7 +111,7 @@ def _print_course(status: Status) -> None:
         click.echo(f"  Time left at that rate: {duration(status.seconds_left)}")
     if status.quiet_until is not None:
         left = duration(status.quiet_until - time.time())
-        click.secho(f"  The destination asked for quiet: {left} to go.", fg="yellow")
+        click.secho(f"  Nothing is sent for now: quiet for another {left}.", fg="yellow")
     if status.paused and status.books.pending:
         click.secho("  Paused: nothing is sent until it is told to go on.", fg="yellow")
 

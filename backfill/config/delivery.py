@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StrictInt
 
 from backfill.config.section import Section
 from backfill.config.values import Rate, Share, parse_duration, parse_rate, parse_share
@@ -37,7 +37,7 @@ class Delivery(Section):
         PlainSerializer(lambda rate: "auto" if rate is None else str(rate), when_used="json"),
     ] = None
     """Requests: `"50/s"`, `"3000/min"`, a number a second; `"auto"` finds what is allowed."""
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    concurrency: Annotated[StrictInt, Field(ge=1, le=1024)] = 64
     """Requests in flight at most."""
     guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
     """Whether what may have been stored is left alone as `unknown`, or sent again."""
@@ -51,7 +51,7 @@ class Delivery(Section):
     """The longest wait that the destination may ask for; the run stops at a longer one."""
     patience: Annotated[float, BeforeValidator(parse_duration), Field(gt=0)] = 30.0
     """How long a run goes on while the destination refuses or cannot be reached."""
-    limit: PositiveInt | None = None
+    limit: Annotated[StrictInt, Field(gt=0)] | None = None
     """Records after which a run stops."""
     max_duration: Annotated[
         Annotated[float, Field(gt=0)] | None, BeforeValidator(parse_duration)

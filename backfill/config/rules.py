@@ -6,7 +6,7 @@ import re
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, field_validator
 
 from backfill.config.field_specs import Column, Lookup, Sql, read_field
 from backfill.config.section import Section, Texts
@@ -45,7 +45,7 @@ class Rules(Section):
     gives a valid number. A column or an expression gives the ISO 3166 code of each row's country,
     or a name that `values` translates: `{ column = "country", values = { Germany = "DE" } }`. It
     stands in the file that holds the phones."""
-    custom_value_max: Annotated[int, Field(ge=1, le=255)] = 50
+    custom_value_max: Annotated[StrictInt, Field(ge=1, le=255)] = 50
     """Characters that a custom field may have. Longer ones are rejected, never cut."""
     event_types: Texts | None = None
     """The event types that may be sent to Pristo; any other is rejected. Without it all may."""
@@ -59,7 +59,7 @@ class Rules(Section):
     """Whether each record needs a phone or an email address of its contact (Pristo demands one the
     first time that it hears of a contact), or `"known"`: contacts that Pristo has already may go by
     their id alone."""
-    allow_email_targets: bool = False
+    allow_email_targets: StrictBool = False
     """Send email addresses to Watch, which supports phone numbers only for now."""
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, field_validator, model_validator
 
 from backfill.config.field_specs import Sql, read_key
 from backfill.config.section import Section, Texts
@@ -53,7 +53,7 @@ class Files(Section):
     """How text files are encoded, by a name that Python knows, such as `windows-1255`."""
     null_values: Texts = ()
     """Cells of text files that mean "missing", besides the empty one."""
-    hive: bool = False
+    hive: StrictBool = False
     """Whether directories named `key=value` are columns."""
 
     @field_validator("files", mode="after")

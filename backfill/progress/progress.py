@@ -151,7 +151,7 @@ class DeliveryBar(_Display):
             self._began = time.monotonic()
         quiet = now.quiet_until > time.time()
         if quiet and now.quiet_until > self._quiet_until:
-            log.info("quiet for %.0f s was asked for", now.quiet_until - time.time())
+            log.info("quiet for %.0f s", now.quiet_until - time.time())
         self._quiet_until = now.quiet_until
         self._time_left.add(time.monotonic(), settled, idle=quiet or now.paused)
         self._latest = now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -148,6 +148,20 @@ def test_the_stop_button_finishes_what_is_in_flight_and_a_later_run_goes_on(kern
     assert open_job(place / "stopped.job").status().books.delivered == books.delivered + 100
 
 
+def test_the_stop_button_pressed_twice_leaves_at_once_and_the_job_is_free(kernel):
+    kernel.run('job = backfill.plan("pristo.toml", job="left.job")')
+    with running_sandbox(latency=60) as silent:  # no answer comes before it is left
+        request = kernel.begin(f"job.run(base_url={silent.url!r}, timeout='50s')")
+        _wait_until(lambda: silent.stats["destinations"]["pristo-events"]["requests"])
+        kernel.interrupt()
+        time.sleep(0.7)
+        kernel.interrupt()
+        assert "KeyboardInterrupt" in (kernel.end(request).error or "")
+        cell = kernel.run("books = job.status().books\n(job.resolve('resend'), books.unknown)[1]")
+    assert cell.error is None
+    assert 1 <= int(cell.plain) <= 4
+
+
 def test_an_awaited_run_that_is_stopped_leaves_the_books_intact(kernel, place, server):
     kernel.run('job = backfill.plan("pristo.toml", job="awaited.job")')
     before = len(server.accepted)
@@ -185,8 +199,12 @@ backfill.progress.bars.find_spec = found
 
 
 def _wait_for(server: Sandbox, accepted: int) -> None:
+    _wait_until(lambda: len(server.accepted) >= accepted)
+
+
+def _wait_until(true: Callable[[], object]) -> None:
     deadline = time.monotonic() + 30
-    while len(server.accepted) < accepted:
+    while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -89,7 +89,7 @@ def test_quiet_that_the_destination_asked_for_is_counted_down(tmp_path):
             )
             terminal.process.send_signal(signal.SIGINT)
             assert terminal.end() == 130
-    assert "The destination asked for quiet" in terminal.text
+    assert "Nothing is sent for now: quiet for another" in terminal.text
 
 
 def test_an_interrupt_is_acknowledged(tmp_path):

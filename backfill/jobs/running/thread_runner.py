@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Generic, TypeVar
 
@@ -17,6 +20,7 @@ __all__ = ["await_in_thread", "run_in_thread"]
 _Result = TypeVar("_Result")
 _EVERY = 0.5  # seconds between two looks, so that an interrupt is heard on every platform
 _AWAITED = 0.05  # the same inside a loop
+_LEAVING = 5.0  # seconds until what was broken off has ended, at most
 
 
 def run_in_thread(function: Callable[[], Awaitable[_Result]], halt: StopRequest) -> _Result:
@@ -24,7 +28,7 @@ def run_in_thread(function: Callable[[], Awaitable[_Result]], halt: StopRequest)
 
     A notebook has a loop running in the calling thread, and in a script an interrupt would
     cancel requests in flight; both are spared by a thread. The first KeyboardInterrupt goes to
-    `halt`; a second one is raised here, and the thread is left to itself.
+    `halt`; a second one breaks off what is in flight, and is raised.
     """
     work = _Work(function)
     while True:
@@ -35,6 +39,8 @@ def run_in_thread(function: Callable[[], Awaitable[_Result]], halt: StopRequest)
             return work.result()
         except KeyboardInterrupt:
             if halt.kind is not None:
+                work.break_off()
+                work.wait(_LEAVING)  # whoever goes on finds the job free
                 raise
             halt.request(StopKind.INTERRUPTED)
 
@@ -43,7 +49,7 @@ async def await_in_thread(function: Callable[[], Awaitable[_Result]], halt: Stop
     """The same from inside an event loop, which stays free meanwhile.
 
     A cancellation goes to `halt`, is held back until the function has ended, and is raised then;
-    a second one is raised at once where the loop's library lets it through.
+    a second one, where the loop's library lets it through, breaks off what is in flight.
     """
     work = _Work(function)
     work.begin()
@@ -51,8 +57,12 @@ async def await_in_thread(function: Callable[[], Awaitable[_Result]], halt: Stop
         await _ended(work)
     except anyio.get_cancelled_exc_class():
         halt.request(StopKind.INTERRUPTED)
-        with anyio.CancelScope(shield=True):
-            await _ended(work)
+        try:
+            with anyio.CancelScope(shield=True):
+                await _ended(work)
+        except anyio.get_cancelled_exc_class():
+            work.break_off()
+            raise
         raise
     return work.result()
 
@@ -70,6 +80,7 @@ class _Work(Generic[_Result]):
         self._function = function
         self._results: list[_Result] = []
         self._faults: list[BaseException] = []
+        self._cancel: Callable[[], object] | None = None
         # Not `Thread.join`: interrupted, it takes a thread for ended that still runs.
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backfill-run", daemon=True)
@@ -83,6 +94,12 @@ class _Work(Generic[_Result]):
         """Wait so long for its end, or until then. Returns whether it has ended."""
         return self._ended.wait(seconds)
 
+    def break_off(self) -> None:
+        """Cancel it: what is in flight is left without a reply, and becomes unknown."""
+        if self._cancel is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has just ended
+                self._cancel()
+
     def result(self) -> _Result:
         if self._faults:
             raise self._faults[0]
@@ -91,8 +108,14 @@ class _Work(Generic[_Result]):
     def _run(self) -> None:
         try:
             options = {"use_uvloop": find_spec("uvloop") is not None}
-            self._results.append(anyio.run(self._function, backend_options=options))
+            self._results.append(anyio.run(self._cancellable, backend_options=options))
         except BaseException as error:  # noqa: BLE001 - raised again by `result`, in the caller
             self._faults.append(error)
         finally:
             self._ended.set()
+
+    async def _cancellable(self) -> _Result:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - anyio's own loop is asyncio's
+        self._cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
+        return await self._function()

@@ -204,6 +204,12 @@ class _Binder:
                 where="[fields]",
                 hint=f'The name of a field stands in quotes: "{name}.value" = …',
             )
+        if f"{name}*" in families:
+            return ConfigError(
+                f"{self.destination.name} has no field {name!r}",
+                where="[fields]",
+                hint=f"A field of your own has a name after the dot, such as '{name}plan'.",
+            )
         near = did_you_mean(name, [*declared, *(f"{family[:-1]}{own}" for family in families)])
         if near is None or "Did you mean" not in near:
             near = did_you_mean(name, declared) or ""

@@ -22,7 +22,7 @@ class Work:
     """Runs until it is halted, and then a little longer, as a run with requests in flight does."""
 
     def __init__(self, halt: StopRequest) -> None:
-        self.started = threading.Event()
+        self.started, self.over = threading.Event(), threading.Event()
         self.ended = False
         self._halt = halt
 
@@ -31,8 +31,11 @@ class Work:
         deadline = time.monotonic() + 20
         while self._halt.kind is None and time.monotonic() < deadline:  # noqa: ASYNC110 - as it is
             await anyio.sleep(0.01)
-        await anyio.sleep(0.1)
-        self.ended = True
+        try:
+            await anyio.sleep(0.1)
+            self.ended = True
+        finally:
+            self.over.set()
         return "done"
 
 
@@ -90,7 +93,9 @@ def test_a_cancelled_task_waits_too_and_a_second_time_is_let_go():
         return work
 
     assert asyncio.run(main(1)).ended
-    assert not asyncio.run(main(2)).ended
+    left = asyncio.run(main(2))
+    assert not left.ended
+    assert left.over.wait(5)
 
 
 SCRIPT = """
@@ -103,7 +108,10 @@ async def work():
     print("begun", flush=True)
     while halt.kind is None:
         await anyio.sleep(0.01)
-    await anyio.sleep({after})
+    try:
+        await anyio.sleep({after})
+    finally:
+        print("no more work", flush=True)
     return "ended well"
 try:
     print(run_in_thread(work, halt), halt.kind.value, flush=True)
@@ -114,7 +122,10 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize(
     ("interrupts", "after", "said"),
-    [(1, 0.3, "ended well interrupted\n"), (2, 30, "left at once\n")],
+    [
+        (1, 0.3, "no more work\nended well interrupted\n"),
+        (2, 30, "no more work\nleft at once\n"),
+    ],
 )
 def test_a_script_that_is_interrupted_ends_well_or_at_once(interrupts, after, said):
     process = subprocess.Popen(

@@ -116,6 +116,7 @@ def test_tables_show_what_becomes_of_every_value(bound: Any) -> None:
         ({"fields": {**PRISTO, "contact.emial": "email"}}, "[fields]", "'contact.email'"),
         ({"fields": {**PRISTO, "channel": "event"}}, "[fields]", "contact.customFields.*"),
         ({"fields": {**PRISTO, "customField.z": "event"}}, "[fields]", "'customFields.z'"),
+        ({"fields": {**PRISTO, "customFields.": "n"}}, "[fields]", "after the dot"),
         ({"fields": {**PRISTO, "customFields.a;b": "event"}}, "[fields]", "no field"),
         ({"fields": {"contact.id": "user_id"}}, "[fields]", "needs type"),
         ({"fields": {"contact.email": "email"}}, "[fields]", "contact.id and type"),
