@@ -17,14 +17,16 @@ from backfill.config.time_formats import TimeFormat, read_time_format
 from backfill.sources.canonical_text import float_written
 from backfill.sources.timestamps import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
 
-__all__ = ["EPOCH", "MOMENT", "check_time", "read_as", "rfc3339"]
+__all__ = ["EPOCH", "KNOWN", "MOMENT", "check_time", "read_as", "rfc3339"]
 
 MOMENT = pl.Datetime("us", "UTC")
 
 _DATE = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]+)?)?"
 _ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
-_WRITTEN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
+KNOWN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
+"""The pattern of a text that is a date, with or without a clock, in a form that is always known."""
+
 EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 """The pattern of a text that counts the time since 1970, in whichever unit."""
 
@@ -33,7 +35,7 @@ _SECOND = 1_000_000  # microseconds
 # from 10**14 and in nanoseconds from 10**17: each of the first three ends in the year 5138.
 _SECONDS, _MILLIS, _MICROS, _NANOS = 10**8, 10**11, 10**14, 10**17
 
-# A date and a clock in 12 digits; in 14 with its second.
+# A date and a clock in 12 digits; in 14 with its second, in 17 with its millisecond.
 _FIRST_MINUTE, _LAST_MINUTE = 190001010000, 209912312359
 
 _DAY = 86_400_000  # milliseconds
@@ -55,8 +57,8 @@ def check_time(
     - a date alone, which is the midnight that begins it;
     - epoch seconds, milliseconds, microseconds or nanoseconds, told apart by magnitude. Below
       100,000,000 (early 1973) it could as well be `20240131` and breaks `format`, and so does a
-      number such as `202401311000` or `20240131100000`, which is a date and a clock from 1900 to
-      2099 (and as milliseconds a moment of 1976, or one after the year 2500);
+      number such as `202401311000`, `20240131100000` or `20240131100000123`, which is a date and a
+      clock from 1900 to 2099 (and as an epoch a moment of 1976, or one after the year 2500);
     - before all of these, what fits one of `formats` (strftime notation) from its first character
       to its last, also of numbers in digits; the first that fits counts.
 
@@ -172,24 +174,29 @@ def _epoch(number: pl.Expr) -> pl.Expr:
 
 
 def _is_calendar(number: pl.Expr) -> pl.Expr:
-    """Whether digits are a year from 1900 to 2099 with all that follows, to minutes or seconds."""
+    """Whether digits are a year from 1900 to 2099 with all that follows, to minutes, seconds or
+    milliseconds.
+    """
     return number.map_batches(_calendars, return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _calendars(numbers: pl.Series) -> pl.Series:
     """Divisions cost more than all else that is done with an epoch, and few numbers need them."""
-    long = numbers.is_between(100 * _FIRST_MINUTE, 100 * _LAST_MINUTE + 59)
-    likely = long | numbers.is_between(_FIRST_MINUTE, _LAST_MINUTE)
+    first, last = _FIRST_MINUTE, _LAST_MINUTE
+    finest = numbers.is_between(100_000 * first, 100_000 * last + 59_999)
+    long = numbers.is_between(100 * first, 100 * last + 59)
+    likely = finest | long | numbers.is_between(first, last)
     if not likely.any():
         return likely
-    minutes = pl.select(pl.when(long).then(numbers // 100).otherwise(numbers)).to_series()
+    clock = pl.when(finest).then(numbers // 1_000).when(long).then(numbers).otherwise(100 * numbers)
+    seconds = pl.select(clock).to_series()
     return (
         likely
-        & (minutes // 1_000_000 % 100).is_between(1, 12)
-        & (minutes // 10_000 % 100).is_between(1, 31)
-        & (minutes // 100 % 100 < 24)
-        & (minutes % 100 < 60)
-        & (~long | (numbers % 100 < 60))
+        & (seconds // 100_000_000 % 100).is_between(1, 12)
+        & (seconds // 1_000_000 % 100).is_between(1, 31)
+        & (seconds // 10_000 % 100 < 24)
+        & (seconds // 100 % 100 < 60)
+        & (seconds % 100 < 60)
     )
 
 
@@ -251,7 +258,7 @@ def _text_stages() -> tuple[Stage, ...]:
         {
             "given": text.is_not_null(),
             "beyond": pl.lit(value=False),
-            "written": pl.when(text.str.contains(_WRITTEN)).then(text),
+            "written": pl.when(text.str.contains(KNOWN)).then(text),
         },
         {
             "clocked": pl.when(written.str.len_bytes() > 10).then(written),

@@ -17,9 +17,10 @@ from backfill.checks.text import as_text
 from backfill.checks.times import EPOCH
 from backfill.config import Rules
 from backfill.destination import Field, Kind
-from backfill.discover.dates import Written, looks_dated, written_form
 from backfill.discover.names.exports import Export, recognise
 from backfill.discover.names.spellings import JOIN_KEYS, PHONES, closeness
+from backfill.discover.times.dates import Written, perhaps_digits, written_form
+from backfill.discover.times.forms import looks_dated
 from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, sql_of
 from backfill.prepare.facts.lost_pluses import (
     PLUS_BEFORE,
@@ -239,8 +240,11 @@ def _look(
 
     shares = {kind: share(kind.value) for kind in _KINDS}
     known = shares[Kind.TIME] + share("unzoned")
-    textual = dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
-    dated = textual and share("dated") >= _RARE and known + share("dated") >= _LIKELY
+    texts = dtype.is_integer() or dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum)
+    dated = texts and share("dated") >= _RARE and known + share("dated") >= _LIKELY
+    written = written_form(counts) if dated else None
+    if written is None and texts and share("epoch") == 1:
+        written = perhaps_digits(counts)
     return ColumnProfile(
         side=side,
         name=name,
@@ -253,7 +257,7 @@ def _look(
         unzoned=share("unzoned"),
         epoch=share("epoch"),
         national=share("national"),
-        written=written_form(counts) if dated else None,
+        written=written,
         common=tuple(counts.head(_COMMON).select("value", "count").iter_rows()),
         values=counts["inner"].unique(maintain_order=True),
     )

@@ -78,6 +78,8 @@ def summary(column: ColumnProfile) -> str:
 
 def time_format(column: ColumnProfile) -> str:
     """How the times of a column are written."""
+    if column.written is not None and column.written.epoch:
+        return "digits that are an epoch as well as a date"
     if column.written is not None:
         forms = column.share(Kind.TIME) > 0 or len(column.written.formats) > 1
         zone = "with a zone" if column.written.zoned else "without a zone"

@@ -11,11 +11,12 @@ import polars as pl
 from backfill.config.placeholders import MARK
 from backfill.config.toml_strings import quoted, sql_text
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.dates import Written
 from backfill.discover.names.spellings import JOIN_KEYS, TIMES
 from backfill.discover.phrases import percent, time_format
 from backfill.discover.proposal import Proposal
 from backfill.discover.samples import Sample
+from backfill.discover.times.dates import Written, date_and_epoch
+from backfill.discover.times.zones import zone_said
 from backfill.discover.toml_text import Line, aligned, wrapped
 from backfill.prepare.facts.odd_cells import SEVERAL, header_remark
 from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
@@ -162,7 +163,7 @@ def _time(proposal: Proposal) -> tuple[list[Line], list[str]]:
     lines: list[Line] = [("time", own_name(time), time_format(time) + unread)]
     if time.written is not None:
         lines.append(("time_format", *_written_form(time, time.written)))
-        notes = _undecided(time.written)
+        notes = _undecided(time, time.written)
     unzoned = time.written is not None and not time.written.zoned
     if unzoned or time.unzoned >= _NOTICED:
         lines.append(("timezone", *_zone(time)))
@@ -187,8 +188,9 @@ def _no_time(proposal: Proposal) -> tuple[list[Line], list[str]]:
 
 def _zone(time: ColumnProfile) -> tuple[str, str]:
     """The zone of times without one, where they, their name or the tool that wrote them says it."""
-    if time.written is not None and all(each.endswith("GMT") for each in time.written.formats):
-        return quoted("UTC"), "as they say"
+    said = zone_said(time.written) if time.written is not None else None
+    if said is not None:
+        return quoted(said.name or MARK), said.why
     if re.search(r"(?i)(^|[^a-z])(utc|gmt)([^a-z]|$)", time.name):
         return quoted("UTC"), "as the column's name says"
     # Names with a space are labels for people, whose own zone a tool writes beside them.
@@ -199,7 +201,9 @@ def _zone(time: ColumnProfile) -> tuple[str, str]:
 
 def _written_form(time: ColumnProfile, written: Written) -> tuple[str, str]:
     """The value of `time_format` and its comment."""
-    if written.other:
+    if written.epoch:
+        return quoted(MARK), "are these digits a date, or an epoch?"
+    if written.others:
         return quoted(MARK), "which number is the day, and which the month"
     looks = f"{percent(written.share)} of {time.filled:,} sampled values are written so"
     return _formats(written.formats), looks
@@ -210,17 +214,24 @@ def _formats(formats: tuple[str, ...]) -> str:
     return texts if len(formats) == 1 else f"[{texts}]"
 
 
-def _undecided(written: Written) -> list[str]:
-    """The two answers where a sample does not tell day and month apart."""
-    if not written.other:
+def _undecided(time: ColumnProfile, written: Written) -> list[str]:
+    """The answers where a sample does not tell one reading from another."""
+    if written.epoch:
+        digits = time.common[0][0].strip()
+        date, epoch = date_and_epoch(digits, written.formats[0])
+        return wrapped(
+            f"time_format = {_formats(written.formats)} reads {digits} as {date}. As an epoch it is"
+            f" {epoch} in UTC: if that is meant, delete the lines time_format and timezone."
+        )
+    if not written.others:
         return []
-    why = (
-        "some sampled values fit only the one and some only the other"
-        if written.torn
-        else "no sampled value has a number above 12 where it would tell"
-    )
-    answers = f"time_format = {_formats(written.formats)} or {_formats(written.other)}"
-    return wrapped(f"{answers}: {why}.")
+    why = "no sampled value has a number above 12 where it would tell"
+    if written.torn:
+        why = "some sampled values fit only the one and some only the other"
+    elif any("%y" in each for each in written.formats):
+        why = "which number is the year, the sampled values do not tell"
+    answers = " or ".join(map(_formats, (written.formats, *written.others)))
+    return wrapped(f"time_format = {answers}: {why}.")
 
 
 def contacts_section(proposal: Proposal, contacts: Sampled) -> list[str]:

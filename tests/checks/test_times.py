@@ -231,7 +231,7 @@ def test_each_magnitude_of_an_epoch_begins_where_the_one_below_it_ends(number, n
         st.datetimes(datetime(1900, 1, 1), datetime(2099, 12, 31, 23, 59, 59)),
         min_size=1,
     ),
-    st.sampled_from(["%Y%m%d%H%M", "%Y%m%d%H%M%S"]),
+    st.sampled_from(["%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%d%H%M%S500"]),
 )
 def test_digits_that_are_a_date_and_a_clock_are_no_epoch(moments, form):
     digits = [each.strftime(form) for each in moments]

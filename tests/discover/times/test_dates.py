@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from backfill import plan
 from backfill.config.placeholders import open_questions
-from backfill.discover.dates import Written
+from backfill.discover.times.dates import Written
 from tests.discover.frames import IDS, PHONES, contacts, events, profile, proposed
 from tests.discover.test_writing import loaded, written
 
@@ -61,22 +61,30 @@ def test_days_and_months_of_one_digit_are_dates_too():
 
 
 @pytest.mark.parametrize(
-    ("texts", "formats", "other"),
+    ("texts", "formats", "others"),
     [
-        (["13/05/2024", "03/05/2024"], ("%d/%m/%Y",), ()),
-        (["05/13/2024", "03/05/2024"], ("%m/%d/%Y",), ()),
-        (["12/12/2024", "03/05/2024"], ("%d/%m/%Y",), ("%m/%d/%Y",)),
-        (["03.05.2024 10:00"], ("%d.%m.%Y %H:%M",), ("%m.%d.%Y %H:%M",)),
-        (["2024/05/03"], ("%Y/%m/%d",), ()),
+        (["13/05/2024", "03/05/2024"], "%d/%m/%Y", ()),
+        (["05/13/2024", "03/05/2024"], "%m/%d/%Y", ()),
+        (["12/12/2024", "03/05/2024"], "%d/%m/%Y", ("%m/%d/%Y",)),
+        (["03.05.2024 10:00"], "%d.%m.%Y %H:%M", ("%m.%d.%Y %H:%M",)),
+        (["2024/05/03"], "%Y/%m/%d", ()),
+        (["24/01/13", "24/01/14"], "%d/%m/%y", ("%y/%m/%d",)),
+        (["01/02/03"], "%d/%m/%y", ("%m/%d/%y", "%y/%m/%d")),
+        (["13.01.24 10:00"], "%d.%m.%y %H:%M", ("%y.%m.%d %H:%M",)),
+        (["13.01.75 10:00"], "%d.%m.%y %H:%M", ()),
+        ([f"{day:02}.01.24" for day in range(1, 14)], "%d.%m.%y", ()),
+        ([f"20.01.{day:02}" for day in range(1, 14)], "%d.%m.%y", ("%y.%m.%d",)),
     ],
 )
-def test_a_number_above_12_tells_day_and_month_apart_and_nothing_else_does(texts, formats, other):
-    assert form(*texts) == Written(formats, 1.0, other)
+def test_what_stands_first_is_told_by_numbers_that_are_no_month_or_too_many_for_years(
+    texts, formats, others
+):
+    assert form(*texts) == Written((formats,), 1.0, tuple((each,) for each in others))
 
 
 def test_values_that_contradict_each_other_leave_it_open():
     found = form("13/05/2024", "05/13/2024", "03/05/2024")
-    assert found == Written(("%d/%m/%Y",), 1.0, ("%m/%d/%Y",), torn=True)
+    assert found == Written(("%d/%m/%Y",), 1.0, (("%m/%d/%Y",),), torn=True)
 
 
 def test_a_column_that_mixes_forms_has_all_of_them_the_frequent_one_first():
@@ -93,7 +101,7 @@ def test_one_form_that_cannot_be_told_leaves_the_list_open():
     found = form(*["13.05.2024"] * 3, *["03/05/2024"] * 2)
     assert found is not None
     assert found.formats == ("%d.%m.%Y", "%d/%m/%Y")
-    assert found.other == ("%d.%m.%Y", "%m/%d/%Y")
+    assert found.others == (("%d.%m.%Y", "%m/%d/%Y"),)
 
 
 def test_a_column_that_mixes_forms_is_the_time_and_plans_whole(tmp_path):
@@ -144,8 +152,8 @@ def test_what_is_proposed_without_a_question_reads_every_date_as_it_was_meant(da
     found = form(*[f"{day:{text}}" for day in days])
     assert found is not None
     assert found.share == 1
-    if found.other:
-        assert {found.formats, found.other} == {("%d/%m/%Y",), ("%m/%d/%Y",)}
+    if found.others:
+        assert {found.formats, *found.others} == {("%d/%m/%Y",), ("%m/%d/%Y",)}
         assert all(day.day <= 12 for day in days)
     else:
         assert found.formats == (text,)
