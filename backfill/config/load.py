@@ -27,7 +27,7 @@ _CREDENTIAL_KEY = re.compile(
 )
 _HALF = re.compile("[\ud800-\udfff]")
 _TELLING = 8  # characters: a shorter credential may be a part of any word
-_OF_DATA = ("fields", "rules", "dedupe")  # where short words of the user's data stand
+_OF_DATA = ("events", "contacts", "fields", "rules", "dedupe")  # where words of the data stand
 
 
 def load_config(path: str | Path) -> Config:
@@ -91,8 +91,12 @@ def _refuse_credentials(content: Mapping[str, Any], where: str) -> None:
     for names, value in _leaves(content):
         named = names[:1] != ["fields"] and _CREDENTIAL_KEY.search(names[-1])
         texts = [*names, value] if isinstance(value, str) else names
-        if names[0] in _OF_DATA:  # there a short one, such as "test", may well be a mere word
-            texts = [text for text in texts if len(text.strip()) >= _TELLING]
+        # A short one, such as "test", may well be a mere word there, and in the names of keys.
+        texts = [
+            text
+            for text in texts
+            if len(text.strip()) >= _TELLING or (text is value and names[0] not in _OF_DATA)
+        ]
         held = any(text.startswith("Bearer ") or known(text) for text in texts)
         if named or held:
             place = ".".join("***" if known(name) else name for name in names)

@@ -247,7 +247,10 @@ def test_a_short_credential_is_a_mere_word_among_the_users_data(write, monkeypat
     text = FULL.replace('"import"', '"test"').replace('"type"]', '"test"]')
     load_config(write(text.replace("[rules]", '[rules]\nevent_types = ["test"]')))
     assert "holds a credential" in message_of(write(f'{FULL}\nbase_url = "test"'))
-    assert "holds a credential" in message_of(write(FULL.replace('key = "id"', 'key = "test"')))
+    load_config(write(FULL.replace('key = "id"', 'key = "test"')))
+    for name in ("key", "events", "files"):
+        monkeypatch.setenv("PRISTO_API_KEY", name)
+        load_config(write(FULL))
     monkeypatch.setenv("PRISTO_API_KEY", "test-key")  # eight characters
     message = message_of(write(FULL.replace('"import"', '"test-key"')))
     assert "holds a credential" in message
