@@ -26,6 +26,7 @@ __all__ = [
     "ReadOnlyError",
     "SeparatorError",
     "SourceError",
+    "StorageError",
     "did_you_mean",
 ]
 
@@ -96,6 +97,10 @@ class BusyError(BackfillError):
 
 class ReadOnlyError(BackfillError):
     """The job's directory can be looked at, but nothing can be written there."""
+
+
+class StorageError(BackfillError):
+    """The files of a job cannot be reached now: the storage that holds them is away, or fails."""
 
 
 class LedgerError(BackfillError):

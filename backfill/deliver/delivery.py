@@ -18,6 +18,7 @@ from backfill.core.urls import check_base_url
 from backfill.deliver.http.proxies import transport_for
 from backfill.deliver.pacing import Health, Pacer
 from backfill.deliver.pacing.shared_budget import Budget, SharedBudget
+from backfill.deliver.run.ready_reader import Ready
 from backfill.deliver.run.run import Run
 from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.selection import Selection
@@ -31,6 +32,8 @@ from backfill.deliver.together.member import Member
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
+from backfill.jobdir.storage_wait import StorageWait
+from backfill.jobdir.store_addresses import named
 from backfill.ledger import AnyLedger
 
 __all__ = ["deliver"]
@@ -54,6 +57,7 @@ async def deliver(
     wall: Callable[[], float] = time.time,
     state: Path | None = None,
     joined: Joined | None = None,
+    storage: StorageWait | None = None,
 ) -> Stop | None:
     """Send what is pending, in order within each lane, and record what became of it.
 
@@ -62,10 +66,12 @@ async def deliver(
     asked in a thread a few times a second; what it says first is in the settings already.
     `transport` stays open when it is given; `wall` gives seconds since the epoch. Runs with the
     same `state` directory that send to one address with one credential share the rate and each
-    quiet period. With `joined` others may deliver the same job at the same time.
+    quiet period. With `joined` others may deliver the same job at the same time. `storage` is how
+    the ready files are waited for where they are away.
 
     Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
-    ledger fails, and JobError for a ready file that cannot be read. Whatever is raised, nothing
+    ledger fails, StorageError where the ready files stay away, and JobError for one of them that
+    cannot be read. Whatever is raised, nothing
     more is sent, and what could not be recorded stays in flight in the ledger, which makes it
     unknown when it is opened again.
     """
@@ -75,6 +81,7 @@ async def deliver(
         return None
     if joined is not None:
         settings = joined.settings(settings)
+    storage = storage or StorageWait(named(directory))
     # Jitter needs no secrecy, only independence between processes.
     rng = rng or random.Random()  # noqa: S311
     finds, clock = settings.rate is None, _running_clock()
@@ -93,7 +100,11 @@ async def deliver(
     selection = None
     if settings.only:
         selection = Selection(
-            settings.only, directory=directory, manifest=manifest, destination=destination
+            settings.only,
+            directory=directory,
+            manifest=manifest,
+            destination=destination,
+            storage=storage,
         )
     member = None
     if joined is not None and budget is not None:
@@ -122,7 +133,7 @@ async def deliver(
     )
     run = Run(
         manifest=manifest,
-        directory=directory,
+        ready=Ready(directory, manifest, storage),
         ledger=ledger,
         destination=destination,
         settings=settings,

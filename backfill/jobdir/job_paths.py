@@ -22,6 +22,12 @@ def job_directory(name: str | Path, job: str | Path | None = None) -> Path:
     relative. A job in an object store is worked on in a copy, and named by its address or by that.
     Raises ConfigError for a storage that is not there.
     """
+    if not names_job(name):
+        _refuse_missing(_storage(Path(name)))
+    return _directory(name, job)
+
+
+def _directory(name: str | Path, job: str | Path | None = None) -> Path:
     path = Path(name)
     if names_job(name):
         return named_place(name if job is None else job)
@@ -58,23 +64,25 @@ def _storage(config: Path) -> Path | str | None:
         return None
     if "://" in storage:
         return storage.rstrip("/")
-    place = config.parent / storage
-    if not place.is_dir():
+    return config.parent / storage
+
+
+def _refuse_missing(storage: Path | str | None) -> None:
+    if isinstance(storage, Path) and not storage.is_dir():
         raise ConfigError(
-            f"{place} is no directory on this machine",
+            f"{storage} is no directory on this machine",
             where="[cluster] storage",
             hint="Mount it, or make it once; every machine of the job must see the same one.",
         )
-    return place
 
 
 def job_name(directory: Path, config: Config | None) -> str:
-    """What a command that goes on is told, quoted for a shell."""
+    """What a command that goes on is told, quoted for a shell, whether or not it is there now."""
     own = named(directory)
     if config is None or config.path is None:
         return shlex.quote(own)
     path = shlex.quote(str(config.path))
-    if job_directory(config.path).absolute() == directory.absolute():
+    if _directory(config.path).absolute() == directory.absolute():
         # A job that was opened by its directory is named as it was then.
         found = config.path.is_absolute() and not directory.is_absolute()
         return shlex.quote(str(directory)) if found else path

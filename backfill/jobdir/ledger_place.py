@@ -10,6 +10,7 @@ from typing import Self
 from backfill.core.atomic_files import sync
 from backfill.core.errors import JobError
 from backfill.core.job_files import LEDGER_PLACE
+from backfill.jobdir.storage_wait import is_away, storage_error
 
 __all__ = ["LedgerPlace"]
 
@@ -36,14 +37,20 @@ class LedgerPlace:
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
-        """What a job's directory says; None for a job of one machine. Raises JobError."""
+        """What a job's directory says; None for a job of one machine.
+
+        Raises JobError for a damaged file, and StorageError where the directory cannot be read: a
+        job would be taken for one of one machine.
+        """
         path = directory / LEDGER_PLACE
         try:
             found = cls(**json.loads(path.read_bytes()))
             return cls(str(found.database), str(found.schema), float(found.lease), found.hold)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
+        except OSError as error:
+            if not is_away(directory, error):
+                return None
+            raise storage_error(directory, error) from error
+        except (ValueError, TypeError) as error:
             raise JobError(
                 f"where the ledger lies cannot be read: {error}",
                 where=str(path),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.errors import BackfillError, ConfigError, StorageError
 from backfill.sources.object_stores import CREDENTIALS, open_store
 
 __all__ = ["ObjectStorage"]
@@ -21,7 +21,10 @@ _PIECE = 8 << 20  # bytes
 
 
 class ObjectStorage:
-    """The objects under `address`, by their names below it. Methods raise BackfillError."""
+    """The objects under `address`, by their names below it.
+
+    Methods raise BackfillError; it is a StorageError where the store failed or was not reached.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -39,12 +42,16 @@ class ObjectStorage:
                 return None
 
     def fetch(self, name: str, path: Path) -> None:
-        """Copy an object into a file."""
+        """Copy an object into a file. Raises OSError where that cannot be written."""
+        with path.open("wb") as file:
+            for piece in self._pieces(name):
+                file.write(piece)
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
         import obstore  # noqa: PLC0415 - see above
 
-        with self._errors(name), path.open("wb") as file:
-            for piece in obstore.get(self._store, name).stream(min_chunk_size=_PIECE):
-                file.write(piece)
+        with self._errors(name):
+            yield from obstore.get(self._store, name).stream(min_chunk_size=_PIECE)
 
     def put(self, name: str, path: Path) -> None:
         """Put a file's content under a name, whatever is there."""
@@ -100,7 +107,9 @@ class ObjectStorage:
                     hint="Make it, or mend `storage` under [cluster].",
                 ) from error
             reason = str(error).strip().partition("\n")[0]
-            raise BackfillError(
+            # What it says no to, or does not have, it will not have in a while either.
+            passes = isinstance(error, obstore.exceptions.GenericError | TimeoutError)
+            raise (StorageError if passes else BackfillError)(
                 f"the object store does not do what it is asked: {reason}",
                 where=f"{self.address}/{name}".rstrip("/"),
                 hint=CREDENTIALS,

@@ -13,6 +13,7 @@ from backfill.config.values import parse_rate
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import BackfillError, JobError
 from backfill.core.job_files import PACE
+from backfill.jobdir.storage_wait import is_away, storage_error
 
 __all__ = ["PaceSetting", "as_written", "read_pace", "write_pace"]
 
@@ -48,7 +49,10 @@ def as_written(rate: str | float) -> str:
 
 
 def read_pace(directory: Path) -> PaceSetting:
-    """What was said last for the job in `directory`. Raises JobError for a damaged file."""
+    """What was said last for the job in `directory`.
+
+    Raises JobError for a damaged file, and StorageError where the directory is not there.
+    """
     path = directory / PACE
     try:
         content = json.loads(path.read_bytes())
@@ -60,7 +64,9 @@ def read_pace(directory: Path) -> PaceSetting:
             content.get("concurrency_said", 0),
         )
         parse_rate(found.rate)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if is_away(directory, error):
+            raise storage_error(directory, error) from error
         return PaceSetting()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobError(

@@ -8,6 +8,7 @@ from typing import NoReturn
 from backfill.core.errors import JobError
 from backfill.jobdir.copies import drop_copy, here
 from backfill.jobdir.manifest import Manifest, fingerprint
+from backfill.jobdir.storage_wait import is_away, storage_error
 from backfill.ledger import AnyLedger
 
 __all__ = ["BOUND_TO", "audit"]
@@ -19,12 +20,24 @@ BOUND_TO = "manifest"
 def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bool = False) -> None:
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
-    Raises JobError that names the first thing that does not agree. Costs a look at each file's
+    Raises JobError that names the first thing that does not agree, and StorageError where the files
+    cannot be reached. Costs a look at each file's
     size and time, and the reading of a whole file where these are not what they were: a copied
     job's are read each time. A run reads each bucket before it sends any of it, whatever its time
     says; so is every file with `through`, for a plan that goes by what another job has sent. What
     lies in an object store alone is compared when it is copied, and a damaged copy is copied anew.
     """
+    try:
+        _compare(directory, manifest, ledger, through=through)
+    except OSError as error:
+        raise storage_error(directory, error) from error
+    except JobError as error:
+        if is_away(directory, gone := FileNotFoundError()):  # so no single file is lost
+            raise storage_error(directory, gone) from error
+        raise
+
+
+def _compare(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bool) -> None:
     bound = ledger.get_meta(BOUND_TO)
     if bound is not None and bound != fingerprint(directory):
         _fail(directory, "the ledger belongs to another manifest.json, or that was changed")
@@ -59,23 +72,22 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
 
 def _refuse_changed_files(directory: Path, manifest: Manifest, *, through: bool) -> None:
     for name in here(directory, manifest.seals):
-        seal = manifest.seals[name]
+        seal, path = manifest.seals[name], directory / name
         try:
-            path = directory / name
             same = (not through and seal.untouched(path)) or seal.holds(path)
-        except OSError as error:
-            _fail(directory, f"{name} cannot be read: {error.strerror or error}")
+        except FileNotFoundError:
+            _fail(directory, f"{name} is missing")
         if not same and not drop_copy(directory, name):
             _fail(directory, f"{name} is not what was planned: its content was changed")
 
 
 def _rows(path: Path) -> int | None:
-    """How many rows the file has; None where it is missing or cannot be read."""
+    """How many rows the file has; None where it is missing or is no such file. Raises OSError."""
     import polars as pl  # noqa: PLC0415 - only when there is something to count
 
     try:
         return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+    except (FileNotFoundError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return None
 
 

@@ -38,16 +38,19 @@ def current_status(
     name: str,
     base_url: str,
     stop: Stop | None = None,
+    audited: bool = True,
     kind: type[Status] = Status,
 ) -> Status:
     """The job at this moment, its books counted anew.
 
     `running` says that another process works on it, `name` how a command that goes on names the
     job, `base_url` where its configuration sends it, and `stop` why the run that has just ended
-    did so; without it the last run's end is remembered. `kind` is the class to answer with.
-    Raises JobError where the books do not balance.
+    did so; without it the last run's end is remembered. Not `audited`, the ledger alone is asked.
+    `kind` is the class to answer with. Raises JobError where the books do not balance, and
+    StorageError where the job's files cannot be reached.
     """
-    audit(directory, manifest, ledger)
+    if audited:
+        audit(directory, manifest, ledger)
     counts, requests = ledger.counts(), ledger.requests()
     settled = {state: counts.get(state, 0) for state in AT_REST}
     books = replace(

@@ -205,8 +205,18 @@ class JobView:
             check_current(self.directory, self.manifest)
             yield ledger, running
 
-    def status_in(self, ledger: AnyLedger, *, running: bool, stop: Stop | None = None) -> Status:
-        """The job as its open ledger has it; `stop` is why the run that has just ended did so."""
+    def status_in(
+        self,
+        ledger: AnyLedger,
+        *,
+        running: bool,
+        stop: Stop | None = None,
+        audited: bool = True,
+    ) -> Status:
+        """The job as its open ledger has it; `stop` is why the run that has just ended did so.
+
+        Not `audited`, the job's files are not looked at.
+        """
         return current_status(
             self.directory,
             self.manifest,
@@ -215,6 +225,7 @@ class JobView:
             name=job_name(self.directory, self.config),
             base_url=self._base_url,
             stop=stop,
+            audited=audited,
             kind=self.status_type,
         )
 

@@ -99,6 +99,10 @@ class Ownership(Protocol):
     On one machine the job's lock is what this is here.
     """
 
+    @property
+    def away(self) -> bool:
+        """Whether the database is out of reach for long enough to be spoken of, and waited for."""
+
     def may_send(self) -> bool:
         """Whether this process may send at this very moment: it was heard of within the lease.
 

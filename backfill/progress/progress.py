@@ -153,7 +153,9 @@ class DeliveryBar(_Display):
         if quiet and now.quiet_until > self._quiet_until:
             log.info("quiet for %.0f s", now.quiet_until - time.time())
         self._quiet_until = now.quiet_until
-        self._time_left.add(time.monotonic(), settled, idle=quiet or now.paused)
+        self._time_left.add(
+            time.monotonic(), settled, idle=bool(quiet or now.paused or now.waits_for)
+        )
         self._latest = now
 
     def _now(self) -> Moment | None:
@@ -187,6 +189,8 @@ class DeliveryBar(_Display):
             message.append(f"finishing {now.in_flight:,} in flight")
         if now.paused:
             message.append("paused")
+        if now.waits_for:
+            message.append(f"waiting for {now.waits_for}")
         wait = now.quiet_until - time.time()
         if wait > 0:
             message.append(f"quiet for {duration(wait)}")

@@ -128,7 +128,7 @@ EPOCH = 1_700_000_000.0
 def run_virtually(monkeypatch) -> Callable[..., Stop | None]:
     """Run a job to its end, in virtual time: waiting takes none, and neither does the disk."""
 
-    async def at_once(function: Callable[..., Any], *args: Any, limiter: object = None) -> Any:
+    async def at_once(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
         await anyio.lowlevel.checkpoint()
         return function(*args)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from backfill.core.errors import BackfillError, ConfigError
+from backfill.core.errors import BackfillError, ConfigError, StorageError
 from backfill.jobdir.object_storage import ObjectStorage
+from backfill.sources import object_stores
+from tests.file_server import running_file_server
 
 
 def test_what_is_put_is_read_fetched_listed_and_removed(bucket, tmp_path) -> None:
@@ -60,3 +63,31 @@ def test_a_store_that_does_not_answer_as_asked_is_told(bucket, tmp_path: Path, a
     assert caught.value.where is not None
     assert caught.value.where.startswith(address)
     assert "credentials in the environment" in str(caught.value)
+
+
+def test_a_store_that_fails_is_away_and_one_that_says_no_is_not(
+    bucket, tmp_path: Path, monkeypatch
+) -> None:
+    for name in ("init_backoff", "max_backoff"):
+        monkeypatch.setitem(object_stores._WAITS, name, timedelta(milliseconds=1))
+    with pytest.raises(BackfillError) as caught:
+        ObjectStorage(f"{bucket}/x").fetch("never", tmp_path / "copy")
+    assert not isinstance(caught.value, StorageError), "it is not there"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(StorageError):
+        ObjectStorage(f"{bucket}/x").fetch("never", tmp_path / "copy")
+    with running_file_server() as server:
+        server.files[f"/{bucket.removeprefix('s3://')}/x/never"] = b"records"
+        server.status = 403
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+        with pytest.raises(BackfillError) as caught:
+            ObjectStorage(f"{bucket}/x").fetch("never", tmp_path / "copy")
+    assert not isinstance(caught.value, StorageError), "it will say the same in a while"
+
+
+def test_a_copy_that_cannot_be_written_is_no_fault_of_the_store(bucket, tmp_path: Path) -> None:
+    """A full disk was told as a store that does not do what it is asked."""
+    (tmp_path / "x").write_bytes(bytes(100_000))
+    ObjectStorage(f"{bucket}/x").put("x", tmp_path / "x")
+    with pytest.raises(OSError, match="No space left"):
+        ObjectStorage(f"{bucket}/x").fetch("x", Path("/dev/full"))

@@ -37,6 +37,10 @@ class Company(AnyFeed, Protocol):
     @property
     def limit(self) -> AnyLimit: ...
 
+    @property
+    def away(self) -> bool:
+        """Whether the ledger that they share is out of reach, and waited for."""
+
     async def keep(self, stop_state: StopState) -> None:
         """Take part until cancelled: draw and report, take buckets, and those of dead owners.
 

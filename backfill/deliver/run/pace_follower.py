@@ -39,14 +39,18 @@ async def follow_pace(
     rate, concurrency = settings.rate, settings.concurrency
     known = settings.pace
     pacer.pause(paused=known.paused)
+    unheard = ""
     while True:
         try:
             said = await anyio.to_thread.run_sync(pace)
+            unheard = ""
         except OwnershipError as error:
             lost(error)
             return
         except BackfillError as error:
-            log.warning("%s", error)
+            if str(error) != unheard:  # which may last for hours
+                unheard = str(error)
+                log.warning("%s", error)
             said = known
         if said == known:
             await anyio.sleep(_EVERY)

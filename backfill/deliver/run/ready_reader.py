@@ -6,15 +6,18 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import polars as pl
 
-from backfill.core.errors import JobError
+from backfill.core.errors import BackfillError, JobError
 from backfill.core.model import Batch, Range
 from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Manifest, Seal
+from backfill.jobdir.storage_wait import StorageWait, is_away, storage_error
 
 __all__ = ["Ready", "Rows", "read_bucket"]
 
@@ -57,10 +60,13 @@ class Ready:
     Before the first portion of a file all its bytes are compared with the plan's hash, and again
     should its size or time change: positions in the ledger mean the records of that very file.
     That costs a second for each gigabyte, file by file, so a job of any size begins at once.
+    Storage that is away is waited for.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, storage: StorageWait) -> None:
         self._directory = directory
+        self.storage = storage
+        self._reading: set[anyio.CancelScope] = set()
         self._files = [directory / "ready" / bucket.file for bucket in manifest.buckets]
         self._seals = [manifest.seals.get(f"ready/{each.file}") for each in manifest.buckets]
         self._verified: dict[int, Seal] = {}
@@ -68,9 +74,28 @@ class Ready:
         # Decoding is all CPU: more threads would only hold more of it in memory.
         self._turn = anyio.CapacityLimiter(1)
 
-    async def read(self, bucket: int, ranges: Sequence[Range]) -> Rows:
-        """Read ascending ranges of a bucket. Raises JobError for a file that is not sound."""
-        return await anyio.to_thread.run_sync(self._read, bucket, ranges, limiter=self._turn)
+    def stop(self) -> None:
+        """Keep nobody waiting any more: the run is to end."""
+        self.storage.stop()
+        for scope in self._reading:
+            scope.cancel()
+
+    async def read(self, bucket: int, ranges: Sequence[Range]) -> Rows | None:
+        """Read ascending ranges of a bucket; None where the run ends before they are there.
+
+        Raises JobError for a file that is not sound, and StorageError where it cannot be reached.
+        """
+        read = partial(self._read, bucket, ranges)
+        with anyio.CancelScope() as scope:
+            self._reading.add(scope)
+            try:
+                # Storage that does not answer keeps its thread, and not the run.
+                return await anyio.to_thread.run_sync(
+                    self.storage.until_there, read, limiter=self._turn, abandon_on_cancel=True
+                )
+            finally:
+                self._reading.remove(scope)
+        return None
 
     def _read(self, bucket: int, ranges: Sequence[Range]) -> Rows:
         path = job_file(self._directory, f"ready/{self._files[bucket].name}")
@@ -138,7 +163,7 @@ class Ready:
 def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFrame:
     """The `key` and the `body` of every record of a bucket, by position.
 
-    Raises JobError for a file that is not sound.
+    Raises JobError for a file that is not sound, and StorageError where it cannot be reached.
     """
     path = job_file(directory, f"ready/{manifest.buckets[bucket].file}")
     try:
@@ -147,14 +172,9 @@ def read_bucket(directory: Path, manifest: Manifest, bucket: int) -> pl.DataFram
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: BaseException) -> JobError:
+def _unreadable(path: Path, error: BaseException) -> BackfillError:
     directory = path.parent.parent
-    if not directory.is_dir():
-        return JobError(
-            "the job's directory is not there any more",
-            where=str(directory),
-            hint="Mount its storage again, if it lies on one, and run the same command: it goes on"
-            " where the job stands.",
-        )
+    if isinstance(error, OSError) and is_away(directory, error, path):
+        return storage_error(directory, error)
     reason = getattr(error, "strerror", None) or error
     return JobError(f"the ready records cannot be read: {reason}", where=str(path), hint=_RESTORE)

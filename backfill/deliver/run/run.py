@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
@@ -62,7 +61,7 @@ class Run:
         self,
         *,
         manifest: Manifest,
-        directory: Path,
+        ready: Ready,
         ledger: AnyLedger,
         destination: Destination,
         settings: Settings,
@@ -88,7 +87,7 @@ class Run:
         self._lanes = sum(len(bucket.lanes) for bucket in manifest.buckets)
         self._selection = selection
         self._feed: AnyFeed = company or Feed(manifest, ledger, self._selection)
-        self._ready = Ready(directory, manifest)
+        self._ready = ready
         self._errors = ErrorsBudget(
             count=settings.max_errors_count, fraction=settings.max_errors_fraction
         )
@@ -177,7 +176,8 @@ class Run:
             if self._ending() or not self._feed.keeps(lane):
                 return
             cursor = LaneCursor(lane, portion, self._size)
-            await self._through(cursor, await self._ready.read(lane.bucket, portion))
+            if (rows := await self._ready.read(lane.bucket, portion)) is not None:
+                await self._through(cursor, rows)
 
     async def _through(self, cursor: LaneCursor, rows: Rows) -> None:
         """Send batch after batch of a portion, each in its turn."""
@@ -290,6 +290,7 @@ class Run:
 
     def _stopped(self) -> None:
         self._pacer.stop()
+        self._ready.stop()
         if self._company is not None:
             self._company.stop()
 
@@ -326,7 +327,14 @@ class Run:
             await anyio.sleep(_OBSERVE_EVERY)
 
     def _snapshot(self) -> Snapshot:
-        rate = self._pacer.rate
         return self._meter.snapshot(
-            limit=rate, quiet_until=self._pacer.quiet_until, paused=self._pacer.paused
+            limit=self._pacer.rate,
+            quiet_until=self._pacer.quiet_until,
+            paused=self._pacer.paused,
+            waits_for=self._waits_for(),
         )
+
+    def _waits_for(self) -> str:
+        if self._ready.storage.look():
+            return "the storage"
+        return "the database" if self._company is not None and self._company.away else ""

@@ -31,7 +31,8 @@ class Snapshot:
     where it has not found it yet; `quiet_until` seconds since the epoch, 0 where nobody asked
     for quiet; `in_flight` requests that wait for their reply. `outcomes` counts the requests of
     this run by what became of them, `latency` its replies by duration, as `Tick` does, and
-    `waited` adds those durations up, in seconds.
+    `waited` adds those durations up, in seconds. `waits_for` names what is away
+    and waited for: the storage of the job's files, or the database.
     """
 
     pending: int
@@ -49,6 +50,7 @@ class Snapshot:
     latency: Mapping[int, int] = field(default_factory=dict)
     waited: float = 0.0
     paused: bool = False
+    waits_for: str = ""
 
 
 class Meter:
@@ -161,7 +163,12 @@ class Meter:
         return {state.value: count for state, count in self.records.items()}
 
     def snapshot(
-        self, *, limit: float | None, quiet_until: float, paused: bool = False
+        self,
+        *,
+        limit: float | None,
+        quiet_until: float,
+        paused: bool = False,
+        waits_for: str = "",
     ) -> Snapshot:
         now = self._clock()
         self._recent.append((now, self.sent))
@@ -184,6 +191,7 @@ class Meter:
             latency=dict(self._all_latency),
             waited=self._waited,
             paused=paused,
+            waits_for=waits_for,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,7 @@ from backfill.core.model import Lane, Range
 from backfill.deliver.run.ready_reader import read_bucket
 from backfill.destination import Destination, Kind
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.storage_wait import StorageWait
 
 __all__ = ["Selection"]
 
@@ -40,8 +42,10 @@ class Selection:
         directory: Path,
         manifest: Manifest,
         destination: Destination,
+        storage: StorageWait,
     ) -> None:
         self._directory = directory
+        self._storage = storage
         self._manifest = manifest
         namespace = _namespace(manifest)
         self._wanted = {
@@ -63,9 +67,10 @@ class Selection:
     ) -> list[tuple[Lane, list[Range]]]:
         """What of a bucket's pending ranges is to be sent, lane by lane; empty lanes are left out.
 
-        Reads the bucket's bodies. Raises JobError for a ready file that cannot be read.
+        Reads the bucket's bodies. Raises JobError for a ready file that cannot be read, and
+        StorageError where it cannot be reached.
         """
-        records = read_bucket(self._directory, self._manifest, bucket)
+        records = self._read(bucket)
         bodies = records["body"].cast(pl.String).str.json_decode(_schema(set(self._wanted)))
         fits = pl.repeat(value=True, n=records.height, eager=True)
         for path, values in self._wanted.items():
@@ -114,7 +119,7 @@ class Selection:
         schema = _schema(set(self._wanted))
         known: dict[tuple[str, ...], set[str]] = {path: set() for path in self._wanted}
         for bucket in range(len(self._manifest.buckets)):
-            bodies = read_bucket(self._directory, self._manifest, bucket)["body"]
+            bodies = self._read(bucket)["body"]
             decoded = bodies.cast(pl.String).str.json_decode(schema)
             fits = pl.repeat(value=True, n=decoded.len(), eager=True)
             for path, values in self._wanted.items():
@@ -124,6 +129,11 @@ class Selection:
             if fits.any():
                 return
         raise ConfigError(f"no record has {self._said()}", where="only", hint=self._helps(known))
+
+    def _read(self, bucket: int) -> pl.DataFrame:
+        return self._storage.until_there(
+            partial(read_bucket, self._directory, self._manifest, bucket)
+        )
 
     def _helps(self, known: Mapping[tuple[str, ...], set[str]]) -> str:
         """Which value or field may have been meant."""

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from backfill.core.errors import BackfillError
+from backfill.core.errors import BackfillError, StorageError
 from backfill.core.model import Stop, StopKind
 
 __all__ = ["StopRequest", "StopState"]
@@ -99,6 +99,11 @@ class StopState:
         self._pulled()
 
     def fail(self, error: BackfillError) -> None:
-        """Start nothing new: the run cannot go on, and raises the first such error."""
+        """Start nothing new: the run cannot go on, and raises the first such error.
+
+        One that is to end needs nothing more of a storage that is away.
+        """
+        if self.pulled and isinstance(error, StorageError):
+            return
         self.error = self.error or error
         self._pulled()

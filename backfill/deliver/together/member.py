@@ -41,6 +41,10 @@ class Member:
         budget.limit.over = buckets.stop
         budget.waits = lambda: buckets.waits
 
+    @property
+    def away(self) -> bool:
+        return self._ledger.away
+
     async def next(self) -> tuple[Lane, list[Range]] | None:
         return await self._buckets.next()
 

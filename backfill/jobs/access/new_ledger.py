@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backfill.config import Config
-from backfill.core.errors import JobError
+from backfill.core.errors import BackfillError
 from backfill.core.job_files import LEDGER
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobs.access.shared_ledger import make_ledger, place_for
@@ -27,6 +27,6 @@ def made_in_vain(draft: Path, directory: Path) -> LedgerPlace | None:
     """The ledger in a database that a plan has made and no job has."""
     try:
         made, used = LedgerPlace.read(draft), LedgerPlace.read(directory)
-    except JobError:
+    except BackfillError:
         return None
     return None if made is None or made == used else made

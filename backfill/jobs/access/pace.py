@@ -10,7 +10,7 @@ from backfill.core.errors import JobError
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.pace_file import PaceSetting, read_pace, write_pace
 from backfill.jobs.access.shared_ledger import beside
-from backfill.ledger import AnyLedger
+from backfill.ledger import AnyLedger, Ledger
 
 __all__ = ["known_pace", "pace_in", "say_pace"]
 
@@ -28,7 +28,7 @@ def known_pace(directory: Path) -> PaceSetting:
 
 def pace_in(directory: Path, ledger: AnyLedger) -> PaceSetting:
     """The same, where the ledger is open already."""
-    if LedgerPlace.read(directory) is None:
+    if isinstance(ledger, Ledger):
         return read_pace(directory)
     text = ledger.get_meta(_PACE)
     try:

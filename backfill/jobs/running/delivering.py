@@ -11,8 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import anyio
+import anyio.to_thread
+
 from backfill.config import Config
-from backfill.core.errors import BackfillError, LedgerError, OwnershipError
+from backfill.core.errors import BackfillError, LedgerError, OwnershipError, StorageError
 from backfill.core.model import Stop, StopKind
 from backfill.core.own_directories import state_directory
 from backfill.core.secret import Secret
@@ -20,6 +23,8 @@ from backfill.deliver import Joined, Settings, Snapshot, StopRequest
 from backfill.destination import Destination
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.storage_wait import StorageWait, reach
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.access.shared_ledger import delivering
 from backfill.jobs.addresses import bind_address, release_address
@@ -47,6 +52,7 @@ __all__ = [
     "note_end",
     "note_start",
     "seconds_since_start",
+    "status_at_end",
 ]
 
 log = logging.getLogger("backfill.jobs.job")
@@ -64,7 +70,12 @@ class Delivered(Protocol):
     def destination(self) -> Destination: ...
 
     def status_in(
-        self, ledger: AnyLedger, *, running: bool, stop: Stop | None = None
+        self,
+        ledger: AnyLedger,
+        *,
+        running: bool,
+        stop: Stop | None = None,
+        audited: bool = True,
     ) -> Status: ...
 
 
@@ -90,10 +101,11 @@ async def deliver_alone(run: Delivery, ledger: AnyLedger) -> Status:
         ledger.resend_lost()
     note_start(run, ledger)
     started = time.monotonic()
-    stop, wrong = await _outcome(run, ledger)
+    storage = StorageWait(named(job.directory))
+    stop, wrong = await _outcome(run, ledger, storage)
     with ending(wrong):
         note_end(ledger, time.monotonic() - started, stop, first=first)
-    return job.status_in(ledger, running=False, stop=stop)
+    return status_at_end(job, ledger, running=False, stop=stop, lost=storage.lost)
 
 
 async def deliver_with_others(run: Delivery, place: LedgerPlace) -> Status:
@@ -115,7 +127,11 @@ async def deliver_with_others(run: Delivery, place: LedgerPlace) -> Status:
 async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool) -> Status:
     from backfill.deliver import join  # noqa: PLC0415 - looking needs none of it
 
-    job = run.job
+    job, storage = run.job, StorageWait(named(run.job.directory))
+    if again:  # what it is compared with below may be away by now
+        with run.halt.attached(lambda _: storage.stop()):
+            there = partial(reach, job.directory)
+            await anyio.to_thread.run_sync(storage.until_there, there)
     timeout, clock = run.settings.timeout, job.surroundings.wall
     opened = delivering(place, job.config, timeout=timeout, clock=clock, waits=again)
     # Whoever stops a machine soon kills what has not ended.
@@ -131,7 +147,7 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         first = begin_run(run, ledger)
         if joined.first:
             note_start(run, ledger)
-        stop, wrong = await _outcome(run, ledger, joined)
+        stop, wrong = await _outcome(run, ledger, storage, joined)
         with ending(wrong):
             last = ledger.budget.leave()
             if last:
@@ -139,7 +155,18 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         pending = job.manifest.ready - sum(ledger.counts().values())
         # A stop is one for all: the others finish what is in flight, and then the run is over.
         running = pending > 0 and not last and stop is None
-        return job.status_in(ledger, running=running, stop=stop)
+        return status_at_end(job, ledger, running=running, stop=stop, lost=storage.lost)
+
+
+def status_at_end(
+    job: Delivered, ledger: AnyLedger, *, running: bool, stop: Stop | None, lost: bool = False
+) -> Status:
+    """How the job stands as its run ends; what holds its files may be away, or `lost` already."""
+    try:
+        return job.status_in(ledger, running=running, stop=stop, audited=not lost)
+    except StorageError as error:
+        log.warning("%s", error)
+        return job.status_in(ledger, running=running, stop=stop, audited=False)
 
 
 def begin_run(run: Delivery, ledger: AnyLedger) -> bool:
@@ -191,18 +218,20 @@ def seconds_since_start(ledger: AnyLedger) -> float:
 
 
 async def _outcome(
-    run: Delivery, ledger: AnyLedger, joined: Joined | None = None
+    run: Delivery, ledger: AnyLedger, storage: StorageWait, joined: Joined | None = None
 ) -> tuple[Stop | None, BackfillError | None]:
     """Why a delivery ended, and the error where it was one that the ledger can be told."""
     try:
-        return await _deliver(run, ledger, joined), None
+        return await _deliver(run, ledger, storage, joined), None
     except LedgerError:
         raise
     except BackfillError as error:
         return fault(error), error
 
 
-async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = None) -> Stop | None:
+async def _deliver(
+    run: Delivery, ledger: AnyLedger, storage: StorageWait, joined: Joined | None
+) -> Stop | None:
     from backfill.deliver import deliver  # noqa: PLC0415 - looking needs none
 
     job, around = run.job, run.job.surroundings
@@ -222,4 +251,5 @@ async def _deliver(run: Delivery, ledger: AnyLedger, joined: Joined | None = Non
         wall=around.wall,
         state=state_directory() if around.shared else None,
         joined=joined,
+        storage=storage,
     )

@@ -35,6 +35,7 @@ from backfill.jobs.running.delivering import (
     note_end,
     note_start,
     seconds_since_start,
+    status_at_end,
 )
 from backfill.jobs.status import Status
 from backfill.ledger.protocol import SharedLedger
@@ -88,7 +89,7 @@ def deliver_on_workers(run: Delivery, place: LedgerPlace, cluster: Cluster) -> S
             last = _leave(ledger, fault(lost) if lost else stop, first=first)
             if lost is not None and last:
                 raise lost
-            return job.status_in(ledger, running=pending > 0 and not last, stop=stop)
+            return status_at_end(job, ledger, running=pending > 0 and not last, stop=stop)
     finally:
         deliverers.close()
 

@@ -52,6 +52,11 @@ class BucketOwnership(LedgerReading):
         """Until when this process may send, on the clock of `session.now`."""
         return self._session.deadline
 
+    @property
+    def away(self) -> bool:
+        """Whether the database is out of reach for long enough to be spoken of, and waited for."""
+        return self._session.away
+
     def hurry(self) -> None:
         """From now on wait only for some seconds for a database that is away: the run is to end."""
         self._session.hurry()

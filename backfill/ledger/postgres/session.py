@@ -87,6 +87,7 @@ class Session:
         self.where = place_of(address) if schema == NO_SCHEMA else f"{place_of(address)} ({schema})"
         self.turn = threading.RLock()
         self.deadline = 0.0
+        self.away = False  # and waited for, for longer than a moment
         self.again: Callable[[], None] = lambda: None
         self._address = noticing_silence(address)
         self._schema = schema
@@ -256,27 +257,30 @@ class Session:
         """
         began = time.monotonic()
         pauses = iter(_AGAIN_AFTER)
-        said = False
-        while True:
-            try:
-                connect()
-            except (LedgerError, psycopg.OperationalError) as error:
-                pause = next(pauses, _AGAIN_AFTER[-1])
-                moment = time.monotonic()
-                if not passes(error):
-                    raise
-                if moment + pause > max(began, self._hurried_at) + self._patience:
-                    self._patience = 0.0  # once is enough: what is asked next waits no more
-                    raise
-                if not said and moment > began + _SILENCE:
-                    said = True
-                    why = error.message if isinstance(error, LedgerError) else error
-                    log.warning("%s is away; nothing is sent until it is back: %s", self.where, why)
-                time.sleep(pause)
-            else:
-                if said:
-                    log.warning("%s is back", self.where)
-                return
+        try:
+            while True:
+                try:
+                    connect()
+                except (LedgerError, psycopg.OperationalError) as error:
+                    pause = next(pauses, _AGAIN_AFTER[-1])
+                    moment = time.monotonic()
+                    if not passes(error):
+                        raise
+                    if moment + pause > max(began, self._hurried_at) + self._patience:
+                        self._patience = 0.0  # once is enough: what is asked next waits no more
+                        raise
+                    if not self.away and moment > began + _SILENCE:
+                        self.away = True
+                        why = error.message if isinstance(error, LedgerError) else error
+                        words = "%s is away; nothing is sent until it is back: %s"
+                        log.warning(words, self.where, why)
+                    time.sleep(pause)
+                else:
+                    if self.away:
+                        log.warning("%s is back", self.where)
+                    return
+        finally:
+            self.away = False
 
     def _end_earlier(self) -> None:
         """End our sessions before this one: in each a command of ours may still be at work."""

@@ -8,7 +8,7 @@ import anyio.to_thread
 import pytest
 import trio.testing
 
-from backfill.core.errors import OwnershipError
+from backfill.core.errors import OwnershipError, StorageError
 from backfill.deliver.pacing import Health, Pacer
 from backfill.deliver.run.pace_follower import follow_pace
 from backfill.deliver.run.settings import Settings
@@ -113,3 +113,28 @@ def test_a_bucket_that_was_lost_when_the_pace_was_asked_for_is_told(monkeypatch)
     monkeypatch.setattr(anyio.to_thread, "run_sync", fails)
     clock = trio.testing.MockClock(autojump_threshold=0)
     assert anyio.run(inside, backend="trio", backend_options={"clock": clock}) == [error]
+
+
+def test_a_pace_that_cannot_be_read_for_long_is_warned_of_once(monkeypatch, caplog) -> None:
+    """A share that was lost for a minute gave 200 warnings, and a paused run went on."""
+    answers = iter([StorageError("away")] * 100 + [PaceSetting(paused=True)])
+
+    async def at_once(_: object) -> PaceSetting:
+        await anyio.lowlevel.checkpoint()
+        for answer in answers:
+            if isinstance(answer, StorageError):
+                raise answer
+            return answer
+        raise StorageError("away once more")
+
+    async def inside() -> bool:
+        pacer = Pacer(10.0, health=Health(concurrency=1, patience=30, max_wait=600))
+        settings = Settings("http://127.0.0.1:1", pace=PaceSetting(paused=True))
+        with anyio.move_on_after(60):
+            await follow_pace(PaceSetting, settings, pacer, widen=never, lost=never)
+        return pacer.paused
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", at_once)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    assert anyio.run(inside, backend="trio", backend_options={"clock": clock})
+    assert [record.getMessage() for record in caplog.records] == ["away", "away once more"]

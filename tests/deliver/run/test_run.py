@@ -740,7 +740,7 @@ def test_a_pace_that_is_said_while_a_fault_ends_a_run_adds_no_fault_of_its_own(j
     def pace() -> PaceSetting:
         return PaceSetting(concurrency=3) if broken else PaceSetting()
 
-    async def slow(function, *args, limiter=None):
+    async def slow(function, *args, **_):
         await anyio.sleep(0.01 if function is pace else 1.0)
         return function(*args)
 

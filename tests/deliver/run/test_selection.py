@@ -15,6 +15,7 @@ from backfill.core.errors import ConfigError
 from backfill.core.model import State, StopKind
 from backfill.deliver.run.selection import Selection
 from backfill.destinations import destination
+from backfill.jobdir.storage_wait import StorageWait
 from tests.deliver.fakes import Store
 from tests.deliver.jobs import key_of, make_job
 
@@ -103,6 +104,7 @@ def test_what_is_chosen_leaves_every_key_in_order(lanes, keys, data):
             directory=Path(place),
             manifest=manifest,
             destination=destination("pristo-events"),
+            storage=StorageWait(place),
         )
         offered = [each for each in pending if each[1]]
         chosen = {
