@@ -190,7 +190,7 @@ def _print_notes(manifest: Manifest, destination: Destination) -> None:
         if (more := len(facts.unused_columns) - _UNUSED) > 0:
             names.append(f"and {more:,} more, which --json names")
         _echo(wrapped(names, indent="  ", separator=", "))
-    notes = (*facts.warnings, *destination.notes)
+    notes = dict.fromkeys((*facts.warnings, *destination.notes))  # an older job kept none of these
     if notes:
         click.echo()
     for note in notes:

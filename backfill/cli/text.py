@@ -17,7 +17,7 @@ import click
 from backfill.checks.rules import rule_brief
 from backfill.core.atomic_files import free_name
 from backfill.core.model import State, Stop, StopKind
-from backfill.core.terminal import cells, duration, pad, printable, shorten
+from backfill.core.terminal import cells, duration, pad, path_argument, printable, shorten
 from backfill.jobs.status import Phase, Status
 
 __all__ = [
@@ -94,7 +94,7 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         command = re.sub("(?:^|(?<=&& ))backfill", lambda _: program, status.next)
         click.echo(f"\nNext: {click.style(command, bold=True)}")
         if books.unknown and not books.pending:
-            job = shlex.quote(status.job)
+            job = path_argument(status.job)
             click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
 
 
@@ -125,7 +125,7 @@ def _print_stop(stop: Stop, status: Status, program: str) -> None:
     if stop.kind is StopKind.UNAVAILABLE and status.address is None and not stop.come_back_at:
         click.echo("  No server was reached there. --base-url names another address.")
     if stop.kind is StopKind.ERRORS and status.books.failed:
-        job = shlex.quote(status.job)
+        job = path_argument(status.job)
         file = free_name("failed.csv")
         click.echo(f"\nLook at them first: {program} records {job} --state failed -o {file}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import unicodedata
+from pathlib import Path
 
-__all__ = ["cells", "duration", "moment", "pad", "printable", "shorten"]
+__all__ = ["cells", "duration", "moment", "pad", "path_argument", "printable", "shorten"]
 
 
 def cells(text: str) -> int:
@@ -34,6 +36,12 @@ def shorten(text: str, width: int) -> str:
     while text and cells(text) > width - 1:
         text = text[:-1]
     return f"{text}…"
+
+
+def path_argument(path: Path | str) -> str:
+    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def printable(text: str) -> str:

@@ -170,6 +170,8 @@ def _number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
+    if value == math.inf and text.strip().isdecimal():
+        return _LONGEST_WAIT  # of too many digits to be held, and longer than any
     return value if math.isfinite(value) and value >= 0 else None
 
 

@@ -130,5 +130,6 @@ def _delivered(body: bytes) -> Verdict | None:
     if content is None or content.get("ok") is not True:
         return None
     inner = content.get("status")
-    odd = text_of("application status", inner) if inner not in (200, 201) else ""
+    said = text_of(inner)
+    odd = text_of("application status", said) if said not in ("", "200", "201") else ""
     return reply_verdict(Reply(201), Flow.DELIVERED, reason=odd)

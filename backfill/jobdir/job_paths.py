@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import shlex
 import tomllib
 from pathlib import Path
 
 from backfill.config import Config
 from backfill.core.errors import ConfigError
+from backfill.core.terminal import path_argument
 from backfill.jobdir.store_addresses import copy_of, named
 
 __all__ = ["job_directory", "job_name", "named_place", "names_job"]
@@ -80,10 +80,10 @@ def job_name(directory: Path, config: Config | None) -> str:
     """What a command that goes on is told, quoted for a shell, whether or not it is there now."""
     own = named(directory)
     if config is None or config.path is None:
-        return shlex.quote(own)
-    path = shlex.quote(str(config.path))
+        return path_argument(own)
+    path = path_argument(config.path)
     if _directory(config.path).absolute() == directory.absolute():
         # A job that was opened by its directory is named as it was then.
         found = config.path.is_absolute() and not directory.is_absolute()
-        return shlex.quote(str(directory)) if found else path
-    return f"{path} --job {shlex.quote(own)}"
+        return path_argument(directory) if found else path
+    return f"{path} --job {path_argument(own)}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Literal
 
 from backfill.config import Config, Files, with_defaults
 from backfill.core.atomic_files import free_name
 from backfill.core.errors import ChangedError, JobError
+from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
@@ -16,6 +16,7 @@ from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.shared_ledger import refuse_other_ledger
 from backfill.jobs.chain.delivered_by import changed_earlier
 from backfill.jobs.readonly import look
+from backfill.jobs.run_history import is_abandoned
 
 __all__ = ["difference", "job_was_sent", "refuse", "refuse_change", "refuse_namesake"]
 
@@ -41,7 +42,7 @@ def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: 
     if changed is not None:
         refuse_namesake(directory, manifest, config)
     file = manifest.config_file(directory)
-    name, job = shlex.quote(str(file)), shlex.quote(str(directory))
+    name, job = path_argument(str(file)), path_argument(directory)
     if not job_was_sent(directory):
         again = f"backfill plan {name}"
         if file and job_directory(file).absolute() != directory.absolute():
@@ -98,7 +99,7 @@ def refuse_namesake(directory: Path, manifest: Manifest, config: Config | None) 
             f"this is the job of another configuration, {other}",
             where=named(directory),
             hint="The two have one name and one storage. Give this one a job of its own:"
-            f" backfill plan {shlex.quote(str(config.path))} --job NEW.job",
+            f" backfill plan {path_argument(config.path)} --job NEW.job",
         )
 
 
@@ -111,6 +112,8 @@ def _other_records(manifest: Manifest, config: Config) -> str | None:
 
 def _pending(directory: Path, manifest: Manifest) -> int:
     with look(directory) as (ledger, _):
+        if is_abandoned(ledger):
+            return 0
         return manifest.ready - sum(ledger.counts().values())
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from backfill.core.atomic_files import free_name
 from backfill.core.model import Books, State, Stop, StopKind
+from backfill.core.terminal import path_argument
 from backfill.core.urls import is_here
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.store_addresses import named
@@ -118,7 +118,7 @@ def _next(
     *,
     paused: bool,
 ) -> str | None:
-    job = shlex.quote(named(directory))
+    job = path_argument(named(directory))
     go_on = f"backfill pace {job} --go-on"
     if phase is Phase.RUNNING:
         return go_on if paused and books.pending else f"backfill status {job}"

@@ -239,10 +239,11 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
     from backfill.prepare.pipeline import prepare  # noqa: PLC0415
 
     directory, config = planning.directory, planning.config
+    sends_to = destination(config.destination)
     with engine_on(planning.on) as engine:
         manifest = prepare(
             config,
-            destination(config.destination),
+            sends_to,
             draft,
             now=datetime.now(UTC),
             previous=[each.previous for each in named],
@@ -251,8 +252,8 @@ def _drafted(planning: Planning, draft: Path, named: Sequence[Found], *, careful
             engine=engine,
         )
         sealed = seals(draft, engine, planning.progress)
-    notes = (note for each in named for note in each.notes)
-    manifest = manifest.with_notes(notes).model_copy(
+    notes = [note for each in named for note in each.notes]
+    manifest = manifest.with_notes([*notes, *sends_to.notes]).model_copy(
         update={
             "config_path": remembered(config.path, directory) if config.path else None,
             "earlier": tuple(each.state for each in named),

@@ -11,6 +11,7 @@ import time
 import polars as pl
 import pytest
 
+from backfill.api import open_job as package_job
 from backfill.jobs.opening import open_job
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, backfill_in_a_process, start
@@ -526,6 +527,9 @@ confidence = { value = "low" }
 """
     )
     planned = backfill("plan", "c.toml", "--json", cwd=tmp_path, expect=[0]).json
-    assert planned["plan"]["warnings"] == [
-        "1 record has no time, and so the last place among those of the same key"
-    ]
+    untimed, of_watch = planned["plan"]["warnings"]
+    assert untimed == "1 record has no time, and so the last place among those of the same key"
+    assert of_watch.startswith("Watch takes no timestamp")
+    assert of_watch in package_job(tmp_path / "c.job")._repr_html_()
+    told = backfill("plan", "c.toml", cwd=tmp_path, expect=[0]).out
+    assert told.count("Watch takes no timestamp") == 1

@@ -466,6 +466,19 @@ def test_a_plan_is_bound_to_what_the_named_job_has_delivered(tmp_path, server):
     assert sum(counted.values()) - 30 <= 3
 
 
+def test_an_abandoned_job_says_so_whatever_earlier_ones_have_sent_meanwhile(tmp_path, server):
+    key = Secret("key")
+    march = pristo_job(tmp_path, 30, delivery=f'base_url = "{server.url}"')
+    earlier = package.plan(march)
+    earlier.run(limit=5, credential=key)
+    given_up = package.plan(after(march, "later", "pristo.job"))
+    given_up.run(limit=5, credential=key)
+    given_up.abandon()
+    earlier.run(limit=5, credential=key)
+    with pytest.raises(JobError, match="the job was abandoned"):
+        package.plan(tmp_path / "later.toml").run(credential=key)
+
+
 def test_what_went_to_another_address_does_not_count_and_is_said(tmp_path, server):
     config = pristo_job(tmp_path, 20)
     run = ["--json", "--base-url", server.url]

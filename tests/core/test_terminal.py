@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.core.terminal import cells, duration, pad, printable, shorten
+from backfill.core.terminal import cells, duration, pad, path_argument, printable, shorten
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 
@@ -52,3 +52,16 @@ def test_nothing_printable_commands_a_terminal(text):
 )
 def test_a_duration_has_the_units_that_matter(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [
+        ("a.job", "a.job"),
+        ("my job", "'my job'"),
+        ("-w.toml", "./-w.toml"),
+        ("-my job", "'./-my job'"),
+    ],
+)
+def test_a_path_is_typed_as_one_word_that_is_no_option(path, typed):
+    assert path_argument(path) == typed

@@ -50,7 +50,8 @@ def test_the_inner_status_is_recorded_and_not_trusted():
     verdict = API.verdict(Reply(201, {}, envelope(status=500)), 1)
     assert verdict.flow is Flow.DELIVERED
     assert verdict.reason == "application status: 500"
-    assert API.verdict(Reply(201, {}, envelope(status=200)), 1).reason == ""
+    for inner in (200, None, [500]):
+        assert API.verdict(Reply(201, {}, envelope(status=inner)), 1).reason == ""
 
 
 @pytest.mark.parametrize("inner", [429, 503])

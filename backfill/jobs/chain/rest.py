@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import ChangedError, JobError
+from backfill.core.terminal import path_argument
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
@@ -39,10 +39,10 @@ def refuse_abandoned(directory: Path, ledger: AnyLedger) -> None:
         return
     rest = _rest(ledger)
     if rest is not None:
-        place = shlex.quote(os.path.normpath(directory / rest["path"]))
+        place = path_argument(os.path.normpath(directory / rest["path"]))
         hint = f"Its rest is with another job: backfill status {place}"
     else:
-        job = shlex.quote(str(directory))
+        job = path_argument(directory)
         hint = (
             "What it has not delivered can go as a job of its own:"
             f" backfill plan CONFIG --rest-of {job}"
@@ -60,7 +60,7 @@ def refuse_taken(directory: Path, ledger: AnyLedger, *, own: str | None) -> None
     rest = _rest(ledger)
     if rest is None or not rest["sent"] or rest["claim"] == own:
         return
-    place = shlex.quote(os.path.normpath(directory / rest["path"]))
+    place = path_argument(os.path.normpath(directory / rest["path"]))
     raise JobError(
         f"{place} has begun to send the rest of this job",
         where=str(directory),
