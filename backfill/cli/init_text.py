@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from backfill.core.terminal import printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
+from backfill.discover.samples import Sample
 from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
 
 __all__ = ["print_draft"]
@@ -25,20 +27,9 @@ def print_draft(draft: Draft, target: Path) -> None:
     for side in (draft.events, draft.contacts):
         if side is not None:
             click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
-            if over := remark_on_files_passed_over(side.sample.passed_over):
-                click.secho(
-                    textwrap.indent(textwrap.fill(printable(over), 74), "    "), fg="yellow"
-                )
-            encoding = side.sample.encoding
-            if encoding is not None and encoding.instead is not None:
-                text = f"it is UTF-8, and not {encoding.instead}: it stays so"
-                click.secho(f"    {printable(text)}", fg="yellow")
-            if side.sample.unreadable is not None:
-                file, row, text = side.sample.unreadable
-                shown = f"cannot be read: {file} row {row:,}: {text}"
-                click.secho(f"    {shorten(printable(shown), 74)}", fg="yellow")
-            if (advice := side.sample.wider) is not None:
-                click.secho(textwrap.indent(textwrap.fill(advice, 74), "    "), fg="yellow")
+            for text in _remarks(side.sample):
+                lines = textwrap.fill(printable(text), 74)
+                click.secho(textwrap.indent(lines, "    "), fg="yellow")
     found = [
         (each.field.name, _source(each.column, table=bool(each.table)))
         for each in proposal.matches
@@ -66,6 +57,22 @@ def print_draft(draft: Draft, target: Path) -> None:
             click.echo(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="    "))
     after = "Answer them, then: " if draft.questions else "Next: "
     click.echo(f"\n{after}{click.style(f'backfill plan {shlex.quote(str(target))}', bold=True)}")
+
+
+def _remarks(sample: Sample) -> Iterator[str]:
+    """What else there is to say of a side's files."""
+    if over := remark_on_files_passed_over(sample.passed_over):
+        yield over
+    if sample.titles is not None:
+        yield sample.titles
+    encoding = sample.encoding
+    if encoding is not None and encoding.instead is not None:
+        yield f"it is UTF-8, and not {encoding.instead}: it stays so"
+    if sample.unreadable is not None:
+        file, row, text = sample.unreadable
+        yield shorten(printable(f"cannot be read: {file} row {row:,}: {text}"), 74)
+    if sample.wider is not None:
+        yield sample.wider
 
 
 def _source(column: ColumnProfile, *, table: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from backfill.config.sources import Files
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.discover.encodings import Encoding, encoding_of, is_utf16
 from backfill.prepare.facts.named_encodings import utf8_word
-from backfill.prepare.facts.odd_cells import NULL_WORDS
+from backfill.prepare.facts.odd_cells import NULL_WORDS, titles_remark
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
@@ -54,7 +54,8 @@ class Sample:
     come from there. `malformed` rows of the sample cannot be read; `unreadable` is the file, number
     and text of the first one. `summaries` are rows at the ends of files that look like totals,
     `nulls` cells of text files that stand for missing values. `wider` says what to do where most
-    rows have more cells than the first line.
+    rows have more cells than the first line. `passed_over` are files beside them, and `titles` says
+    which lines above the header are no rows.
     """
 
     frame: pl.DataFrame
@@ -70,6 +71,7 @@ class Sample:
     nulls: tuple[str, ...] = ()
     wider: str | None = None
     passed_over: tuple[str, ...] = ()
+    titles: str | None = None
 
     @property
     def common(self) -> pl.DataFrame:
@@ -129,6 +131,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         )
         partial = tuple(name for name in source.columns if source.lacking(name))
     known = whole and len(chosen) == len(locations)
+    named = zip(source.files, chosen, strict=True)  # an excerpt has another name
     return Sample(
         frame,
         len(locations),
@@ -143,6 +146,7 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
         wider=_advice(bad.filter(pl.col(CAUSE) == Cause.CELLS)["__raw"], rows.height),
         summaries=last_summaries(rows, source.columns) if whole else (),
         passed_over=tuple(beside),
+        titles=titles_remark(replace(each, location=which) for each, which in named),
     )
 
 

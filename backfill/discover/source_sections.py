@@ -73,6 +73,8 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
     export = next((each.export for each in columns), None)
     if export is not None:
         notes.append(f"# The columns are those of an export of {export.tool}.")
+    if side.sample.titles is not None:
+        notes += wrapped(f"{side.sample.titles}.")
     remark = header_remark([each.name for each in columns if each.dtype == pl.String])
     if remark is not None:
         notes += wrapped(f"{remark[0].upper()}{remark[1:]}.")

@@ -39,20 +39,26 @@ Opened = CsvFile | NdjsonFile | ParquetFile
 class FileColumns:
     """The columns of one file; `headed` where it has the same ones in all of its rows.
 
-    `dropped` are those that bear names of ours.
+    `dropped` are those that bear names of ours, `titles` the lines above the header of a CSV.
+    `titled_with` is the separator with which a header stands below titles, where there is another.
     """
 
     location: Location
     columns: tuple[str, ...]
     headed: bool
     dropped: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    titled_with: str | None = None
 
     @classmethod
     def from_file(cls, file: Opened) -> FileColumns:
         names = dict.fromkeys([*file.schema, *(name for name, _ in file.location.partitions)])
         own = tuple(name for name in names if name not in OURS)
         dropped = tuple(name for name in names if name in OURS)
-        return cls(file.location, own, not isinstance(file, NdjsonFile), dropped)
+        headed = not isinstance(file, NdjsonFile)
+        if not isinstance(file, CsvFile):
+            return cls(file.location, own, headed, dropped)
+        return cls(file.location, own, headed, dropped, file.titles, file.other_separator)
 
     def __contains__(self, column: str) -> bool:
         return column in self._names
@@ -64,8 +70,10 @@ class FileColumns:
     @property
     def other_separator(self) -> str | None:
         """What seems to stand between the cells, where the one that was set makes one cell of
-        the whole header.
+        the whole header, or a header of a title.
         """
+        if self.titled_with is not None:
+            return self.titled_with
         if self.location.separator is None or len(self.columns) != 1:
             return None
         likely = (each.decode() for each in SEPARATORS)

@@ -159,11 +159,33 @@ def test_separators_that_only_the_rows_end_with_are_named(run, tmp_path):
     assert "Most rows end with a separator, and the first line does not" in " ".join(out.split())
 
 
-def test_a_title_above_the_header_is_named(run, tmp_path):
+def test_a_title_above_the_header_is_no_row_and_is_named(run, tmp_path):
+    text = f"Export of contacts, 2024-03-01\n\n{EVENTS}"
+    (tmp_path / "report.csv").write_text(text, "utf-8")
+    code, out, _ = run("init", "report.csv", "--destination", "pristo-events")
+    assert code == 0
+    assert "looked at all 20 rows of report.csv" in out
+    told = "report.csv: the first line stands above the header and is no row (Export of contacts,"
+    assert told in " ".join(out.split())
+    assert "contact.id     events.user_id" in out
+    text = (tmp_path / "report.toml").read_text("utf-8")
+    assert "report.csv: the first line stands above" in text
+
+
+def test_a_title_that_cannot_be_told_from_a_header_is_named(run, tmp_path):
     rows = [f"u{each},Signed Up,2024-03-01T10:00:00Z" for each in range(9)]
-    text = "\n".join(["Monthly report", "by example.com", "", "user_id,event,at", *rows])
+    text = "\n".join(["Monthly, report", "user_id,event,at", *rows])
     (tmp_path / "report.csv").write_text(text, "utf-8")
     code, out, _ = run("init", "report.csv", "--destination", "watch-events")
     assert code == 0
     assert "delete what stands above" in " ".join(out.split())
     assert "# Most rows have more cells" in (tmp_path / "report.toml").read_text("utf-8")
+
+
+def test_titles_above_a_header_with_another_separator_hide_neither(run, tmp_path):
+    text = f"Kontakte, Stand 01.03.2024\n\n{EVENTS.replace(',', ';')}"
+    (tmp_path / "report.csv").write_text(text, "utf-8")
+    code, out, _ = run("init", "report.csv", "--destination", "pristo-events")
+    assert code == 0
+    assert "contact.id     events.user_id" in out
+    assert 'separator = ";"' in (tmp_path / "report.toml").read_text("utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import polars as pl
 
@@ -16,9 +16,17 @@ from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, note_of_two_
 from backfill.prepare.facts.uuid_spellings import UUID_FORMS
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.inputs import Input, Side
+from backfill.sources.file_columns import FileColumns
 from backfill.sources.scan import Source
 
-__all__ = ["NULL_WORDS", "SEVERAL", "header_remark", "names_like_values", "notes_of_odd_cells"]
+__all__ = [
+    "NULL_WORDS",
+    "SEVERAL",
+    "header_remark",
+    "names_like_values",
+    "notes_of_odd_cells",
+    "titles_remark",
+]
 
 NULL_WORDS = (r"\N", "NULL", "(null)", "#N/A", "NaN", "NaT")
 """What databases and frames write for a missing value, and people for none."""
@@ -28,6 +36,7 @@ SEVERAL = r"""^[\[{]?\s*"?[\w@.+-]{4,}"?(?:\s*[;|,]\s*"?[\w@.+-]{4,}"?)+\s*[\]}]
 
 _LOOKED_AT = 20_000  # rows
 _NAMED = 3
+_LONGEST = 60  # characters of a line that are shown
 _VALUE = re.compile(
     r"""\\N | [0-9]{4}-[0-9]{2}-[0-9]{2}[T\ ][0-9]{2}:.* | [^@\s]+@[^@\s]+[.][a-z]+ | [+][0-9]{7,15}
     | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12} | [{\[].*[}\]]""",
@@ -47,6 +56,8 @@ def notes_of_odd_cells(
         texts = [each for each in source.files if each.location.format != "parquet"]
         if not texts:
             continue
+        if (remark := titles_remark(source.files)) is not None:
+            yield remark
         if (remark := header_remark(source.columns)) is not None:
             yield f"{texts[0].location.name}: {remark}"
         yield from _words_for_null(side, files, source, binding)
@@ -54,10 +65,26 @@ def notes_of_odd_cells(
     yield from _odd_ids(binding, config, events, contacts)
 
 
+def titles_remark(files: Iterable[FileColumns]) -> str | None:
+    """What to say of lines above the header that were passed over."""
+    titled = [each for each in files if each.titles]
+    if not titled:
+        return None
+    first, *others = titled
+    one = "the first line stands above the header and is no row"
+    several = f"the first {len(first.titles)} lines stand above the header and are no rows"
+    lines = one if len(first.titles) == 1 else several
+    shown = "; ".join(each[:_LONGEST] for each in first.titles[:_NAMED])
+    more = "; …" if len(first.titles) > _NAMED else ""
+    names = ", ".join(map(repr, first.columns[:_NAMED]))
+    left = len(first.columns) - _NAMED
+    columns = f"{names} and {left:,} more" if left > 0 else names
+    too = f". So it is in {len(others):,} more files" if others else ""
+    return f"{first.location.name}: {lines} ({shown}{more}). The columns are {columns}{too}"
+
+
 def header_remark(names: Collection[str]) -> str | None:
     """What to say of a first line that holds no names."""
-    if any(each.lower().startswith("sep=") for each in names):
-        return "the first line, sep=, is for Excel alone and hides the names below it: delete it"
     found = names_like_values(names)
     if not found:
         return None

@@ -18,6 +18,7 @@ from backfill.prepare.sql.expressions import row_expression
 from backfill.prepare.sql.paths import path_value, root_of
 from backfill.sources.column_names import sharing_name
 from backfill.sources.file_columns import FileColumns
+from backfill.sources.formats.titles import row_with
 from backfill.sources.scan import Source
 
 __all__ = ["Columns"]
@@ -159,10 +160,14 @@ def _misread(column: str, file: FileColumns, side: Side) -> str | None:
     directory = Path(file.location.path).parent
     if any(unquote(part).startswith(f"{column}=") for part in directory.parts):
         return f"It is in the directory's name: set hive = true under [{side}]."
-    other = file.other_separator
-    if other is None:
-        return None
-    return (
-        f"The file's cells seem to be separated by something else: set separator = "
-        f"{json.dumps(other)} under [{side}]."
-    )
+    if (other := file.other_separator) is not None:
+        return (
+            f"The file's cells seem to be separated by something else: set separator = "
+            f"{json.dumps(other)} under [{side}]."
+        )
+    if (row := row_with(file.location, column)) is not None:
+        return (
+            f"Row {row:,} of {file.location.name} has it as a cell: if that is the header, delete"
+            " what stands above it."
+        )
+    return None

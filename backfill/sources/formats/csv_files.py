@@ -23,6 +23,7 @@ from backfill.sources.formats.blocks import Block, FileOfBlocks
 from backfill.sources.formats.byte_streams import ByteStream, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
 from backfill.sources.formats.malformed_causes import CAUSE, CAUSES, Cause
+from backfill.sources.formats.titles import LOOKED_AT, Beginning, other_separator, read_beginning
 from backfill.sources.locations import Location
 
 __all__ = ["BLOCK", "CsvFile", "survey_csv"]
@@ -37,10 +38,16 @@ _BLANK = re.compile(rb"(?:\r?\n)+")
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFile(FileOfBlocks):
-    """One surveyed file, or blocks of it. All cells are text."""
+    """One surveyed file, or blocks of it. All cells are text.
+
+    `titles` are the lines above the header. `other_separator` stands between the cells where this
+    one finds a header at the top, and that one a header below titles.
+    """
 
     dialect: Dialect
     columns: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+    other_separator: str | None = None
 
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
@@ -122,9 +129,10 @@ def survey_csv(
     dialect = Dialect(location.separator.encode(), marked=marked)
     if reach is not None:
         dialect = replace(dialect, reach=reach)
+    beginning, other = _beginning(location, path, encoding, dialect)
     with open_stream(path, location, encoding=encoding, hashed=True) as stream:
         survey = _Survey(stream, location.name, dialect, block, advance)
-        header_length = survey.read_header()
+        header_length = survey.read_header(beginning.start)
         blocks = tuple(survey.blocks())
         return CsvFile(
             location=location,
@@ -132,12 +140,27 @@ def survey_csv(
             null_values=null_values,
             dialect=survey.dialect,
             columns=survey.columns,
+            titles=beginning.titles,
+            other_separator=other,
             header_length=header_length,
             blocks=blocks,
             rows=sum(each.rows for each in blocks),
             sha256=stream.sha256(),
             size=stream.raw_count,
         )
+
+
+def _beginning(
+    location: Location, path: str, encoding: str, dialect: Dialect
+) -> tuple[Beginning, str | None]:
+    """Where the header is, and the separator with which it would be below titles."""
+    with open_stream(path, location, encoding=encoding) as stream:
+        text = stream.read(LOOKED_AT)
+        final = len(text) < LOOKED_AT
+    text = text if text.endswith(b"\n") or not final else text + b"\n"
+    beginning = read_beginning(dialect, text, final=final)
+    other = None if beginning.titles else other_separator(dialect, text, final=final)
+    return beginning, other.decode() if other else None
 
 
 class _Survey:
@@ -180,14 +203,15 @@ class _Survey:
         if self._advance is not None:
             self._advance(self._stream.raw_count)
 
-    def read_header(self) -> int:
-        """Read the first line that is not blank. Returns how much text lies before the rows."""
+    def read_header(self, start: int) -> int:
+        """Read the first line from `start` on that is not blank. Returns how much text lies before
+        the rows.
+        """
         row = None
-        start = 0
         while row is None:
             self._more()
-            blank = _BLANK.match(self._text)
-            start = blank.end() if blank else 0
+            blank = _BLANK.match(self._text, start)
+            start = blank.end() if blank else start
             if start < len(self._text):
                 row = self.dialect.read_row(self._text, start, final=self._ended)
             elif self._ended:

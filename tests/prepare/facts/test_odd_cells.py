@@ -116,19 +116,13 @@ def test_names_that_are_values_say_that_there_is_no_header(names, found):
     assert names_like_values(names) == found
 
 
-def test_a_line_for_excel_above_the_names_is_named(tmp_path):
-    (tmp_path / "e.csv").write_text("sep=,\nphone,label\n+12025550143,a\n", encoding="utf-8")
-    job = plan(
-        destination="watch-events",
-        events=tmp_path / "e.csv",
-        fields={
-            "target.value": {"sql": '"sep="'},
-            "label": {"value": "a"},
-            "confidence": {"value": "low"},
-        },
-        job=tmp_path / "a.job",
+def test_lines_above_the_names_are_no_rows_and_are_named(tmp_path):
+    above = ["sep=,", "Export of events, 2024-04-01", "", "", HEAD]
+    (note,) = notes(tmp_path, [*above, row(), row(day=2)])
+    assert note.endswith(
+        "e.csv: the first 2 lines stand above the header and are no rows (sep=,; Export of events,"
+        " 2024-04-01). The columns are 'user', 'email', 'event' and 2 more"
     )
-    assert any("is for Excel alone" in each for each in job.manifest.facts.warnings)
 
 
 @pytest.mark.parametrize("time", [None, "at"])

@@ -129,6 +129,18 @@ def test_another_separator_is_pointed_at(tmp_path: Path, separator: str, written
     assert mended.manifest.ready == 1
 
 
+def test_a_header_below_a_title_that_is_as_wide_is_pointed_at(tmp_path: Path) -> None:
+    title = ",".join(["Export", "of", "all", "events"][: len(WHOLE)])
+    pl.DataFrame(WHOLE).write_csv(tmp_path / "e.csv")
+    text = (tmp_path / "e.csv").read_text("utf-8")
+    (tmp_path / "e.csv").write_text(f"{title}\n{text}", encoding="utf-8")
+    with pytest.raises(SourceError) as caught:
+        watch(tmp_path, "e.csv")
+    assert caught.value.hint == (
+        "Row 1 of e.csv has it as a cell: if that is the header, delete what stands above it."
+    )
+
+
 def test_another_separator_is_pointed_at_where_either_side_may_have_the_column(
     tmp_path: Path,
 ) -> None:

@@ -243,6 +243,15 @@ def test_a_column_without_a_name_is_called_after_its_place(tmp_path):
     assert file.columns == ("column_1", "a", "column_3")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("block", [7, 1 << 16])
+def test_titles_above_the_header_are_no_rows(tmp_path, encoding, block):
+    text = "Export of contacts, 2024-03-01\n\na,b,c\n1,2,3\na,b,c\n4,5,6\n"
+    file, rows = read(text.encode(encoding), tmp_path, block=block, encoding=encoding)
+    assert (file.columns, file.titles) == (("a", "b", "c"), ("Export of contacts, 2024-03-01",))
+    assert rows == [(None, "1", "2", "3"), ("a,b,c", None, None, None), (None, "4", "5", "6")]
+
+
 @pytest.mark.parametrize("separator", [";", "|", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_quoted_header_with_another_separator_is_named(tmp_path, separator, end):
