@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - its plugin would, after the objects of others are frozen below
 import pytest
 from hypothesis import settings
 
@@ -42,14 +45,33 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Look for no garbage among what is imported: it stays, and is 600,000 objects."""
     gc.disable()
     try:
+        _import_a_share(session.config)
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _import_a_share(config: pytest.Config) -> None:
+    """Have each worker begin with other modules, where all of them collect all tests.
+
+    In a fresh clone pytest rewrites the asserts of every module, which takes longer than importing
+    it then does: what one worker has rewritten the others find on the disk.
+    """
+    workers = getattr(config, "workerinput", None)  # what xdist tells a worker
+    if workers is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    here = Path(__file__).parent
+    modules = sorted(here.rglob("test_*.py"))
+    first = int(workers["workerid"].removeprefix("gw"))
+    for path in modules[first :: workers["workercount"]]:
+        name = ".".join(path.relative_to(here.parent).with_suffix("").parts)
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # collecting tells of it
+            importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

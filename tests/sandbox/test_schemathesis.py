@@ -17,24 +17,6 @@ from backfill.sandbox import running_sandbox
 from tests.sandbox.openapi import document
 from tests.sandbox.requests import HEADERS
 
-with warnings.catch_warnings():
-    # Its own dependencies are not our code.
-    warnings.simplefilter("ignore")
-    import schemathesis
-    from schemathesis.checks import not_a_server_error
-    from schemathesis.generation import GenerationMode
-    from schemathesis.specs.openapi.checks import (
-        content_type_conformance,
-        response_schema_conformance,
-        status_code_conformance,
-    )
-
-CHECKS = [
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-]
 OPERATIONS = [
     ("/v2/watch/event", 200),
     ("/v2/watch/feedback", 200),
@@ -55,20 +37,38 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def schema():
-    return schemathesis.openapi.from_dict(document())
+def tool():
+    """Schemathesis, which takes a second to import."""
+    with warnings.catch_warnings():
+        # Its own dependencies are not our code.
+        warnings.simplefilter("ignore")
+        import schemathesis
+    return schemathesis
+
+
+@pytest.fixture(scope="module")
+def schema(tool):
+    return tool.openapi.from_dict(document())
 
 
 @pytest.mark.parametrize(("path", "success"), OPERATIONS)
-def test_what_the_schemas_allow_is_taken(sandbox, schema, path, success):
+def test_what_the_schemas_allow_is_taken(sandbox, tool, schema, path, success):
+    from schemathesis.specs.openapi import checks
+
     operation = schema[path]["POST"]
+    promises = [
+        tool.checks.not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+    ]
     seen = set()
 
     @_modest
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @given(case=operation.as_strategy(generation_mode=tool.GenerationMode.POSITIVE))
     def run(case):
         response = case.call(base_url=sandbox.url, headers=HEADERS)
-        case.validate_response(response, checks=CHECKS)
+        case.validate_response(response, checks=promises)
         seen.add(response.status_code)
         contact = case.body.get("contact", {}) if isinstance(case.body, dict) else {}
         if contact and not (contact.get("phone") or contact.get("email")):
@@ -81,14 +81,14 @@ def test_what_the_schemas_allow_is_taken(sandbox, schema, path, success):
 
 
 @pytest.mark.parametrize(("path", "success"), OPERATIONS)
-def test_what_the_schemas_do_not_allow_is_refused(sandbox, schema, path, success):
+def test_what_the_schemas_do_not_allow_is_refused(sandbox, tool, schema, path, success):
     operation = schema[path]["POST"]
     content = document()["paths"][path]["post"]["requestBody"]["content"]["application/json"]
     other_opinion = Draft202012Validator(content["schema"])
     seen = set()
 
     @_modest
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    @given(case=operation.as_strategy(generation_mode=tool.GenerationMode.NEGATIVE))
     def run(case):
         response = case.call(base_url=sandbox.url, headers=HEADERS)
         seen.add(response.status_code)
@@ -101,12 +101,12 @@ def test_what_the_schemas_do_not_allow_is_refused(sandbox, schema, path, success
 
 
 @pytest.mark.parametrize(("path", "success"), OPERATIONS)
-def test_nothing_is_taken_without_a_credential(sandbox, schema, path, success):
+def test_nothing_is_taken_without_a_credential(sandbox, tool, schema, path, success):
     operation = schema[path]["POST"]
     stored = len(sandbox.accepted)
 
     @settings(_modest, max_examples=10)
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @given(case=operation.as_strategy(generation_mode=tool.GenerationMode.POSITIVE))
     def run(case):
         case.headers = {}  # it invents credentials too
         response = case.call(base_url=sandbox.url)
