@@ -31,9 +31,8 @@ import math
 from collections.abc import Iterable
 from enum import Enum
 
-from backfill.deliver.pacing.recent_use import RecentUse
 from backfill.deliver.pacing.refusal_cycle import Cycle, rate_for_burst, rate_of_both
-from backfill.deliver.pacing.starting_rate import FIRST, starting_rate
+from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, starting_rate
 from backfill.deliver.pacing.usual_windows import Seconds, soonest_end, usual_window
 
 __all__ = ["AutoRate"]

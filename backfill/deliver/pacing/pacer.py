@@ -1,10 +1,11 @@
 """The one place where every request waits for its turn.
 
-A lane acquires a grant (None: the run stops), commits its intent, and asks `grant.still_valid()`:
-where a quiet period began meanwhile, it withdraws the grant and settles the batch without outcomes.
-Else it sends, and hands the verdict to `on_verdict`; a Stop ends the run. Every grant is given back
-by exactly one call of `on_verdict` or `withdraw`. The pacer holds the rate, set or found, the quiet
-periods, and the concurrency that the destination's health allows; who comes first is served first.
+A lane acquires a grant (None: the run stops), commits its intent, asks `grant.still_valid()`, and
+waits for its departure where the rate is being found. Where a quiet period began meanwhile, it
+withdraws the grant and settles the batch without outcomes. Else it sends, and hands the verdict to
+`on_verdict`; a Stop ends the run. Every grant is given back by exactly one call of `on_verdict` or
+`withdraw`. The pacer holds the rate, set or found, the quiet periods, and the concurrency that the
+destination's health allows; who comes first is served first.
 
 Everything is called from the event loop's thread. The clock is the event loop's own, so tests
 run in virtual time; `wall` gives seconds since the epoch, and is used only where a moment comes
@@ -21,15 +22,14 @@ from collections.abc import Awaitable, Callable, Mapping
 import anyio
 
 from backfill.core.model import Flow, Stop, Verdict
-from backfill.deliver.pacing.auto_rate import AutoRate
-from backfill.deliver.pacing.grant import Grant
+from backfill.deliver.pacing.departures import Departures
+from backfill.deliver.pacing.found_limits import FoundLimits
 from backfill.deliver.pacing.health import Health, come_back
-from backfill.deliver.pacing.other_limits import OtherLimits
-from backfill.deliver.pacing.rate_headers import HintedRate, read_allowance
+from backfill.deliver.pacing.rate_headers import read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
 from backfill.deliver.pacing.shared_budget import Budget
-from backfill.deliver.pacing.turns import Turns
+from backfill.deliver.pacing.turns import Grant, Turns
 
 __all__ = ["Grant", "Pacer"]
 
@@ -60,44 +60,47 @@ class Pacer:
         self.generation = 0  # of quiet periods
         self.quiet_until = quiet_until  # seconds since the epoch; store it when it changes
         self.quiet_asked_at = 0.0  # when that was asked for; store it, too
-        self.out = 0  # grants not given back
         # Called where another run was asked to wait, with a Stop where that is too long.
         self.heard: Callable[[Stop | None], None] = lambda _: None
         self._health = health
         self._clock = clock
         self._wall = wall
-        self._auto = AutoRate(now, learned=learned) if rate is None else None
-        self._limits = OtherLimits()
-        self._last = -math.inf  # when the last grant was given
+        self._found = FoundLimits(now, learned=learned) if rate is None else None
         self._shared = shared
         self._led = True  # whether the rate was this run's to find, when it was looked last
         wait = max(0.0, quiet_until - wall())
         self._not_before = now + wait  # when the last quiet period ended or ends
         self._open_since = now  # when the one before it had ended
         self._turn = now  # when the next turn in the shared budget may come
-        self._hints = HintedRate()
         self._fixed = rate if rate is not None else math.inf
-        self._limiter = RateLimiter.for_rate(rate, now)
+        self.departures = Departures(
+            RateLimiter.for_rate(rate, now), self._found, clock=clock, pace=lambda: self.rate
+        )
         self.paused = False
         # Jitter needs no secrecy, only independence between processes.
         self._backoff = Backoff(rng or random.Random())  # noqa: S311
         self._probing = False  # after a guessed wait one request finds out if it was enough
         self._turns = Turns()
         self._end = anyio.Event()  # set when the run is to stop
-        self._limiter.quiet(self._not_before)
+        self.departures.limiter.quiet(self._not_before)
 
     @property
     def rate(self) -> float:
         """Requests a second, as they are paced now."""
-        if self._auto is None:
+        if self._found is None:
             return self._fixed
         led = self._shared is not None and self._shared.others and not self._shared.leads
-        found = self._shared.rate if led and self._shared else None
-        return found or min(self._auto.rate(self._clock()), self._limits.fastest)
+        told = self._shared.rate if led and self._shared else None
+        return told or self._found.rate(self._clock())
 
     @property
     def stopped(self) -> bool:
         return self._turns.over
+
+    @property
+    def out(self) -> int:
+        """How many grants were not given back yet."""
+        return self.departures.waiting + self.departures.under_way
 
     @property
     def others(self) -> int:
@@ -112,7 +115,7 @@ class Pacer:
     @property
     def learned(self) -> float | None:
         """The rate that was found, in requests a second, for the next run to begin with."""
-        return None if self._auto is None else self._auto.learned
+        return None if self._found is None else self._found.learned
 
     def begin(self) -> Stop | None:
         """A Stop where an earlier run, or one that shares the limit, is to wait for too long."""
@@ -129,21 +132,14 @@ class Pacer:
         return self._turns.take(self.try_acquire, self.until_next)
 
     def try_acquire(self) -> Grant | None:
-        """The permission to send a request now, or None. Passes by those who wait in line."""
+        """The permission to send a request, or None. Passes by those who wait in line."""
         if self.stopped or self.paused or self.out >= self._concurrency_limit():
             return None
-        now = self._clock()
-        rate = self.rate
-        if self._auto is not None:
-            self._limiter.allow(self._auto.burst, rate, gap=self._limits.gap)
-        if not (self._limiter.take(now, rate) if self._alone(now, rate) else self._draw(now, rate)):
+        now, rate = self._clock(), self.rate
+        if not (self.departures.due if self._alone(now, rate) else self._draw)(now, rate):
             return None
-        self.out += 1
-        number = 0 if self._auto is None else self._auto.sent(now)
-        gap, self._last = now - self._last, now
-        return Grant(
-            self._holds, self.generation, at=now, rate=rate, number=number, out=self.out, gap=gap
-        )
+        left = self.departures.granted()
+        return Grant(self._holds, self.generation, at=now, rate=rate, left=left)
 
     def until_next(self) -> float:
         """Seconds until there may be a permission; infinite while one must be given back first."""
@@ -152,7 +148,7 @@ class Pacer:
         now = self._clock()
         if self._shared is not None and self._shared.draws:
             return max(0.0, self._turn - now, self._not_before - now)
-        return self._limiter.wait(now, self.rate)
+        return self.departures.until_due(now, self.rate)
 
     def _holds(self, generation: int) -> bool:
         """Whether what was granted in a generation of quiet periods may still be used."""
@@ -179,12 +175,12 @@ class Pacer:
                     self._backoff.reset()
                     if self._probing:
                         self._probing = False
-                        self._limiter.quiet(now)  # nothing is stored up while one is out alone
+                        # Nothing is stored up while one is out alone.
+                        self.departures.limiter.quiet(now)
                 if self._shared is not None:
                     self._shared.accepted()
-                if self._auto is not None:
-                    self._auto.accepted(now, grant.at, fresh=grant.generation == self.generation)
-                    self._limits.accepted(now, grant.out, grant.gap)
+                if self._found is not None:
+                    self._found.accepted(grant, now, fresh=grant.generation == self.generation)
                 return None
             case Flow.AGAIN if verdict.throttled and verdict.http_status != _UNAVAILABLE:
                 stop = self._health.throttled(now, wait=wait or 0.0)
@@ -209,23 +205,16 @@ class Pacer:
 
         A set rate is what the user wants, whatever the server says.
         """
-        if self._auto is None:
-            return
-        said = read_allowance(headers, self._wall())
-        if said is None:
-            return
-        now = self._clock()
-        hinted = self._hints.listen(now, said)
-        if hinted is not None:
-            self._auto.hint(now, hinted)
-        elif self._hints.useless:
-            self._auto.forget_hint(now)
+        if self._found is not None:
+            said = read_allowance(headers, self._wall())
+            if said is not None:
+                self._found.listen(self._clock(), said)
 
     def quiet(self, seconds: float) -> None:
         """Grant nothing for so long from now, and call back what was granted and not sent."""
         now = self._clock()
-        if self._limiter.quiet(now + seconds):
-            self.generation += 1
+        if self.departures.limiter.quiet(now + seconds):
+            self._call_back()
             # The later end by the loop's clock; the wall clock may have been set back meanwhile.
             self.quiet_asked_at = self._wall()
             self.quiet_until = self.quiet_asked_at + seconds
@@ -241,8 +230,8 @@ class Pacer:
             seconds = self._shared.quiet_left()
             if seconds > max(0.0, self._not_before - self._clock()) + 0.001:
                 self.quiet(seconds)
-                if self._auto is not None:
-                    self._auto.paused(self._not_before, asked=True)
+                if self._found is not None:
+                    self._found.paused(self._not_before, asked=True)
                 self.heard(self.asked(seconds, self._shared.other))
                 return self._shared.other
         return None
@@ -250,29 +239,30 @@ class Pacer:
     def change(self, rate: float | None, concurrency: int) -> None:
         """Go on at another rate, None to find it, and with so many requests out at most."""
         now = self._clock()
-        if rate is None and self._auto is None:
-            self._auto = AutoRate(now, learned=self._fixed)
-            self._hints = HintedRate()
+        if rate is None and self._found is None:
+            self._found = FoundLimits(now, learned=self._fixed)
         elif rate is not None:
-            self._auto = None
-        before, self._limiter = self._limiter, RateLimiter.for_rate(rate, now)
+            self._found = None
+        before = self.departures.limiter
+        self.departures.limiter = RateLimiter.for_rate(rate, now)
+        self.departures.found = self._found
         self._fixed = rate if rate is not None else math.inf
-        self._limits = OtherLimits()
         if self._shared is not None:
             self._shared.find(find=rate is None)
-        self._limiter.quiet(now + before.wait(now, math.inf))
+        self.departures.limiter.quiet(now + before.wait(now, math.inf))
         self._health.allow(concurrency)
-        self._turns.look_again()
+        self.look_again()
 
     def pause(self, *, paused: bool) -> None:
         """Grant nothing until told to go on, and call back what was granted and not sent."""
         if paused and not self.paused:
-            self.generation += 1
+            self._call_back()
         self.paused = paused
         self._turns.look_again()
 
     def look_again(self) -> None:
-        """Have the first in the queue see whether there is a permission by now."""
+        """Have those who wait in front see whether it is their turn by now."""
+        self.departures.look_again()
         self._turns.look_again()
 
     async def rest(self, seconds: float) -> None:
@@ -283,6 +273,7 @@ class Pacer:
     def stop(self) -> None:
         """End the run's waits: who waits is told None."""
         self._end.set()
+        self.departures.end()
         self._turns.end()
 
     def _alone(self, now: float, rate: float) -> bool:
@@ -292,15 +283,15 @@ class Pacer:
         self._shared.look(now, rate)
         self._hear_quiet()
         news, leads = self._shared.news(), self._shared.leads or not self._shared.others
-        if self._auto is not None:
-            if leads and not self._led:  # the one that found the rate is gone
-                self._auto = AutoRate(now, learned=self._shared.rate)
+        if self._found is not None:
+            if leads and not self._led:
+                self._found.lead(now, self._shared.rate)
             elif leads:
                 # While it is quiet, those that left before it began are news; later they are not.
                 since = self._open_since if now < self._not_before else self._not_before
                 fresh = [each for each in news.refused if each[0] >= since]
                 again = news.accepted if now > self._not_before + _TOLD else 0
-                self._auto.others(now, sent=news.sent, accepted=again, refused=fresh)
+                self._found.others(now, sent=news.sent, accepted=again, refused=fresh)
         self._led = leads
         return not self._shared.draws
 
@@ -312,39 +303,38 @@ class Pacer:
         self._turn = now + wait
         return wait == 0
 
-    def _concurrency_limit(self) -> float:
-        if self._probing:
-            return 1
-        return min(self._health.concurrency_limit, self._limits.most_out)
+    def _concurrency_limit(self) -> int:
+        return 1 if self._probing else self._health.concurrency_limit
+
+    def _call_back(self) -> None:
+        """What was granted and has not left is not to be sent."""
+        self.generation += 1
+        self.departures.look_again()
 
     def _give_back(self, grant: Grant) -> None:
         if grant.given_back:
             raise RuntimeError("a grant is given back once")
         grant.given_back = True
-        self.out -= 1
+        self.departures.ended(grant)
         self._turns.look_again()
 
     def _slow_down(self, grant: Grant, now: float) -> None:
         """Answers to requests from before the last quiet period say nothing new of the rate."""
         if self._shared is not None and not self._led:
             self._shared.refused(grant.at, grant.rate)
-        if self._auto is None:
-            return
-        fresh = grant.generation == self.generation
-        known = self._limits.known
-        if not self.others and self._limits.refused(now, grant.out, grant.gap, fresh=fresh):
-            self._auto = self._auto if known else AutoRate(now)  # what it found was no rate
-            return
-        self._auto.refused(grant.at, grant.number, grant.rate, fresh=fresh)
+        if self._found is not None:
+            fresh = grant.generation == self.generation
+            self._found.refused(grant, now, fresh=fresh, alone=not self.others)
 
     def _hold(self, grant: Grant, now: float, wait: float | None) -> None:
         fresh = grant.generation == self.generation
         # With a rate of our own finding, one request finds out whether the wait was enough.
-        self._probing |= fresh and (wait is None or self._auto is not None)
+        self._probing |= fresh and (wait is None or self._found is not None)
         if wait is not None:
             self.quiet(wait)
         elif fresh:
             guess = self._backoff.next()
-            self.quiet(guess if self._auto is None else self._auto.retry_in(now, guess))
-        if self._auto is not None:
-            self._auto.paused(now + self._limiter.wait(now, math.inf), asked=wait is not None)
+            self.quiet(guess if self._found is None else self._found.retry_in(now, guess))
+        if self._found is not None:
+            until = now + self.departures.limiter.wait(now, math.inf)
+            self._found.paused(until, asked=wait is not None)

@@ -61,9 +61,13 @@ class RateLimiter:
         else:
             self._spacing, self._burst = 0.0, min(_LOST, _ROOM * burst / rate)
 
-    def wait(self, now: float, rate: float) -> float:
-        """Seconds until a request may go, 0 where one may go now. `rate` is a second."""
-        return max(0.0, self._due - self._slack(rate) - now, self._begin - now, self._next - now)
+    def wait(self, now: float, rate: float, *, ahead: int = 0, lead: float = 0.0) -> float:
+        """Seconds until a request may go, 0 where one may go now, or `lead` seconds before one may
+        that has so many `ahead` of it. `rate` is a second.
+        """
+        due = max(self._due, now) + ahead / rate - self._slack(rate)
+        spaced = self._next + ahead * self._least / rate
+        return max(0.0, due - lead - now, spaced - lead - now, self._begin - now)
 
     def take(self, now: float, rate: float) -> bool:
         """Take one request out of the budget, if there is one."""

@@ -1,4 +1,4 @@
-"""Those who wait for a permission, served in the order in which they came."""
+"""The permission to send one request, and a line of those who wait, served as they came."""
 
 from __future__ import annotations
 
@@ -8,9 +8,42 @@ from typing import TypeVar
 
 import anyio
 
-__all__ = ["Turns"]
+__all__ = ["Grant", "Turns"]
 
 _Permission = TypeVar("_Permission")
+
+
+class Grant:
+    """The permission to send one request, as long as no quiet period begins before it is used.
+
+    It was given `at` a moment, when `rate` requests a second went. Where it has not `left`, the
+    request still has to wait for its departure; then `at` and `rate` are of that, `number` is how
+    many had left with this one, of which so many were `out`, and `gap` the seconds since the one
+    before. `holds` says whether what was granted in a `generation` holds still.
+    """
+
+    __slots__ = ("_holds", "at", "gap", "generation", "given_back", "left", "number", "out", "rate")
+
+    def __init__(
+        self, holds: Callable[[int], bool], generation: int, *, at: float, rate: float, left: bool
+    ) -> None:
+        self._holds = holds
+        self.generation = generation
+        self.at = at
+        self.rate = rate
+        self.gap = 0.0
+        self.number = self.out = 0
+        self.left = left
+        self.given_back = False
+
+    def still_valid(self) -> bool:
+        """Whether the request may go out now. Ask after the intent is written down."""
+        return self._holds(self.generation)
+
+    def leave(self, at: float, *, rate: float, number: int, out: int, gap: float) -> None:
+        """The request goes out."""
+        self.left = True
+        self.at, self.rate, self.number, self.out, self.gap = at, rate, number, out, gap
 
 
 class Turns:

@@ -192,9 +192,9 @@ class Run:
                 self._pacer.withdraw(grant)
                 return
             # Quiet was asked for, or the run stops: the intent is taken back unsent.
-            verdict = (
-                await self._send(batch, rows, grant, again=again) if grant.still_valid() else None
-            )
+            verdict = None
+            if grant.still_valid() and (grant.left or await self._pacer.departures.wait(grant)):
+                verdict = await self._send(batch, rows, grant, again=again)
             if verdict is None:
                 self._pacer.withdraw(grant)
                 self._committer.settle(Settlement(batch))

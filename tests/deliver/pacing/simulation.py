@@ -6,14 +6,15 @@ import heapq
 import itertools
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backfill.core.model import Flow, Verdict
-from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.pacing.shared_budget import Budget
+from backfill.deliver.pacing.turns import Grant
 from tests.deliver.pacing.limiters import Limiter
 
 __all__ = ["Outcome", "simulate"]
@@ -44,7 +45,7 @@ class Outcome:
         return refused / max(1, refused + sum(at >= since for at in self.accepted))
 
 
-def simulate(  # noqa: PLR0915 - one loop over three kinds of events
+def simulate(  # noqa: PLR0912, PLR0915 - one loop over all kinds of events
     limiter: Limiter,
     *,
     requests: float = math.inf,
@@ -61,6 +62,7 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
     shared: Callable[[Callable[[], float]], Sequence[Budget | None]] = lambda wall: [None],
     rate: float | None = None,
     dies: float = math.inf,
+    commit: float = 0.0,
 ) -> Outcome:
     """Send until so many are accepted, or so many seconds have passed.
 
@@ -84,18 +86,27 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
         for budget in shared(lambda: now)
     ]
     looks = [0.0 for _ in pacers]
+    lines: list[deque[Grant]] = [deque() for _ in pacers]  # those whose intents are written down
+    leave = [math.inf for _ in pacers]  # when the first one of each looks
+    writing: list[tuple[float, int, int, Grant]] = []
     ticket = itertools.count()
     arriving: list[tuple[float, int, int, Grant, float]] = []
     answers: list[tuple[float, int, int, Grant, Verdict, dict[str, str]]] = []
     found = Outcome()
     shut_until = 0.0
+
+    def timer(seconds: float) -> float:
+        """When one goes off. The rate changes as time goes by, so no look ahead is long."""
+        slip = late * rng.uniform(0.0, 1.0 if rng.random() < _MOSTLY else 10.0)
+        return now + min(seconds, 0.25) + slip
+
     while now < seconds and len(found.accepted) < requests:
         if trace and (not found.rates or now > found.rates[-1][0] + 0.25):
             found.rates.append((now, pacers[0].rate))
         if now >= dies:
             looks[0] = math.inf
-        moments = [min(looks)]
-        moments += [queue[0][0] for queue in (arriving, answers) if queue]
+        moments = [min(looks), min(leave)]
+        moments += [queue[0][0] for queue in (writing, arriving, answers) if queue]
         now = max(now, min(moments))
         if answers and answers[0][0] <= now:
             _, _, who, grant, verdict, said = heapq.heappop(answers)
@@ -106,6 +117,7 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
             if said:
                 pacers[who].listen(said)
             looks[who] = now
+            leave[who] = now if lines[who] else math.inf
         elif arriving and arriving[0][0] <= now:
             _, _, who, grant, back = heapq.heappop(arriving)
             wait = limiter.take(now)
@@ -119,19 +131,36 @@ def simulate(  # noqa: PLR0915 - one loop over three kinds of events
             else:
                 done = now + limiter.work(now, back)
                 heapq.heappush(answers, (done, next(ticket), who, grant, _TAKEN, words))
-        else:
-            who = looks.index(min(looks))
-            granted = pacers[who].try_acquire()
-            if granted is not None:
+        elif writing and writing[0][0] <= now:
+            _, _, who, grant = heapq.heappop(writing)
+            pacers[who].departures.written(grant)
+            lines[who].append(grant)
+            leave[who] = min(leave[who], now) if lines[who][0] is not grant else now
+        elif min(leave) <= now:
+            who = leave.index(min(leave))
+            grant = lines[who][0]
+            leaves = pacers[who].departures.leave(grant)
+            if leaves is None:
+                leave[who] = timer(pacers[who].departures.until_next())
+                continue
+            lines[who].popleft()
+            leave[who] = now if lines[who] else math.inf
+            if leaves:
                 found.early += now < shut_until - _SAME
                 half = latency / 2
                 there = half / 4 * rng.uniform(1 - jitter, 1 + jitter) + rng.expovariate(5000)
                 back = (latency - half / 4) * rng.uniform(1 - jitter, 1 + jitter)
-                heapq.heappush(arriving, (now + there, next(ticket), who, granted, back))
+                heapq.heappush(arriving, (now + there, next(ticket), who, grant, back))
+            else:
+                pacers[who].withdraw(grant)
+        else:
+            who = looks.index(min(looks))
+            granted = pacers[who].try_acquire()
+            if granted is not None:
+                took = rng.expovariate(1 / commit) if commit else 0.0
+                heapq.heappush(writing, (now + took, next(ticket), who, granted))
                 looks[who] = now
             else:
-                # The rate changes as time goes by, so no look ahead is longer than this.
-                slip = late * rng.uniform(0.0, 1.0 if rng.random() < _MOSTLY else 10.0)
-                looks[who] = now + min(pacers[who].until_next(), 0.25) + slip
+                looks[who] = timer(pacers[who].until_next())
     found.learned = pacers[0].learned
     return found

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from backfill.core.model import Flow, Verdict
-from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.other_limits import OtherLimits
 from backfill.deliver.pacing.pacer import Pacer
+from backfill.deliver.pacing.turns import Grant
 from tests.deliver.pacing.limiters import Bucket, ConcurrencyLimit, FixedWindow, LeakyQueue, Limiter
 from tests.deliver.pacing.simulation import simulate
 
@@ -181,23 +181,42 @@ def test_another_rate_begins_without_them() -> None:
     taken = Verdict(Flow.DELIVERED, http_status=200)
     refused = Verdict(Flow.AGAIN, "slow down", http_status=429, retry_after=1.0, throttled=True)
 
-    def take() -> Grant | None:
+    def granted() -> Grant:
         nonlocal now
         now += 1.5
-        return pacer.try_acquire()
-
-    def end(grant: Grant | None, verdict: Verdict) -> None:
+        grant = pacer.try_acquire()
         assert grant is not None
-        pacer.on_verdict(grant, verdict)
+        return grant
+
+    def take() -> Grant:
+        grant = granted()
+        assert pacer.departures.leave(grant)
+        return grant
 
     for _ in range(3):
         for _ in range(60):
-            end(take(), taken)
+            pacer.on_verdict(take(), taken)
         first, second = take(), take()
-        end(second, refused)
-        end(first, taken)
-    end(take(), taken)
-    assert take() is not None
-    assert take() is None
+        pacer.on_verdict(second, refused)
+        pacer.on_verdict(first, taken)
+    pacer.on_verdict(take(), taken)
+    take()
+    second = granted()
+    assert pacer.departures.leave(second) is None
     pacer.change(1.0, 8)
-    assert take() is not None
+    assert pacer.departures.leave(second)
+
+
+@pytest.mark.parametrize(
+    ("limiter", "share"),
+    [(lambda: ConcurrencyLimit(3, 0.02), 0.8), (lambda: Bucket(150.0, 1), 0.52)],
+    ids=["three at a time", "no burst"],
+)
+def test_that_commits_take_their_time_changes_little(
+    limiter: Callable[[], Limiter], share: float
+) -> None:
+    """Requests that leave when their commits end would come together, and be refused."""
+    found = simulate(limiter(), requests=3000, says_when=True, late=0.004, commit=0.006, seed=1)
+    assert found.share(150.0) >= share
+    assert found.refusals() <= 0.005
+    assert not found.early

@@ -14,11 +14,11 @@ import trio
 import trio.testing
 
 from backfill.core.model import Flow, Stop, StopKind, Verdict
-from backfill.deliver.pacing.grant import Grant
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Pacer
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
+from backfill.deliver.pacing.turns import Grant
 
 DELIVERED = Verdict(Flow.DELIVERED, http_status=200)
 EPOCH = 1_800_000_000.0

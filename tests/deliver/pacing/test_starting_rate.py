@@ -1,4 +1,6 @@
-"""Before anything is known of a limit the rate doubles, but not beyond what a refusal may cost."""
+"""Before anything is known of a limit the rate doubles, but not beyond what a refusal may cost, nor
+beyond what is used.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.deliver.pacing.starting_rate import FIRST, starting_rate
+from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, starting_rate
 
 
 def test_it_doubles_while_few_requests_are_in_flight() -> None:
@@ -21,3 +23,21 @@ def test_what_is_in_flight_at_the_first_refusal_is_bounded(
     rate = starting_rate(passed, sent, used, round_trip)
     assert rate == FIRST or rate <= 2 * used
     assert rate == FIRST or rate * round_trip <= 3 + passed + passed**2 + 0.01 * sent
+
+
+def test_the_use_of_a_rate_follows_what_is_sent() -> None:
+    use = RecentUse(0.0, 32.0)
+    assert use.rate == 32.0
+    for serial in range(1, 101):
+        use.sent(serial / 50, serial)
+    assert use.rate == pytest.approx(50.0)
+
+
+def test_a_pause_does_not_lower_the_use() -> None:
+    use = RecentUse(0.0, 32.0)
+    for serial in range(1, 101):
+        use.sent(serial / 50, serial)
+    use.paused(60.0, 100)
+    for serial in range(101, 201):
+        use.sent(60.0 + (serial - 100) / 50, serial)
+    assert use.rate == pytest.approx(50.0)

@@ -78,8 +78,8 @@ TEETH = (
     Tooth(
         "an intent that was written goes out within a quiet period",
         _RUN,
-        "if grant.still_valid() else None",
-        "if grant else None",
+        "            if grant.still_valid() and (",
+        "            if grant and (",
     ),
     Tooth(
         "an ambiguous answer counts as nothing done",
@@ -213,8 +213,8 @@ TEETH = (
     Tooth(
         "a wait is cut short",
         _PACER,
-        "        if self._limiter.quiet(now + seconds):",
-        "        if self._limiter.quiet(now + 0.9 * seconds):",
+        "        if self.departures.limiter.quiet(now + seconds):",
+        "        if self.departures.limiter.quiet(now + 0.9 * seconds):",
     ),
     Tooth(
         "a pause is not heeded",
