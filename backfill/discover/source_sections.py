@@ -147,7 +147,8 @@ def events_section(proposal: Proposal, events: Sampled, contacts: Sampled | None
         filled = without_empty_rows(events.sample.frame.columns)
         chosen = f"({chosen}) AND ({filled})" if chosen else filled
     if chosen:
-        totals = "what looks like a total at the end" if events.sample.summaries else ""
+        end = "what looks like a total or the end of a report"
+        totals = end if events.sample.summaries else ""
         rows = f"{empty:,} empty row{'' if empty == 1 else 's'} of the sample" if empty else ""
         without = " and ".join(filter(None, (totals, rows)))
         more.append(("where", sql_text(chosen), f"without {without}"))

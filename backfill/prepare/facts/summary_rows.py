@@ -1,9 +1,11 @@
-"""Rows of a file that are no records: a total or a count of rows at its end, empty ones."""
+"""Rows of a file that are no records: a total or a count of rows at its end, what ends a report,
+empty ones.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ __all__ = [
     "without_empty_rows",
 ]
 
-_LAST = 6  # rows at the end of a file that are looked at
+_LAST = 8  # rows at the end of a file that are looked at
 _AT_ONCE = 100  # columns
 _FILES = 20  # files that are looked into
 _NAMED = 3  # files that are named
@@ -38,27 +40,94 @@ _COUNT = re.compile(
 )
 
 
+_CLOSING = re.compile(
+    r"""\W*(?:
+    end\ of\ (?:the\ )?(?:file|report|data|export|list|document|results?)|ende\ der\ (?:datei|liste)
+    |fin\ d[ue]\s.*|copyright\b.*|©.*|confidential\b.*|all\ rights\ reserved.*
+    |(?:report|list|file|data)?\s*(?:generated|created|exported|printed)\ (?:by|on|at|from)\b.*
+    |(?:erstellt|exportiert|gedruckt)\ (?:am|von)\b.*
+    )\W*|\W+(?:end|eof|ende|fin)\W+|EOF""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_WORDS = re.compile(r".*[^\W\d_]\S*\s+\S.*", re.DOTALL)
+_FEW = 2  # cells of a row that may belong to what ends a report
+
+
 @dataclass(frozen=True)
 class SummaryRow:
-    """What says of a row that it sums a file up: a cell of `column`, or of None its raw text."""
+    """What says of a row that it sums a file up, or ends a report: a cell of `column`, or of None
+    its raw text.
+    """
 
     column: str | None
     text: str
 
 
-def _summary(cells: Sequence[tuple[str, str]], raw: str | None = None) -> SummaryRow | None:
-    """Look at the cells of a row that are not empty, as column and text, or at its raw text."""
-    if raw is not None:
-        first = re.split(r"[,;\t|]", raw.strip().lstrip('"'))[0]
-        says = _TOTAL.fullmatch(first.strip('"')) or _COUNT.fullmatch(raw.strip())
-        return SummaryRow(None, raw.strip()) if says else None
-    for column, text in cells:
-        if _TOTAL.fullmatch(text):
-            return SummaryRow(column, text)
-    # The comma in "(2,000 rows)" makes two cells of it.
-    if cells and len(cells) <= 3 and _COUNT.fullmatch(",".join(text for _, text in cells)):
-        return SummaryRow(*cells[0])
-    return None
+@dataclass(frozen=True)
+class _LastRow:
+    """A row near the end of a file: the cells that are not empty, as column and text, or the raw
+    text of one that cannot be read.
+    """
+
+    number: int
+    cells: Sequence[tuple[str, str]]
+    raw: str | None = None
+    full: bool = False  # more than half of its cells are filled
+
+    @property
+    def summary(self) -> SummaryRow | None:
+        """What says that this row is a total or a count."""
+        if self.raw is not None:
+            text = self.raw.strip()
+            first = re.split(r"[,;\t|]", text.lstrip('"'))[0].strip('"')
+            says = _TOTAL.fullmatch(first) or _COUNT.fullmatch(text)
+            return SummaryRow(None, text) if says else None
+        for column, text in self.cells:
+            if _TOTAL.fullmatch(text):
+                return SummaryRow(column, text)
+        # The comma in "(2,000 rows)" makes two cells of it.
+        few = 0 < len(self.cells) <= 3
+        if few and _COUNT.fullmatch(",".join(text for _, text in self.cells)):
+            return SummaryRow(*self.cells[0])
+        return None
+
+    @property
+    def closing(self) -> bool:
+        """Whether this row is one that only the end of a report has."""
+        return _CLOSING.fullmatch(self._first) is not None and len(self.cells) <= _FEW
+
+    @property
+    def beside(self) -> SummaryRow | None:
+        """The row as one that may stand beside a closing one: some words and nothing else."""
+        if len(self.cells) > _FEW or not (_WORDS.fullmatch(self._first) or self.closing):
+            return None
+        column = self.cells[0][0] if self.raw is None else None
+        return SummaryRow(column, self._first)
+
+    @property
+    def _first(self) -> str:
+        return self.raw.strip() if self.raw is not None else self.cells[0][1] if self.cells else ""
+
+
+def _no_records(rows: Sequence[_LastRow]) -> Iterator[tuple[int, SummaryRow]]:
+    """Of the last rows of a file, the last one first, the numbers of those that are no records."""
+    end: list[tuple[int, SummaryRow]] = []
+    closed = False
+    ending = True
+    for row in rows:
+        if row.full:
+            ending = False
+        elif row.raw is None and not row.cells:
+            continue
+        elif (total := row.summary) is not None:
+            yield row.number, total
+        elif ending and (beside := row.beside) is not None:
+            closed = closed or row.closing
+            end.append((row.number, beside))
+        else:
+            ending = False
+    if closed:
+        yield from end
 
 
 def leaving_out(rows: Iterable[SummaryRow]) -> str | None:
@@ -123,13 +192,18 @@ def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryR
     """
     schema = rows.schema  # made anew each time that it is asked for
     texts = [each for each in columns if schema[each] == pl.String]
-    ends = rows.filter(pl.col("__row") + _LAST > pl.col("__row").max().over("__file"))
+    last = pl.col("__row").max().over("__file")
+    ends = rows.filter(pl.col("__row") + _LAST > last, pl.col("__file") < _FILES).select(
+        "__file", "__row", *texts
+    )
     found: dict[SummaryRow, None] = {}
-    for row in ends.filter(pl.col("__file") < _FILES).select(texts).iter_rows(named=True):
-        cells = [(key, text) for key, text in row.items() if text]
-        says = _summary(cells) if 2 * len(cells) <= len(columns) else None
-        if says is not None and says.column is not None:
-            found[says] = None
+    for end in ends.sort("__row", descending=True).partition_by("__file", maintain_order=True):
+        last_rows = []
+        for row in end.iter_rows(named=True):
+            cells = [(key, row[key]) for key in texts if row[key]]
+            full = 2 * len(cells) > len(columns)
+            last_rows.append(_LastRow(row["__row"], cells, full=full))
+        found |= dict.fromkeys(each for _, each in _no_records(last_rows))
     files = rows["__file"].n_unique()
     return tuple(each for each in found if _count_of(each, rows) <= files)
 
@@ -160,22 +234,24 @@ def notes_of_summaries(
     found: list[tuple[str, int, SummaryRow]] = []
     for name, last in files[:_FILES]:
         # Rows before the last ones are records, so only those are asked that nothing good follows.
-        number = last
+        number, end = last, []
         while (name, number) in rows:
             row = rows[name, number]
             cells = [(key, row[key]) for key in texts if row[key]]
-            if (says := _summary(cells, row["__raw"])) is not None:
-                found.append((name, number, says))
+            end.append(_LastRow(number, cells, row["__raw"]))
             number -= 1
+        found += [(name, number, says) for number, says in _no_records(end)]
     return [_note(found)] if found else []
 
 
 def _note(found: Sequence[tuple[str, int, SummaryRow]]) -> str:
+    found = sorted(found, key=lambda each: each[:2])
     shown = "; ".join(f"{name} row {row}: {each.text[:60]!r}" for name, row, each in found[:_NAMED])
     more = "; …" if len(found) > _NAMED else ""
     rows = "a rejected row at the end looks" if len(found) == 1 else "rejected rows at the end look"
     if condition := leaving_out(each for _, _, each in found):
-        helps = f"where = {sql_text(condition)} under [events] leaves it out"
+        leaves = "leaves it out" if len(found) == 1 else "leaves them out"
+        helps = f"where = {sql_text(condition)} under [events] {leaves}"
     else:
         helps = "no record is lost with it; take it from the file, and nothing is rejected for it"
-    return f"{rows} like a total ({shown}{more}): {helps}"
+    return f"{rows} like a total or the end of a report ({shown}{more}): {helps}"
