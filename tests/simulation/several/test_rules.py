@@ -161,3 +161,16 @@ def test_a_client_that_froze_does_not_keep_a_request_out_for_ever(scene):
     scene.witness.book[0] = Standing(in_flight=True)
     scene.witness.intents[0], scene.witness.exposed = scene.second, set()
     scene.witness.leaves(scene.call(0, scene.second))
+
+
+def test_what_thaws_too_late_takes_nothing_of_the_limit_of_a_later_run(scene):
+    scene.write_down(0, scene.first)
+    late = scene.call(0, scene.first)
+    late.stale = True
+    scene.witness.leaves(late)
+    scene.witness.limit = 1
+    scene.write_down(1, scene.second)
+    scene.witness.leaves(scene.call(1, scene.second))
+    scene.write_down(2, scene.second)
+    with pytest.raises(Finding, match="limit"):
+        scene.witness.leaves(scene.call(2, scene.second))

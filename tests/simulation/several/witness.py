@@ -107,14 +107,18 @@ class SharedWitness:
             self._in_order(call)
             self._alone(call, now)
             self._after_the_lost(call, now)
-        self.fresh.update(numbers)
-        if self.limit is not None and len(self.fresh) > self.limit and not call.stale:
-            raise self.found("more was sent than the limit allows", f"{len(self.fresh)}")
+            self._within_limit(numbers)
         self.calls.append(call)
         self.left += 1
         self.exposed.update(numbers)
         self.confirmed.difference_update(numbers)
         self.refused.difference_update(numbers)
+
+    def _within_limit(self, numbers: Sequence[int]) -> None:
+        """What thaws too late is none of it: it may be of a run that is over by now."""
+        self.fresh.update(numbers)
+        if self.limit is not None and len(self.fresh) > self.limit:
+            raise self.found("more was sent than the limit allows", f"{len(self.fresh)}")
 
     def _has_intent(self, number: int, call: SharedCall, now: float) -> None:
         if self.intents.get(number) is not call.by:
