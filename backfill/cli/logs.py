@@ -5,10 +5,8 @@ Only the command line configures logging; the library never does.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,8 +18,6 @@ import click
 from backfill.core.errors import ConfigError
 
 __all__ = ["JsonLines", "is_verbose", "show_warnings", "with_logging"]
-
-log = logging.getLogger(__name__)
 
 _FIRST = b'{"time": "'  # how a line of the log begins
 _VERBOSE = "backfill.verbose"
@@ -60,24 +56,6 @@ class _AroundBars(logging.StreamHandler[Any]):
             return
         with tqdm.tqdm.external_write_mode(file=sys.stderr):
             super().emit(record)
-
-
-class _LogFile(logging.FileHandler):
-    """A log that stops nothing where its disk is full: that is warned of, once."""
-
-    _warned = False
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            super().handleError(record)
-        elif not self._warned:
-            self._warned = True
-            log.warning("--log-file %s: %s", self.baseFilename, error.strerror or error)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):  # each line was flushed, and what failed was told
-            super().close()
 
 
 def is_verbose(context: click.Context) -> bool:
@@ -132,13 +110,13 @@ def _be_verbose(context: click.Context, flag: object) -> None:
 
 
 def _log_to_file(context: click.Context, name: str) -> None:
-    from backfill.jobdir.overwrite_guard import refuse_other_content  # noqa: PLC0415 - not for help
+    # Not for help.
+    from backfill.cli.log_file import LogFile  # noqa: PLC0415
+    from backfill.jobdir.overwrite_guard import refuse_other_content  # noqa: PLC0415
 
     refuse_other_content(Path(name), _FIRST)
     try:
-        # For its owner alone: it tells what was sent where, though not what was in it.
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
-        handler = _LogFile(Path(name), encoding="utf-8")
+        handler = LogFile(Path(name))
     except OSError as error:
         raise ConfigError(
             f"cannot be written: {error.strerror}", where=f"--log-file {name}"
