@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from backfill.core.terminal import printable, shorten
+from backfill.core.terminal import path_argument, printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
 from backfill.discover.samples import Sample
@@ -56,7 +55,7 @@ def print_draft(draft: Draft, target: Path) -> None:
             text = printable(str(question))
             click.echo(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="    "))
     after = "Answer them, then: " if draft.questions else "Next: "
-    click.echo(f"\n{after}{click.style(f'backfill plan {shlex.quote(str(target))}', bold=True)}")
+    click.echo(f"\n{after}{click.style(f'backfill plan {path_argument(target)}', bold=True)}")
 
 
 def _remarks(sample: Sample) -> Iterator[str]:

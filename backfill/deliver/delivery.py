@@ -71,9 +71,8 @@ async def deliver(
 
     Raises ConfigError for an address that a credential may not be sent to, LedgerError when the
     ledger fails, StorageError where the ready files stay away, and JobError for one of them that
-    cannot be read. Whatever is raised, nothing
-    more is sent, and what could not be recorded stays in flight in the ledger, which makes it
-    unknown when it is opened again.
+    cannot be read. Whatever is raised, nothing more is sent, and what could not be recorded stays
+    in flight in the ledger, which makes it unknown when it is opened again.
     """
     check_base_url(settings.base_url)
     meter = Meter(ledger.counts(), manifest.ready, clock=wall)

@@ -13,7 +13,6 @@ import errno
 import fcntl
 import json
 import os
-import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pathlib import Path
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
 from backfill.core.job_files import LEDGERS, MANIFEST, OWN_NAMES
 from backfill.core.local_time import local_time
+from backfill.core.terminal import path_argument
 
 __all__ = ["JobLock", "Owner", "locked", "no_job", "owner_of", "refuse_links", "unwritable"]
 
@@ -142,7 +142,7 @@ def _busy(directory: Path) -> BusyError:
     return BusyError(
         str(owner),
         where=str(directory),
-        hint=f"Wait for it, or look on: backfill status {shlex.quote(str(directory))}",
+        hint=f"Wait for it, or look on: backfill status {path_argument(directory)}",
     )
 
 

@@ -71,8 +71,7 @@ class StorageWait:
     """Reads what lies in a storage, called `where`, once more while that is away.
 
     It is waited for `patience` seconds, by default as long as a database, and no more once the run
-    is to end. May be used by several
-    threads. `clock` gives seconds.
+    is to end. May be used by several threads. `clock` gives seconds.
     """
 
     def __init__(

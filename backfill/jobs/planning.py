@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from backfill.core.atomic_files import os_error_message, put_new, sync
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, LedgerError
 from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
+from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.destinations import destination
 from backfill.jobdir.copies import publish
@@ -123,8 +123,7 @@ def _prepare_again(planning: Planning) -> Manifest:
             raise BusyError(
                 "another process has begun to deliver the job",
                 where=str(directory),
-                hint="It is not planned anew. Look on: backfill status"
-                f" {shlex.quote(str(directory))}",
+                hint=f"It is not planned anew. Look on: backfill status {path_argument(directory)}",
             )
         manifest = _prepare_after_others(planning)
         discard_ledger(place)
@@ -154,7 +153,7 @@ def _refuse_half_a_rest(directory: Path) -> None:
             where=str(note),
             hint=MORE_OPEN_FILES if error.errno == errno.EMFILE else "Check the permissions.",
         ) from error
-    place = shlex.quote(os.path.normpath(directory / earlier))
+    place = path_argument(os.path.normpath(directory / earlier))
     raise JobError(
         f"the plan of the rest of {place} was interrupted here",
         where=str(directory),
@@ -316,5 +315,5 @@ def _put_manifest(draft: Path, directory: Path) -> None:
             "another process planned a job here meanwhile",
             where=str(directory),
             hint="The locks of one machine do not reach every other. Look at it:"
-            f" backfill status {shlex.quote(named(directory))}",
+            f" backfill status {path_argument(named(directory))}",
         ) from None

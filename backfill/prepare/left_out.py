@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import polars as pl
 
 from backfill.config import Config, with_defaults
 from backfill.core.errors import ChangedError, ConfigError
+from backfill.core.terminal import path_argument
 from backfill.jobdir.manifest import Manifest
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.entries import SourceEntry
@@ -173,7 +173,7 @@ def check_recognised(
 def _way_on(each: Previous, config: Config, events: Sequence[SourceEntry]) -> str:
     """What to do about a job whose records are mapped otherwise here."""
     both, new = _common_files(each.manifest.events, events)
-    rest = f"--rest-of {shlex.quote(each.name)}"
+    rest = f"--rest-of {path_argument(each.name)}"
     leave_out = "leave it out of delivered_by."
     if not new and len(both) == len(each.manifest.events):
         return (
@@ -210,7 +210,7 @@ def _changed_with_contacts(
 
 
 def _named(config: Config) -> str:
-    return shlex.quote(str(config.path)) if config.path else "CONFIG"
+    return path_argument(config.path) if config.path else "CONFIG"
 
 
 def _check_same_kind(each: Previous, config: Config, binding: Binding) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from backfill.checks.rule import Rule
 from backfill.checks.rules import rule_named
 from backfill.core.atomic_files import free_name
+from backfill.core.terminal import path_argument
 from backfill.core.version import VERSION
 from backfill.destinations import destination
 from backfill.report.charts import READY, draw
@@ -40,7 +40,7 @@ def page(figures: Figures) -> str:
         version=VERSION,
         style=style,
         digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        job=shlex.quote(figures.status.job),
+        job=path_argument(figures.status.job),
         free_name=free_name,
         charts=draw(figures),
         percentile=percentile,

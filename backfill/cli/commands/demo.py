@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -46,11 +45,12 @@ def demo(directory: Path) -> None:
     from backfill.core.atomic_files import free_name  # noqa: PLC0415
     from backfill.core.errors import BackfillError  # noqa: PLC0415
     from backfill.core.secret import Secret  # noqa: PLC0415
+    from backfill.core.terminal import path_argument  # noqa: PLC0415
     from backfill.progress.progress import DeliveryBar, PlanBar  # noqa: PLC0415
     from backfill.sandbox import running_sandbox  # noqa: PLC0415
 
     _lay_out(directory)
-    called, place = program(), shlex.quote(str(directory))
+    called, place = program(), path_argument(directory)
     commands = []
     balanced = True
     for name in _CONFIGS:

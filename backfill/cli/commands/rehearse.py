@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backfill.cli.options import as_json, config_argument, faults_option, quiet
+from backfill.core.terminal import path_argument
 
 if TYPE_CHECKING:
     from backfill.rehearsal import Rehearsal
@@ -76,4 +77,4 @@ def _print_rehearsal(found: Rehearsal, config: str) -> None:
     click.echo(f"\n{found.real_run_in_words()}")
     if found.kept is not None:
         click.echo(f"The rehearsal lies in {shlex.quote(str(found.kept))}.")
-    click.echo(f"This was a rehearsal; the real run: backfill run {shlex.quote(config)}")
+    click.echo(f"This was a rehearsal; the real run: backfill run {path_argument(config)}")

@@ -31,8 +31,8 @@ class Snapshot:
     where it has not found it yet; `quiet_until` seconds since the epoch, 0 where nobody asked
     for quiet; `in_flight` requests that wait for their reply. `outcomes` counts the requests of
     this run by what became of them, `latency` its replies by duration, as `Tick` does, and
-    `waited` adds those durations up, in seconds. `waits_for` names what is away
-    and waited for: the storage of the job's files, or the database.
+    `waited` adds those durations up, in seconds. `waits_for` names what is away and waited for: the
+    storage of the job's files, or the database.
     """
 
     pending: int

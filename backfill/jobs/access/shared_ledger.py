@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
+from backfill.core.terminal import path_argument
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.store_addresses import address_of, named, named_for_all
 
@@ -186,7 +187,7 @@ def alone_with(
                     "another process works on this job",
                     where=named(directory),
                     hint="Wait for it, or look on: backfill status"
-                    f" {shlex.quote(named(directory))}",
+                    f" {path_argument(named(directory))}",
                 )
             time.sleep(_EVERY)
         ledger.recover()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import State
+from backfill.core.terminal import path_argument
 from backfill.core.urls import same_address
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
@@ -74,7 +74,7 @@ def delivered_by(
                 " arrived",
                 where=f"{_WHERE} {name}",
                 hint="Settle them first: backfill resolve"
-                f" {shlex.quote(str(place))} --delivered (or --failed).",
+                f" {path_argument(place)} --delivered (or --failed).",
             )
         counted, notes = records, list(_unfinished(name, manifest, state))
         for own, there in ((True, state.address), (False, manifest.address or state.address)):
@@ -105,7 +105,7 @@ def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
         what = "1 record is" if unknown == 1 else f"{unknown:,} records are"
         notes.append(
             f"{what} unknown in {name} and not part of this rest; ask the destination, and settle"
-            f" them there: backfill resolve {shlex.quote(name)} --delivered or --failed"
+            f" them there: backfill resolve {path_argument(name)} --delivered or --failed"
         )
     state = state.model_copy(update={"rest": True, "claim": uuid.uuid4().hex})
     return Found(Previous(name, manifest, records, rest=True), state, tuple(notes))
