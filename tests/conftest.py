@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import gc
 import importlib
@@ -19,11 +20,17 @@ from tests.ledger.postgres.server import PostgresServer, why_none
 from tests.signal_handlers import unchanged_signal_handlers
 
 # What programs of the user share on a machine, tests share with nobody.
-os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="backfill-state-")
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backfill-cache-")
+_home = tempfile.TemporaryDirectory(prefix="backfill-home-", ignore_cleanup_errors=True)
+for directory in ("state", "cache"):
+    os.environ[f"XDG_{directory.upper()}_HOME"] = str(Path(_home.name, directory))
+    Path(_home.name, directory).mkdir()
 
-# Each program that a test starts would compile the package anew, and most run for less time.
+# Each program that a test starts would compile the package anew, and most run for less time. So it
+# is compiled before the first: some are given little room for what they write, and Python keeps the
+# half of a module that found room as if it were whole.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    compileall.compile_dir(Path(__file__).parents[1] / "backfill", quiet=1)
 
 # A busy machine takes 200 ms for anything now and then; every test has a timeout of its own.
 settings.register_profile("any machine", settings(), deadline=None)

@@ -88,7 +88,8 @@ def start(
 def mounted(directory: Path, megabytes: int) -> bool:
     """Mount a small disk at a directory; False where this user may not."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)]
-    return bool(shutil.which("mount")) and _quietly(command)
+    # Where it says so and has not, it would be the machine's own disk that is filled.
+    return bool(shutil.which("mount")) and _quietly(command) and directory.is_mount()
 
 
 def unmount(directory: Path) -> None:

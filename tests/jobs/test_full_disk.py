@@ -97,6 +97,7 @@ def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("needs the right to mount")
     try:
+        assert place.is_mount(), "it would be the machine's own disk that is filled"
         rooms = range(0, 400_000, 28_672)
         plan_with_ever_more_room(place / "a.job", configs, partial(little_room, place), rooms)
     finally:
