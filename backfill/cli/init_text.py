@@ -11,7 +11,7 @@ import click
 from backfill.core.terminal import path_argument, printable, shorten
 from backfill.discover import Draft
 from backfill.discover.columns import ColumnProfile
-from backfill.discover.samples import Sample
+from backfill.discover.source_sections import Sampled
 from backfill.prepare.facts.passed_over_files import remark_on_files_passed_over
 
 __all__ = ["print_draft"]
@@ -25,8 +25,8 @@ def print_draft(draft: Draft, target: Path) -> None:
     click.secho(f"\n{target}: a configuration for {proposal.destination.title}", bold=True)
     for side in (draft.events, draft.contacts):
         if side is not None:
-            click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.files)}")
-            for text in _remarks(side.sample):
+            click.echo(f"  looked at {printable(str(side.sample))} of {printable(side.named)}")
+            for text in _remarks(side):
                 lines = textwrap.fill(printable(text), 74)
                 click.secho(textwrap.indent(lines, "    "), fg="yellow")
     found = [
@@ -58,8 +58,11 @@ def print_draft(draft: Draft, target: Path) -> None:
     click.echo(f"\n{after}{click.style(f'backfill plan {path_argument(target)}', bold=True)}")
 
 
-def _remarks(sample: Sample) -> Iterator[str]:
+def _remarks(side: Sampled) -> Iterator[str]:
     """What else there is to say of a side's files."""
+    sample = side.sample
+    if side.remark_on_aside:
+        yield side.remark_on_aside
     if over := remark_on_files_passed_over(sample.passed_over):
         yield over
     if sample.titles is not None:

@@ -18,6 +18,7 @@ from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
 from backfill.destinations import destination
 from backfill.discover.columns import profile_columns
+from backfill.discover.data_files import choose_data
 from backfill.discover.json_endings import with_format
 from backfill.discover.nested import flattened
 from backfill.discover.proposal import Proposal, propose
@@ -63,9 +64,16 @@ def draft_config(
     now = datetime.now(UTC)
     here = Path()
     events_files = with_format(_files(events, separator, encoding), here)
-    events_sample = read_sample(events_files, here, "events")
     contacts_files = with_format(_files(contacts, separator, encoding), here) if contacts else None
-    contacts_sample = read_sample(contacts_files, here, "contacts") if contacts_files else None
+    events_files, aside = choose_data(events_files, here, "events", wanted, contacts_files)
+    events_sample = read_sample(events_files, here, "events")
+    others_aside: tuple[str, ...] = ()
+    contacts_sample = None
+    if contacts_files:
+        contacts_files, others_aside = choose_data(
+            contacts_files, here, "contacts", wanted, events_files
+        )
+        contacts_sample = read_sample(contacts_files, here, "contacts")
     rows = flattened(events_sample.common)
     others = flattened(contacts_sample.common) if contacts_sample else None
     proposal = propose(
@@ -75,10 +83,17 @@ def draft_config(
         whole=events_sample.complete and contacts_sample is not None and contacts_sample.complete,
     )
     proposal = _with_hours(proposal, rows, now)
-    events_side = Sampled(_relative(events, directory), events_sample, events_files.format)
+    events_side = Sampled(
+        _all_relative(events_files, directory), events_sample, events_files.format, aside
+    )
     contacts_side = (
-        Sampled(_relative(contacts, directory), contacts_sample, contacts_files.format)
-        if contacts and contacts_files and contacts_sample
+        Sampled(
+            _all_relative(contacts_files, directory),
+            contacts_sample,
+            contacts_files.format,
+            others_aside,
+        )
+        if contacts_files and contacts_sample
         else None
     )
     text = write_config(proposal, events_side, contacts_side)
@@ -100,6 +115,8 @@ def _with_hours(proposal: Proposal, rows: pl.DataFrame, now: datetime) -> Propos
 
 
 def _files(name: str, separator: str | None, encoding: str | None) -> Files:
+    if Path(name).name in ("*", "*.*") and Path(name).parent.is_dir():
+        name = str(Path(name).parent)  # all files: those that hold the data are chosen
     given: dict[str, str] = {}
     if separator is not None:
         given["separator"] = "\t" if separator in ("\\t", "tab") else separator
@@ -149,6 +166,10 @@ def _there_already(target: Path) -> ConfigError:
         where=str(target),
         hint="Name another file with -o, or remove this one.",
     )
+
+
+def _all_relative(files: Files, directory: Path) -> tuple[str, ...]:
+    return tuple(_relative(each, directory) for each in files.files)
 
 
 def _relative(name: str, directory: Path) -> str:

@@ -24,6 +24,7 @@ from backfill.prepare.facts.summary_rows import count_empty_rows, leaving_out, w
 
 __all__ = ["Sampled", "contacts_section", "events_section", "own_name"]
 
+_NAMED = 4  # files that a sentence names
 _NOTICED = 0.1  # the share of times without a zone that is worth a question
 
 _LIKELY_ENCODINGS = (
@@ -37,16 +38,44 @@ _LIKELY_ENCODINGS = (
 class Sampled:
     """One side of the source: its files as the configuration names them, and their sample.
 
-    `format` is what they are where their ending does not say it.
+    `format` is what they are where their ending does not say it. `aside` are files that lie beside
+    them and are left aside, as they hold something else.
     """
 
-    files: str
+    files: tuple[str, ...]
     sample: Sample
     format: str | None = None
+    aside: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """The files as a sentence names them."""
+        more = len(self.files) - _NAMED
+        return ", ".join(self.files[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+    @property
+    def remark_on_aside(self) -> str | None:
+        """What is said of the files that are left aside; None where there are none."""
+        if not self.aside:
+            return None
+        names = ", ".join(self.aside[:_NAMED])
+        more = ", …" if len(self.aside) > _NAMED else ""
+        one = len(self.aside) == 1
+        what = (
+            "1 file is left aside, as it holds"
+            if one
+            else (f"{len(self.aside):,} files are left aside, as they hold")
+        )
+        return (
+            f"{what} something else or nothing ({names}{more}): what belongs to this source all"
+            " the same is to be added to `files`"
+        )
 
 
 def _files(side: Sampled) -> list[Line]:
-    lines: list[Line] = [("files", quoted(side.files), "")]
+    names = [quoted(each) for each in side.files]
+    listed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    lines: list[Line] = [("files", listed, "")]
     if side.format is not None:
         lines.append(("format", quoted(side.format), "an object on each line"))
     if side.sample.separator is not None:
@@ -79,7 +108,7 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
     if remark is not None:
         notes += wrapped(f"{remark[0].upper()}{remark[1:]}.")
     notes += _several(columns)
-    if "\\N" in side.sample.nulls and side.files.lower().endswith((".tsv", ".tab")):
+    if "\\N" in side.sample.nulls and side.files[0].lower().endswith((".tsv", ".tab")):
         notes += wrapped(
             "This looks like PostgreSQL's or MySQL's own format, in which line breaks, tabs and"
             " backslashes in a cell stand as \\n, \\t and \\\\ and are sent so. Export CSV instead."
@@ -103,6 +132,8 @@ def _remarks(side: Sampled, columns: Sequence[ColumnProfile]) -> list[str]:
         )
     if side.sample.wider is not None:
         notes += wrapped(side.sample.wider)
+    if side.remark_on_aside:
+        notes += wrapped(f"{side.remark_on_aside}.")
     if over := remark_on_files_passed_over(side.sample.passed_over):
         notes += wrapped(f"{over}.")
     if side.sample.partial:

@@ -45,9 +45,9 @@ def write_config(proposal: Proposal, events: Sampled, contacts: Sampled | None =
 
 
 def _head(proposal: Proposal, events: Sampled, contacts: Sampled | None) -> list[str]:
-    looked = f"{events.sample} of {events.files}"
+    looked = f"{events.sample} of {events.named}"
     if contacts:
-        looked += f" and {contacts.sample} of {contacts.files}"
+        looked += f" and {contacts.sample} of {contacts.named}"
     lines: list[Line] = [("destination", quoted(proposal.destination.name), "")]
     if proposal.destination.needs_population:
         lines.append(

@@ -48,8 +48,8 @@ LOCAL = ["2024-03-01 10:00:00"] * 40
 
 
 def written(proposal: Proposal) -> str:
-    mine = Sampled("events.csv", Sample(events(), 1, 40))
-    theirs = Sampled("contacts.csv", Sample(contacts(), 1, 40)) if proposal.joined else None
+    mine = Sampled(("events.csv",), Sample(events(), 1, 40))
+    theirs = Sampled(("contacts.csv",), Sample(contacts(), 1, 40)) if proposal.joined else None
     return write_config(proposal, mine, theirs)
 
 

@@ -51,7 +51,9 @@ def init(
 ) -> None:
     """Look at the files and write a commented configuration.
 
-    EVENTS is a file, a glob in quotes, a directory or an address. Columns are matched to the
+    EVENTS is a file, a glob in quotes, a directory or an address. Of a directory the files that
+    hold the data are taken; a README, a schema or another export beside them is left aside and
+    named. Columns are matched to the
     destination's fields by their names and by a sample of their values; what no program can
     know is left as a question, "?". Nothing is sent, and no file is written over.
     """
