@@ -39,6 +39,11 @@ class Outcome:
         count = sum(at >= since for at in self.accepted)
         return count / (limit * (self.accepted[-1] - since))
 
+    def first(self, accepted: int) -> Outcome:
+        """What had happened when so many were accepted: as if no more were to be sent."""
+        end = self.accepted[accepted - 1]
+        return Outcome(self.accepted[:accepted], [at for at in self.refused if at <= end])
+
     def refusals(self, since: float = 0.0) -> float:
         """The share of refusals among all answers."""
         refused = sum(at >= since for at in self.refused)

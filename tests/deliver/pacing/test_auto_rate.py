@@ -40,24 +40,21 @@ LONG: dict[str, Make] = {
     "sliding minute": lambda limit: SlidingWindow(limit, 60.0),
 }
 ALL = BUCKETS | SECONDS | LONG
+LIMIT = 100.0
 
 
 @pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
 @pytest.mark.parametrize("name", ALL)
 def test_a_hundred_seconds_of_work_take_little_more(name: str, *, says_when: bool) -> None:
-    found = simulate(ALL[name](150.0), requests=15_000, says_when=says_when)
+    """And the first twenty of them do not wait for the rate."""
+    found = simulate(ALL[name](LIMIT), requests=100 * LIMIT, says_when=says_when)
+    begun = found.first(int(20 * LIMIT))
+    assert begun.share(LIMIT) >= 0.82
+    assert len(begun.refused) <= 20
     # A second is lost to each `Retry-After: 1`, and a window of a second gives none of it back.
-    assert found.share(150.0) >= 0.94
+    assert found.share(LIMIT) >= 0.94
     assert found.refusals() <= 0.005
     assert not found.early
-
-
-@pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
-@pytest.mark.parametrize("name", ALL)
-def test_twenty_seconds_of_work_do_not_wait_for_the_rate(name: str, *, says_when: bool) -> None:
-    found = simulate(ALL[name](150.0), requests=3_000, says_when=says_when)
-    assert found.share(150.0) >= 0.82
-    assert found.refusals() <= 0.0075
 
 
 @pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
@@ -66,16 +63,12 @@ def test_late_timers_cost_little_of_the_rate(seed: int, *, says_when: bool) -> N
     """On a machine with other work a timer is 2 ms late as a rule, and some 20 ms."""
     limiter = Bucket(150.0, 15.0)
     found = simulate(limiter, requests=15_000, says_when=says_when, late=0.004, seed=seed)
+    begun = found.first(3_000)
+    assert begun.share(150.0) >= 0.85, "twenty seconds are enough to reach it"
+    assert begun.refusals() <= 0.005
     assert found.share(150.0) >= 0.95
     assert found.refusals() <= 0.005
     assert not found.early
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_twenty_seconds_are_enough_to_reach_it_with_late_timers(seed: int) -> None:
-    found = simulate(Bucket(150.0, 15.0), requests=3_000, says_when=True, late=0.004, seed=seed)
-    assert found.share(150.0) >= 0.85
-    assert found.refusals() <= 0.005
 
 
 @pytest.mark.parametrize("limit", [14.0, 40.0])
@@ -88,8 +81,8 @@ def test_slow_limits_are_found_too(name: str, limit: float) -> None:
 
 @pytest.mark.parametrize("name", ["bucket of 1 s", "window of 1 s"])
 def test_so_is_a_high_one(name: str) -> None:
-    found = simulate(ALL[name](1500.0), requests=45_000)
-    assert found.share(1500.0) >= 0.85
+    found = simulate(ALL[name](1000.0), requests=30_000)
+    assert found.share(1000.0) >= 0.85
     assert found.refusals() <= 0.005
 
 
@@ -106,7 +99,7 @@ def test_a_queue_before_the_server_is_kept_short() -> None:
     assert found.refusals() <= 0.005
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_chance_makes_little_difference(seed: int) -> None:
     found = simulate(Bucket(150.0, 15.0), requests=15_000, says_when=True, seed=seed)
     assert found.share(150.0) >= 0.945

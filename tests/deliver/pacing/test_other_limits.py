@@ -155,15 +155,10 @@ def test_they_are_found_and_used(
     assert found.share(limit, 60.0) >= share + 0.02
     assert found.refusals() <= 0.002
     assert not found.early
-
-
-@pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
-def test_a_limit_of_concurrency_is_kept_to_after_its_first_refusal(*, says_when: bool) -> None:
-    found = simulate(
-        ConcurrencyLimit(3, 0.02), requests=3000, says_when=says_when, late=0.004, seed=1
-    )
-    assert found.share(150.0) >= 0.8
-    assert len(found.refused) == 1
+    if isinstance(made, ConcurrencyLimit):
+        begun = found.first(3_000)
+        assert begun.share(limit) >= 0.8
+        assert len(begun.refused) == 1, "it is kept to after its first refusal"
 
 
 @pytest.mark.parametrize("limit", [30.0, 70.0])
