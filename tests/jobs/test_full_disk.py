@@ -83,7 +83,7 @@ def plan_with_ever_more_room(
 def test_a_plan_whose_files_may_not_grow_is_whole_or_not_at_all(
     tmp_path: Path, configs: tuple[Config, Config]
 ) -> None:
-    plan_with_ever_more_room(tmp_path / "a.job", configs, small_files, range(0, 120_000, 9_000))
+    plan_with_ever_more_room(tmp_path / "a.job", configs, small_files, range(0, 120_000, 14_000))
 
 
 def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
@@ -98,7 +98,7 @@ def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
         pytest.skip("needs the right to mount")
     try:
         assert place.is_mount(), "it would be the machine's own disk that is filled"
-        rooms = range(0, 400_000, 28_672)
+        rooms = range(0, 400_000, 45_056)
         plan_with_ever_more_room(place / "a.job", configs, partial(little_room, place), rooms)
     finally:
         subprocess.run([shutil.which("umount") or "umount", "-l", str(place)], check=True)

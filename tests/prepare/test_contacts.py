@@ -240,12 +240,12 @@ before = peak_memory()
 job = prepare_in(place, "pristo-events", events, None, parts=4, at_once=20_000, **sections)
 assert job.manifest.ready == 20
 email = job.bodies[0]["contact"]["email"]
-assert email == ("person0" if sys.argv[2] == "first" else "person99999") + "@example.com", email
+assert email == "person99999@example.com", email
 print(peak_memory() - before)
 """
 
 
-@pytest.mark.parametrize("keep", ["first", "last", "fill"])
+@pytest.mark.parametrize("keep", ["last", "fill"])
 def test_rows_of_one_contact_are_not_held_together(tmp_path: Path, keep: str) -> None:
     """Three million of them, read in a stream, take some 370 MB; held at once they take 650."""
     ended = subprocess.run(

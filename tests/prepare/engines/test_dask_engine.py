@@ -70,11 +70,7 @@ def both(directory: Path, sections: dict[str, Any], engine: Engine, **options: A
 
 @pytest.mark.parametrize(
     ("job", "form", "ranges"),
-    [
-        (job, form, (1, 3, 8)[(row + column) % 3])
-        for row, job in enumerate(JOBS)
-        for column, form in enumerate(FORMATS)
-    ],
+    list(zip(JOBS, FORMATS, (1, 3, 8), strict=True)),  # each job in each format: test_engine.py
 )
 def test_workers_make_the_job_that_one_process_makes(
     tmp_path: Path, client: Client, job: str, form: str, ranges: int

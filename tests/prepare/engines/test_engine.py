@@ -50,9 +50,13 @@ class Elsewhere:
             yield index, pickle.loads(result)  # noqa: S301 - our own
 
 
-@pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize(
-    ("ranges", "form", "parts"), [*((3, form, 3) for form in FORMATS), (1, "csv", 2), (8, "csv", 5)]
+    ("job", "ranges", "form", "parts"),
+    [
+        *((job, 3, form, 3) for job in JOBS for form in FORMATS),
+        ("two passes", 1, "csv", 2),
+        ("an identity of its own", 8, "csv", 5),
+    ],
 )
 def test_a_job_is_the_same_wherever_its_tasks_run(
     tmp_path: Path, job: str, form: str, ranges: int, parts: int
