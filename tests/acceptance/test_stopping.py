@@ -81,9 +81,8 @@ def may_write(process: subprocess.Popen[str], size: int) -> None:
 
 def test_a_plan_without_room_says_so_and_leaves_no_job(tmp_path):
     config = pristo_job(tmp_path, 300)
-    process = start("plan", config, cwd=tmp_path)
-    may_write(process, 512)
-    told = ended(process)
+    little = ("/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh")  # a block, from its first moment on
+    told = ended(start("plan", config, cwd=tmp_path, prefix=little))
     assert told.code == 1
     assert "the job cannot be written" in told.err
     assert "Check the free space" in told.err

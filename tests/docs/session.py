@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.docs.pages import ROOT, Block
+from tests.free_port import free_port
 
 __all__ = ["Session"]
 
@@ -39,7 +39,7 @@ class Session:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._port = _free_port()
+        self._port = free_port()
         self._output = ""
         self._running: list[subprocess.Popen[str]] = []
 
@@ -171,13 +171,6 @@ def _stretches(lines: list[str]) -> Iterator[list[str]]:
         elif stretch:
             yield stretch
             stretch = []
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 assert shutil.which("bash") is not None, "the examples are for a POSIX shell"

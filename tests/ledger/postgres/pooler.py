@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.free_port import free_port
 from tests.ledger.postgres.server import PostgresServer, ordinary_user
 
 __all__ = ["PGBOUNCER", "running_pooler"]
@@ -26,9 +27,7 @@ def running_pooler(server: PostgresServer) -> Iterator[str]:
     assert PGBOUNCER is not None
     user = ordinary_user() if os.geteuid() == 0 else None
     home = Path(tempfile.mkdtemp(prefix="backfill-pgbouncer-"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (home / "pgbouncer.ini").write_text(
         f"""
 [databases]

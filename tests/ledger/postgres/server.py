@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 
 import psycopg
+
+from tests.free_port import free_port
 
 __all__ = ["PostgresServer", "ordinary_user", "why_none"]
 
@@ -58,9 +59,7 @@ class PostgresServer:
         self._home = Path(tempfile.mkdtemp(prefix="backfill-postgres-"))
         if self._user is not None:
             shutil.chown(self._home, self._user)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"postgresql://{_USER}@127.0.0.1:{self.port}/postgres"
         self._run(
             "initdb", "-N", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C"
