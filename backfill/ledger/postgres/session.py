@@ -23,6 +23,7 @@ from backfill.core.errors import LedgerError
 from backfill.ledger.postgres.address import noticing_silence, password, place_of
 from backfill.ledger.postgres.errors import in_words, is_starting
 from backfill.ledger.postgres.requirements import check_requirements
+from backfill.ledger.postgres.silence import SilenceWatch
 
 __all__ = ["COMMENT", "NO_SCHEMA", "Session", "now"]
 
@@ -33,6 +34,7 @@ NO_SCHEMA = "pg_temp"
 """The schema of a session that is of no job."""
 
 _CONNECT_WITHIN = 10  # seconds
+_HURRIED = 3  # seconds, for a process that is to end
 _LIMITS = [
     "statement_timeout",
     "lock_timeout",
@@ -50,7 +52,6 @@ _ENDS = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
 while, and is away as long.
 """
 
-
 log = logging.getLogger("backfill.ledger")
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -59,11 +60,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def now() -> float:
     """Seconds on a clock of this machine that never jumps, and goes on while it sleeps."""
     return time.clock_gettime(_CLOCK)
-
-
-def _is_any(error: Exception) -> bool:
-    del error
-    return True
 
 
 class Session:
@@ -99,13 +95,19 @@ class Session:
         self._holds = True  # whether what the connection before this one held is known to be held
         self._whole = False  # whether all is read from one snapshot
         self._sessions: list[tuple[int, Any]] = []  # ours, each by its process and when that began
-        # One that is just starting, as after a loss of power, is always waited for.
-        self._wait_for(self._begin, _is_any if waits else is_starting)
+        self._watch = SilenceWatch(self._address, self._tell_of_silence, now)
+        try:
+            # One that is just starting, as after a loss of power, is always waited for.
+            self._wait_for(self._begin, (lambda _: True) if waits else is_starting)
+        except BaseException:
+            self._watch.close()
+            raise
 
     def close(self) -> None:
         """End the session; what it holds is free for others then. May be called twice."""
         with self.turn:
             self._closed = True
+            self._watch.close()
             self._connection.close()
 
     def hurry(self) -> None:
@@ -115,6 +117,7 @@ class Session:
         """
         self._hurried_at = time.monotonic()
         self._patience = min(self._patience, _BRIEFLY)
+        self._watch.hurry(_BRIEFLY)
 
     def words(self) -> contextlib.AbstractContextManager[None]:
         """Raise what the driver raises in words of ours."""
@@ -139,11 +142,14 @@ class Session:
         with self.turn, in_words(self.where):
             while True:
                 try:
-                    return self._ask(statement, values)
+                    found = self._ask(statement, values)
                 except _ENDS as error:
                     self._reconnect_after(error)
                     if recorded():
                         return []
+                else:
+                    self.away = False
+                    return found
 
     def at_one_moment(self, *statements: str) -> list[list[Any]]:
         """All rows of each of these questions, answered from one snapshot.
@@ -183,7 +189,8 @@ class Session:
         """Remove the schema with everything in it."""
         with self.turn, in_words(self.where):
             name = composed.Identifier(self._schema)
-            self._connection.execute(composed.SQL("DROP SCHEMA {} CASCADE").format(name))
+            with self._watch.over(self._connection):
+                self._connection.execute(composed.SQL("DROP SCHEMA {} CASCADE").format(name))
 
     def make(self, schema: str, script: str, named: str) -> None:
         """Make a schema by a script, in full or not at all, where there is none of its name.
@@ -191,7 +198,8 @@ class Session:
         Two processes that try at once make one. It needs CREATE on the database, and no more.
         """
         name = composed.Identifier(schema)
-        with self.turn, in_words(self.where), self._connection.transaction():
+        own = self._connection
+        with self.turn, in_words(self.where), self._watch.over(own), own.transaction():
             self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (schema,))
             there = self._connection.execute("SELECT to_regnamespace(%s)", (f'"{schema}"',))
             if there.fetchone() == (None,):
@@ -204,7 +212,7 @@ class Session:
     def listening(self) -> Iterator[psycopg.Connection[Any]]:
         """Another connection, to hear what is announced for this schema."""
         with self._connect() as connection:
-            with in_words(self.where):
+            with in_words(self.where), self._watch.over(connection):
                 connection.execute(
                     composed.SQL("LISTEN {}").format(composed.Identifier(self._schema))
                 )
@@ -214,7 +222,8 @@ class Session:
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
         sent_at = now()
-        cursor = self._connection.execute(statement, values)
+        with self._watch.over(self._connection):
+            cursor = self._connection.execute(statement, values)
         found = cursor.fetchall() if cursor.description else []
         if self._holds:
             self.deadline = sent_at + self._lease * (1 - _MARGIN)
@@ -282,6 +291,11 @@ class Session:
         finally:
             self.away = False
 
+    def _tell_of_silence(self) -> None:
+        if not self.away:
+            self.away = True
+            log.warning("%s does not answer; nothing is sent until it does", self.where)
+
     def _end_earlier(self) -> None:
         """End our sessions before this one: in each a command of ours may still be at work."""
         self._sessions.append(self._who())
@@ -310,14 +324,15 @@ class Session:
             connection = psycopg.connect(
                 self._address,
                 autocommit=True,
-                connect_timeout=_CONNECT_WITHIN,
+                connect_timeout=_HURRIED if self._hurried_at else _CONNECT_WITHIN,
                 client_encoding="utf8",
                 password=password(),
                 target_session_attrs="read-write" if self._writes else None,
             )
         try:
-            check_requirements(connection, self.where)
-            with in_words(self.where):
+            with self._watch.over(connection):
+                check_requirements(connection, self.where)
+            with in_words(self.where), self._watch.over(connection):
                 path = composed.SQL("SET search_path TO {}, pg_temp").format(
                     composed.Identifier(self._schema)
                 )
