@@ -21,7 +21,9 @@ __all__ = [
     "ChangedError",
     "ConfigError",
     "JobError",
+    "LedgerAccessError",
     "LedgerError",
+    "LedgerMissingError",
     "OwnershipError",
     "ReadOnlyError",
     "SeparatorError",
@@ -109,6 +111,12 @@ class LedgerError(BackfillError):
 
 class LedgerAccessError(LedgerError):
     """The ledger's database lets nobody in with this configuration and these credentials."""
+
+    exit_code = 2
+
+
+class LedgerMissingError(LedgerError):
+    """There is no ledger where the job's is to be, or one that this version does not understand."""
 
     exit_code = 2
 

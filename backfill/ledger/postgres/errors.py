@@ -83,6 +83,9 @@ _WORDS = {
     ),
 }
 
+_ANSWERED = "58000"
+"""The SQLSTATE that is taken for what a server said that is not understood."""
+
 _CONFIGURED = ("28", "3D", "TLS")
 """What does not pass, however often it is tried."""
 
@@ -96,7 +99,7 @@ _REFUSALS = (
     (r"FATAL: +database .* does not exist", "3D000"),
     (r"\b(SSL|TLS|sslmode|sslrootcert|certificate)\b", "TLS"),
     (r"No space left on device", "53100"),
-    (r"FATAL: ", "58000"),  # it answered, and something in it is wrong
+    (r"FATAL: ", _ANSWERED),  # it answered, and something in it is wrong
 )
 """What a connection that is not made is refused with, and its SQLSTATE, which libpq keeps back."""
 
@@ -112,7 +115,27 @@ def _state(error: psycopg.Error) -> str:
     if error.sqlstate is not None:
         return error.sqlstate
     said = str(error)
-    return next((code for words, code in _REFUSALS if re.search(words, said)), "08000")
+    found = next((code for words, code in _REFUSALS if re.search(words, said)), "08000")
+    return "28P01" if found in (_ANSWERED, "08000") and _password_refused(error) else found
+
+
+def _password_refused(error: psycopg.Error) -> bool:
+    """Whether a connection was refused after a password was asked for, in words about its user.
+
+    That is what is left to go by where the server speaks another language than English.
+    """
+    with contextlib.suppress(psycopg.Error, AttributeError):  # the connection is gone
+        refused = error.pgconn
+        if refused is not None:
+            user = f"(?<![\\w@]){re.escape(refused.user.decode(errors='replace'))}(?!\\w)"
+            asked = refused.needs_password or refused.used_password
+            return asked and re.search(user, _own_words(error)) is not None
+    return False
+
+
+def _own_words(error: psycopg.Error) -> str:
+    """What the server said, without what libpq says of where it is."""
+    return str(error).partition(" failed: ")[2]
 
 
 def _kind(code: str) -> type[BackfillError]:

@@ -270,9 +270,9 @@ def test_a_setting_that_breaks_a_promise_is_refused(place, options, words) -> No
 PLAIN = "?sslmode=disable&gssencmode=disable"  # the first that the server says is its answer
 
 
-def refusal(code: str, words: str) -> bytes:
+def refusal(code: str, words: str, severity: str = "FATAL") -> bytes:
     """What a server says that takes no connection."""
-    fields = f"SFATAL\0VFATAL\0C{code}\0M{words}\0\0".encode()
+    fields = f"S{severity}\0VFATAL\0C{code}\0M{words}\0\0".encode()
     return b"E" + struct.pack("!i", len(fields) + 4) + fields
 
 
@@ -306,8 +306,38 @@ def test_tls_that_the_server_does_not_speak_is_named(place) -> None:
 
 
 @pytest.mark.parametrize(
+    ("severity", "said"),
+    [
+        ("FATAL", "Passwort-Authentifizierung für Benutzer »backfill« fehlgeschlagen"),
+        ("FATAL", "authentification par mot de passe échouée pour l'utilisateur « backfill »"),
+        ("FATAL", "la autentificación password falló para el usuario «backfill»"),
+        ("ВАЖНО", 'пользователь "backfill" не прошёл проверку подлинности (по паролю)'),
+        ("致命错误", '用户 "backfill" Password 认证失败'),
+    ],
+)
+def test_a_password_that_is_refused_in_another_language_is_one(
+    postgres, place, monkeypatch, severity, said
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    asked: list[bytes] = []
+
+    def to_client(content: bytes) -> bytes:
+        if asked:
+            return refusal("28P01", said, severity)
+        asked.append(content)
+        return b"R\x00\x00\x00\x08\x00\x00\x00\x03"  # a password, as it stands
+
+    with wire_to(postgres.port) as wire:
+        wire.to_client = to_client
+        with pytest.raises(LedgerError, match="lets nobody in here") as caught:
+            PostgresLedger.open(wire.address + PLAIN, place.schema)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
     ("code", "said", "words"),
     [
+        ("53300", "tut mir leid, schon zu viele Verbindungen", "cannot be used now"),
         ("53300", "sorry, too many clients already", "no connection left"),
         ("53100", 'could not write to file "x": No space left on device', "no room"),
         ("XX000", "could not write init file", "cannot be used now .*could not write init file"),
@@ -389,10 +419,12 @@ def test_pgbouncer_is_refused_before_anything_is_made_or_changed(postgres, place
 def test_a_newer_ledger_a_missing_one_and_one_without_rights_are_named(postgres, place) -> None:
     place.tamper("UPDATE version SET number = 99")
     for use in (PostgresLedger.open, PostgresLedger.open_readonly):
-        with pytest.raises(LedgerError, match="version 99"):
+        with pytest.raises(LedgerError, match="version 99") as caught:
             use(place.address, place.schema)
-        with pytest.raises(LedgerError, match="the ledger is missing"):
+        assert caught.value.exit_code == 2, "as for a manifest of a newer version"
+        with pytest.raises(LedgerError, match="the ledger is missing") as caught:
             use(place.address, "nowhere")
+        assert caught.value.exit_code == 2
     with psycopg.connect(postgres.address, autocommit=True) as raw:
         raw.execute("CREATE ROLE visitor LOGIN")
     address = postgres.address.replace("backfill@", "visitor@")

@@ -154,7 +154,20 @@ def test_a_missing_ledger_is_never_made_silently(tmp_path: Path) -> None:
             how(path)
         assert error.value.where == str(path)
         assert hint in (error.value.hint or "")
+        assert error.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", [Ledger.open, Ledger.open_readonly])
+def test_a_newer_ledger_ends_a_command_as_a_newer_manifest_does(tmp_path: Path, how) -> None:
+    path = tmp_path / "ledger.sqlite"
+    Ledger.open(path, create=True).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    raw.close()
+    with pytest.raises(LedgerError, match="has version 99") as error:
+        how(path)
+    assert error.value.exit_code == 2
 
 
 def test_a_ledger_that_cannot_be_made_leaves_nothing_behind(
