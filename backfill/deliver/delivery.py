@@ -17,7 +17,8 @@ from backfill.core.secret import Secret
 from backfill.core.urls import check_base_url
 from backfill.deliver.http.proxies import transport_for
 from backfill.deliver.pacing import Health, Pacer
-from backfill.deliver.pacing.shared_budget import Budget, SharedBudget
+from backfill.deliver.pacing.budget import Budget
+from backfill.deliver.pacing.shared_budget import SharedBudget
 from backfill.deliver.run.ready_reader import Ready
 from backfill.deliver.run.run import Run
 from backfill.deliver.run.run_metrics import Meter, Snapshot

@@ -28,11 +28,11 @@ on end make the search begin anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from enum import Enum
 
+from backfill.deliver.pacing.budget import News
 from backfill.deliver.pacing.refusal_cycle import Cycle, rate_for_burst, rate_of_both
-from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, starting_rate
+from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, rate_at_end, starting_rate
 from backfill.deliver.pacing.usual_windows import Seconds, soonest_end, usual_window
 
 __all__ = ["AutoRate"]
@@ -161,20 +161,20 @@ class AutoRate:
                 self._base, self.burst = _AFTER_FIRST * rate, None
 
     def retry_in(self, now: float, guess: float) -> float:
-        """Seconds to wait where the server does not say how long: at most `guess`, and less where a
-        window of usual length that began with this cycle would end before.
-        """
+        """Seconds to wait unless told: at most `guess`, or to the end of a usual window."""
         return soonest_end(self._cycle.begin, now, guess)
 
-    def others(
-        self, now: float, *, sent: int, accepted: int, refused: Iterable[tuple[float, float]]
-    ) -> None:
-        """What others did who share the limit; `refused` are moments and rates, fresh ones only."""
-        for _ in range(sent):
-            self.sent(now)
-        for at, rate in refused:
+    def others(self, now: float, news: News) -> None:
+        """What others did who share the limit; of what was refused fresh ones only."""
+        for at, number in news.sent:
+            if not self._serial:
+                self._cycle, self._since = Cycle(at, 0), at
+            self._cycle.insert(at, number)
+            self._serial += number
+            self._use.sent(now, self._serial)
+        for at, rate in news.refused:
             self.refused(at, self._cycle.number_at(at), rate, fresh=True)
-        if accepted and self._refused_since is not None and not refused:
+        if news.accepted and self._refused_since is not None and not news.refused:
             self._learn(now, self._refused_since)
 
     def hint(self, now: float, rate: float) -> None:
@@ -211,7 +211,7 @@ class AutoRate:
             self._margin = max(self._margin, _FIRST_MARGIN)
             self._counts(counted, 1.0, burst=max(2.0, _CATCH_UP * counted))
         elif cycle is self._start:
-            pass  # one refusal alone tells of no rate
+            self._base = _AFTER_FIRST * rate_at_end(cycle, self._high)
         elif self._phase is _Phase.HOLD:
             self._adjust(cycle)
         else:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from backfill.deliver.pacing.auto_rate import AutoRate
+from backfill.deliver.pacing.budget import News
 from backfill.deliver.pacing.other_limits import OtherLimits
 from backfill.deliver.pacing.rate_headers import Allowance, HintedRate
 from backfill.deliver.pacing.rate_limiter import RateLimiter
@@ -71,11 +70,9 @@ class FoundLimits:
         elif self._hints.useless:
             self._auto.forget_hint(now)
 
-    def others(
-        self, now: float, *, sent: int, accepted: int, refused: Iterable[tuple[float, float]]
-    ) -> None:
-        """What others did who share the limit; `refused` are moments and rates, fresh ones only."""
-        self._auto.others(now, sent=sent, accepted=accepted, refused=refused)
+    def others(self, now: float, news: News) -> None:
+        """What others did who share the limit; of what was refused fresh ones only."""
+        self._auto.others(now, news)
 
     def lead(self, now: float, rate: float | None) -> None:
         """The one that found the `rate` for all is gone, and it is this run's to find."""

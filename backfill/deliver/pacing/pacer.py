@@ -18,17 +18,18 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import anyio
 
 from backfill.core.model import Flow, Stop, Verdict
+from backfill.deliver.pacing.budget import Budget
 from backfill.deliver.pacing.departures import Departures
 from backfill.deliver.pacing.found_limits import FoundLimits
 from backfill.deliver.pacing.health import Health, come_back
 from backfill.deliver.pacing.rate_headers import read_allowance
 from backfill.deliver.pacing.rate_limiter import RateLimiter
 from backfill.deliver.pacing.retry_backoff import Backoff
-from backfill.deliver.pacing.shared_budget import Budget
 from backfill.deliver.pacing.turns import Grant, Turns
 
 __all__ = ["Grant", "Pacer"]
@@ -280,8 +281,8 @@ class Pacer:
         """Whether no other run shares the limit; takes note of what they did."""
         if self._shared is None:
             return True
-        self._shared.look(now, rate)
         self._hear_quiet()
+        self._shared.look(now, rate)
         news, leads = self._shared.news(), self._shared.leads or not self._shared.others
         if self._found is not None:
             if leads and not self._led:
@@ -289,9 +290,9 @@ class Pacer:
             elif leads:
                 # While it is quiet, those that left before it began are news; later they are not.
                 since = self._open_since if now < self._not_before else self._not_before
-                fresh = [each for each in news.refused if each[0] >= since]
+                fresh = tuple(each for each in news.refused if each[0] >= since)
                 again = news.accepted if now > self._not_before + _TOLD else 0
-                self._found.others(now, sent=news.sent, accepted=again, refused=fresh)
+                self._found.others(now, replace(news, accepted=again, refused=fresh))
         self._led = leads
         return not self._shared.draws
 
@@ -322,6 +323,7 @@ class Pacer:
         """Answers to requests from before the last quiet period say nothing new of the rate."""
         if self._shared is not None and not self._led:
             self._shared.refused(grant.at, grant.rate)
+            self._shared.look(now, self.rate)  # before anybody hears of the wait
         if self._found is not None:
             fresh = grant.generation == self.generation
             self._found.refused(grant, now, fresh=fresh, alone=not self.others)

@@ -8,7 +8,8 @@ each R (`Cycle.burst_at`), and a second one that was approached at another speed
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import math
+from bisect import bisect_left, bisect_right
 
 __all__ = ["Cycle", "rate_for_burst", "rate_of_both"]
 
@@ -25,8 +26,9 @@ class Cycle:
     """
 
     def __init__(self, now: float, serial: int) -> None:
-        self.end, self.last = now, serial
+        self.end, self.last = math.inf, serial
         self.points: list[tuple[float, int]] = [(now, serial)]
+        self.others = 0  # requests of other runs
         self._step = 0.02
 
     @property
@@ -48,6 +50,14 @@ class Cycle:
             if len(self.points) > _POINTS:
                 del self.points[1:-1:2]
                 self._step *= 2
+
+    def insert(self, at: float, number: int) -> None:
+        """So many requests of other runs left at a moment; one hears of them later."""
+        self.others += number
+        place = bisect_right(self.points, (at, math.inf))
+        self.points[place:] = [(each, before + number) for each, before in self.points[place:]]
+        if at <= self.end:
+            self.last += number
 
     def close(self, at: float, serial: int) -> None:
         """The request after `serial`, which left `at`, is the first one that was refused."""

@@ -20,17 +20,17 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
 from backfill.core.secret import Secret
+from backfill.deliver.pacing.budget import News
 
-__all__ = ["Budget", "News", "SharedBudget"]
+__all__ = ["SharedBudget"]
 
 _SLOT = 0.025  # seconds of requests that are drawn at once
 _LOOK = 0.25  # seconds between two looks of a run that is alone
@@ -40,77 +40,9 @@ _STUCK = 0.25  # seconds of trying after which a run goes on by itself
 _SAME = 0.001  # seconds by which two ends of one quiet period may differ
 _SET_BACK = 0.05  # seconds by which the clock is behind where it was set back
 _FAR = 5.0  # seconds; a slot that far ahead is from before the machine was started
-_LENGTH = 4096  # bytes of the file, filled up with spaces
-_LOG = 32  # refusals that are remembered for the one that leads
+_LENGTH = 8192  # bytes of the file, filled up with spaces
+_LOG, _SLOTS = 32, 96  # refusals and slots that are remembered for the one that leads
 _ROUNDS = 20_000  # of the key derivation that hides the credential
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What the other runs did since the last look: requests, and when refused ones had left."""
-
-    sent: int = 0
-    accepted: int = 0
-    refused: tuple[tuple[float, float], ...] = ()  # moment and rate
-
-    @classmethod
-    def of(cls, each: Sequence[Self]) -> Self:
-        """The news of several looks as those of one."""
-        return cls(
-            sum(one.sent for one in each),
-            sum(one.accepted for one in each),
-            tuple(refusal for one in each for refusal in one.refused),
-        )
-
-
-class Budget(Protocol):
-    """Where permissions to send come from when others draw on the same limit. Moments are of the
-    pacer's clock, which is the same for all, where nothing else is said."""
-
-    other: str  # what another one that draws on it is, in words
-
-    @property
-    def leads(self) -> bool:
-        """Whether this run is the one that finds the rate."""
-
-    @property
-    def others(self) -> int:
-        """How many other runs draw on it."""
-
-    @property
-    def rate(self) -> float | None:
-        """Requests a second, as the one that leads has found it."""
-
-    @property
-    def draws(self) -> bool:
-        """Whether permissions come from here: while a run is alone it may need none."""
-
-    def find(self, *, find: bool) -> None:
-        """Whether this run has a rate to find from now on."""
-
-    def look(self, now: float, rate: float) -> None:
-        """See now and then who else is there. Call it as often as convenient."""
-
-    def quiet_left(self) -> float:
-        """For how many seconds from now nobody sends. Cheap enough for each request."""
-
-    def draw(self, now: float, rate: float) -> float:
-        """Take a permission: 0, or the seconds until one may be there. `rate` is a second."""
-
-    def accepted(self) -> None:
-        """A request was accepted."""
-
-    def refused(self, sent_at: float, rate: float) -> None:
-        """A request that left then, at this rate for all, was told to slow down."""
-
-    def quiet(self, seconds: float) -> None:
-        """Nobody sends for so many seconds from now."""
-
-    def news(self) -> News:
-        """What the others did since this was asked last."""
-
-    def close(self) -> None:
-        """The run is over."""
 
 
 class SharedBudget:
@@ -131,12 +63,14 @@ class SharedBudget:
         self.rate: float | None = None
         self._path = path
         self._quiet = path.with_suffix(".quiet")
-        self._own_refused = 0  # told in the exchange at hand
+        self._own_sent = self._own_refused = 0  # told in the exchange at hand
         self._looked = self._came = now
         self._lock = FileLock(path.with_suffix(".lock"), timeout=0, mode=0o600)
         self._me = secrets.token_hex(8)
         self._met = False  # whether those who came at the same time have had time to be seen
-        self._sent = self._accepted = 0  # since they were told
+        self._sent: list[tuple[float, int]] = []  # since it was told: when a slot began, requests
+        self._accepted = 0  # since they were told
+        self._unheard = False  # whether a refusal or a quiet period is to be told and heard of
         self._refused: list[tuple[float, float]] = []
         self._seen: tuple[int, int, int] | None = None  # of all runs, when looked last
         self._news: list[News] = []
@@ -195,7 +129,7 @@ class SharedBudget:
         if now < self._next:
             return self._next - now
         self._left -= 1
-        self._sent += 1
+        self._count(now)
         self._next += 1 / rate
         return 0.0
 
@@ -203,23 +137,33 @@ class SharedBudget:
     def draws(self) -> bool:
         return self.others > 0 or not self._met
 
+    def _count(self, now: float) -> None:
+        """A request may leave now: it is told as one of those of its slot."""
+        if self._sent and now < self._sent[-1][0] + _SLOT:
+            began, number = self._sent.pop()
+            self._sent.append((began, number + 1))
+        else:
+            self._sent.append((now, 1))
+
     def accepted(self) -> None:
         self._accepted += 1
 
     def refused(self, sent_at: float, rate: float) -> None:
         self._refused.append((sent_at, rate))
+        self._unheard = True
 
     def find(self, *, find: bool) -> None:
         self._finds = find
 
     def look(self, now: float, rate: float) -> None:
-        if now - self._looked >= _LOOK:
+        if self._unheard or now - self._looked >= _LOOK:
             self._looked = now
-            self._exchange(now, rate, draw=False)
+            self._unheard = not self._exchange(now, rate, draw=False)
             self._met = now - self._came >= 2 * _LOOK
 
     def quiet(self, seconds: float) -> None:
         self._left = 0
+        self._unheard = True  # what was sent before it, by anybody
         # Of two that are told at the same moment the later one may be lost; the server will tell
         # it again.
         if seconds > self.quiet_left() + _SAME:
@@ -262,7 +206,7 @@ class SharedBudget:
                     state["rate"] = rate
                 self.rate = state["rate"]
                 if draw:
-                    self._slot(state, now, rate)
+                    self._slot(state, now, (self._finds and self.rate) or rate)
                 self._write(state)
             return True
         except (OSError, Timeout):
@@ -277,15 +221,17 @@ class SharedBudget:
             file.write(text)
 
     def _tell(self, state: dict[str, Any]) -> None:
-        state["sent"] += self._sent
+        state["slots"] += len(self._sent)
+        state["sent"] = [*state["sent"], *self._sent][-_SLOTS:]
         state["accepted"] += self._accepted
         state["refused"] += len(self._refused)
         state["log"] = [*state["log"], *self._refused][-_LOG:]
         if self._seen is not None:  # one's own are no news
-            sent, accepted, refused = self._seen
-            self._seen = (sent + self._sent, accepted + self._accepted, refused)
+            slots, accepted, refused = self._seen
+            self._seen = (slots, accepted + self._accepted, refused)
+        self._own_sent, self._sent = len(self._sent), []
         self._own_refused, self._refused = len(self._refused), []
-        self._sent = self._accepted = 0
+        self._accepted = 0
 
     def _hear(self, state: dict[str, Any], now: float, *, leave: bool) -> None:
         members: dict[str, list[float]] = {
@@ -300,12 +246,15 @@ class SharedBudget:
             self.leads = bool(finders) and min(finders)[1] == self._me
         state["members"] = members
         if self._seen is not None:
-            sent, accepted, refused = self._seen
-            fresh = state["refused"] - refused - self._own_refused
-            log = state["log"][: len(state["log"]) - self._own_refused]
-            news = tuple((at, rate) for at, rate in log[-fresh:]) if fresh > 0 else ()
-            self._news.append(News(state["sent"] - sent, state["accepted"] - accepted, news))
-        self._seen = (state["sent"], state["accepted"], state["refused"])
+            slots, accepted, refused = self._seen
+            self._news.append(
+                News(
+                    _fresh(state["sent"], state["slots"] - slots, self._own_sent),
+                    state["accepted"] - accepted,
+                    _fresh(state["log"], state["refused"] - refused, self._own_refused),
+                )
+            )
+        self._seen = (state["slots"], state["accepted"], state["refused"])
 
     def _slot(self, state: dict[str, Any], now: float, rate: float) -> None:
         count = max(1, int(_SLOT * rate))
@@ -316,11 +265,17 @@ class SharedBudget:
         self._left = count
 
 
+def _fresh(log: list[Any], new: int, own: int) -> tuple[Any, ...]:
+    """Of the rows that are new the others' ones: one's own were written last."""
+    rows = log[max(0, len(log) - new) : len(log) - own]
+    return tuple(tuple(row) for row in rows)
+
+
 def _read(path: Path) -> dict[str, Any]:
     """The state as it stands; an empty one where there is none, or none that makes sense."""
     empty: dict[str, Any] = {
         "members": {}, "due": 0.0, "rate": None,
-        "sent": 0, "accepted": 0, "refused": 0, "log": [],
+        "slots": 0, "accepted": 0, "refused": 0, "sent": [], "log": [],
     }  # fmt: skip
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(path.read_text(encoding="ascii"))
@@ -330,11 +285,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _makes_sense(state: dict[str, Any]) -> bool:
-    numbers = [state[name] for name in ("due", "sent", "accepted", "refused")]
+    numbers = [state[name] for name in ("due", "slots", "accepted", "refused")]
     numbers += [] if state["rate"] is None else [state["rate"]]
-    if not isinstance(state["members"], dict) or not isinstance(state["log"], list):
+    if not isinstance(state["members"], dict):
         return False
-    rows = [(each, 3) for each in state["members"].values()] + [(each, 2) for each in state["log"]]
+    if not isinstance(state["sent"], list) or not isinstance(state["log"], list):
+        return False
+    rows = [(each, 3) for each in state["members"].values()]
+    rows += [(each, 2) for each in state["sent"] + state["log"]]
     if not all(isinstance(row, list) and len(row) == size for row, size in rows):
         return False
     numbers += [number for row, _ in rows for number in row]

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from backfill.core.model import Flow, Stop, StopKind, Tick, Verdict
-from backfill.deliver.pacing.shared_budget import News
+from backfill.deliver.pacing.budget import News
 from backfill.deliver.run.stop_messages import time_over
 from backfill.deliver.together.fair_share import Line
 from backfill.ledger.sharing import Allowance, Report, Terms
@@ -240,7 +240,9 @@ class JobBudget:
         now = (allowance.sent - self._own[0], allowance.accepted - self._own[1])
         refused = tuple((at + shift, rate) for at, rate in allowance.refusals)
         self._heard = allowance.heard
-        self._news.append(News(now[0] - self._all[0], now[1] - self._all[1], refused))
+        number = now[0] - self._all[0]
+        sent = ((self._clock(), number),) if number else ()
+        self._news.append(News(sent, now[1] - self._all[1], refused))
         self._all = now
 
     def _stop(self, allowance: Allowance) -> Stop | None:

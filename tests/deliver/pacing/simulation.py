@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backfill.core.model import Flow, Verdict
+from backfill.deliver.pacing.budget import Budget
 from backfill.deliver.pacing.health import Health
 from backfill.deliver.pacing.pacer import Pacer
-from backfill.deliver.pacing.shared_budget import Budget
 from backfill.deliver.pacing.turns import Grant
 from tests.deliver.pacing.limiters import Limiter
 

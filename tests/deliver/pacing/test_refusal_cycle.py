@@ -33,6 +33,33 @@ def test_what_left_lately_is_counted_between_the_points_too(seconds: float) -> N
     assert cycle.within(seconds) == pytest.approx(100.0 * seconds, abs=3.0)
 
 
+@given(
+    st.lists(st.tuples(st.floats(0.0, 3.0), st.booleans()), min_size=2, max_size=60),
+    st.floats(0.0, 3.0),
+    st.booleans(),
+)
+def test_what_others_sent_counts_as_if_it_had_been_known_at_once(
+    requests: list[tuple[float, bool]], end: float, known_before: bool
+) -> None:
+    requests.sort()
+    own = [at for at, by_others in requests if not by_others]
+    others = [at for at, by_others in requests if by_others]
+    cycle = Cycle(0.0, 0)
+    for number, at in enumerate(own):
+        cycle.sent(at, number)
+    if known_before:
+        for at in others:
+            cycle.insert(at, 1)
+        cycle.close(end, cycle.points[0][1] + sum(at <= end for at, _ in requests))
+    else:
+        cycle.close(end, sum(at <= end for at in own))
+        for at in others:
+            cycle.insert(at, 1)
+    assert cycle.requests == sum(at <= end for at, _ in requests)
+    for moment, before in cycle.points[1:]:
+        assert before == sum(at < moment for at in others) + own.index(moment)
+
+
 def test_a_cycle_of_days_keeps_few_points() -> None:
     cycle = Cycle(0.0, 0)
     for number in range(100_000):

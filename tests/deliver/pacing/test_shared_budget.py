@@ -157,6 +157,49 @@ def test_a_wait_that_an_earlier_run_stored_holds_beside_others_too(tmp_path: Pat
     assert pacer.try_acquire() is not None
 
 
+def joined(directory: Path) -> tuple[SharedBudget, SharedBudget]:
+    """One that leads at 100 a second, and another one, who have met."""
+    leads, follows = opened(directory), opened(directory, now=0.1)
+    leads.draw(0.2, 100.0)
+    follows.draw(0.2, 100.0)
+    leads.look(0.5, 100.0)
+    follows.look(0.5, 100.0)
+    assert leads.leads
+    assert not follows.leads
+    leads.news()
+    return leads, follows
+
+
+def test_the_one_that_leads_hears_when_the_others_sent(tmp_path: Path) -> None:
+    leads, follows = joined(tmp_path)
+    for moment in (0.60, 0.61, 0.70):
+        assert follows.draw(moment, 100.0) == 0.0
+    follows.look(0.9, 100.0)
+    leads.look(0.9, 100.0)
+    assert leads.news().sent == ((0.60, 2), (0.70, 1))
+    leads.look(1.2, 100.0)
+    assert leads.news().sent == ()
+
+
+def test_a_refusal_and_what_was_sent_before_are_told_at_once(tmp_path: Path) -> None:
+    leads, follows = joined(tmp_path)
+    assert follows.draw(0.51, 100.0) == 0.0
+    follows.refused(0.51, 100.0)
+    follows.look(0.53, 100.0)
+    leads.quiet(1.0)
+    leads.look(0.54, 100.0)
+    news = leads.news()
+    assert news.sent == ((0.51, 1),)
+    assert news.refused == ((0.51, 100.0),)
+
+
+def test_a_slot_is_as_long_as_the_rate_that_was_found_last(tmp_path: Path) -> None:
+    leads, follows = joined(tmp_path)
+    leads.look(0.8, 20.0)
+    assert follows.draw(0.9, 100.0) == 0.0
+    assert leads.draw(0.9, 20.0) == pytest.approx(0.05 - 0.025)
+
+
 def test_slots_do_not_overlap_and_expire(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
     assert first.draw(0.0, 100.0) == 0.0
@@ -194,9 +237,10 @@ _EMPTY = {
     "members": {},
     "due": 0.0,
     "rate": None,
-    "sent": 0,
+    "slots": 0,
     "accepted": 0,
     "refused": 0,
+    "sent": [],
     "log": [],
 }
 _WRONG: list[dict[str, Any]] = [
@@ -205,7 +249,15 @@ _WRONG: list[dict[str, Any]] = [
     {"members": {"a": [0, 0]}},
     {"due": "x"},
 ]
-_WRONG += [{"rate": "fast"}, {"sent": None}, {"log": 7}, {"log": [1]}, {"log": [[1, "x"]]}]
+_WRONG += [
+    {"rate": "fast"},
+    {"slots": None},
+    {"sent": 7},
+    {"sent": [3]},
+    {"log": 7},
+    {"log": [1]},
+    {"log": [[1, "x"]]},
+]
 
 
 @pytest.mark.parametrize(

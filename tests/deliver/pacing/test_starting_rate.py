@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, starting_rate
+from backfill.deliver.pacing.refusal_cycle import Cycle
+from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, rate_at_end, starting_rate
 
 
 def test_it_doubles_while_few_requests_are_in_flight() -> None:
@@ -23,6 +24,21 @@ def test_what_is_in_flight_at_the_first_refusal_is_bounded(
     rate = starting_rate(passed, sent, used, round_trip)
     assert rate == FIRST or rate <= 2 * used
     assert rate == FIRST or rate * round_trip <= 3 + passed + passed**2 + 0.01 * sent
+
+
+@pytest.mark.parametrize(
+    ("others", "left", "expected"),
+    [(0, 20, 100.0), (10, 20, 100.0), (10, 15, 75.0), (10, 5, 50.0)],
+    ids=["alone", "as fast as was meant", "slower", "stood still for a moment"],
+)
+def test_several_runs_end_at_the_rate_that_they_really_sent_at(
+    others: int, left: int, expected: float
+) -> None:
+    cycle = Cycle(0.0, 0)
+    cycle.sent(0.75, 0)
+    cycle.insert(0.5, others)  # before the last quarter of a second, of which the rate is told
+    cycle.close(1.0, others + left)
+    assert rate_at_end(cycle, 100.0) == pytest.approx(expected)
 
 
 def test_the_use_of_a_rate_follows_what_is_sent() -> None:
