@@ -85,8 +85,9 @@ def test_an_id_that_is_written_in_two_ways_is_counted_once():
 
 
 @pytest.mark.parametrize("written", ["{:05}", "{}.0", "'{}", "{}"])
-@pytest.mark.parametrize("serial", ["id", "order_id", "order.id"])
-@pytest.mark.parametrize("named", ["user_id", "user"])
+@pytest.mark.parametrize(
+    ("serial", "named"), [("id", "user_id"), ("order_id", "user"), ("order.id", "user_id")]
+)
 def test_a_serial_number_of_the_events_is_no_contact_however_these_are_written(
     written, serial, named
 ):

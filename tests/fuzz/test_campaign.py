@@ -14,12 +14,12 @@ import pytest
 from tests.fuzz import __main__
 from tests.fuzz.__main__ import Campaign, attack
 
-# (seeds, attacks): about three seconds each on one core
+# (seeds, attacks): some two seconds each on one core
 _SHORT = {
-    "configurations": (1_000, 40),
-    "sources": (2_000, 250),
-    "parquet": (3_000, 30),
-    "jobs": (4_000, 25),
+    "configurations": (1_000, 20),
+    "sources": (2_000, 120),
+    "parquet": (3_000, 20),
+    "jobs": (4_000, 20),
     "replies": (5_000, 3),
 }
 

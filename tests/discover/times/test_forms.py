@@ -137,7 +137,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join), st.integers(1, 30))
 def test_whatever_a_form_is_made_of_it_is_read_as_it_says_or_left_alone(text, count):
     counts = pl.DataFrame({"inner": [text], "count": [count]})
