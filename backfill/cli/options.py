@@ -31,7 +31,7 @@ class _Place(click.Path):
     """A path, completed with what the command can mean, and else with any path."""
 
     def __init__(self, *endings: str) -> None:
-        super().__init__()
+        super().__init__(readable=False)  # what cannot be read is told by what would read it
         self._endings = endings
 
     def shell_complete(
