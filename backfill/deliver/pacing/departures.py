@@ -20,6 +20,7 @@ from backfill.deliver.pacing.turns import Grant, Turns
 __all__ = ["Departures"]
 
 _LONGEST_LEAD = 0.25  # seconds
+_EARLY = 0.002  # seconds; event loops sleep for whole milliseconds, rounded up, and wake up late
 _FORGET = 0.05  # of the lead, with each commit that takes less
 
 
@@ -46,7 +47,14 @@ class Departures:
         self._pace = pace
         self._lead = 0.0  # seconds from a grant until its intent is written down
         self._last = -math.inf  # when the last one left
-        self._turns = Turns()
+        self._turns = Turns(early=lambda: self.early)
+
+    @property
+    def early(self) -> float:
+        """Seconds before a departure in which it is looked for again and again, because a late one
+        cannot be made up for: where the server allows no burst.
+        """
+        return _EARLY if self.limiter.exact else 0.0
 
     def due(self, now: float, rate: float) -> bool:
         """Whether it is time for a grant. A set rate is taken from here."""
@@ -58,7 +66,7 @@ class Departures:
         """Seconds until it is time for a grant."""
         if self.found is None:
             return self.limiter.wait(now, rate)
-        return self.limiter.wait(now, rate, ahead=self.waiting, lead=self._lead)
+        return self.limiter.wait(now, rate, ahead=self.waiting, lead=self._lead + 2 * self.early)
 
     def granted(self) -> bool:
         """A request is granted. Returns whether it may leave without waiting for its departure."""

@@ -32,7 +32,8 @@ _RARE = 0.15  # a share of what is accepted that may be more than a server takes
 _COMMON = 0.5  # and one that cannot be what a limit refuses
 _BY_CHANCE = 3  # requests above a limit that are accepted because another one has just ended
 _USUAL, _MOST, _CONVINCING = 3.0, 2.2, 4.0  # late timers let some requests follow soon anywhere
-_FUTILE = 6  # refusals of what keeps to a limit, without a peace between, after which it is dropped
+_FUTILE = 6  # refusals of what keeps to a limit, soon after each other, after which it is dropped
+_HELPED = 30.0  # seconds without one show that it is of use
 _SUPPOSED, _SOON = 30.0, 2.0  # seconds without a refusal after which one more is tried, and another
 _PEACE = 60.0  # and after which a known limit is loosened; doubles each time
 _MARGIN = 1.04  # of the gap between two requests, for a network whose delays vary
@@ -99,7 +100,7 @@ class OtherLimits:
         """
         if fresh:
             self._refused, self._highest = 1, out
-            self._first_of_several(out, gap)
+            self._first_of_several(now, out, gap)
             self._since, self._one_more, self._any_before = now, None, True
         else:
             self._refused += 1
@@ -108,13 +109,13 @@ class OtherLimits:
                 self.most_out = max(1, self._highest - self._refused)
         return self.known
 
-    def _first_of_several(self, out: int, gap: float) -> None:
+    def _first_of_several(self, now: float, out: int, gap: float) -> None:
         if self._dropped:
             return
         if self._one_more is not None and out >= self.most_out - 1:
             self._know(most_out=self.most_out - 1)
         elif self.known:
-            self._tighten(out, gap)
+            self._tighten(now, out, gap)
         elif self._any_before and self._suspect(gap):
             self._know(gap=_MARGIN * self._longest)
         else:
@@ -152,9 +153,11 @@ class OtherLimits:
         self._longest = max(self._longest, gap) if self._suspicion else 0.0
         return self._suspicion >= _CONVINCING
 
-    def _tighten(self, out: int, gap: float) -> None:
-        self._futile += 1
-        chance = self._gaps.chance(-gap) if self.gap else self._outs.chance(out)
+    def _tighten(self, now: float, out: int, gap: float) -> None:
+        self._futile = 1 if now - self._since > _HELPED else self._futile + 1
+        # As a rule requests follow after the gap that is kept to: a refused one that did is no more
+        # than a reason to keep a longer one.
+        chance = self._gaps.chance(-gap / _MARGIN) if self.gap else self._outs.chance(out)
         if self._futile >= _FUTILE or chance > _COMMON:
             self.most_out, self.gap, self.known, self._dropped = math.inf, 0.0, False, True
         elif self.gap:

@@ -35,6 +35,7 @@ class RateLimiter:
         self._next = now  # the earliest next request, where they are spaced
         self._gap = 0.0
         self._extra = least - 1
+        self.exact = False  # whether what is sent late cannot be caught up with
         self._due = now
         self._begin = now  # nothing is granted, and nothing accrues, before this
 
@@ -53,6 +54,7 @@ class RateLimiter:
         requests. For a rate that is being found.
         """
         self._gap = gap
+        self.exact = gap > 0 or (burst is not None and burst < _FEW)
         self._spacing, self._least = _SPACING, _LEAST
         if burst is not None and burst < _FEW:
             self._burst, self._least = 0.0, _SPACING

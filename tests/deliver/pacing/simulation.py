@@ -100,10 +100,12 @@ def simulate(  # noqa: PLR0912, PLR0915 - one loop over all kinds of events
     found = Outcome()
     shut_until = 0.0
 
-    def timer(seconds: float) -> float:
-        """When one goes off. The rate changes as time goes by, so no look ahead is long."""
+    def timer(seconds: float, early: float = 0.0) -> float:
+        """When one goes off that is waited for by looking in its last `early` seconds. The rate
+        changes as time goes by, so no look ahead is long.
+        """
         slip = late * rng.uniform(0.0, 1.0 if rng.random() < _MOSTLY else 10.0)
-        return now + min(seconds, 0.25) + slip
+        return now + min(seconds, 0.25) + max(0.0, slip - early)
 
     while now < seconds and len(found.accepted) < requests:
         if trace and (not found.rates or now > found.rates[-1][0] + 0.25):
@@ -146,7 +148,8 @@ def simulate(  # noqa: PLR0912, PLR0915 - one loop over all kinds of events
             grant = lines[who][0]
             leaves = pacers[who].departures.leave(grant)
             if leaves is None:
-                leave[who] = timer(pacers[who].departures.until_next())
+                departures = pacers[who].departures
+                leave[who] = timer(departures.until_next(), departures.early)
                 continue
             lines[who].popleft()
             leave[who] = now if lines[who] else math.inf

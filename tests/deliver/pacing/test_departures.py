@@ -75,6 +75,18 @@ def test_a_grant_comes_as_much_earlier_as_a_commit_takes() -> None:
     virtually(main)
 
 
+def test_a_departure_is_looked_for_where_a_late_one_cannot_be_made_up_for() -> None:
+    async def main() -> None:
+        departures = pacer_at(100.0).departures
+        for burst, gap, early in ((None, 0.0, 0.0), (1.0, 0.0, 0.002), (15.0, 0.0, 0.0)):
+            departures.limiter.allow(burst, 100.0, gap=gap)
+            assert departures.early == early
+        departures.limiter.allow(None, 100.0, gap=0.01)
+        assert departures.early == 0.002
+
+    virtually(main)
+
+
 @pytest.mark.parametrize(
     "call_back",
     [lambda pacer: pacer.quiet(5.0), lambda pacer: pacer.pause(paused=True), Pacer.stop],
