@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -27,13 +29,17 @@ def note_of_shared_addresses(
     if ids is None or ids.field.kind is not Kind.UUID or not address or not ready:
         return None
     most = max(1, _LOOKED_AT // len(ready))
-    rows = pl.concat(
+    bodies = pl.concat(
         pl.scan_parquet(each, glob=False).select("key", "body").head(most) for each in ready
     )
+    # Read once for all addresses, and of each body no more than these.
+    objects = pl.col("body").str.json_decode(_objects([each.path for each in address]))
+    rows = bodies.select("key", objects).collect(engine="streaming")
     for each in address:
-        path = "$." + ".".join(each.path)
+        value = reduce(lambda outer, name: outer.struct.field(name), each.path, pl.col("body"))
         counts = (
-            rows.select("key", address=pl.col("body").str.json_path_match(path))
+            rows.lazy()
+            .select("key", address=value)
             .drop_nulls()
             .group_by("address")
             .agg(ids=pl.col("key").n_unique(), records=pl.len())
@@ -48,3 +54,12 @@ def note_of_shared_addresses(
                 " an order, a ticket or a session? Each id becomes a contact"
             )
     return None
+
+
+def _objects(paths: Sequence[tuple[str, ...]]) -> pl.Struct:
+    """The type of objects that hold a text at the end of each path, and nothing else."""
+    fields: dict[str, pl.DataType] = {}
+    for name, inside in groupby(sorted(paths), lambda path: path[0]):
+        rests = [path[1:] for path in inside]
+        fields[name] = _objects(rests) if all(rests) else pl.String()
+    return pl.Struct(fields)
