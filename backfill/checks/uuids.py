@@ -32,11 +32,15 @@ def check_uuid(namespace: uuid.UUID | None, dtype: pl.DataType) -> Steps:
     so would what a column of type `dtype`, where that is a floating-point number, has rounded. A
     fraction is the id of its digits, 1.5 of "1.5", as NDJSON and text have it.
     """
-    inner, lower, formed = pl.field("inner"), pl.field("lower"), pl.field("formed")
+    text, exact, inner = pl.field("text"), pl.field("exact"), pl.field("inner")
+    lower, formed = pl.field("lower"), pl.field("formed")
     stages = (
-        {"inner": trimmed(pl.field("text"))},
+        {"exact": text.str.contains(_FORM)},
+        # Most UUIDs stand in their form already, and only other texts are looked at any further.
+        {"inner": trimmed(pl.when(~exact).then(text))},
         {"lower": inner.str.to_lowercase()},
-        {"formed": lower.str.contains(_FORM), "float": _is_float(inner, dtype)},
+        {"formed": exact | lower.str.contains(_FORM), "float": _is_float(inner, dtype)},
+        {"lower": pl.when(exact).then(text).otherwise(lower)},
     )
     if namespace is None:
         wrong = ~formed & ~pl.field("float")
@@ -59,14 +63,19 @@ def _is_float(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return (number.abs() >= _EXACT.get(dtype, 2**11)) & number.is_finite()
 
 
-def one_spelling(keys: pl.Expr) -> pl.Expr:
-    """Texts in which UUIDs of the 36-character form are in lower case; all others as they are."""
-    return keys.map_batches(_lowered, return_dtype=pl.String, is_elementwise=True)
+def one_spelling(texts: pl.Expr) -> pl.Expr:
+    """Texts as `trimmed` leaves them, in which UUIDs of the 36-character form are in lower case."""
+    return texts.map_batches(_spelled, return_dtype=pl.String, is_elementwise=True)
 
 
-def _lowered(keys: pl.Series) -> pl.Series:
-    """Most columns hold no capital letter, and to see that is cheaper than to match the form."""
-    lower = keys.str.to_lowercase()
-    if (lower == keys).all():
-        return keys
-    return lower.zip_with(lower.str.contains(_FORM).fill_null(value=False), keys)
+def _spelled(texts: pl.Series) -> pl.Series:
+    """Most columns of UUIDs hold no other text, and to see that is cheaper than any change."""
+    exact = texts.str.contains(_FORM)
+    if exact.all():
+        return texts
+    inner = texts.to_frame("text").select(trimmed(pl.col("text"))).to_series()
+    lower = inner.str.to_lowercase()
+    if (lower == inner).all():
+        return inner.alias(texts.name)
+    formed = lower.str.contains(_FORM).fill_null(value=False)
+    return lower.zip_with(formed, inner).alias(texts.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import polars as pl
 import pytest
@@ -10,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.checks.checked import Checked, Steps
-from backfill.checks.uuids import check_uuid
+from backfill.checks.uuids import check_uuid, one_spelling
 
 SPACE = uuid.UUID("00000000-0000-4000-8000-00000000beef")
 
 
-def judged(ids: list[str], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
+def judged(ids: Sequence[str | None], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
     steps = check_uuid(namespace, pl.String())
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
     checked = Checked.from_steps(pl.col("raw"), whole)
@@ -58,6 +59,26 @@ def test_with_a_namespace_other_ids_become_what_python_calls_their_uuid5(ids):
 
 def test_the_name_keeps_its_case_and_loses_the_space_around_it():
     assert judged([" Ann "], SPACE) == [(str(uuid.uuid5(SPACE, "Ann")), False)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.uuids() | st.sampled_from(["Ann", "", "İ", None]), st.integers(0, 3))),
+    st.sampled_from([None, SPACE]),
+)
+def test_what_stands_beside_an_id_in_its_column_changes_nothing(ids, namespace):
+    ways = (str, str.upper, " {} ".format, lambda text: f"{text.upper()}\n")
+    texts = [None if each is None else ways[way](str(each)) for each, way in ids]
+    assert judged(texts, namespace) == [judged([text], namespace)[0] for text in texts]
+    frame = pl.DataFrame({"key": texts}, schema={"key": pl.String})
+    one, each = one_spelling(pl.col("key")), pl.DataFrame({"key": []}, schema={"key": pl.String})
+    alone = [frame[[at]].select(one).item() for at in range(frame.height)]
+    assert frame.select(one)["key"].to_list() == alone
+    for text, key in zip(texts, alone, strict=True):
+        inner = (text or "").strip()
+        is_uuid = len(inner) == 36
+        assert key == ((inner.lower() if is_uuid else inner) or None)
+    assert each.select(one).is_empty()
 
 
 def test_missing_stays_missing_and_gets_no_name():

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from backfill.checks.checked import trimmed
 from backfill.checks.text import as_text as text_of
 from backfill.checks.uuids import one_spelling
 from backfill.config import Config
@@ -66,7 +65,7 @@ def _key(
 ) -> pl.Expr:
     """The text that joins a side with the other one."""
     raw, dtype = _value(_as_column(spec), schema)
-    return one_spelling(trimmed(text_of(raw, dtype, timezone=zone).value))
+    return one_spelling(text_of(raw, dtype, timezone=zone).value)
 
 
 def _as_column(spec: str | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,6 @@ from datetime import datetime
 
 import polars as pl
 
-from backfill.checks.checked import trimmed
 from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling
@@ -177,7 +176,7 @@ class _Mapper:
         UUIDs meet whatever their case, as they are the same id when they are sent.
         """
         text = as_text(key.raw, key.dtype, timezone=self.config.events.timezone)
-        return one_spelling(trimmed(text.value))
+        return one_spelling(text.value)
 
     def part(self, key: pl.Expr, ordering: Input | None) -> pl.Expr:
         """What a side is split by: the join key in a form that its spellings share.
