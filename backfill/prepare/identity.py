@@ -36,6 +36,8 @@ identity begins with it."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "backfill:record")
 _MISSING = ":"
+_UUID = 36  # bytes of the one form in which they are sent
+_LENGTHS = pl.Series([f"{length}:" for length in range(256)])
 _FRAGMENT = "__named"
 
 
@@ -140,4 +142,15 @@ def _value(each: Input, *, sent: bool) -> list[pl.Expr]:
     if each.field.kind is Kind.TIME:
         count = column.dt.timestamp("ms") * 1_000 if sent else column.dt.epoch("us")
         return [count.cast(pl.String), pl.lit(";")]
-    return [column.str.len_bytes().cast(pl.String), pl.lit(":"), column]
+    if each.field.kind is Kind.UUID and each.field.required:
+        return [pl.lit(f"{_UUID}:"), column]
+    length = column.str.len_bytes()
+    return [length.map_batches(_written, return_dtype=pl.String, is_elementwise=True), column]
+
+
+def _written(lengths: pl.Series) -> pl.Series:
+    """`4:` for 4, and `:` where there is none. Most are short, and a table has them written."""
+    longest = lengths.max()
+    if isinstance(longest, int) and longest >= len(_LENGTHS):
+        return (lengths.cast(pl.String) + ":").fill_null(_MISSING)
+    return _LENGTHS.gather(lengths).alias(lengths.name).fill_null(_MISSING)

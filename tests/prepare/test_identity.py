@@ -72,6 +72,25 @@ def test_texts_are_equal_exactly_where_all_values_are(
             assert (text == other) == (row == values)
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.none() | st.integers(0, 600) | st.integers(250, 260), min_size=1))
+def test_a_length_stands_before_each_value_however_long_it_is(lengths: list[int | None]) -> None:
+    values = [None if length is None else "é" * (length // 2) + "x" for length in lengths]
+    frame = pl.DataFrame({"type": values}, schema={"type": pl.String})
+    found = keys_of(identity_over(a_field("type")), frame)[IDENTITY]
+    assert found.to_list() == [
+        ":" if value is None else f"{len(value.encode())}:{value}" for value in values
+    ]
+
+
+def test_an_id_that_every_record_has_is_told_with_its_length_too() -> None:
+    ids = [str(uuid.UUID(int=number)) for number in range(3)]
+    identity = identity_over(a_field("contact.id"))
+    assert keys_of(identity, pl.DataFrame({"contact.id": ids}))[IDENTITY].to_list() == [
+        f"36:{each}" for each in ids
+    ]
+
+
 def test_the_record_key_is_pinned_for_all_versions_and_machines() -> None:
     rows = pl.DataFrame(
         {
