@@ -27,6 +27,15 @@ _ZONE = " ?(?:[Zz]|UTC|GMT|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 KNOWN = f"^{_DATE}(?:[Tt ]{_CLOCK}(?:{_ZONE})?)?$"
 """The pattern of a text that is a date, with or without a clock, in a form that is always known."""
 
+_WHOLE_CLOCK = "(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
+_USUAL = {
+    24: TimeFormat("%Y-%m-%dT%H:%M:%S.%3fZ", f"^{_DATE}T{_WHOLE_CLOCK}[.][0-9]{{3}}Z$", zoned=True),
+    20: TimeFormat("%Y-%m-%dT%H:%M:%SZ", f"^{_DATE}T{_WHOLE_CLOCK}Z$", zoned=True),
+    19: TimeFormat("%Y-%m-%d %H:%M:%S", f"^{_DATE} {_WHOLE_CLOCK}$", zoned=False),
+}
+"""Forms of so many characters that Polars reads in one step, which takes a fraction of the time of
+taking a text of any form apart."""
+
 EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 """The pattern of a text that counts the time since 1970, in whichever unit."""
 
@@ -111,7 +120,7 @@ def _read(dtype: pl.DataType, formats: Sequence[str]) -> tuple[Stage, ...]:
     if textual or (dtype.is_numeric() and formats):  # such as 202401311000, which is no epoch
         if dtype.is_float():
             text = {"text": float_written(raw, dtype)}
-        return (text, *_own_form([read_time_format(each) for each in formats]))
+        return (text, *_by_form([read_time_format(each) for each in formats]))
     if dtype.is_decimal():
         return (text, *_TEXT)
     if dtype.is_integer():
@@ -216,21 +225,21 @@ def _float_epoch(number: pl.Expr) -> pl.Expr:
     return pl.when(known).then(micros).cast(pl.Int64).cast(NAIVE)
 
 
-def _own_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
-    """Texts in forms of the user's own, then all others; what one form fits, no other one sees."""
-    if not formats:
-        yield from _TEXT
-        return
+def _by_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
+    """Texts in forms of the user's own, in usual ones, and then all others; what one form fits, no
+    other one sees.
+    """
     text, read = pl.field("text"), pl.field("read")
-    yield {"own_local": absent(text, NAIVE), "own_fixed": absent(text, NAIVE)}
-    for each in formats:
-        own = "own_fixed" if each.zoned else "own_local"
-        yield {"read": read_as(text, each)}
-        yield {own: pl.coalesce(pl.field(own), read), "text": pl.when(read.is_null()).then(text)}
+    yield {"read_local": absent(text, NAIVE), "read_fixed": absent(text, NAIVE)}
+    usual = [(pl.when(text.str.len_bytes() == size).then(text), _USUAL[size]) for size in _USUAL]
+    for alike, form in (*((text, each) for each in formats), *usual):
+        into = "read_fixed" if form.zoned else "read_local"
+        yield {"read": read_as(alike, form)}
+        yield {into: pl.coalesce(pl.field(into), read), "text": pl.when(read.is_null()).then(text)}
     yield from _TEXT
     yield {
-        "local": pl.coalesce(pl.field("own_local"), pl.field("local")),
-        "fixed": pl.coalesce(pl.field("own_fixed"), pl.field("fixed")),
+        "local": pl.coalesce(pl.field("read_local"), pl.field("local")),
+        "fixed": pl.coalesce(pl.field("read_fixed"), pl.field("fixed")),
     }
 
 

@@ -358,6 +358,28 @@ def test_what_isoformat_writes_is_read_as_fromisoformat_reads_it(moments):
         ]
 
 
+USUAL = {
+    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z": "{:04}-{:02}-{:02}t{:02}:{:02}:{:02}.{:03}z",
+    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z": "{:04}-{:02}-{:02}t{:02}:{:02}:{:02}z",
+    "{:04}-{:02}-{:02} {:02}:{:02}:{:02}": "{:04}-{:02}-{:02}t{:02}:{:02}:{:02}",
+}
+PARTS = st.tuples(*(st.integers(*each) for each in (
+    (1, 9999), (0, 13), (0, 32), (0, 25), (0, 61), (0, 61), (0, 999),
+)))  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(PARTS, min_size=1))
+def test_a_usual_form_means_what_it_means_in_other_letters(moments):
+    texts: list[object] = []
+    others: list[object] = []
+    for usual, other in USUAL.items():
+        texts += [usual.format(*each) for each in moments]
+        others += [other.format(*each) for each in moments]
+    found = read([*texts, *others], zone="UTC")
+    assert found[: len(texts)] == found[len(texts) :]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.datetimes(datetime(1950, 1, 1), datetime(2037, 12, 31)), min_size=1), ZONES)
 def test_a_local_time_is_what_the_zone_database_says(local, zone):
