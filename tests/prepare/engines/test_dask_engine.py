@@ -256,7 +256,7 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
-def test_workers_end_with_the_process_that_started_them() -> None:
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     program = (
         "from backfill.prepare.engines.opening import engine_on\n"
         "with engine_on('local:1'):\n"
@@ -264,7 +264,10 @@ def test_workers_end_with_the_process_that_started_them() -> None:
         "    input()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # nobody is left to remove their directory
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
