@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -18,8 +18,7 @@ import psycopg
 import sniffio
 
 # Whatever binds a clock as a default must do so before another one stands in for it.
-import backfill.deliver.delivery
-import backfill.ledger.postgres  # noqa: F401
+from backfill.ledger.postgres.silence import SilenceWatch
 from tests.simulation.several.connection import Connection, Server
 from tests.simulation.several.fibers import Turn, World
 from tests.simulation.several.process import Process
@@ -86,6 +85,8 @@ def simulated(
         mock.patch.object(anyio.to_thread, "run_sync", run_sync),
         mock.patch.object(anyio.from_thread, "run_sync", from_thread),
         mock.patch.object(psycopg, "connect", connect),
+        # A database of a life always answers or breaks; the watch is a thread of the real world.
+        mock.patch.object(SilenceWatch, "over", return_value=nullcontext()),
         mock.patch.object(sniffio, "current_async_library", return_value="asyncio"),
         mock.patch.object(pl, "scan_parquet", job.scan),
         mock.patch.object(pl, "read_parquet", job.read),
