@@ -36,6 +36,7 @@ __all__ = ["Grant", "Pacer"]
 
 _UNAVAILABLE = 503
 _TOLD = 0.5  # seconds after a wait until what others did before it has been told
+_OWN = 1.0  # seconds by which a wait that others tell of may end after this one, and be the same
 
 
 class Pacer:
@@ -227,15 +228,18 @@ class Pacer:
 
     def _hear_quiet(self) -> str | None:
         """Join a quiet period that another run was asked for; says which other."""
-        if self._shared is not None and self._shared.draws:
-            seconds = self._shared.quiet_left()
-            if seconds > max(0.0, self._not_before - self._clock()) + 0.001:
-                self.quiet(seconds)
-                if self._found is not None:
-                    self._found.paused(self._not_before, asked=True)
-                self.heard(self.asked(seconds, self._shared.other))
-                return self._shared.other
-        return None
+        if self._shared is None or not self._shared.draws:
+            return None
+        seconds, own = self._shared.quiet_left(), max(0.0, self._not_before - self._clock())
+        if seconds <= own + 0.001:
+            return None
+        # Own waits of earlier runs come back, too, at an end that is later by some milliseconds.
+        other = self._shared.other if seconds > own + _OWN else None
+        self.quiet(seconds)
+        if self._found is not None:
+            self._found.paused(self._not_before, asked=True)
+        self.heard(self.asked(seconds, other))
+        return other
 
     def change(self, rate: float | None, concurrency: int) -> None:
         """Go on at another rate, None to find it, and with so many requests out at most."""

@@ -138,6 +138,37 @@ def test_a_quiet_period_is_no_longer_than_was_asked_where_the_clock_was_set_back
     assert second.quiet_left() == 0.0
 
 
+def test_a_run_knows_its_own_wait_again_however_long_it_took_to_tell_the_others(
+    tmp_path: Path,
+) -> None:
+    moment = 5_000.0
+
+    def wall() -> float:  # which goes on between any two looks at it, as on a busy machine
+        nonlocal moment
+        moment += 0.02
+        return moment
+
+    def pacer(quiet_until: float) -> Pacer:
+        return Pacer(
+            50.0,
+            health=Health(concurrency=8, patience=30.0, max_wait=10.0),
+            quiet_until=quiet_until,
+            clock=lambda: moment,
+            wall=wall,
+            shared=opened(tmp_path, now=moment, wall=wall),
+        )
+
+    before = pacer(0.0)
+    before.quiet(60.0)
+    for stored, whose in (
+        (before.quiet_until, "asks"),
+        (0.0, "asked another job on this machine"),
+    ):
+        stop = pacer(stored).begin()
+        assert stop is not None
+        assert f"the destination {whose} to wait" in stop.message
+
+
 def test_a_wait_that_an_earlier_run_stored_holds_beside_others_too(tmp_path: Path) -> None:
     now = 0.0
     pacer = Pacer(
