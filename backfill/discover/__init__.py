@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ from backfill.config.placeholders import MARK, Question, open_questions
 from backfill.config.sources import Files
 from backfill.config.validation_messages import in_words
 from backfill.core.errors import ConfigError
+from backfill.destination import Kind
 from backfill.destinations import destination
-from backfill.discover.columns import profile_columns
+from backfill.discover.columns import Side, profile_columns
 from backfill.discover.data_files import choose_data
 from backfill.discover.json_endings import with_format
 from backfill.discover.nested import flattened
@@ -26,6 +28,7 @@ from backfill.discover.samples import read_sample
 from backfill.discover.source_sections import Sampled
 from backfill.discover.writing import write_config
 from backfill.jobdir.overwrite_guard import refuse_job_place
+from backfill.prepare.facts.calling_codes import calling_code_beside
 from backfill.prepare.mapping.hours import LOOKED_AT, hour_beside
 from backfill.sources.locations import is_remote
 
@@ -83,6 +86,7 @@ def draft_config(
         whole=events_sample.complete and contacts_sample is not None and contacts_sample.complete,
     )
     proposal = _with_hours(proposal, rows, now)
+    proposal = _with_calling_codes(proposal, {"events": rows, "contacts": others}, now)
     events_side = Sampled(
         _all_relative(events_files, directory), events_sample, events_files.format, aside
     )
@@ -112,6 +116,32 @@ def _with_hours(proposal: Proposal, rows: pl.DataFrame, now: datetime) -> Propos
     (profile,) = profile_columns(both, "events", now=now)
     unused = (each for each in proposal.unused if (each.side, each.name) != ("events", hours))
     return replace(proposal, time=replace(profile, sql=sql), unused=tuple(unused))
+
+
+def _with_calling_codes(
+    proposal: Proposal, frames: Mapping[Side, pl.DataFrame | None], now: datetime
+) -> Proposal:
+    """The proposal with the calling codes of phones that stand in a column of their own."""
+    for match in proposal.matches:
+        phone = match.column
+        rows = frames[phone.side] if phone is not None else None
+        if phone is None or rows is None or match.field.kind not in (Kind.PHONE, Kind.TARGET):
+            continue
+        found = calling_code_beside(rows.head(LOOKED_AT), phone.name)
+        if found is None:
+            continue
+        codes, sql = found
+        both = rows.select(pl.sql_expr(sql).alias(f"{phone.name} and {codes}"))
+        (profile,) = profile_columns(both, phone.side, now=now)
+        whole = replace(match, column=replace(profile, sql=sql))
+        proposal = replace(
+            proposal,
+            matches=tuple(whole if each is match else each for each in proposal.matches),
+            unused=tuple(
+                each for each in proposal.unused if (each.side, each.name) != (phone.side, codes)
+            ),
+        )
+    return proposal
 
 
 def _files(name: str, separator: str | None, encoding: str | None) -> Files:

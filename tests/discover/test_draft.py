@@ -233,3 +233,33 @@ def test_a_time_that_cannot_be_read_is_asked_for_where_it_is_only_for_the_order(
     (here / "e.csv").write_text("\n".join(["phone,event,when", *rows]))
     places = [each.place for each in drafted("watch-events", "e.csv").questions]
     assert "[events] time" in places
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_calling_code_in_a_column_of_its_own_is_proposed_and_asked_for(here, ending):
+    rows = 20
+    frame = pl.DataFrame(
+        {
+            "user_id": [f"0b21a9d4-5f0e-4b0c-8a3e-{each:012x}" for each in range(rows)],
+            "event": ["purchase"] * rows,
+            "at": [f"2024-01-{each + 1:02}T10:00:00Z" for each in range(rows)],
+            "country_code": [44, 1] * (rows // 2),
+            "phone": [7911123456, 2125550123] * (rows // 2),
+        }
+    )
+    if ending == "csv":
+        frame.write_csv("called.csv")
+    else:
+        frame.write_parquet("called.parquet")
+    draft = drafted("pristo-events", f"called.{ending}")
+    assert [each.place for each in draft.questions] == ["population"]
+    target = here / "out.toml"
+    answer(target, population=POPULATION)
+    assert plan_job(load_config(target), here / "out.job").status().books.pending == rows
+
+    alone = re.sub(r'(?m)^("contact.phone" = ).*$', r'\1"phone"', target.read_text())
+    (here / "alone.toml").write_text(alone)
+    planned = plan_job(load_config(here / "alone.toml"), here / "alone.job")
+    (note,) = (each for each in planned.manifest.facts.warnings if "calling code" in each)
+    assert "'country_code' holds some" in note
+    assert '"contact.phone" = { sql = ' in note

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backfill.config import Config
+from backfill.prepare.facts.calling_codes import notes_of_calling_codes
 from backfill.prepare.facts.dropped_columns import note_of_dropped_columns
 from backfill.prepare.facts.id_spellings import how_ids_would_meet
 from backfill.prepare.facts.lost_pluses import notes_of_lost_pluses
@@ -69,6 +70,7 @@ def noticed(
         *about_contacts,
         *notes_of_odd_cells(config, binding, events, contacts),
         *notes_of_lost_pluses(binding, events, contacts),
+        *notes_of_calling_codes(binding, events, contacts),
         note_of_zone(config.events.timezone),
         note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
         *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
