@@ -73,7 +73,8 @@ def settle(
     """Move the chosen ones of the records of a state, FAILED or UNKNOWN, to another state."""
     positions, named = _chosen(directory, manifest, ledger, of, choice)
     count = ledger.retry(positions) if of is State.FAILED else ledger.resolve(to, positions)
-    record_decision(ledger)
+    if count:
+        record_decision(ledger)
     return Settled(count, max(0, named - count))
 
 

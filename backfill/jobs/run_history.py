@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backfill.core.errors import JobError
-from backfill.core.model import State, Stop, Tick
+from backfill.core.model import State, Stop, StopKind, Tick
 from backfill.deliver import Settings
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
@@ -123,8 +123,13 @@ def last_stop(ledger: AnyLedger) -> Stop | None:
 
 
 def record_decision(ledger: AnyLedger) -> None:
-    """Note that records were settled by hand: what stopped the last run is no news any more."""
-    ledger.set_meta(_STOP, "")
+    """Note that records were settled by hand: that errors stopped the last run is no news any more.
+
+    What else stopped it holds until the next one: a job with more to send has not come to its end.
+    """
+    stop = last_stop(ledger)
+    if stop is not None and stop.kind is StopKind.ERRORS:
+        ledger.set_meta(_STOP, "")
 
 
 def abandon(ledger: AnyLedger) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 import backfill as package
 from backfill.core.errors import ConfigError
-from backfill.core.model import Batch, Outcome, Settlement, State
+from backfill.core.model import Batch, Outcome, Settlement, State, Stop, StopKind
+from backfill.jobs.run_history import record_end, record_start
 from backfill.ledger import Ledger
 from tests.acceptance.sources import pristo_job
 
@@ -49,6 +50,22 @@ def test_all_of_a_state_are_settled_where_nothing_is_chosen(job):
     assert job.retry() == 7
     assert job.resolve("delivered") == 3
     assert counts(job) == (9, 3, 0, 0)
+
+
+def test_what_stopped_the_last_run_holds_until_the_next_but_for_errors_that_are_settled(job):
+    def stopped(kind: StopKind) -> None:
+        with Ledger.open(job.directory / "ledger.sqlite") as ledger:
+            record_start(ledger, "https://api.example.com")
+            record_end(ledger, 1.0, Stop(kind, "of old"))
+
+    stopped(StopKind.ERRORS)
+    assert job.retry(status=404) == 0
+    assert job.status().exit_code == 4
+    assert job.retry(status=422) == 4
+    assert job.status().stop is None
+    stopped(StopKind.LIMIT)
+    assert job.retry() == 3
+    assert job.status().exit_code == 8, "there is more to send"
 
 
 def test_a_status_or_a_part_of_the_reason_chooses(job):

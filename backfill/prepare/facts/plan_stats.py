@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -288,14 +289,23 @@ def _undecodable(side: Side, count: int, encodings: Mapping[Side, str]) -> Itera
     if not count:
         return
     known = encodings[side]
-    name = "UTF-8" if known.lower().replace("_", "-") in ("utf-8", "utf8") else known
-    other = "windows-1252" if name != "windows-1252" else "windows-1255"
+    same = _codec(known)
+    name = "UTF-8" if same == "utf-8" else known
+    other = "windows-1255" if same == _codec("windows-1252") else "windows-1252"
     rows, they = ("1 row", "holds") if count == 1 else (f"{count:,} rows", "hold")
     of = " of the contacts" if side == "contacts" else ""
     yield (
         f"{rows}{of} {they} bytes that are not {name}; `encoding` under [{side}] names another"
         f' encoding, such as "{other}"'
     )
+
+
+def _codec(name: str) -> str:
+    """What Python calls an encoding, which has many names."""
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return name
 
 
 def _lacking(stats: PlanStats, binding: Binding) -> Iterator[str]:
