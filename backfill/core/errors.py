@@ -23,7 +23,7 @@ __all__ = [
     "JobError",
     "LedgerAccessError",
     "LedgerError",
-    "LedgerMissingError",
+    "LedgerVersionError",
     "OwnershipError",
     "ReadOnlyError",
     "SeparatorError",
@@ -115,8 +115,8 @@ class LedgerAccessError(LedgerError):
     exit_code = 2
 
 
-class LedgerMissingError(LedgerError):
-    """There is no ledger where the job's is to be, or one that this version does not understand."""
+class LedgerVersionError(LedgerError):
+    """Another version of the program made this ledger, and this one does not understand it."""
 
     exit_code = 2
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from backfill.core.errors import LedgerError, LedgerMissingError, OwnershipError
+from backfill.core.errors import LedgerError, LedgerVersionError, OwnershipError
 from backfill.core.model import Attempt, Batch, Settlement, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
@@ -326,7 +326,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
 
     def _recognise(self, schema: str) -> None:
         if not self._session.rows("SELECT to_regclass('version')")[0][0]:
-            raise LedgerMissingError(
+            raise LedgerError(
                 "the ledger is missing",
                 where=self.where,
                 hint=f"The schema {schema} was dropped, or this is another database. Restore it"
@@ -335,7 +335,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         version = self._session.rows("SELECT number FROM version")[0][0]
         if version != VERSION:
             age = "newer" if version > VERSION else "older"
-            raise LedgerMissingError(
+            raise LedgerVersionError(
                 f"the ledger has version {version}, and this backfill understands {VERSION}",
                 where=self.where,
                 hint=f"Use the {age} backfill that made it.",

@@ -35,14 +35,10 @@ NO_SCHEMA = "pg_temp"
 
 _CONNECT_WITHIN = 10  # seconds
 _HURRIED = 3  # seconds, for a process that is to end
-_LIMITS = [
-    "statement_timeout",
-    "lock_timeout",
-    "idle_session_timeout",
-    "idle_in_transaction_session_timeout",
-    "transaction_timeout",
-]
+_LIMITED = ("statement", "lock", "idle_session", "idle_in_transaction_session", "transaction")
+_LIMITS = [f"{each}_timeout" for each in _LIMITED]
 _MARGIN = 0.1  # of the lease
+_STARTS_WITHIN = 60.0  # seconds that even one who only looks waits for a database that starts
 _BRIEFLY = 5.0  # seconds that a process which is to end waits for a database that is away
 _SILENCE = 2.0  # seconds after which a database that is away is spoken of
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -97,7 +93,6 @@ class Session:
         self._sessions: list[tuple[int, Any]] = []  # ours, each by its process and when that began
         self._watch = SilenceWatch(self._address, self._tell_of_silence, now)
         try:
-            # One that is just starting, as after a loss of power, is always waited for.
             self._wait_for(self._begin, (lambda _: True) if waits else is_starting)
         except BaseException:
             self._watch.close()
@@ -262,7 +257,8 @@ class Session:
     def _wait_for(self, connect: Callable[[], None], passes: Callable[[Exception], bool]) -> None:
         """Try until there is a connection, as long as patience lasts and what is wrong `passes`.
 
-        A wait that is long enough to be noticed is spoken of, once.
+        One that is just starting, as after a loss of power, is always waited for. A wait that is
+        long enough to be noticed is spoken of, once.
         """
         began = time.monotonic()
         pauses = iter(_AGAIN_AFTER)
@@ -275,7 +271,9 @@ class Session:
                     moment = time.monotonic()
                     if not passes(error):
                         raise
-                    if moment + pause > max(began, self._hurried_at) + self._patience:
+                    starts = is_starting(error) and not self._hurried_at
+                    patience = max(self._patience, _STARTS_WITHIN if starts else 0.0)
+                    if moment + pause > max(began, self._hurried_at) + patience:
                         self._patience = 0.0  # once is enough: what is asked next waits no more
                         raise
                     if not self.away and moment > began + _SILENCE:

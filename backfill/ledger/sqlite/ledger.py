@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backfill.core.errors import LedgerError, LedgerMissingError
+from backfill.core.errors import LedgerError
 from backfill.core.model import (
     Attempt,
     Batch,
@@ -65,7 +65,7 @@ class Ledger(LedgerReading, LedgerFacts):
         with plain_words(path):
             if not path.exists():
                 if not create:
-                    raise LedgerMissingError(
+                    raise LedgerError(
                         "the ledger is missing",
                         where=str(path),
                         hint="It was moved or removed, and with it what was delivered. Restore "

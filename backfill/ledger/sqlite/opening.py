@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backfill.core.atomic_files import sync
-from backfill.core.errors import LedgerError, LedgerMissingError
+from backfill.core.errors import LedgerError, LedgerVersionError
 from backfill.ledger import statements as sql
 from backfill.ledger.sqlite import schema
 from backfill.ledger.sqlite.errors import DAMAGED, plain_words
@@ -62,7 +62,7 @@ def refuse_missing(path: Path) -> None:
     """Raise LedgerError where there is no ledger."""
     with plain_words(path):
         if not path.exists():
-            raise LedgerMissingError("the ledger is missing", where=str(path))
+            raise LedgerError("the ledger is missing", where=str(path))
 
 
 def connect(path: Path, *, named: Path | None = None) -> tuple[sqlite3.Connection, Mark]:
@@ -234,7 +234,7 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> None:
     oldest = min(schema.MIGRATIONS, default=schema.VERSION)
     if not oldest <= version <= schema.VERSION:
         age = "newer" if version > schema.VERSION else "older"
-        raise LedgerMissingError(
+        raise LedgerVersionError(
             f"the ledger has version {version}, and this backfill understands "
             f"{oldest} to {schema.VERSION}",
             where=str(path),
