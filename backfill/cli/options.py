@@ -98,7 +98,9 @@ faults_option = click.option(
 
 _DELIVERY = (
     click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".'),
-    click.option("--concurrency", metavar="N", type=int, help="Requests in flight at most."),
+    click.option(
+        "--concurrency", metavar="N", type=int, help="Requests in flight at most; up to 1,024."
+    ),
     click.option("--limit", metavar="N", type=int, help="Send at most N records in this run."),
     click.option("--max-duration", metavar="T", help='Stop after this time: "30m", "2h".'),
     click.option("--max-errors", metavar="X", help='Failed records allowed: "100" or "1%".'),

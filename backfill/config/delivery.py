@@ -38,7 +38,7 @@ class Delivery(Section):
     ] = None
     """Requests: `"50/s"`, `"3000/min"`, a number a second; `"auto"` finds what is allowed."""
     concurrency: Annotated[StrictInt, Field(ge=1, le=1024)] = 64
-    """Requests in flight at most."""
+    """Requests in flight at most, from 1 to 1,024."""
     guarantee: Literal["at-most-once", "at-least-once"] = "at-most-once"
     """Whether what may have been stored is left alone as `unknown`, or sent again."""
     max_errors: Annotated[

@@ -16,7 +16,9 @@ __all__ = ["pace"]
 )
 @job_argument
 @click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".')
-@click.option("--concurrency", metavar="N", type=int, help="Requests in flight at most.")
+@click.option(
+    "--concurrency", metavar="N", type=int, help="Requests in flight at most; up to 1,024."
+)
 @click.option("--pause", is_flag=True, help="Send nothing until told to go on.")
 @click.option("--go-on", is_flag=True, help="Go on after a pause.")
 @as_json

@@ -29,7 +29,8 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
     for name in given:
         if name not in Delivery.model_fields:
             raise ConfigError(
-                f"a run has no setting {name!r}", hint=did_you_mean(name, Delivery.model_fields)
+                f"a run has no setting {name!r}",
+                hint=did_you_mean(name, (*Delivery.model_fields, "only", "on")),
             )
     before = config.delivery.model_dump(mode="json") if config else dict(manifest.delivery)
     try:
