@@ -31,6 +31,7 @@ __all__ = ["Binding", "bind"]
 
 _TIME = "time"  # the identity's name for the event's time where the body has no field for it
 _LEAST = {Kind.PHONE: 0.0, Kind.TARGET: 0.0, Kind.UUID: 2.0**53}
+_OTHERS = {"reject": "rejected", "omit": "left out", "keep": "as it is", "exclude": "excluded"}
 _RESERVED = ";|"  # they separate the parts of a reason
 
 
@@ -163,13 +164,8 @@ def _shown(each: Input) -> dict[str, str]:
         return {"(always)": each.constant or ""}
     if each.table is None:
         return {}
-    others = {
-        "reject": "(rejected)",
-        "omit": "(left out)",
-        "keep": "(as it is)",
-        "exclude": "(excluded)",
-    }
-    last = others[each.table.otherwise] if each.table.otherwise else each.table.constant or ""
+    way = each.table.otherwise
+    last = f"({_OTHERS[way]})" if way else each.table.constant or ""
     return {**dict(zip(each.table.old, each.table.new, strict=True)), "(any other)": last}
 
 
