@@ -237,7 +237,7 @@ def test_a_ledger_of_another_version_is_refused_in_words(tmp_path, version, age)
     with contextlib.closing(sqlite3.connect(tmp_path / "pristo.job" / "ledger.sqlite")) as raw:
         raw.execute(f"PRAGMA user_version = {version}")
     for command in (["run", config, "--base-url", NOWHERE], ["status", config]):
-        told = backfill(*command, cwd=tmp_path, expect=[1])
+        told = backfill(*command, cwd=tmp_path, expect=[2])
         assert f"version {version}" in told.err
         assert f"the {age} backfill" in told.err
 
