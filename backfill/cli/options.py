@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 __all__ = [
     "as_json",
     "asks_for_json",
+    "concurrency_option",
     "config_argument",
     "config_or_job_argument",
     "delivery_options",
@@ -21,6 +22,7 @@ __all__ = [
     "on_option",
     "only_option",
     "quiet",
+    "rate_option",
 ]
 
 _JSON = "backfill.json"
@@ -96,11 +98,14 @@ faults_option = click.option(
     help="What goes wrong, and how often; may be given again.  [backfill sandbox --fault help]",
 )
 
+rate_option = click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".')
+concurrency_option = click.option(
+    "--concurrency", metavar="N", type=int, help="Requests in flight at most; up to 1,024."
+)
+
 _DELIVERY = (
-    click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".'),
-    click.option(
-        "--concurrency", metavar="N", type=int, help="Requests in flight at most; up to 1,024."
-    ),
+    rate_option,
+    concurrency_option,
     click.option("--limit", metavar="N", type=int, help="Send at most N records in this run."),
     click.option("--max-duration", metavar="T", help='Stop after this time: "30m", "2h".'),
     click.option("--max-errors", metavar="X", help='Failed records allowed: "100" or "1%".'),

@@ -23,7 +23,7 @@ from backfill.discover.nested import flattened
 from backfill.discover.proposal import propose
 from backfill.discover.samples import read_sample
 from backfill.sources.formats.byte_streams import open_stream
-from backfill.sources.locations import Location, is_remote, locate
+from backfill.sources.locations import Location, endings_of, is_remote, locate
 
 __all__ = ["choose_data"]
 
@@ -32,7 +32,6 @@ _Side = Literal["events", "contacts"]
 _START = 64 << 10  # bytes that a text file is told by
 _ROWS = 500  # rows that a Parquet file is told by
 _MOST = 60  # kinds of names that are looked at; where there are more, all files are taken
-_PACKED = (".gz", ".zst", ".zstd")
 _COUNTED = re.compile(r"[0-9a-f]{8,}|[0-9]+")  # what tells the parts of one export from each other
 _COMMON, _WITHIN = 0.5, 0.8  # shares of columns, of both and of the smaller, that make files alike
 
@@ -121,8 +120,7 @@ def _beginning(location: Location, folder: Path, files: Files) -> Files:
         copy = folder / "start.parquet"
         pl.scan_parquet(path, glob=False).head(_ROWS).collect().write_parquet(copy)
     else:
-        ending = next(each for each in reversed(path.suffixes or [""]) if each not in _PACKED)
-        copy = folder / f"start{ending.lower()}"
+        copy = folder / f"start{endings_of(path.name)[0]}"
         encoding = "utf-16" if is_utf16(location) else "utf-8"
         with open_stream(location.path, location, encoding=encoding) as stream:
             text = stream.read(_START)
@@ -187,4 +185,4 @@ def _located(files: Files, pattern: str, directory: Path) -> set[str]:
 
 def _ending(name: str) -> str:
     path = Path(name)
-    return Path(path.stem).suffix + path.suffix if path.suffix in _PACKED else path.suffix
+    return Path(path.stem).suffix + path.suffix if endings_of(name)[1] else path.suffix

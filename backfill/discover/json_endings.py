@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 
 from backfill.config.sources import Files
 from backfill.core.errors import SourceError
 from backfill.sources.formats.byte_streams import open_stream
-from backfill.sources.locations import Location, locate, passed_over
+from backfill.sources.locations import Location, endings_of, locate, passed_over
 from backfill.sources.unsupported_formats import LONGEST_START
 
 __all__ = ["with_format"]
@@ -25,23 +24,17 @@ def with_format(files: Files, directory: Path) -> Files:
         return files
     with suppress(SourceError):
         known = locate(files, directory)
-        beside = any(
-            _packing_aside(each).endswith(".json") for each in passed_over(files, directory)
-        )
-        if not beside or not all(_packing_aside(each.name).endswith(".txt") for each in known):
+        beside = any(endings_of(each)[0] == ".json" for each in passed_over(files, directory))
+        if not beside or not all(endings_of(each.name)[0] == ".txt" for each in known):
             return files
     lines = files.model_copy(update={"format": "ndjson"})
     with suppress(SourceError):
         found = locate(lines, directory)
-        named = [each for each in found if _packing_aside(each.name).endswith(".json")] or found
+        named = [each for each in found if endings_of(each.name)[0] == ".json"] or found
         ends = {each.path: each for each in (named[0], named[-1]) if not each.remote}
         if ends and all(_begins_with_object(each, files.encoding) for each in ends.values()):
             return lines
     return files
-
-
-def _packing_aside(name: str) -> str:
-    return re.sub(r"[.](gz|zstd?)$", "", name.lower())
 
 
 def _begins_with_object(location: Location, encoding: str) -> bool:

@@ -22,7 +22,7 @@ from backfill.prepare.facts.odd_cells import NULL_WORDS, titles_remark
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
-from backfill.sources.locations import Location, locate, passed_over
+from backfill.sources.locations import Location, endings_of, locate, passed_over
 from backfill.sources.scan import Source, open_source
 
 __all__ = ["Sample", "read_sample"]
@@ -207,9 +207,8 @@ def _bounded(location: Location, target: Path, encoding: str) -> str:
     path = Path(location.path)
     if path.stat().st_size <= _LARGE:
         return location.path
-    endings = [each for each in path.suffixes[-2:] if each.lower() not in (".gz", ".zst", ".zstd")]
     folders = [part for part in path.parent.parts if "=" in part] if location.partitions else []
-    excerpt = target.joinpath(*folders, f"excerpt{endings[-1].lower() if endings else ''}")
+    excerpt = target.joinpath(*folders, f"excerpt{endings_of(path.name)[0]}")
     excerpt.parent.mkdir(parents=True)
     if location.format == "parquet":
         try:

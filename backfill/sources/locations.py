@@ -21,7 +21,16 @@ from backfill.core.job_files import LEDGERS
 from backfill.sources.remote import listed
 from backfill.sources.unsupported_formats import READ, refuse_named
 
-__all__ = ["Compression", "Format", "Location", "is_remote", "local_path", "locate", "passed_over"]
+__all__ = [
+    "Compression",
+    "Format",
+    "Location",
+    "endings_of",
+    "is_remote",
+    "local_path",
+    "locate",
+    "passed_over",
+]
 
 Format = Literal["csv", "ndjson", "parquet"]
 Compression = Literal["gzip", "zstd"]
@@ -155,7 +164,7 @@ def _inside(directory: Path, files: Files) -> Iterator[Path]:
 
 
 def _is_read(name: str, files: Files) -> bool:
-    known = files.format is not None or _endings(name)[0] in _FORMATS
+    known = files.format is not None or endings_of(name)[0] in _FORMATS
     return known and not name.startswith((".", "_"))
 
 
@@ -175,7 +184,7 @@ def passed_over(files: Files, directory: Path) -> list[str]:
         for shown, name in found.items()
         if not _is_read(name, files)
         and not name.startswith(".")
-        and not (name.startswith("_") and _endings(name)[0] not in _FORMATS)
+        and not (name.startswith("_") and endings_of(name)[0] not in _FORMATS)
         and not name.endswith(".toml")
     )
 
@@ -231,7 +240,7 @@ def _public(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _endings(name: str) -> tuple[str, Compression | None]:
+def endings_of(name: str) -> tuple[str, Compression | None]:
     """The ending that tells the format, in lower case, and the compression around it."""
     path = Path(name.lower())
     compression = _COMPRESSIONS.get(path.suffix)
@@ -239,7 +248,7 @@ def _endings(name: str) -> tuple[str, Compression | None]:
 
 
 def _location(name: str, path: str, files: Files) -> Location:
-    ending, compression = _endings(unquote(urlsplit(path).path) if is_remote(path) else path)
+    ending, compression = endings_of(unquote(urlsplit(path).path) if is_remote(path) else path)
     chosen = files.format
     form: Format | None = "csv" if chosen == "tsv" else chosen or _FORMATS.get(ending)
     if form is None:

@@ -53,9 +53,9 @@ def init(
 
     EVENTS is a file, a glob in quotes, a directory or an address. Of a directory the files that
     hold the data are taken; a README, a schema or another export beside them is left aside and
-    named. Columns are matched to the
-    destination's fields by their names and by a sample of their values; what no program can
-    know is left as a question, "?". Nothing is sent, and no file is written over.
+    named. Columns are matched to the destination's fields by their names and by a sample of their
+    values; what no program can know is left as a question, "?". Nothing is sent, and no file is
+    written over.
     """
     from backfill.cli.init_text import print_draft  # noqa: PLC0415 - not for `--help`
     from backfill.discover import default_output, draft_config, save_config  # noqa: PLC0415

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from backfill.cli.options import as_json, job_argument
+from backfill.cli.options import as_json, concurrency_option, job_argument, rate_option
 
 __all__ = ["pace"]
 
@@ -15,10 +15,8 @@ __all__ = ["pace"]
     short_help="Change a run that goes on: rate, concurrency, a pause.",
 )
 @job_argument
-@click.option("--rate", metavar="R", help='Requests: "50/s", "3000/min" or "auto".')
-@click.option(
-    "--concurrency", metavar="N", type=int, help="Requests in flight at most; up to 1,024."
-)
+@rate_option
+@concurrency_option
 @click.option("--pause", is_flag=True, help="Send nothing until told to go on.")
 @click.option("--go-on", is_flag=True, help="Go on after a pause.")
 @as_json

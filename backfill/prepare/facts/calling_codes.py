@@ -10,6 +10,7 @@ import polars as pl
 from backfill.checks.phone.parsing import is_possible, is_valid
 from backfill.config.toml_strings import sql_text
 from backfill.destination import Kind
+from backfill.prepare.facts.id_spellings import sql_of
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.scan import Source
 
@@ -98,7 +99,7 @@ def _sqls(code: pl.Series, phone: pl.Series) -> Iterator[str]:
 
 
 def _sql(column: pl.Series) -> str:
-    name = '"' + column.name.replace('"', '""') + '"'
+    name = sql_of(column.name, pl.String())
     if column.dtype == pl.String:
         return f"TRIM({name})"
     return f"TRY_CAST({name} AS BIGINT)" if column.dtype.is_float() else name

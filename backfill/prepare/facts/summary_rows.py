@@ -181,8 +181,8 @@ def without_empty_rows(columns: Sequence[str]) -> str:
 
 
 def _condition(column: str, text: str) -> str:
-    column, text = column.replace('"', '""'), text.replace("'", "''")
-    return f"'{text}' IS DISTINCT FROM \"{column}\""
+    text = text.replace("'", "''")
+    return f"'{text}' IS DISTINCT FROM {sql_of(column, pl.String())}"
 
 
 def last_summaries(rows: pl.DataFrame, columns: Sequence[str]) -> tuple[SummaryRow, ...]:
