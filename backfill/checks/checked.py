@@ -7,12 +7,12 @@ worked out again for the value and for each rule; held in one struct, each stage
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Broken", "Checked", "Stage", "Steps", "absent", "trimmed"]
+__all__ = ["Broken", "Checked", "Stage", "Steps", "absent", "seldom", "trimmed"]
 
 Broken = tuple[tuple[str, pl.Expr], ...]
 """Rule names without the field, each with a Boolean expression that is true where it is broken."""
@@ -86,6 +86,28 @@ class Checked:
     def broken(self) -> Broken:
         """Never null; a missing value breaks nothing."""
         return tuple((rule, self.packed.struct.field(rule)) for rule in self.rules)
+
+
+def seldom(stages: Sequence[Stage], gives: Mapping[str, pl.DataType], **of: pl.Expr) -> pl.Expr:
+    """A struct of the fields that it `gives`, by stages over the fields `of` others.
+
+    They are for what few columns hold: where the first of these has no value on any row, nothing
+    is worked out, and all is null.
+    """
+    first, dtype = next(iter(of)), pl.Struct(gives)
+
+    def work(rows: pl.Series) -> pl.Series:
+        frame = rows.struct.unnest()
+        if frame[first].null_count() == frame.height:
+            return pl.repeat(None, frame.height, dtype=dtype, eager=True)
+        packed = pl.struct(pl.all())
+        for stage in stages:
+            packed = packed.struct.with_fields(**stage)
+        worked_out = frame.select(packed.struct.field(*gives))
+        return worked_out.select(list(gives)).to_struct(rows.name)
+
+    given = pl.struct(each.alias(name) for name, each in of.items())
+    return given.map_batches(work, return_dtype=dtype, is_elementwise=True)
 
 
 def trimmed(text: pl.Expr) -> pl.Expr:

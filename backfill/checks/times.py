@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import polars as pl
 
@@ -38,6 +39,8 @@ taking a text of any form apart."""
 
 EPOCH = "^[0-9]{9,19}(?:[.][0-9]+)?$"
 """The pattern of a text that counts the time since 1970, in whichever unit."""
+
+_READ = pl.Struct({"local": NAIVE, "fixed": NAIVE})
 
 _SECOND = 1_000_000  # microseconds
 # An epoch counts in seconds from 10**8 (1973), in milliseconds from 10**11, in microseconds
@@ -229,18 +232,44 @@ def _by_form(formats: Sequence[TimeFormat]) -> Iterator[Stage]:
     """Texts in forms of the user's own, in usual ones, and then all others; what one form fits, no
     other one sees.
     """
-    text, read = pl.field("text"), pl.field("read")
-    yield {"read_local": absent(text, NAIVE), "read_fixed": absent(text, NAIVE)}
-    usual = [(pl.when(text.str.len_bytes() == size).then(text), _USUAL[size]) for size in _USUAL]
-    for alike, form in (*((text, each) for each in formats), *usual):
-        into = "read_fixed" if form.zoned else "read_local"
-        yield {"read": read_as(alike, form)}
-        yield {into: pl.coalesce(pl.field(into), read), "text": pl.when(read.is_null()).then(text)}
-    yield from _TEXT
-    yield {
-        "local": pl.coalesce(pl.field("read_local"), pl.field("local")),
-        "fixed": pl.coalesce(pl.field("read_fixed"), pl.field("fixed")),
-    }
+    text = pl.field("text")
+    read = partial(_read_by_form, formats)
+    yield {"given": text.is_not_null(), "beyond": pl.lit(value=False)}
+    yield {"read": text.map_batches(read, return_dtype=_READ, is_elementwise=True)}
+    yield {name: pl.field("read").struct.field(name) for name in ("local", "fixed")}
+
+
+def _read_by_form(formats: Sequence[TimeFormat], texts: pl.Series) -> pl.Series:
+    """Most columns are of one form, and no other one is tried where all of it is read."""
+    left = texts
+    found: dict[str, pl.Series] = {}
+
+    def keep(into: str, read: pl.Series) -> None:
+        nonlocal left
+        known = read.is_not_null()
+        found[into] = read.zip_with(known, found[into]) if into in found else read
+        if read.null_count() == left.null_count():
+            left = left.clear()
+        elif known.any():
+            left = left.set(known, None)
+
+    lengths = set(texts.str.len_bytes().unique())
+    usual = (form for length, form in _USUAL.items() if length in lengths)
+    for form in (*formats, *usual):
+        if left.null_count() < len(left):
+            read = left.to_frame("text").select(read_as(pl.col("text"), form)).to_series()
+            keep("fixed" if form.zoned else "local", read)
+    if left.null_count() < len(left):
+        packed = pl.struct("text")
+        for stage in _TEXT:
+            packed = packed.struct.with_fields(**stage)
+        others = left.to_frame("text").select(packed.struct.field("local", "fixed"))
+        for each in others:
+            keep(each.name, each)
+    nowhere = pl.Series(dtype=NAIVE).extend_constant(None, len(texts))
+    return pl.DataFrame({name: found.get(name, nowhere) for name in ("local", "fixed")}).to_struct(
+        texts.name
+    )
 
 
 def read_as(text: pl.Expr, form: TimeFormat) -> pl.Expr:

@@ -25,6 +25,7 @@ from backfill.prepare.facts.noticed import noticed
 from backfill.prepare.facts.plan_stats import PartStats, Unreadable, as_counts, facts_of
 from backfill.prepare.left_out import Previous, check_recognised, left_out
 from backfill.prepare.mapping.binding import bind
+from backfill.prepare.mapping.first_rows import FirstRows, first_rows
 from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.partition import parts_needed, rows_at_once
 from backfill.prepare.partition_stages import Passes
@@ -170,6 +171,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
         for bucket in buckets
     )
     _check_books(passes.stats, passes.events.rows, excluded, rejected, duplicates, ready)
+    first = first_rows(passes.recipe.binding, passes.events, passes.contacts)
     return Manifest(
         backfill=version("backfill"),
         polars=pl.__version__,
@@ -202,7 +204,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
                 contacts=passes.contacts,
                 names=[entry.name for entry in passes.events.entries],
             ),
-            unreadable=_unreadable(passes.contacts),
+            unreadable=_unreadable(passes.contacts, first.get("contacts")),
             warned=passes.recipe.maker.warned,
             encodings=_encodings(passes.recipe.config),
             names=[entry.name for entry in passes.events.entries],
@@ -212,6 +214,7 @@ def _finished(passes: Passes, buckets: list[Bucket], now: datetime) -> Manifest:
                 passes.recipe.binding,
                 passes.recipe.mapping,
                 passes.stats,
+                first,
                 events=passes.events,
                 contacts=passes.contacts,
                 rejected=passes.into / "rejected.parquet",
@@ -228,8 +231,10 @@ def _encodings(config: Config) -> dict[Side, str]:
     return found
 
 
-def _unreadable(contacts: Source | None) -> Unreadable:
-    if contacts is None:
+def _unreadable(contacts: Source | None, begin: FirstRows | None) -> Unreadable:
+    if contacts is None or begin is None:
+        return Unreadable()
+    if begin.complete and begin.readable.height == begin.rows.height:
         return Unreadable()
     place = pl.struct("__file", "__row", pl.col("__raw").str.slice(0, _SHOWN))
     undecodable = pl.col("__raw").str.contains(UNDECODABLE).sum().alias("undecodable")

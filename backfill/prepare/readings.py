@@ -67,12 +67,10 @@ def first_readings(
         if each.dtype == pl.String:
             lengths = rows.select(each.raw.str.len_bytes()).to_series()
             records = records.with_columns(lengths.gather(at).alias("length"))
-        there = records.lazy().filter(pl.col("after").is_not_null())
-        forms = there.group_by("length").agg(pl.col("place").min()).select("place")
-        wanted = pl.concat(
-            [forms.bottom_k(_SHOWN, by="place"), there.select("place").bottom_k(_SHOWN, by="place")]
-        )
-        first = there.join(wanted, on="place", how="semi").sort("place").collect()
+        there = records.filter(pl.col("after").is_not_null())
+        forms = there.group_by("length").agg(pl.col("place").min())["place"]
+        wanted = pl.concat([forms.bottom_k(_SHOWN), there["place"].bottom_k(_SHOWN)])
+        first = there.filter(pl.col("place").is_in(wanted.implode())).sort("place")
         text = shown_value(each.raw, each.dtype)
         if text is None:
             continue

@@ -7,11 +7,12 @@ the configuration and not by default.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import polars as pl
 
-from backfill.checks.checked import Stage, Steps, trimmed
+from backfill.checks.checked import Stage, Steps, absent, seldom, trimmed
 from backfill.checks.phone.national import from_national, lost_its_prefix
 from backfill.checks.phone.parsing import is_possible, is_rewritten, is_valid
 from backfill.checks.phone.shapes import SHAPES, digits_of, is_international, shape_stages
@@ -41,37 +42,30 @@ def check_phone(level: Level, region: pl.Expr | None, *, quantity: bool = False)
 
     `quantity` says that the column's type is a floating-point number: all its values are `float`.
     """
-    inner = pl.field("inner")
-    shaped = pl.any_horizontal([pl.field(rule) for rule in SHAPES])
-    stages: list[Stage] = [
-        {"inner": trimmed(pl.field("text"))},
-        {"odd": pl.when(~inner.str.contains(E164)).then(inner)},
-        *shape_stages(pl.field("odd")),
-    ]
+    inner, odd = pl.field("inner"), pl.field("odd")
+    rules = SHAPES if region is None else (*SHAPES, "ambiguous")
+    converted = None if region is None else "national"
+    stages: list[Stage] = [{"inner": trimmed(pl.field("text"))}]
     if quantity:
-        never = pl.lit(value=False)
-        stages.append({"float": inner.is_not_null(), "several": never, "extension": never})
-    stages += [
-        {"odd": pl.when(~shaped).then(pl.field("odd"))},
-        {"bare": _ungrouped(pl.field("odd"))},
-        {"same": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))},
-        {"value": pl.coalesce(pl.field("same"), inner)},
-    ]
-    rules: tuple[str, ...] = SHAPES
-    converted = None
-    if region is not None:
-        rules, converted = (*SHAPES, "ambiguous"), "national"
-        dialled = pl.field("dialled")
+        never: Stage = dict.fromkeys(rules, pl.lit(value=False))
+        stages.append({**never, "float": inner.is_not_null(), "value": inner})
+        if converted is not None:
+            stages.append({converted: absent(inner)})
+    else:
+        others: dict[str, pl.DataType] = dict.fromkeys(rules, pl.Boolean())
+        texts = ("value",) if converted is None else ("value", converted)
+        others |= dict.fromkeys(texts, pl.String())
+        beside = {} if region is None else {"region": region}
+        read = tuple(_otherwise_written(pl.field("region") if beside else None))
+        other = pl.field("other").struct
         stages += [
-            {"dialled": from_national(pl.field("odd"), region)},
-            {"ambiguous": lost_its_prefix(pl.field("odd"), dialled, region)},
-            {"dialled": pl.when(~pl.field("ambiguous")).then(dialled)},
-            {
-                "national": pl.when(dialled.is_not_null()).then(inner),
-                "value": pl.coalesce(dialled, pl.field("value")),
-            },
+            {"odd": pl.when(~inner.str.contains(E164)).then(inner)},
+            {"other": seldom(read, others, odd=odd, **beside)},
+            {name: other.field(name) for name in texts},
+            {rule: other.field(rule).fill_null(value=False) for rule in rules},
+            {"value": pl.coalesce(pl.field("value"), inner)},
         ]
-        shaped = shaped | pl.field("ambiguous")
+    shaped = pl.any_horizontal([pl.field(rule) for rule in rules])
     value = pl.field("value")
     stages.append({"e164": ~shaped & ~value.str.contains(E164)})
     rules = (*rules, "e164")
@@ -88,6 +82,25 @@ def check_phone(level: Level, region: pl.Expr | None, *, quantity: bool = False)
         return Steps(tuple(stages), (*rules, "rewritten", "possible"), converted)
     stages.append({"valid": ~rewritten & ~impossible & ~is_valid(candidate)})
     return Steps(tuple(stages), (*rules, "rewritten", "possible", "valid"), converted)
+
+
+def _otherwise_written(region: pl.Expr | None) -> Iterator[Stage]:
+    """Stages over `odd`, texts that are not E.164: what one of them says all the same is `value`,
+    and `national` what it was made from where it is another number.
+    """
+    odd, plain, dialled = pl.field("odd"), pl.field("plain"), pl.field("dialled")
+    yield from shape_stages(odd)
+    yield {"plain": pl.when(~pl.any_horizontal([pl.field(rule) for rule in SHAPES])).then(odd)}
+    yield {"bare": _ungrouped(plain)}
+    yield {"value": pl.when(~is_rewritten(pl.field("bare"))).then(pl.field("bare"))}
+    if region is not None:
+        yield {"dialled": from_national(plain, region)}
+        yield {"ambiguous": lost_its_prefix(plain, dialled, region)}
+        yield {"dialled": pl.when(~pl.field("ambiguous")).then(dialled)}
+        yield {
+            "national": pl.when(dialled.is_not_null()).then(odd),
+            "value": pl.coalesce(dialled, pl.field("value")),
+        }
 
 
 def _ungrouped(text: pl.Expr) -> pl.Expr:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
@@ -14,7 +14,8 @@ from backfill.checks.phone.parsing import is_possible, is_valid
 from backfill.checks.text import as_text
 from backfill.destination import Kind
 from backfill.prepare.mapping.binding import Binding
-from backfill.sources.scan import Source
+from backfill.prepare.mapping.first_rows import FirstRows
+from backfill.prepare.mapping.inputs import Side
 
 __all__ = ["PLUS_BEFORE", "PLUS_BEFORE_QUANTITY", "lack_their_plus", "notes_of_lost_pluses"]
 
@@ -24,7 +25,6 @@ PLUS_BEFORE = "'+' || {}"
 PLUS_BEFORE_QUANTITY = "'+' || TRY_CAST({} AS BIGINT)"
 """The same where the column's type is a floating-point number."""
 
-_LOOKED_AT = 20_000  # rows
 _MANY = 0.1  # the share of phones that is worth a note
 # What is dialled in a country is seldom a number of another one behind a plus, and whole numbers
 # nearly always are.
@@ -50,24 +50,14 @@ def _shares(numbers: pl.Series) -> tuple[float, float]:
     ).row(0)
 
 
-def notes_of_lost_pluses(
-    binding: Binding, events: Source, contacts: Source | None
-) -> Iterator[str]:
+def notes_of_lost_pluses(binding: Binding, first: Mapping[Side, FirstRows]) -> Iterator[str]:
     """A note for each phone of which many values are whole numbers without their plus."""
     for each in binding.inputs:
-        source = contacts if each.side == "contacts" else events
-        if each.field.kind not in (Kind.PHONE, Kind.TARGET) or each.side is None or source is None:
+        if each.field.kind not in (Kind.PHONE, Kind.TARGET) or each.side is None:
             continue
         text = trimmed(as_text(each.raw, each.dtype, timezone=None).value)
         number = "+" + text.str.extract(_BARE)
-        rows = (
-            source.scan()
-            .head(_LOOKED_AT)
-            .filter(pl.col("__raw").is_null())
-            .select(phone=text, number=number)
-            .drop_nulls("phone")
-            .collect(engine="streaming")
-        )
+        rows = first[each.side].readable.select(phone=text, number=number).drop_nulls("phone")
         bare = rows.drop_nulls("number")
         if bare.height <= _MANY * rows.height:
             continue

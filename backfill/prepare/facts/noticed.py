@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from backfill.prepare.facts.summary_rows import note_of_empty_rows, notes_of_sum
 from backfill.prepare.facts.zones import note_of_zone
 from backfill.prepare.mapping.binding import Binding
 from backfill.prepare.mapping.fields import FieldMapping
+from backfill.prepare.mapping.first_rows import FirstRows
 from backfill.prepare.mapping.hours import hours_left_out
+from backfill.prepare.mapping.inputs import Side
 from backfill.sources.scan import Source
 
 __all__ = ["noticed"]
@@ -35,13 +37,16 @@ def noticed(
     binding: Binding,
     mapping: FieldMapping,
     stats: PartStats,
+    first: Mapping[Side, FirstRows],
     *,
     events: Source,
     contacts: Source | None,
     rejected: Path,
     ready: Sequence[Path],
 ) -> list[str]:
-    """Questions and remarks, what costs most first. `rejected` and `ready` are what was written."""
+    """Questions and remarks, what costs most first. `rejected` and `ready` are what was written,
+    and `first` the first rows of each side.
+    """
     names = [name for _, name in stats.unmatched]
     broken = {*stats.reasons, *stats.dropped}
     files = [(entry.name, entry.rows) for entry in events.entries]
@@ -64,19 +69,20 @@ def noticed(
         timeless,
         _one_time(binding, stats),
         _long_ago(stats),
-        hours_left_out(config.events, events),
+        hours_left_out(config.events, events, first["events"].rows),
         note_of_encoding("events", config.events.encoding, events),
         note_of_dropped_columns(events),
         *about_contacts,
-        *notes_of_odd_cells(config, binding, events, contacts),
-        *notes_of_lost_pluses(binding, events, contacts),
+        *notes_of_odd_cells(config, binding, first, events, contacts),
+        *notes_of_lost_pluses(binding, first),
         *notes_of_calling_codes(binding, events, contacts),
         note_of_zone(config.events.timezone),
         note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
         *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
-        *notes_of_summaries(rejected, files, events.columns),
-        note_of_empty_rows(rejected, events.columns),
     ]
+    if stats.rejected:
+        found += notes_of_summaries(rejected, files, events.columns)
+        found.append(note_of_empty_rows(rejected, events.columns))
     return [each for each in found if each]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from backfill.destination import Kind
 from backfill.prepare.facts.id_spellings import FORMULA, UNWRAPPED, note_of_two_spellings, sql_of
 from backfill.prepare.facts.uuid_spellings import UUID_FORMS
 from backfill.prepare.mapping.binding import Binding
+from backfill.prepare.mapping.first_rows import FirstRows
 from backfill.prepare.mapping.inputs import Input, Side
 from backfill.sources.file_columns import FileColumns
 from backfill.sources.scan import Source
@@ -34,7 +35,6 @@ NULL_WORDS = (r"\N", "NULL", "(null)", "#N/A", "NaN", "NaT")
 SEVERAL = r"""^[\[{]?\s*"?[\w@.+-]{4,}"?(?:\s*[;|,]\s*"?[\w@.+-]{4,}"?)+\s*[\]}]?$"""
 """Several ids or addresses in one cell."""
 
-_LOOKED_AT = 20_000  # rows
 _NAMED = 3
 _LONGEST = 60  # characters of a line that are shown
 _VALUE = re.compile(
@@ -46,7 +46,11 @@ _NUMBERED = r" \(column [0-9]+\)$"  # what the reader adds to names that come ag
 
 
 def notes_of_odd_cells(
-    config: Config, binding: Binding, events: Source, contacts: Source | None
+    config: Config,
+    binding: Binding,
+    first: Mapping[Side, FirstRows],
+    events: Source,
+    contacts: Source | None,
 ) -> Iterator[str]:
     """Notes on the first rows of both sides, and on the columns' names."""
     sides: list[tuple[Side, Files, Source]] = [("events", config.events, events)]
@@ -60,9 +64,9 @@ def notes_of_odd_cells(
             yield remark
         if (remark := header_remark(source.columns)) is not None:
             yield f"{texts[0].location.name}: {remark}"
-        yield from _words_for_null(side, files, source, binding)
-        yield from _formulas(side, config, source, binding)
-    yield from _odd_ids(binding, config, events, contacts)
+        yield from _words_for_null(side, files, source, binding, first[side].rows)
+        yield from _formulas(side, config, binding, first[side].readable)
+    yield from _odd_ids(binding, config, first, events)
 
 
 def titles_remark(files: Iterable[FileColumns]) -> str | None:
@@ -108,7 +112,9 @@ def _numbers(names: Sequence[str]) -> list[str]:
     return found if len(found) > 1 and 2 * len(found) >= len(names) else []
 
 
-def _words_for_null(side: Side, files: Files, source: Source, binding: Binding) -> Iterator[str]:
+def _words_for_null(
+    side: Side, files: Files, source: Source, binding: Binding, rows: pl.DataFrame
+) -> Iterator[str]:
     used = {name for each in binding.inputs_for(side) for name in each.columns()}
     key = binding.contact_key if side == "events" else binding.contacts_key
     used |= key.columns() if key is not None else set()
@@ -116,9 +122,8 @@ def _words_for_null(side: Side, files: Files, source: Source, binding: Binding) 
     words = [each for each in NULL_WORDS if each not in files.null_values]
     if not names or not words:
         return
-    rows = source.scan().select(names).head(_LOOKED_AT).collect(engine="streaming")
     for word in words:
-        holding = [each.name for each in rows if (each == word).any()]
+        holding = [name for name in names if (rows[name] == word).any()]
         if holding:
             more = " and more" if len(holding) > _NAMED else ""
             literal = word.replace("\\", "\\\\")
@@ -129,7 +134,7 @@ def _words_for_null(side: Side, files: Files, source: Source, binding: Binding) 
             )
 
 
-def _formulas(side: Side, config: Config, source: Source, binding: Binding) -> Iterator[str]:
+def _formulas(side: Side, config: Config, binding: Binding, rows: pl.DataFrame) -> Iterator[str]:
     """A note where texts are written as formulas, and sent as these."""
     texts = {
         each.name: as_text(each.raw, each.dtype, timezone=config.events.timezone).value
@@ -141,8 +146,7 @@ def _formulas(side: Side, config: Config, source: Source, binding: Binding) -> I
     written = [
         trimmed(text).str.contains(FORMULA).sum().alias(name) for name, text in texts.items()
     ]
-    first = source.scan().head(_LOOKED_AT).filter(pl.col("__raw").is_null())
-    counts = first.select(written).collect(engine="streaming").row(0, named=True)
+    counts = rows.select(written).row(0, named=True)
     found = [name for name, count in counts.items() if count]
     if found:
         yield (
@@ -162,20 +166,13 @@ def _escapes(word: str, source: Source) -> str:
 
 
 def _odd_ids(
-    binding: Binding, config: Config, events: Source, contacts: Source | None
+    binding: Binding, config: Config, first: Mapping[Side, FirstRows], events: Source
 ) -> Iterator[str]:
     for each in binding.inputs:
-        source = contacts if each.side == "contacts" else events
-        if each.field.kind is not Kind.UUID or each.table is not None or source is None:
+        if each.field.kind is not Kind.UUID or each.table is not None or each.side is None:
             continue
         text = as_text(each.raw, each.dtype, timezone=config.events.timezone).value
-        rows = (
-            source.scan()
-            .head(_LOOKED_AT)
-            .filter(pl.col("__raw").is_null())
-            .select("__file", "__row", text=trimmed(text))
-            .collect(engine="streaming")
-        )
+        rows = first[each.side].readable.select("__file", "__row", text=trimmed(text))
         yield from _uuids_written_otherwise(each, config, rows["text"].drop_nulls())
         if each.side != "events":
             continue

@@ -38,12 +38,10 @@ def note_of_shared_addresses(
     for each in address:
         value = reduce(lambda outer, name: outer.struct.field(name), each.path, pl.col("body"))
         counts = (
-            rows.lazy()
-            .select("key", address=value)
+            rows.select("key", address=value)
             .drop_nulls()
             .group_by("address")
             .agg(ids=pl.col("key").n_unique(), records=pl.len())
-            .collect(engine="streaming")
         )
         several = counts.filter(pl.col("ids") > 1)
         if several.height > max(1, _MANY * counts.height):

@@ -28,13 +28,16 @@ _HOUR = r"^\s*([01]?[0-9]|2[0-3])\s*$"
 _NAMED = r"(?i)(^|[^a-z])(hour|hours|hh|time|clock)($|[^a-z])"
 
 
-def hours_left_out(events: Events, source: Source) -> str | None:
+def hours_left_out(events: Events, source: Source, first: pl.DataFrame) -> str | None:
     """A question for whoever planned, where all times are dates and another column holds hours.
 
-    Looks at the first rows alone. None where there is nothing to ask.
+    Looks at the first rows alone; `first` are some with the time, which mostly tell that there is
+    nothing to ask. None is given back then.
     """
     time = events.time
     if time is None or isinstance(time, Sql) or time not in source.columns:
+        return None
+    if _day(first[time].head(LOOKED_AT)) is None:
         return None
     names = [name for name, dtype in source.schema.items() if name == time or _may(dtype)]
     found = hour_beside(source.scan().select(names).head(LOOKED_AT).collect(), time)
