@@ -112,8 +112,13 @@ def seldom(stages: Sequence[Stage], gives: Mapping[str, pl.DataType], **of: pl.E
 
 def trimmed(text: pl.Expr) -> pl.Expr:
     """The text without white space and invisible marks around it; null where nothing is left."""
-    inner = text.str.strip_chars(_AROUND)
-    return pl.when(inner != "").then(inner)
+    return text.map_batches(_trimmed, return_dtype=pl.String, is_elementwise=True)
+
+
+def _trimmed(texts: pl.Series) -> pl.Series:
+    """A function, because an expression that named the inner text twice would trim it twice."""
+    inner = texts.str.strip_chars(_AROUND)
+    return inner.set(inner == "", None)
 
 
 def absent(raw: pl.Expr, dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Expr:

@@ -14,7 +14,7 @@ import polars_hash as plh
 
 from backfill.checks.checked import Steps, trimmed
 
-__all__ = ["check_uuid", "is_uuid", "one_spelling"]
+__all__ = ["check_uuid", "is_uuid", "one_spelling", "spelling_in", "without_case"]
 
 _FLOAT = "^-?[0-9]+[.]0+$|^-?[0-9]+(?:[.,][0-9]+)?[eE][+][0-9]+$"
 _EXACT: dict[pl.DataType, int] = {pl.Float64(): 2**53, pl.Float32(): 2**24}
@@ -79,3 +79,22 @@ def _spelled(texts: pl.Series) -> pl.Series:
         return inner.alias(texts.name)
     formed = lower.str.contains(_FORM).fill_null(value=False)
     return lower.zip_with(formed, inner).alias(texts.name)
+
+
+def spelling_in(checked: pl.Expr) -> pl.Expr:
+    """What `one_spelling` gives of the texts of `check_uuid`, from the struct that its stages left:
+    it has matched them already.
+    """
+    part = checked.struct.field
+    return pl.when(part("formed")).then(part("lower")).otherwise(part("inner"))
+
+
+def without_case(texts: pl.Expr) -> pl.Expr:
+    """What the texts are alike in that `one_spelling` leaves in different cases."""
+    return texts.map_batches(_lowered, return_dtype=pl.String, is_elementwise=True)
+
+
+def _lowered(texts: pl.Series) -> pl.Series:
+    if texts.str.contains(_FORM).all():
+        return texts
+    return texts.to_frame("text").select(trimmed(pl.col("text")).str.to_lowercase()).to_series()

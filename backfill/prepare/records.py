@@ -139,7 +139,7 @@ class RecordMaker:
         keep: list[str | pl.Expr] = ["__at", "__file", "__row", malformed]
         join = self._mapping.join
         if join is not None:
-            keep.append(join.events.alias(JOIN))
+            keep.append(join.checked.alias(JOIN))
         judged = self._mapping.events.apply(rows, keep)
         if join is not None and contacts is not None:
             judged = judged.join(self._people(contacts, join.contacts), on=JOIN, how="left")

@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.checks.checked import Checked, Steps
-from backfill.checks.uuids import check_uuid, one_spelling
+from backfill.checks.uuids import check_uuid, one_spelling, spelling_in, without_case
 
 SPACE = uuid.UUID("00000000-0000-4000-8000-00000000beef")
 
 
-def judged(ids: Sequence[str | None], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
+def check(namespace: uuid.UUID | None) -> Checked:
     steps = check_uuid(namespace, pl.String())
     whole = Steps(({"text": pl.field("raw")}, *steps.stages), steps.rules)
-    checked = Checked.from_steps(pl.col("raw"), whole)
+    return Checked.from_steps(pl.col("raw"), whole)
+
+
+def judged(ids: Sequence[str | None], namespace: uuid.UUID | None) -> list[tuple[str | None, bool]]:
+    checked = check(namespace)
     broken = pl.any_horizontal(pl.lit(value=False), *(expr for _, expr in checked.broken))
     frame = pl.DataFrame({"raw": ids}, schema={"raw": pl.String}).lazy()
     return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()
@@ -79,6 +83,10 @@ def test_what_stands_beside_an_id_in_its_column_changes_nothing(ids, namespace):
         is_uuid = len(inner) == 36
         assert key == ((inner.lower() if is_uuid else inner) or None)
     assert each.select(one).is_empty()
+    found = frame.select(raw="key").select(check(namespace).packed.alias("id"))
+    assert found.select(spelling_in(pl.col("id"))).to_series().to_list() == alone
+    lowered = frame.select(without_case(pl.col("key")))["key"].to_list()
+    assert lowered == [None if key is None else key.lower() for key in alone]
 
 
 def test_missing_stays_missing_and_gets_no_name():

@@ -16,7 +16,7 @@ import polars as pl
 
 from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
-from backfill.checks.uuids import one_spelling
+from backfill.checks.uuids import one_spelling, spelling_in, without_case
 from backfill.config import Config
 from backfill.destination import AnyOf, Kind
 from backfill.prepare.mapping.binding import Binding
@@ -82,9 +82,14 @@ class SideMapping:
 
 @dataclass(frozen=True)
 class Join:
-    """The text that joins the sides, on each of them, and what the contacts are split by."""
+    """The text that joins the sides, on each of them, and what the contacts are split by.
+
+    `checked` is that of the events beside their named raw values (`SideMapping.inputs`), where a
+    check may have found it already.
+    """
 
     events: pl.Expr
+    checked: pl.Expr
     contacts: pl.Expr
     contacts_part: pl.Expr
 
@@ -130,9 +135,12 @@ def mapping_of(
     if binding.contact_key is not None and binding.contacts_key is not None:
         gathered = _is_join_key(binding.ordering, binding)
         ordering = binding.ordering if gathered else None
-        key, other = mapper.key(binding.contact_key), mapper.key(binding.contacts_key)
+        key, other = binding.contact_key, binding.contacts_key
         events_part = mapper.part(key, ordering)
-        join = Join(key, other, mapper.part(other, ordering))
+        text = checked = mapper.key(key)
+        if ordering is not None and ordering.side == "events" and _is_uuid(ordering):
+            checked = spelling_in(pl.col(_named(ordering)))
+        join = Join(text, checked, mapper.key(other), mapper.part(other, ordering))
     return FieldMapping(
         events=mapper.side(own, "e"),
         contacts=mapper.side(binding.inputs_for("contacts"), "c"),
@@ -155,6 +163,15 @@ def _is_join_key(each: Input, binding: Binding) -> bool:
     return plain and key is not None and bool(each.raw.meta.eq(key.raw))
 
 
+def _is_uuid(each: Input) -> bool:
+    return each.field.kind is Kind.UUID
+
+
+def _named(each: Input) -> str:
+    """The column of what is worked out of a field's raw value."""
+    return f"__in:{each.name}"
+
+
 def reasons(rules: Iterable[Rule], *also: pl.Expr) -> pl.Expr:
     """The broken rules of a row as text, `;` between them; empty where it broke none."""
     words = [pl.when(pl.col(rule.column)).then(pl.lit(rule.reason)) for rule in rules]
@@ -175,19 +192,21 @@ class _Mapper:
 
         UUIDs meet whatever their case, as they are the same id when they are sent.
         """
-        text = as_text(key.raw, key.dtype, timezone=self.config.events.timezone)
-        return one_spelling(text.value)
+        return one_spelling(self._text(key))
 
-    def part(self, key: pl.Expr, ordering: Input | None) -> pl.Expr:
+    def _text(self, key: Key) -> pl.Expr:
+        return as_text(key.raw, key.dtype, timezone=self.config.events.timezone).value
+
+    def part(self, key: Key, ordering: Input | None) -> pl.Expr:
         """What a side is split by: the join key in a form that its spellings share.
 
         Where the join key is the ordering key too, its canonical form is that form, so the
         records of one ordering key come together however the sources write it.
         """
-        lower = key.str.to_lowercase()
-        if ordering is None or ordering.field.kind is Kind.UUID:
+        lower = without_case(self._text(key))
+        if ordering is None or _is_uuid(ordering):
             return lower  # a UUID's spellings differ in case alone
-        text = replace(ordering, raw=key, dtype=pl.String())
+        text = replace(ordering, raw=self.key(key), dtype=pl.String())
         return pl.coalesce(self._field(text, None)[0], lower)
 
     def ordering_key(self, ordering: Input) -> pl.Expr:
@@ -257,8 +276,8 @@ class _Mapper:
             region=None if each.region is None else each.region.str.to_uppercase(),
         )
         if named is not None:
-            named.append(checked.packed.alias(f"__in:{each.name}"))
-            checked = checked.within(f"__in:{each.name}")
+            named.append(checked.packed.alias(_named(each)))
+            checked = checked.within(_named(each))
         broken += [(f"{each.name}|{rule}", expr) for rule, expr in checked.broken]
         if each.field.required:
             broken.append(required_rule(each.name, checked.value, [rule for _, rule in broken]))
