@@ -87,9 +87,12 @@ class RecordMaker:
             if each.side and (expr := warned(each.field, each.name, rules)) is not None
         ]
         self.warned: tuple[Input, ...] = tuple(each for each, _ in warnings)
-        self._warnings = [
-            expr.alias(f"__warned{index}") for index, (_, expr) in enumerate(warnings)
+        named = [
+            (each.side, expr.alias(f"__warned{index}"))
+            for index, (each, expr) in enumerate(warnings)
         ]
+        self._warnings = [expr for side, expr in named if side == "events"]
+        self._contacts_warnings = [expr for side, expr in named if side == "contacts"]
 
     def make(self, rows: pl.DataFrame, contacts: pl.LazyFrame | None) -> PreparedPart:
         """Make records of one part. `rows` and `people` are rows of the two sources.
@@ -172,18 +175,18 @@ class RecordMaker:
         return [pl.lit(None, pl.String).alias(name) for name in sorted(fields - mapped)]
 
     def _people(self, contacts: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
-        """Each contact once: its key, what later steps read of it, and its encoded part."""
+        """Each contact once: its key, what later steps read of it, its encoded part, warnings."""
         keyed = with_join_key(contacts, key)
         side = self._mapping.contacts
         broken = reasons(rule for rule in side.rules if rule.rejects)
         names = [each.name for each in self._binding.inputs_for("contacts")]
+        once = (*self._body.fragments, *self._identity.fragments, *self._contacts_warnings)
         return (
             side.apply(one_each(keyed.sort("__file", "__row"), JOIN, self._binding), [JOIN])
             .with_columns(
                 pl.lit(value=True).alias(_MET),
                 pl.when(broken != "").then(broken).alias(_BROKEN),
-                *self._body.fragments,
-                *self._identity.fragments,
+                *once,
             )
             .select(
                 JOIN,
@@ -192,14 +195,13 @@ class RecordMaker:
                 *(name for name in names if name in self._read_after_join()),
                 *(f"{CONVERTED}{name}" for name in side.conversions),
                 *(rule.column for rule in side.rules if not rule.rejects),
-                *(expr.meta.output_name() for expr in self._body.fragments),
-                *(expr.meta.output_name() for expr in self._identity.fragments),
+                *(expr.meta.output_name() for expr in once),
             )
         )
 
     def _read_after_join(self) -> set[str]:
         """Fields of which later steps read the canonical value."""
-        return self._needed | {each.name for each in self.warned} | {*self._conversions()}
+        return self._needed | {*self._conversions()}
 
     def _conversions(self) -> list[str]:
         sides = (self._mapping.events, self._mapping.contacts)
@@ -271,11 +273,17 @@ class RecordMaker:
                 time.cast(pl.Datetime("us", "UTC")).alias("time"),
                 *ties,
                 *self._warnings,
+                *self._warnings_joined(),
                 self._identity.text,
                 self._body.item(present).alias("body"),
             )
             .collect(engine=_ENGINE)
         )
+
+    def _warnings_joined(self) -> list[pl.Expr]:
+        """Of an event without a contact there is nothing to warn of."""
+        names = (expr.meta.output_name() for expr in self._contacts_warnings)
+        return [pl.col(name).fill_null(value=False) for name in names]
 
     def _converted(self, good: pl.DataFrame) -> pl.DataFrame:
         columns = ["__file", "__row"]
