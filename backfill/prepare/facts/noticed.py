@@ -77,7 +77,12 @@ def noticed(
         *notes_of_lost_pluses(binding, first),
         *notes_of_calling_codes(binding, events, contacts),
         note_of_zone(config.events.timezone),
-        note_of_shared_addresses(ready, binding.inputs, binding.destination.ordering_field),
+        note_of_shared_addresses(
+            ready,
+            binding.inputs,
+            binding.destination.ordering_field,
+            by_contact=mapping.join is not None and mapping.gathered,
+        ),
         *notes_of_regions(config, binding, broken, events=events, contacts=contacts),
     ]
     if stats.rejected:

@@ -19,10 +19,11 @@ _MANY = 0.1  # the share of addresses that families and offices hardly reach
 
 
 def note_of_shared_addresses(
-    ready: Sequence[Path], inputs: Sequence[Input], ordering_field: str
+    ready: Sequence[Path], inputs: Sequence[Input], ordering_field: str, *, by_contact: bool
 ) -> str | None:
     """A note where many addresses of ready records stand under several ids. Looks at the first
-    records of each bucket. None for destinations whose contacts have no id of their own.
+    records of each bucket; at one for each id where it is `by_contact`, that is, by its id alone,
+    that a record finds its contact. None for destinations whose contacts have no id of their own.
     """
     ids = next((each for each in inputs if each.name == ordering_field), None)
     address = [each for each in inputs if each.side and each.field.kind in (Kind.EMAIL, Kind.PHONE)]
@@ -32,6 +33,8 @@ def note_of_shared_addresses(
     bodies = pl.concat(
         pl.scan_parquet(each, glob=False).select("key", "body").head(most) for each in ready
     )
+    if by_contact and all(each.side == "contacts" for each in address):
+        bodies = bodies.unique("key")
     # Read once for all addresses, and of each body no more than these.
     objects = pl.col("body").str.json_decode(_objects([each.path for each in address]))
     rows = bodies.select("key", objects).collect(engine="streaming")
@@ -41,7 +44,7 @@ def note_of_shared_addresses(
             rows.select("key", address=value)
             .drop_nulls()
             .group_by("address")
-            .agg(ids=pl.col("key").n_unique(), records=pl.len())
+            .agg(ids=pl.col("key").n_unique())
         )
         several = counts.filter(pl.col("ids") > 1)
         if several.height > max(1, _MANY * counts.height):
