@@ -82,6 +82,8 @@ def written_form(counts: pl.DataFrame) -> Written | None:
     """
     total = int(counts["count"].sum())
     unknown = counts.filter(~pl.col("inner").str.contains(KNOWN))
+    if unknown.is_empty():
+        return None
     some = unknown.gather_every(max(1, unknown.height // _LOOKED_AT))
     formed = some.with_columns(form=form_of(pl.col("inner"))).drop_nulls("form")
     share = pl.col("count").sum() / max(1, int(some["count"].sum()))

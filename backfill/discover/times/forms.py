@@ -88,21 +88,33 @@ def looks_dated(text: pl.Expr) -> pl.Expr:
 
 def form_of(text: pl.Expr) -> pl.Expr:
     """The forms of texts without white space around them, null where one has none."""
+    return text.map_batches(_forms, return_dtype=pl.String, is_elementwise=True)
+
+
+def _forms(texts: pl.Series) -> pl.Series:
+    """One step after another: each reads what those before it left, and more than once."""
+    text, form, rest = pl.col("text"), pl.col("form"), pl.col("rest")
     whole = (text.str.len_chars() <= _LONGEST) & ~text.str.contains("%", literal=True)
-    form: pl.Expr = pl.when(whole).then(text)
+    named: pl.Expr = pl.when(whole).then(text)
     for pattern, instead in _NAMES:
-        form = form.str.replace(pattern, instead)
-    form = pl.coalesce(
+        named = named.str.replace(pattern, instead)
+    dated = pl.coalesce(
         pl.when(form.str.contains(pattern)).then(form.str.replace(pattern, instead))
         for pattern, instead in _DATES
     )
     for pattern, instead in _CLOCKS:
-        form = form.str.replace(pattern, instead)
-    form = form.str.replace("%a, %d %B", "%a, %d %b", literal=True)  # as in mail: RFC 5322
-    form = form.str.replace("%d/%B/%Y:", "%d/%b/%Y:", literal=True)  # as in logs of web servers
-    rest = form.str.replace_all(_CODE, "")
+        dated = dated.str.replace(pattern, instead)
+    dated = dated.str.replace("%a, %d %B", "%a, %d %b", literal=True)  # as in mail: RFC 5322
+    dated = dated.str.replace("%d/%B/%Y:", "%d/%b/%Y:", literal=True)  # as in logs of web servers
     known = ~rest.str.contains("[0-9]") & rest.str.contains(_WORDS)
-    return pl.when(known).then(form)
+    return (
+        texts.to_frame("text")
+        .with_columns(form=named)
+        .with_columns(form=dated)
+        .with_columns(rest=form.str.replace_all(_CODE, ""))
+        .select(pl.when(known).then(form))
+        .to_series()
+    )
 
 
 def joined(forms: Iterable[str]) -> list[str]:

@@ -122,6 +122,8 @@ def respelling(
     the contacts' ids, where `contacts` are some of them. None where nothing helps, where an id
     would meet two, or where two contacts would become one.
     """
+    if events.is_empty():
+        return None
     found = (_respelled(each, events, contacts, meeting, widths) for each in _SPELLINGS)
     return max(filter(None, found), key=lambda each: each.found, default=None)
 
