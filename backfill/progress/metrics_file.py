@@ -25,6 +25,7 @@ __all__ = ["MetricsFile"]
 log = logging.getLogger("backfill.metrics")
 
 _EVERY = 5.0  # seconds between two writings
+_BEGIN = b"# HELP backfill_records "  # the first bytes of each file that is written here
 _SLOTS = 40  # of the latency's histogram, two for each doubling: up to 1,000 s
 
 
@@ -32,8 +33,8 @@ class MetricsFile(Collector):
     """Writes the figures of a run to a file while it is entered, replacing it whole each time.
 
     The object itself is the observer of the run; a thread of its own writes, so that a slow disk
-    holds nothing up. A file that cannot be written is an error at the beginning, and a warning
-    later: the delivery matters more.
+    holds nothing up. A file that cannot be written, or that holds anything but metrics of this
+    kind, is an error at the beginning; later it is a warning, because the delivery matters more.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class MetricsFile(Collector):
 
     def __enter__(self) -> Self:
         try:
+            self._refuse_other_file()
             self._write()
         except OSError as error:
             raise ConfigError(
@@ -71,6 +73,19 @@ class MetricsFile(Collector):
         self._repeating.stop()
         self._running = False
         self._try()
+
+    def _refuse_other_file(self) -> None:
+        """The file is replaced whole, so what stands there must be an earlier run's metrics."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            begin = file.read(len(_BEGIN))
+        if begin and begin != _BEGIN:
+            raise ConfigError(
+                "the metrics would replace a file that holds something else",
+                where=str(self._path),
+                hint="Name a file of their own, such as backfill.prom.",
+            )
 
     def __call__(self, snapshot: Snapshot) -> None:
         settled = snapshot.delivered + snapshot.failed + snapshot.unknown
@@ -126,6 +141,7 @@ class MetricsFile(Collector):
 
     def _try(self) -> None:
         try:
+            self._refuse_other_file()
             self._write()
         except OSError as error:
             log.warning("the metrics cannot be written: %s: %s", self._path, error.strerror)

@@ -83,6 +83,24 @@ def test_a_place_that_cannot_be_written_is_said_before_the_run(tmp_path):
         MetricsFile(tmp_path / "nowhere" / "x.prom", BOOKS).__enter__()
 
 
+def test_a_file_that_holds_something_else_is_not_replaced(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("the only copy\n", "utf-8")
+    with pytest.raises(ConfigError, match="holds something else"):
+        MetricsFile(notes, BOOKS).__enter__()
+    assert notes.read_text("utf-8") == "the only copy\n"
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["of an earlier run", "empty"])
+def test_metrics_of_an_earlier_run_and_an_empty_file_are_replaced(tmp_path, again):
+    path = tmp_path / "x.prom"
+    path.touch()
+    for _ in range(2 if again else 1):
+        with MetricsFile(path, BOOKS):
+            pass
+    assert read(path)["backfill_records", "pending"] == 90
+
+
 def test_a_disk_that_fails_later_is_only_warned_of(tmp_path, caplog):
     path = tmp_path / "there" / "x.prom"
     path.parent.mkdir()
