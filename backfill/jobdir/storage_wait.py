@@ -33,13 +33,17 @@ _SILENT = 20.0  # seconds after which storage that does not answer is
 def storage_error(directory: Path, error: OSError) -> StorageError:
     """The error for a job in `directory` whose files cannot be reached."""
     message = f"the job's files cannot be read: {error.strerror or error}"
+    help_ = "Check the permissions, and see that its storage is mounted, if it lies on one."
     if isinstance(error, FileNotFoundError):
         message = "the job's directory is not there any more"
+        help_ = (
+            "Move it back, restore it, or mount the storage that it lies on: a job that is planned"
+            " anew would send everything again."
+        )
     return StorageError(
         message,
         where=str(directory),
-        hint="Check the permissions, and see that its storage is mounted, if it lies on one. Then"
-        " run the same command: it goes on where the job stands.",
+        hint=f"{help_} Then run the same command: it goes on where the job stands.",
     )
 
 

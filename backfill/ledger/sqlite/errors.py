@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backfill.core.errors import MORE_OPEN_FILES, LedgerError
 
-__all__ = ["DAMAGED", "LOST", "plain_words"]
+__all__ = ["DAMAGED", "LOST", "MOVED", "plain_words"]
 
 DAMAGED = (
     "Nothing was lost at the destination. Restore the job's directory from a copy; without one, "
@@ -22,6 +22,11 @@ LOST = (
     "Nothing was sent. A file of the ledger was removed, changed or put back from an earlier time:"
     " ledger.sqlite, -wal and -mark belong together. Put them back as they were, or restore the"
     " job's directory from a copy that was made after its last run."
+)
+
+MOVED = (
+    "No more was sent. It alone knows what was: move it back, or restore it, and run the same"
+    " command: it goes on where it stood. A job that is planned anew would send everything again."
 )
 
 _WORDS: dict[int, tuple[str, str]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from backfill.core.errors import LedgerError
 from backfill.ledger import statements as sql
-from backfill.ledger.sqlite.errors import plain_words
+from backfill.ledger.sqlite.errors import MOVED, plain_words
 from backfill.ledger.sqlite.mark import Mark
 from backfill.ledger.sqlite.opening import connect, connect_to_look, copy_aside
 
@@ -91,6 +91,21 @@ class LedgerFile:
                 if isinstance(error, sqlite3.OperationalError):
                     self._make_room()
                 raise
+
+    def refuse_moved(self) -> None:
+        """Raise LedgerError where the ledger is not in its place any more.
+
+        What is written goes on into the open file, wherever it lies by now. The next run would not
+        find it there, and a job that is planned in its place would send everything again.
+        """
+        with plain_words(self.path):
+            if self._mark is None or self._mark.in_place():
+                return
+        raise LedgerError(
+            "the job's directory was moved or removed while its records were being sent",
+            where=str(self.path.parent),
+            hint=MOVED,
+        )
 
     def _make_room(self) -> None:
         """Let the log begin anew in the space that it has: on a full disk there is no other."""

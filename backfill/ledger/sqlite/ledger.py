@@ -134,12 +134,15 @@ class Ledger(LedgerReading, LedgerFacts):
 
         A settled batch must be in flight as it was started; its records without an outcome are
         pending again. A started batch must be pending, and its lane not in flight once the
-        settled ones have ended. Raises LedgerError where that is not so.
+        settled ones have ended. Raises LedgerError where that is not so. Nothing is started where
+        the ledger is not in its place any more; what comes in is written wherever it lies.
         """
         if not settled and not started and tick is None:
             return
         try:
             with self._file.turn:
+                if started:
+                    self._file.refuse_moved()
                 change = self._memory.plan(settled, started)
                 with self._file.transaction() as connection:
                     write_change(connection, change, self._clock())

@@ -44,7 +44,8 @@ class Mark:
 
     def __init__(self, path: Path, identity: str) -> None:
         self._identity = identity
-        self._handle = os.open(mark_of(path), os.O_WRONLY)
+        self._path = mark_of(path)
+        self._handle = os.open(self._path, os.O_WRONLY)
         self._synced_at: float | None = None
         self._unsynced = False
 
@@ -96,6 +97,13 @@ class Mark:
         if self._synced_at is None or now - self._synced_at >= _SYNC_EVERY:
             self._sync()
             self._synced_at = now
+
+    def in_place(self) -> bool:
+        """Whether it still lies where it was opened: not if its directory was moved or removed."""
+        try:
+            return os.path.samestat(os.fstat(self._handle), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Make the mark durable and let it go."""

@@ -215,3 +215,22 @@ def test_what_went_wrong_first_is_told_where_the_disk_fails_at_the_end_too(
     monkeypatch.setattr(os, "fsync", failing)
     with pytest.raises(KeyError), ledger:
         raise KeyError
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["moved", "another in its place"])
+def test_a_ledger_that_is_not_in_its_place_begins_nothing_and_hears_what_ended(tmp_path, replaced):
+    """A run went on to the end beside a directory that was moved, and the next one sent it all."""
+    path, kept = tmp_path / "a.job" / "ledger.sqlite", tmp_path / "kept.job"
+    path.parent.mkdir()
+    with Ledger.open(path, create=True) as ledger:
+        ledger.commit([], [batch(0)])
+        path.parent.rename(kept)
+        if replaced:
+            shutil.copytree(kept, path.parent)
+        ended = Settlement(batch(0), (Outcome(batch(0).ranges, State.DELIVERED),))
+        with pytest.raises(LedgerError, match="was moved or removed") as caught:
+            ledger.commit([ended], [batch(10)])
+        assert "planned anew would send everything again" in (caught.value.hint or "")
+        ledger.commit([ended], [])
+    with Ledger.open(kept / path.name) as ledger:
+        assert (ledger.counts()[State.DELIVERED], ledger.recovered) == (10, 0)
