@@ -281,7 +281,7 @@ class _Survey:
             return None
         text = self._text
         if self.dialect.plain(text, end):
-            return Block(end, self._count(text[:end]), straight=True)
+            return Block(end, text.count(b"\n", 0, end), straight=True)
         if self.dialect.straight(text, end):
             regular = self.dialect.regular(text, end)
             if regular == end or (

