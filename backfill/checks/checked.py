@@ -91,20 +91,23 @@ class Checked:
 def seldom(stages: Sequence[Stage], gives: Mapping[str, pl.DataType], **of: pl.Expr) -> pl.Expr:
     """A struct of the fields that it `gives`, by stages over the fields `of` others.
 
-    They are for what few columns hold: where the first of these has no value on any row, nothing
-    is worked out, and all is null.
+    They are for what few rows hold: where the first of these has no value, nothing is worked out,
+    and all is null.
     """
     first, dtype = next(iter(of)), pl.Struct(gives)
 
     def work(rows: pl.Series) -> pl.Series:
         frame = rows.struct.unnest()
-        if frame[first].null_count() == frame.height:
+        known = frame[first].is_not_null()
+        if not known.any():
             return pl.repeat(None, frame.height, dtype=dtype, eager=True)
         packed = pl.struct(pl.all())
         for stage in stages:
             packed = packed.struct.with_fields(**stage)
-        worked_out = frame.select(packed.struct.field(*gives))
-        return worked_out.select(list(gives)).to_struct(rows.name)
+        # As a column first: each field that is selected would work all stages out again.
+        found = frame.filter(known).select(packed.alias("packed")).unnest("packed")
+        at = pl.select(pl.when(known).then(known.cum_sum() - 1)).to_series()
+        return found.select(pl.col(*gives).gather(at)).to_struct(rows.name)
 
     given = pl.struct(each.alias(name) for name, each in of.items())
     return given.map_batches(work, return_dtype=dtype, is_elementwise=True)

@@ -13,7 +13,7 @@ from functools import partial
 
 import polars as pl
 
-from backfill.checks.checked import Stage, Steps, absent, trimmed
+from backfill.checks.checked import Stage, Steps, absent, seldom, trimmed
 from backfill.config.time_formats import TimeFormat, read_time_format
 from backfill.sources.canonical_text import float_written
 from backfill.sources.timestamps import FIRST, LAST, NAIVE, in_calendar, placed, zoned_in_utc
@@ -260,11 +260,8 @@ def _read_by_form(formats: Sequence[TimeFormat], texts: pl.Series) -> pl.Series:
             read = left.to_frame("text").select(read_as(pl.col("text"), form)).to_series()
             keep("fixed" if form.zoned else "local", read)
     if left.null_count() < len(left):
-        packed = pl.struct("text")
-        for stage in _TEXT:
-            packed = packed.struct.with_fields(**stage)
-        others = left.to_frame("text").select(packed.struct.field("local", "fixed"))
-        for each in others:
+        others = seldom(_TEXT, {"local": NAIVE, "fixed": NAIVE}, text=pl.col("text"))
+        for each in left.to_frame("text").select(others.alias("read")).unnest("read"):
             keep(each.name, each)
     nowhere = pl.Series(dtype=NAIVE).extend_constant(None, len(texts))
     return pl.DataFrame({name: found.get(name, nowhere) for name in ("local", "fixed")}).to_struct(
