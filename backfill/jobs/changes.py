@@ -14,11 +14,18 @@ from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.shared_ledger import refuse_other_ledger
-from backfill.jobs.chain.delivered_by import changed_earlier
+from backfill.jobs.chain.delivered_by import changed_earlier, refuse_running
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 
-__all__ = ["difference", "job_was_sent", "refuse", "refuse_change", "refuse_namesake"]
+__all__ = [
+    "difference",
+    "job_was_sent",
+    "refuse",
+    "refuse_change",
+    "refuse_earlier",
+    "refuse_namesake",
+]
 
 _CONFIGURATION = "the configuration changed"
 
@@ -26,10 +33,21 @@ _CONFIGURATION = "the configuration changed"
 def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
     """Raise ChangedError if the job is not what was planned.
 
-    That is: its source, its configuration, or what the earlier jobs that it names have sent.
+    That is: its source, its configuration, or what the earlier jobs that it names have sent. Raises
+    BusyError while one of these is being delivered.
     """
     refuse_other_ledger(directory, config)
-    refuse(directory, manifest, config, difference(directory, manifest, config))
+    changed = difference(directory, manifest, config)
+    refuse_earlier(directory, manifest, config, changed)
+
+
+def refuse_earlier(
+    directory: Path, manifest: Manifest, config: Config | None, changed: str | None = None
+) -> None:
+    """The same for the jobs alone that it names, and for what is known to have `changed`."""
+    if changed is None and manifest.earlier and _pending(directory, manifest):
+        refuse_running(directory, manifest)
+    refuse(directory, manifest, config, changed)
 
 
 def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: str | None) -> None:

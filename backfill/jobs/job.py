@@ -21,7 +21,7 @@ from backfill.jobs.access.pace import known_pace, say_pace
 from backfill.jobs.access.shared_ledger import refuse_lone_ledger
 from backfill.jobs.access.working import working_on
 from backfill.jobs.chain.rest import refuse_abandoned
-from backfill.jobs.changes import refuse_change
+from backfill.jobs.changes import refuse_change, refuse_earlier
 from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
 from backfill.jobs.run_history import abandon, check_current
 from backfill.jobs.running.credentials import credential_for
@@ -51,7 +51,7 @@ class Job(JobView):
             check_current(self.directory, self.manifest)
             self._refuse_changed()
             return
-        with self._alone("run", unchanged=True):
+        with self._alone("run", self._refuse_changed):
             pass
 
     # --- running ---------------------------------------------------------------------------
@@ -147,14 +147,14 @@ class Job(JobView):
         delivery = Delivery(self, settings, credential, halt, observe)
         place = LedgerPlace.read(self.directory)
         if place is not None:
-            if unchanged:
-                self._refuse_changed()
+            self._refuse_changed(source=unchanged)
             if on is None:
                 status = await deliver_with_others(delivery, place)
             else:
                 status = await anyio.to_thread.run_sync(_run_on, delivery, place, on)
         else:
-            with self._alone("run", unchanged=unchanged) as ledger:
+            check = partial(self._refuse_changed, source=unchanged)
+            with self._alone("run", check) as ledger:
                 status = await deliver_alone(delivery, ledger)
         log.info(
             "%s: %s",
@@ -237,22 +237,27 @@ class Job(JobView):
     # --- parts -----------------------------------------------------------------------------
 
     @contextmanager
-    def _alone(self, work: str, *, unchanged: bool = False) -> Iterator[AnyLedger]:
-        """The ledger and the lock; with `unchanged` only if the source is what was planned."""
+    def _alone(
+        self, work: str, unchanged: Callable[[], None] = lambda: None
+    ) -> Iterator[AnyLedger]:
+        """The ledger and the lock, if the job is the one that was opened, and `unchanged`."""
 
         def check() -> None:
             check_current(self.directory, self.manifest)
-            if unchanged:
-                self._refuse_changed()
+            unchanged()
 
         clock = self.surroundings.wall
         with working_on(self.directory, work, check=check, clock=clock) as ledger:
             yield ledger
 
-    def _refuse_changed(self) -> None:
+    def _refuse_changed(self, *, source: bool = True) -> None:
+        """Raise what `refuse_change` does; without `source` what other jobs do is looked at alone,
+        for a job whose own files were looked at a moment ago.
+        """
         if self.broken is not None:
             raise self.broken
-        refuse_change(self.directory, self.manifest, self.config)
+        refuse = refuse_change if source else refuse_earlier
+        refuse(self.directory, self.manifest, self.config)
 
 
 def _run_on(delivery: Delivery, place: LedgerPlace, on: object) -> Status:

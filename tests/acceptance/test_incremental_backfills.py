@@ -13,8 +13,10 @@ import polars as pl
 import pytest
 
 import backfill as package
-from backfill.core.errors import ChangedError, ConfigError, JobError
+from backfill.core.errors import BusyError, ChangedError, ConfigError, JobError
 from backfill.core.secret import Secret
+from backfill.jobs.access.working import working_on
+from backfill.jobs.opening import find_or_plan
 from backfill.ledger import Ledger
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill
@@ -464,6 +466,36 @@ def test_a_plan_is_bound_to_what_the_named_job_has_delivered(tmp_path, server):
     assert len(counted) == 30
     # What pristo.job sent while later.job was bound to an older state may overlap with it alone.
     assert sum(counted.values()) - 30 <= 3
+
+
+def test_nothing_is_sent_while_a_named_job_is_being_delivered(tmp_path, server):
+    """Two runs side by side sent the records of both jobs twice, unless the first had one out."""
+    config = pristo_job(tmp_path, 10, delivery=f'base_url = "{server.url}"')
+    march = package.plan(config)
+    april = package.plan(after(config, "april", "pristo.job"))
+    with working_on(march.directory, "run"):
+        with pytest.raises(BusyError, match=r"pristo\.job is being delivered") as caught:
+            april.run(credential=KEY)
+        assert caught.value.exit_code == 11
+    assert orders(server) == []
+    with working_on(march.directory, "retry"):
+        april.run(credential=KEY)
+    assert len(set(orders(server))) == len(orders(server)) == 10
+    with working_on(march.directory, "run"):  # there is nothing more to be sent
+        assert april.run(credential=KEY).exit_code == 0
+
+
+def test_what_a_named_job_sent_since_the_plan_began_is_looked_at_before_the_first_record(
+    tmp_path, server
+):
+    """A plan may take long, and the run that follows it did not look again."""
+    config = pristo_job(tmp_path, 10, delivery=f'base_url = "{server.url}"')
+    package.plan(config)
+    april = find_or_plan(after(config, "april", "pristo.job"))
+    package.open_job(tmp_path / "pristo.job").run(credential=KEY, limit=4)
+    with pytest.raises(ChangedError, match="has delivered 4 records, not 0"):
+        april.run(credential=KEY)
+    assert len(orders(server)) == 4
 
 
 def test_an_abandoned_job_says_so_whatever_earlier_ones_have_sent_meanwhile(tmp_path, server):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 import backfill as library
+from backfill.cli.announce import announce
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job
@@ -61,6 +63,19 @@ def test_what_was_said_holds_for_later_runs_until_one_is_told_otherwise(tmp_path
     assert job.pace(rate=7) == replace(said, rate_said=2), "said once more"
     assert job.pace(rate="auto").per_second is None
     assert again.settings({}).rate is None
+
+
+def test_a_run_of_a_job_that_was_left_paused_says_so_and_how_it_goes_on(tmp_path, capsys):
+    """It said that it was sending, and nothing more, for as long as one waited."""
+    job = library.plan(pristo_job(tmp_path, 5))
+    settings = partial(job.settings, {"base_url": "http://127.0.0.1:1"})
+    assert announce(job, settings(), ask=False)
+    assert "paused" not in capsys.readouterr().err
+    job.pace(paused=True)
+    assert announce(job, settings(), ask=False)
+    assert f"paused: nothing leaves until you say backfill pace {job.directory} --go-on" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backfill.config import Config
-from backfill.core.errors import ConfigError, JobError
+from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.terminal import path_argument
 from backfill.core.urls import same_address
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from backfill.prepare.left_out import Previous
 
-__all__ = ["Found", "changed_earlier", "delivered_by", "rest_of"]
+__all__ = ["Found", "changed_earlier", "delivered_by", "refuse_running", "rest_of"]
 
 _WHERE = "[dedupe] delivered_by"
 
@@ -137,6 +137,25 @@ def changed_earlier(
                 if now.delivered or now.unknown:
                     return f"{name} has sent {now.delivered + now.unknown:,} records"
     return None
+
+
+def refuse_running(directory: Path, manifest: Manifest) -> None:
+    """Raise BusyError while one of the named jobs is being delivered: what it sends from now on is
+    not left out of this one.
+    """
+    for each in manifest.earlier:
+        place = directory / each.path
+        if each.rest or not Manifest.exists(place):
+            continue
+        with look(place) as (_, running):
+            if running:
+                raise BusyError(
+                    f"{each.name} is being delivered, and this plan leaves out only what it had"
+                    " delivered before",
+                    where=str(directory),
+                    hint="Nothing was sent. Wait until that run has ended, then run the same"
+                    f" command. Look on: backfill status {path_argument(place)}",
+                )
 
 
 # --- parts ---------------------------------------------------------------------------------
