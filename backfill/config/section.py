@@ -16,7 +16,10 @@ __all__ = ["Section", "Texts"]
 class Section(BaseModel):
     """A part of the configuration. It is frozen, and knows no key beyond its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    # The whole configuration holds the validators of its sections; none needs one of its own.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
 
 def _one_or_list(value: Any) -> Any:

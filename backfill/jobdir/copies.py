@@ -18,8 +18,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
-
 from backfill.core.errors import BackfillError, ConfigError, JobError
 from backfill.core.job_files import LEDGER_PLACE, MANIFEST, PUBLISHED
 from backfill.jobdir.ledger_place import LedgerPlace
@@ -174,6 +172,8 @@ def _is_copy_of(directory: Path, published: bytes | None) -> bool:
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """One process of this machine at a time: one would clear what another has just copied."""
+    from filelock import FileLock  # noqa: PLC0415 - few jobs lie in an object store
+
     directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with FileLock(directory.with_name(f".{directory.name}.lock"), mode=0o600):
         yield

@@ -40,10 +40,11 @@ _READABLE = (1, FORMAT)  # a job of format 1 has its own columns in the buckets,
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Its validators are built when it is first used: a command needs those of few, if of any.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
-class Bucket(_Part):
+class Bucket(_Part, defer_build=False):  # several threads may be the first to make one
     """One file under `ready/`: its rows, and how many of them each lane holds, in order.
 
     `own` are the files beside it that hold the rows of the source with their own columns, as
@@ -56,7 +57,7 @@ class Bucket(_Part):
     own: tuple[str, ...] = ()
 
 
-class Seal(_Part):
+class Seal(_Part, defer_build=False):  # as of a bucket
     """What a file of the job's own was when it was planned.
 
     `size` and `mtime_ns` tell cheaply that nobody touched it; `sha256` of its bytes tells whether

@@ -18,7 +18,7 @@ class SourceEntry(BaseModel):
     where they differ, `sha256` of its bytes decides.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     name: str
     path: str
