@@ -21,7 +21,8 @@ def decide(
 ) -> int:
     """Move records of one state to another inside a transaction; returns how many.
 
-    PENDING is to know nothing of them. What was known stays in the reason otherwise. Without
+    PENDING is to know nothing of them but the requests that they were in. What was known stays in
+    the reason otherwise. Without
     `chosen` all records of `state` are moved, else those of them at these positions. `at` is now,
     in seconds since the epoch.
     """
@@ -29,6 +30,7 @@ def decide(
     if chosen is None:
         count: int = execute(sql.COUNT_IN_STATE, (state.value,)).fetchone()[0]
         if to is State.PENDING:
+            execute(sql.KEEP_ATTEMPTS, (by_hand(to), state.value))
             execute(sql.FORGET, (state.value,))
         else:
             execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))
@@ -39,6 +41,7 @@ def decide(
         change = choose(bucket, spans, ranges, state=state, to=to, at=at)
         connection.executemany(sql.FORGET_SPAN, change.forgotten)
         connection.executemany(sql.SETTLE, change.fresh)
+        connection.executemany(sql.ADD_ATTEMPT, change.attempts)
         count += change.records
     return count
 
@@ -50,10 +53,14 @@ def by_hand(to: State) -> str:
 
 @dataclass(slots=True)
 class Choice:
-    """What a decision about chosen positions of a bucket changes, and for how many records."""
+    """What a decision about chosen positions of a bucket changes, and for how many records.
+
+    `attempts` are the requests that those were in which are pending again.
+    """
 
     forgotten: list[tuple[int, int, int]] = field(default_factory=list)
     fresh: list[tuple[Any, ...]] = field(default_factory=list)
+    attempts: list[tuple[Any, ...]] = field(default_factory=list)
     records: int = 0
 
 
@@ -78,6 +85,7 @@ def choose(
             if inside:
                 change.records += high - low
                 if to is State.PENDING:
+                    change.attempts.append((bucket, low, high, status, before, request_id, when))
                     continue
                 row = (to.value, status, before, request_id, Cause.BY_HAND.value, at)
             change.fresh.append((bucket, low, high, *row))

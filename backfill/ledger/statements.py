@@ -26,6 +26,8 @@ __all__ = [
     "FOUND",
     "INSERT_INTENT",
     "IN_FLIGHT",
+    "KEEP_ATTEMPTS",
+    "KEEP_LOST",
     "KNOWN",
     "LATENCIES",
     "LATENCY",
@@ -91,6 +93,21 @@ INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 """A request left records pending; kept for their story."""
+
+KEEP_ATTEMPTS = """
+INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+SELECT bucket, start, stop, http_status,
+       ? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END, request_id, at
+FROM span WHERE state = ? ORDER BY bucket, start
+"""
+"""What is to be pending again by a decision has been in a request; kept for its story."""
+
+KEEP_LOST = """
+INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+SELECT bucket, start, stop, http_status, reason, request_id, at
+FROM span WHERE state = 'unknown' AND cause = 'lost' ORDER BY bucket, start
+"""
+"""The same for what was in flight when a program ended."""
 
 ATTEMPTS = """
 SELECT at, stop - start, http_status, reason, request_id FROM attempt

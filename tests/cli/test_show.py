@@ -109,6 +109,21 @@ def test_every_state_has_its_story(place):
     assert "gold" in said[2]._repr_html_()
 
 
+def test_the_story_of_a_record_that_was_retried_has_its_requests_from_before(place):
+    """It told the last request alone, and the refusal that led to the retry was forgotten."""
+    job = library.plan(place / "pristo.toml")
+    with running_sandbox(faults=refusals, retry_after="milliseconds") as server:
+        job.run(base_url=server.url, credential=Secret("x"), concurrency=1, max_errors=5)
+        refused = job.show(6).requests[-1]
+        assert job.retry() == 1
+        again = job.show(6).requests[-1]
+        assert (again.outcome, again.http_status, again.at) == ("pending", 400, refused.at)
+        assert refused.words in again.words
+        job.run(base_url=server.url, credential=Secret("x"), max_errors=5)
+    outcomes = [(each.outcome, each.http_status) for each in job.show(6).requests]
+    assert outcomes[-2:] == [("pending", 400), ("failed", 400)]
+
+
 def test_it_is_told_on_a_terminal_and_as_one_object(place):
     backfill("plan", "pristo.toml", cwd=place, expect=[0])
     told = backfill("show", "pristo.job", "1", cwd=place, expect=[0]).out

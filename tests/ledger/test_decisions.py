@@ -68,6 +68,14 @@ def settle(place: Place, cuts: set[int], failed: set[int], again: set[int], deli
     with place.open() as ledger:  # whose totals must agree
         assert positions(ledger, State.FAILED) == failed - again
         assert positions(ledger, State.DELIVERED) == delivered - failed
+        for each in range(SIZE):  # what is pending again keeps the request that it was in
+            said = [attempt for *_, attempt in ledger.attempts(0, each)]
+            assert len(said) == (each in again & failed)
+            number = sum(cut <= each for cut in cuts)
+            for attempt in said:
+                assert attempt.http_status == 500 + number % 2
+                assert attempt.reason.startswith("settled by hand as pending (before: ")
+                assert f"reason {number}" in attempt.reason
         left = set(range(SIZE)) - failed - delivered
         assert positions(ledger, State.UNKNOWN) == left
         assert sum(stop - start for start, stop in ledger.settled(0)) == SIZE - len(again & failed)

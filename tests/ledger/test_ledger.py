@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backfill.core.errors import LedgerError
-from backfill.core.model import Batch, Outcome, RequestCounts, Settlement, State, Tick
+from backfill.core.model import Attempt, Batch, Outcome, RequestCounts, Settlement, State, Tick
 from backfill.ledger import Ledger
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.protocol import AnyLedger
@@ -262,10 +262,16 @@ class TestDecisionsByHand:
         assert ledger.retry() == 2
         assert ledger.settled(0) == [(0, 5), (7, 10)]
         assert ledger.retry() == 0
+        [(_, records, said)] = ledger.attempts(0, 6)
+        assert (records, said.http_status) == (2, 400)
+        assert said.reason == "settled by hand as pending (before: too long)"
+        assert ledger.attempts(0, 4) == ledger.attempts(0, 7) == []
 
     def test_resend_makes_unknown_records_pending(self, ledger: AnyLedger) -> None:
         assert ledger.resolve(State.PENDING) == 3
         assert ledger.settled(0) == [(0, 7)]
+        [(_, _, said)] = ledger.attempts(0, 9)
+        assert said == Attempt("settled by hand as pending (before: timed out)", None, "r-9")
 
     @pytest.mark.parametrize("to", [State.DELIVERED, State.FAILED])
     def test_settling_by_hand_keeps_what_was_known(self, ledger: AnyLedger, to: State) -> None:
@@ -425,6 +431,8 @@ def test_only_what_a_crash_left_behind_is_sent_again_for_at_least_once(place: Pl
         assert ledger.counts()[State.UNKNOWN] == 5
         assert ledger.resend_lost() == 3
         assert ledger.settled(0) == [(0, 2)]
+        assert len(ledger.attempts(0, 2)) == 1
+        assert ledger.attempts(0, 1) == []
         assert ledger.resend_lost() == 0
         ledger.commit([], [lost])
 

@@ -26,6 +26,16 @@ from backfill.ledger.totals import first_difference
 
 __all__ = ["PostgresLedger"]
 
+_DECIDE_CHOSEN = """
+WITH kept AS (
+    INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+    SELECT (e->>0)::integer, (e->>1)::bigint, (e->>2)::bigint, (e->>3)::integer, e->>4, e->>5,
+           (e->>6)::float8
+    FROM jsonb_array_elements(%s::jsonb) e
+)
+SELECT decide_chosen(%s::jsonb, %s::jsonb, %s)
+"""
+
 
 class PostgresLedger(BucketOwnership, LedgerFacts):
     """What is known about every record of a job, shared by several processes.
@@ -267,10 +277,11 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
             found = choose(bucket, spans, ranges, state=state, to=to, at=at)
             change.forgotten += found.forgotten
             change.fresh += found.fresh
+            change.attempts += found.attempts
             change.records += found.records
         resend = state is State.UNKNOWN and to is State.PENDING
-        values = (json.dumps(change.forgotten), json.dumps(change.fresh), resend)
-        self._change("SELECT decide_chosen(%s::jsonb, %s::jsonb, %s)", values)
+        decided = (change.attempts, change.forgotten, change.fresh)
+        self._change(_DECIDE_CHOSEN, (*map(json.dumps, decided), resend))
         return change.records
 
     def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:

@@ -251,6 +251,14 @@ BEGIN
     SELECT coalesce(sum(s.stop - s.start), 0) INTO n FROM span s
     WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
     IF to_state = 'pending' THEN
+        INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+        SELECT s.bucket, s.start, s.stop, s.http_status,
+               CASE WHEN only_cause IS NOT NULL THEN s.reason
+                    WHEN s.reason = '' THEN words
+                    ELSE words || ' (before: ' || s.reason || ')' END, s.request_id, s.at
+        FROM span s
+        WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause)
+        ORDER BY s.bucket, s.start;
         DELETE FROM span s
         WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
     ELSE

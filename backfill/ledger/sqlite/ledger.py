@@ -198,6 +198,7 @@ class Ledger(LedgerReading, LedgerFacts):
         """
         with self._file.transaction() as connection:
             count: int = connection.execute(sql.COUNT_LOST).fetchone()[0]
+            connection.execute(sql.KEEP_LOST)
             connection.execute(sql.FORGET_LOST)
             recount(connection)
         self._memory.forget_spans()
