@@ -53,7 +53,8 @@ def refuse_earlier(
 def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: str | None) -> None:
     """Raise ChangedError for what `changed`, and for what the earlier jobs have sent meanwhile."""
     others = None
-    if changed is None and _pending(directory, manifest):
+    named = manifest.earlier or (config is not None and config.dedupe.delivered_by)
+    if changed is None and named and _pending(directory, manifest):
         others = changed_earlier(directory, manifest, config)
     if changed is None and others is None:
         return

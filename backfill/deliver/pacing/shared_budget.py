@@ -21,6 +21,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,8 +102,7 @@ class SharedBudget:
             folder = directory / "rates"
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
-            salt = _salt(folder / "salt")
-            key = hashlib.pbkdf2_hmac("sha256", credential.reveal().encode(), salt, _ROUNDS)
+            key = _key(credential, _salt(folder / "salt"))
             url = urlsplit(base_url.lower())
             address = f"{url.scheme}://{url.netloc}"
             name = hmac.new(key, address.encode(), "sha256").hexdigest()[:32]
@@ -297,6 +297,12 @@ def _makes_sense(state: dict[str, Any]) -> bool:
         return False
     numbers += [number for row, _ in rows for number in row]
     return all(isinstance(number, int | float) for number in numbers)
+
+
+@lru_cache(maxsize=1)
+def _key(credential: Secret, salt: bytes) -> bytes:
+    """Slow on purpose, so it is worked out once for all runs of a process."""
+    return hashlib.pbkdf2_hmac("sha256", credential.reveal().encode(), salt, _ROUNDS)
 
 
 def _salt(path: Path) -> bytes:
