@@ -16,7 +16,12 @@ from backfill.prepare.buckets import BucketWriter
 from backfill.prepare.identity import Identity, identity_of
 from backfill.prepare.left_out import LeftOut
 from backfill.prepare.mapping.binding import Binding, bind
-from backfill.prepare.mapping.fields import FieldMapping, mapping_of
+from backfill.prepare.mapping.fields import (
+    FieldMapping,
+    PartKeys,
+    mapping_of,
+    part_keys_of,
+)
 from backfill.prepare.partition import Rows
 from backfill.prepare.records import RecordMaker
 from backfill.sources.scan import Source
@@ -61,6 +66,10 @@ class Recipe:
     @cached_property
     def mapping(self) -> FieldMapping:
         return mapping_of(self.binding, self.config, now=self.now)
+
+    @cached_property
+    def part_keys(self) -> PartKeys:
+        return part_keys_of(self.binding, self.config, now=self.now)
 
     @cached_property
     def identity(self) -> Identity:

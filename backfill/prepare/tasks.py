@@ -91,16 +91,16 @@ def split_events(recipe: Recipe, chosen: Range) -> Split:
     """Rows of the events by the join key, or by the ordering key where they alone have it."""
     rows = recipe.events.scan(chosen)
     into = _attempt(recipe, "events")
-    return Split(chosen.rows, split(rows, recipe.mapping.events_part, into, recipe.parts))
+    return Split(chosen.rows, split(rows, recipe.part_keys.events, into, recipe.parts))
 
 
 def split_contacts(recipe: Recipe, chosen: Range) -> Split:
     """Rows of the contacts that can be read, by the join key."""
-    join = recipe.mapping.join
-    assert join is not None  # noqa: S101 - contacts that nothing asks for are not split
+    key = recipe.part_keys.contacts
+    assert key is not None  # noqa: S101 - contacts that nothing asks for are not split
     into = _attempt(recipe, "contacts")
     rows = _contacts(recipe, chosen)
-    return Split(chosen.rows, split(rows, join.contacts_part, into, recipe.parts))
+    return Split(chosen.rows, split(rows, key, into, recipe.parts))
 
 
 def split_items(recipe: Recipe, files: Files) -> Split:

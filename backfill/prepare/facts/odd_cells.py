@@ -122,8 +122,10 @@ def _words_for_null(
     words = [each for each in NULL_WORDS if each not in files.null_values]
     if not names or not words:
         return
+    held = rows[names].select(pl.all().is_in(words).any()).row(0)
+    suspects = [name for name, holds in zip(names, held, strict=True) if holds]
     for word in words:
-        holding = [name for name in names if (rows[name] == word).any()]
+        holding = [name for name in suspects if (rows[name] == word).any()]
         if holding:
             more = " and more" if len(holding) > _NAMED else ""
             literal = word.replace("\\", "\\\\")

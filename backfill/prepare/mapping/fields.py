@@ -27,9 +27,11 @@ __all__ = [
     "MALFORMED",
     "FieldMapping",
     "Join",
+    "PartKeys",
     "Rule",
     "SideMapping",
     "mapping_of",
+    "part_keys_of",
     "reasons",
 ]
 
@@ -82,7 +84,7 @@ class SideMapping:
 
 @dataclass(frozen=True)
 class Join:
-    """The text that joins the sides, on each of them, and what the contacts are split by.
+    """The text that joins the sides, on each of them.
 
     `checked` is that of the events beside their named raw values (`SideMapping.inputs`), where a
     check may have found it already.
@@ -91,20 +93,26 @@ class Join:
     events: pl.Expr
     checked: pl.Expr
     contacts: pl.Expr
-    contacts_part: pl.Expr
+
+
+@dataclass(frozen=True)
+class PartKeys:
+    """What each side is split by; None for contacts that nothing asks for."""
+
+    events: pl.Expr
+    contacts: pl.Expr | None
 
 
 @dataclass(frozen=True)
 class FieldMapping:
-    """Both sides, the rules between fields, and what joins and splits the sides."""
+    """Both sides, the rules between fields, and what joins the sides."""
 
     events: SideMapping
     contacts: SideMapping
     joined: tuple[pl.Expr, ...]
     joined_rules: tuple[Rule, ...]
     join: Join | None  # None where no field comes from the contacts
-    events_part: pl.Expr  # what the events are split by
-    gathered: bool  # whether that brings the records of one ordering key together
+    gathered: bool  # whether a split brings the records of one ordering key together
     time: str | None  # the canonical column of the event's time
 
     @property
@@ -131,16 +139,14 @@ def mapping_of(
     beside = {e.name: e.fields for e in binding.destination.checks if isinstance(e, AnyOf)}
     join = None
     gathered = True
-    events_part = mapper.ordering_key(binding.ordering)
     if binding.contact_key is not None and binding.contacts_key is not None:
         gathered = _is_join_key(binding.ordering, binding)
         ordering = binding.ordering if gathered else None
         key, other = binding.contact_key, binding.contacts_key
-        events_part = mapper.part(key, ordering)
         text = checked = mapper.key(key)
         if ordering is not None and ordering.side == "events" and _is_uuid(ordering):
             checked = spelling_in(pl.col(_named(ordering)))
-        join = Join(text, checked, mapper.key(other), mapper.part(other, ordering))
+        join = Join(text, checked, mapper.key(other))
     return FieldMapping(
         events=mapper.side(own, "e"),
         contacts=mapper.side(binding.inputs_for("contacts"), "c"),
@@ -150,10 +156,19 @@ def mapping_of(
             for index, (name, _) in enumerate(joined)
         ),
         join=join,
-        events_part=events_part,
         gathered=gathered,
         time=binding.time.name if binding.time else None,
     )
+
+
+def part_keys_of(binding: Binding, config: Config, *, now: datetime) -> PartKeys:
+    """Work out what a source of more than one part is split by."""
+    mapper = _Mapper(config, binding, now)
+    key, other = binding.contact_key, binding.contacts_key
+    if key is None or other is None:
+        return PartKeys(mapper.ordering_key(binding.ordering), None)
+    ordering = binding.ordering if _is_join_key(binding.ordering, binding) else None
+    return PartKeys(mapper.part(key, ordering), mapper.part(other, ordering))
 
 
 def _is_join_key(each: Input, binding: Binding) -> bool:
