@@ -103,4 +103,4 @@ def test_a_directory_that_is_gone_is_told_and_no_file_of_it(job):
     with pytest.raises(StorageError, match="directory is not there any more") as caught:
         read(ready, 0, ((0, 10),))
     assert caught.value.where == str(each.directory)
-    assert "mounted" in str(caught.value.hint)
+    assert "mount the storage" in str(caught.value.hint)
