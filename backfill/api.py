@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from backfill.config import config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
+from backfill.core.typed_paths import typed_path
 from backfill.deliver import Settings, StopRequest
 from backfill.jobdir.job_paths import job_directory, named_place
 from backfill.jobs import job as jobs_job
@@ -177,7 +178,7 @@ def plan(
             )
         loaded, directory = load_config(config), job_directory(config, job)
         if rest_of is not None and job is None:
-            directory = directory_for_rest(Path(config), job_directory(rest_of))
+            directory = directory_for_rest(typed_path(config), job_directory(rest_of))
         prepare = partial(opening.plan_job, loaded, directory)
     else:
         if destination is None or events is None or fields is None:
@@ -225,7 +226,7 @@ def _section(name: str, source: Any, settings: Mapping[str, Any]) -> dict[str, A
                 f"{name}: a frame, or the names of files, and not a {type(source).__name__}"
             )
         section["files"] = [
-            str(each) if "://" in str(each) else str(Path(each).absolute()) for each in names
+            str(each) if "://" in str(each) else str(typed_path(each).absolute()) for each in names
         ]
     return {**{name: value for name, value in settings.items() if value is not None}, **section}
 

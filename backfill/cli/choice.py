@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from backfill.cli.options import TypedPath
+
 if TYPE_CHECKING:
     from backfill.jobs.choice import Settled
     from backfill.jobs.job import Job
@@ -17,7 +19,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _CHOICES = (
     click.option(
-        "--from", "source", metavar="FILE", help="Only the rows of a file that `records` wrote."
+        "--from",
+        "source",
+        metavar="FILE",
+        type=TypedPath(),
+        help="Only the rows of a file that `records` wrote.",
     ),
     click.option("--status", metavar="CODE", type=int, help="Only those with this HTTP status."),
     click.option("--reason", metavar="TEXT", help="Only those whose reason holds this text."),

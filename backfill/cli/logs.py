@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from backfill.cli.options import TypedPath
 from backfill.core.errors import ConfigError
 
 __all__ = ["JsonLines", "is_verbose", "show_warnings", "with_logging"]
@@ -81,7 +82,7 @@ def with_logging(command: click.Command) -> click.Command:
         click.Option(
             ["--log-file"],
             metavar="FILE",
-            type=click.Path(),
+            type=TypedPath(),
             expose_value=False,
             callback=_once(_log_to_file),
             help="Append what is logged to FILE, as lines of JSON.",

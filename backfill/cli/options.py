@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from backfill.core.typed_paths import typed_path
+
 __all__ = [
+    "TypedPath",
     "as_json",
     "asks_for_json",
     "concurrency_option",
@@ -29,7 +33,21 @@ _JSON = "backfill.json"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _Place(click.Path):
+class TypedPath(click.Path):
+    """A path of which a leading `~` means the same to all that is done with it."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        text = os.fspath(value)
+        path = typed_path(text)  # all others stay as they were typed, addresses among them
+        return super().convert(text if path == Path(text) else str(path), param, ctx)
+
+
+class _Place(TypedPath):
     """A path, completed with what the command can mean, and else with any path."""
 
     def __init__(self, *endings: str) -> None:

@@ -17,6 +17,7 @@ from backfill.config.config import Config
 from backfill.config.placeholders import open_questions
 from backfill.config.validation_messages import explained
 from backfill.core.errors import ConfigError
+from backfill.core.typed_paths import typed_path
 from backfill.destinations import builtin_destinations, destination
 
 __all__ = ["config_from_mapping", "load_config"]
@@ -32,7 +33,7 @@ _OF_DATA = ("events", "contacts", "fields", "rules", "dedupe")  # where words of
 
 def load_config(path: str | Path) -> Config:
     """Read and check a configuration file. Raises ConfigError."""
-    path = Path(path)
+    path = typed_path(path)
     try:
         # Editors of Windows write a byte order mark, which TOML does not know.
         content = tomllib.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8).decode())

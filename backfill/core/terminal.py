@@ -39,9 +39,10 @@ def shorten(text: str, width: int) -> str:
 
 
 def path_argument(path: Path | str) -> str:
-    """A path as it is typed in a shell: quoted where it must be, and never taken for an option."""
+    """A path as it is typed in a shell: quoted where it must be, and never taken for an option or
+    for somebody's home directory."""
     text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    return shlex.quote(f"./{text}" if text.startswith(("-", "~")) else text)
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from backfill.config import Config
 from backfill.core.errors import ConfigError
 from backfill.core.terminal import path_argument
+from backfill.core.typed_paths import literal_path, typed_path
 from backfill.jobdir.store_addresses import copy_of, named
 
 __all__ = ["job_directory", "job_name", "named_place", "names_job"]
@@ -23,12 +24,12 @@ def job_directory(name: str | Path, job: str | Path | None = None) -> Path:
     Raises ConfigError for a storage that is not there.
     """
     if not names_job(name):
-        _refuse_missing(_storage(Path(name)))
+        _refuse_missing(_storage(typed_path(name)))
     return _directory(name, job)
 
 
 def _directory(name: str | Path, job: str | Path | None = None) -> Path:
-    path = Path(name)
+    path = typed_path(name)
     if names_job(name):
         return named_place(name if job is None else job)
     storage = _storage(path)
@@ -42,13 +43,13 @@ def _directory(name: str | Path, job: str | Path | None = None) -> Path:
 
 def names_job(name: str | Path) -> bool:
     """Whether a name is a job's own, and not that of its configuration."""
-    path = Path(name)
+    path = typed_path(name)
     return path.is_dir() or path.suffix == ".job" or copy_of(str(name)) is not None
 
 
 def named_place(name: str | Path) -> Path:
     """A job's directory by its own name; of one in an object store that of the copy."""
-    return copy_of(str(name)) or Path(name)
+    return copy_of(str(name)) or typed_path(name)
 
 
 def _storage(config: Path) -> Path | str | None:
@@ -64,7 +65,7 @@ def _storage(config: Path) -> Path | str | None:
         return None
     if "://" in storage:
         return storage.rstrip("/")
-    return config.parent / storage
+    return literal_path(config.parent / storage)
 
 
 def _refuse_missing(storage: Path | str | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.core.model import Range, State
+from backfill.core.typed_paths import typed_path
 from backfill.jobdir.copies import job_file
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.run_history import record_decision
@@ -147,7 +148,7 @@ def _places(source: Any) -> pl.LazyFrame:
     if is_frame(source):
         frame, where = as_lazy(source, "source"), None
     elif isinstance(source, str | Path):
-        frame, where = _scanned(Path(source)), str(source)
+        frame, where = _scanned(typed_path(source)), str(source)
     else:
         raise ConfigError(f"a file or a frame, and not a {type(source).__name__}")
     try:

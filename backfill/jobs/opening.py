@@ -12,6 +12,7 @@ from typing import Any
 from backfill.config import Config, config_from_mapping, load_config
 from backfill.core.errors import ConfigError
 from backfill.core.model import Progress
+from backfill.core.typed_paths import typed_path
 from backfill.destinations import destination
 from backfill.jobdir.copies import refresh, refuse_address
 from backfill.jobdir.job_paths import job_directory, names_job
@@ -120,7 +121,7 @@ def open_job(name: str | Path) -> Job:
     directory = job_directory(name)
     refresh(directory)
     manifest = Manifest.read(directory)
-    if Path(name).is_file():
+    if typed_path(name).is_file():
         return Job(directory, manifest, load_config(name))
     known = manifest.config_file(directory)
     try:

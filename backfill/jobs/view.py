@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from backfill.config import Config
 from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import Progress, State, Stop
+from backfill.core.typed_paths import typed_path
 from backfill.deliver import Settings
 from backfill.destination import Destination
 from backfill.destinations import destination, known_names
@@ -110,7 +111,7 @@ class JobView:
         """
         from backfill.jobs.records.export import write_records  # noqa: PLC0415 - Polars only when needed
 
-        file = Path(target) if isinstance(target, str) else target
+        file = typed_path(target) if isinstance(target, str | Path) else target
         if isinstance(file, Path):
             refuse_own_files(file, self.directory, self.manifest, self.config)
             if not force:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from backfill.core.atomic_files import put_in_place
 from backfill.core.errors import ConfigError
+from backfill.core.typed_paths import typed_path
 from backfill.jobdir.errors import reading
 from backfill.jobdir.overwrite_guard import refuse_own_files
 from backfill.jobdir.store_addresses import address_of
@@ -44,7 +45,7 @@ def write_report(
     ending, the job lives on what lies there, or PNG cannot be drawn, and BackfillError where a
     file cannot be read or written.
     """
-    target = Path(path) if path is not None else _usual(job.directory)
+    target = typed_path(path) if path is not None else _usual(job.directory)
     if not target.absolute().parent.is_dir():
         raise ConfigError("its directory does not exist", where=str(target))
     if target.is_dir():

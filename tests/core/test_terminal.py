@@ -61,6 +61,7 @@ def test_a_duration_has_the_units_that_matter(seconds, words):
         ("my job", "'my job'"),
         ("-w.toml", "./-w.toml"),
         ("-my job", "'./-my job'"),
+        ("~/a.job", "'./~/a.job'"),
     ],
 )
 def test_a_path_is_typed_as_one_word_that_is_no_option(path, typed):

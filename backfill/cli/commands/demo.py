@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from backfill.cli.options import TypedPath
+
 __all__ = ["demo"]
 
 _CONFIGS = ("pristo.toml", "watch-events.toml", "watch-feedbacks.toml")
@@ -29,7 +31,7 @@ _MARK = ".backfill-demo"
 )
 @click.option(
     "--directory",
-    type=click.Path(path_type=Path),
+    type=TypedPath(path_type=Path),
     default=Path("backfill-demo"),
     help="Where the sample data and the three jobs are put.  [default: backfill-demo]",
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from backfill.cli.options import TypedPath
+
 __all__ = ["init"]
 
 
@@ -14,8 +16,13 @@ __all__ = ["init"]
     " --destination pristo-events",
     short_help="Look at the files and write a commented configuration.",
 )
-@click.argument("events", metavar="EVENTS")
-@click.option("--contacts", metavar="FILE", help="What the events tell nothing of: who it was.")
+@click.argument("events", metavar="EVENTS", type=TypedPath())
+@click.option(
+    "--contacts",
+    metavar="FILE",
+    type=TypedPath(),
+    help="What the events tell nothing of: who it was.",
+)
 @click.option(
     "--destination",
     "destination_name",
@@ -27,7 +34,7 @@ __all__ = ["init"]
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=TypedPath(path_type=Path),
     help="The configuration.  [default: EVENTS without its ending, plus .toml, in this directory]",
 )
 @click.option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backfill.cli.options import as_json, config_argument, job_option, on_option, quiet
+from backfill.cli.options import TypedPath, as_json, config_argument, job_option, on_option, quiet
 
 __all__ = ["plan"]
 
@@ -20,6 +20,7 @@ __all__ = ["plan"]
 @click.option(
     "--rest-of",
     metavar="JOB",
+    type=TypedPath(),
     help="Plan the rows that JOB has not delivered; JOB is abandoned.",
 )
 @on_option

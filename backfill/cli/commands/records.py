@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from backfill.cli.options import job_argument, quiet
+from backfill.cli.options import TypedPath, job_argument, quiet
 from backfill.core.model import State
 
 __all__ = ["records"]
@@ -19,7 +19,7 @@ __all__ = ["records"]
 @job_argument
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(), help="A .csv, .parquet or .ndjson file."
+    "-o", "--output", metavar="FILE", type=TypedPath(), help="A .csv, .parquet or .ndjson file."
 )
 @click.option("--force", is_flag=True, help="Write over FILE where it exists.")
 @quiet

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backfill.cli.options import job_argument
+from backfill.cli.options import TypedPath, job_argument
 
 if TYPE_CHECKING:
     from backfill.report import Format
@@ -23,7 +23,7 @@ __all__ = ["report"]
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(),
+    type=TypedPath(),
     help="Where to.  [default: report.html in the job's directory]",
 )
 @click.option(

@@ -13,6 +13,7 @@ import click
 
 from backfill.cli.failures import leave
 from backfill.cli.options import (
+    TypedPath,
     as_json,
     config_or_job_argument,
     delivery_options,
@@ -43,7 +44,7 @@ __all__ = ["run"]
 @click.option(
     "--metrics",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TypedPath(dir_okay=False, path_type=Path),
     help="Keep a Prometheus text file, replaced every few seconds.",
 )
 @on_option

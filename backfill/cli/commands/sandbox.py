@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backfill.cli.options import TypedPath
 from backfill.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _endpoints(*, known_contacts: bool) -> Sequence[Endpoint]:
 )
 @click.option("--seed", type=int, default=0, help="Which requests meet a fault.  [default: 0]")
 @click.option(
-    "--log", metavar="FILE", type=click.Path(), help="One line of JSON for each record accepted."
+    "--log", metavar="FILE", type=TypedPath(), help="One line of JSON for each record accepted."
 )
 def sandbox(
     *,

@@ -14,6 +14,7 @@ from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.terminal import path_argument
+from backfill.core.typed_paths import literal_path
 from backfill.core.urls import same_address
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
@@ -282,7 +283,7 @@ def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[
                     " Correct it, or leave it out.",
                 )
         for match in matches:
-            place = job_directory(match) if match.is_file() else match
+            place = job_directory(match) if match.is_file() else literal_path(match)
             refresh(place)
             if _real(place) in seen:
                 if not is_glob and strict and _real(place) == _real(directory):
