@@ -39,7 +39,13 @@ from backfill.jobs.access.shared_ledger import (
 )
 from backfill.jobs.access.working import working_on
 from backfill.jobs.audit import BOUND_TO
-from backfill.jobs.chain.delivered_by import Found, changed_earlier, delivered_by, rest_of
+from backfill.jobs.chain.delivered_by import (
+    Found,
+    changed_earlier,
+    delivered_by,
+    rest_of,
+    settled_since,
+)
 from backfill.jobs.chain.rest import claim_rest, refuse_taken
 from backfill.jobs.changes import difference, job_was_sent, refuse, refuse_namesake
 from backfill.jobs.job_directory import remembered
@@ -102,6 +108,7 @@ def plan_into(planning: Planning, *, anew: bool) -> Manifest:
         anew
         if changed
         else changed_earlier(directory, manifest, config, planning.address) is not None
+        or settled_since(directory, manifest)
     )
     if changed and config.cluster is not None:
         refuse_namesake(directory, manifest, config)

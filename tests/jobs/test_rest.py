@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import backfill as package
-from backfill.core.errors import ChangedError, JobError
+from backfill.core.errors import ChangedError, ConfigError, JobError
 from backfill.core.secret import Secret
 from backfill.jobs.chain import rest as chain
 from backfill.ledger import Ledger
@@ -121,3 +122,48 @@ def test_a_death_as_a_rest_begins_to_send_leaves_it_with_that_job(tmp_path, monk
             found = Counter([*before, *sent(server)])
         assert max(found.values()) == 1, copy
         assert len(found) == ROWS, copy
+
+
+def test_a_rest_of_a_rest_names_the_job_whose_records_are_unknown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        first = package.plan(config)
+        first.run(credential=KEY, base_url=server.url, limit=FIRST)
+    unknown = first.status()["records"]["unknown"]
+    assert unknown
+    package.plan(config, job="b.job", rest_of="pristo.job")
+    with running_sandbox() as server:
+        run: dict[str, Any] = {"credential": KEY, "base_url": server.url}
+        package.open_job("b.job").run(**run, limit=2)
+        last = package.plan(config, job="c.job", rest_of="b.job")
+        warnings = " ".join(last.manifest.facts.warnings)
+        assert f"{unknown} records are unknown in pristo.job" in warnings
+        assert "backfill resolve pristo.job" in warnings
+        assert "b.job" not in warnings
+        first.resolve("failed")
+        # A plan that was made before they were settled is made anew, as nothing of it was sent.
+        again = package.plan(config, job="c.job", rest_of="b.job")
+        assert "unknown" not in " ".join(again.manifest.facts.warnings)
+        assert again.status()["records"]["pending"] == ROWS - 2
+        again.run(**run)
+        assert Counter(sent(server)).most_common(1)[0][1] == 1
+        assert len(sent(server)) == ROWS
+        # Later it is a plan like any other.
+        assert package.plan(config, job="c.job", rest_of="b.job").status().books == (
+            again.status().books
+        )
+
+
+def test_records_that_are_unknown_in_the_job_before_the_one_named_are_to_be_settled_there(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        package.plan(config).run(credential=KEY, base_url=server.url, limit=FIRST)
+    package.plan(config, job="b.job", rest_of="pristo.job")
+    config.write_text(config.read_text() + '\n[dedupe]\ndelivered_by = ["b.job"]\n')
+    with pytest.raises(ConfigError, match=r"records of .*pristo\.job are unknown") as raised:
+        package.plan(config, job="c.job")
+    assert re.search(r"backfill resolve \S*pristo\.job --delivered", str(raised.value))

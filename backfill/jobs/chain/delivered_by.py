@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
     from backfill.prepare.left_out import Previous
 
-__all__ = ["Found", "changed_earlier", "delivered_by", "refuse_running", "rest_of"]
+__all__ = [
+    "Found",
+    "changed_earlier",
+    "delivered_by",
+    "refuse_running",
+    "rest_of",
+    "settled_since",
+]
 
 _WHERE = "[dedupe] delivered_by"
 
@@ -68,14 +75,15 @@ def delivered_by(
         with look(place) as (ledger, _):
             audit(place, manifest, ledger, through=True)
             records = _sent(place, manifest, ledger)
-        unknown = max(state.unknown, _count(records.filter(_is(State.UNKNOWN))))
+            unknown = _unknown(place, manifest, ledger)
         if unknown:
+            has, count = next(iter(unknown.items()))
+            whose = "its records" if has == place else f"the records of {has}"
             raise ConfigError(
-                f"{unknown:,} of its records are unknown: sent, and nobody can say whether they"
-                " arrived",
+                f"{count:,} of {whose} are unknown: sent, and nobody can say whether they arrived",
                 where=f"{_WHERE} {name}",
                 hint="Settle them first: backfill resolve"
-                f" {path_argument(place)} --delivered (or --failed).",
+                f" {path_argument(has)} --delivered (or --failed).",
             )
         counted, notes = records, list(_unfinished(name, manifest, state))
         for own, there in ((True, state.address), (False, manifest.address or state.address)):
@@ -100,16 +108,32 @@ def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     manifest, state = _look(place, name, directory, ledger)
     audit(place, manifest, ledger, through=True)
     records = _sent(place, manifest, ledger)
-    unknown = _count(records.filter(_is(State.UNKNOWN)))
+    unknown = _unknown(place, manifest, ledger)
     notes = []
-    if unknown:
-        what = "1 record is" if unknown == 1 else f"{unknown:,} records are"
+    for has, count in unknown.items():
+        what = "1 record is" if count == 1 else f"{count:,} records are"
+        there = os.path.relpath(has)
         notes.append(
-            f"{what} unknown in {name} and not part of this rest; ask the destination, and settle"
-            f" them there: backfill resolve {path_argument(name)} --delivered or --failed"
+            f"{what} unknown in {there} and not part of this rest; ask the destination, and settle"
+            f" them there: backfill resolve {path_argument(there)} --delivered or --failed"
         )
-    state = state.model_copy(update={"rest": True, "claim": uuid.uuid4().hex})
+    state = state.model_copy(
+        update={"rest": True, "claim": uuid.uuid4().hex, "unknown": sum(unknown.values())}
+    )
     return Found(Previous(name, manifest, records, rest=True), state, tuple(notes))
+
+
+def settled_since(directory: Path, manifest: Manifest) -> bool:
+    """Whether something was settled that the job in `directory` left out as unknown: what failed
+    for good is part of the rest that it is.
+    """
+    if manifest.rest is None or not manifest.rest.unknown:
+        return False
+    place = directory / manifest.rest.path
+    refresh(place)
+    with look(place) as (ledger, _):
+        unknown = _unknown(place, Manifest.read(place), ledger)
+    return sum(unknown.values()) != manifest.rest.unknown
 
 
 def changed_earlier(
@@ -213,13 +237,7 @@ def _sent(place: Path, manifest: Manifest, ledger: AnyLedger) -> pl.LazyFrame:
     from backfill.jobs.records.table import sent_records  # noqa: PLC0415
 
     records = sent_records(place, manifest, ledger)
-    for each in manifest.earlier:
-        there = place / each.path
-        if not each.rest or not Manifest.exists(there):
-            continue
-        first = Manifest.read(there)
-        if first.created != each.planned:
-            continue
+    for each, there, first in _before(place, manifest):
         with look(there) as (opened, _):
             now = _sent(there, first, opened).select(kept_file="file", kept_row="row", now="state")
         open_there = (pl.col("job") == each.name) & _is(State.UNKNOWN)
@@ -231,6 +249,27 @@ def _sent(place: Path, manifest: Manifest, ledger: AnyLedger) -> pl.LazyFrame:
         )
         records = pl.concat([records.filter(~open_there.fill_null(value=False)), settled])
     return records
+
+
+def _unknown(place: Path, manifest: Manifest, ledger: AnyLedger) -> dict[Path, int]:
+    """How many records nobody can speak for, by the directory of the job that has sent them: the
+    one in `place`, and those that it is the rest of."""
+    own = ledger.counts()[State.UNKNOWN] + ledger.in_flight()
+    found = {place: own} if own else {}
+    for _, there, first in _before(place, manifest):
+        with look(there) as (opened, _):
+            found |= _unknown(there, first, opened)
+    return found
+
+
+def _before(place: Path, manifest: Manifest) -> Iterator[tuple[EarlierJob, Path, Manifest]]:
+    """The job that the one in `place` is the rest of, where it is there and still the same."""
+    for each in manifest.earlier:
+        there = Path(os.path.normpath(place / each.path))
+        if each.rest and Manifest.exists(there):
+            first = Manifest.read(there)
+            if first.created == each.planned:
+                yield each, there, first
 
 
 def _is(state: State) -> pl.Expr:
