@@ -12,7 +12,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["Broken", "Checked", "Stage", "Steps", "absent", "seldom", "trimmed"]
+__all__ = [
+    "Broken",
+    "Checked",
+    "Stage",
+    "Steps",
+    "absent",
+    "in_lower_case",
+    "in_upper_case",
+    "seldom",
+    "trimmed",
+]
 
 Broken = tuple[tuple[str, pl.Expr], ...]
 """Rule names without the field, each with a Boolean expression that is true where it is broken."""
@@ -122,6 +132,29 @@ def _trimmed(texts: pl.Series) -> pl.Series:
     """A function, because an expression that named the inner text twice would trim it twice."""
     inner = texts.str.strip_chars(_AROUND)
     return inner.set(inner == "", None)
+
+
+def in_lower_case(text: pl.Expr) -> pl.Expr:
+    """A text of ASCII in lower case, any other one as it stands: others have letters that become
+    one of ASCII, as the KELVIN SIGN becomes a `k`."""
+    return text.map_batches(
+        lambda texts: _where_ascii(texts, texts.str.to_lowercase()),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    )
+
+
+def in_upper_case(text: pl.Expr) -> pl.Expr:
+    """A text of ASCII in upper case, any other one as it stands."""
+    return text.map_batches(
+        lambda texts: _where_ascii(texts, texts.str.to_uppercase()),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    )
+
+
+def _where_ascii(texts: pl.Series, changed: pl.Series) -> pl.Series:
+    return changed.zip_with(texts.str.len_bytes() == texts.str.len_chars(), texts)
 
 
 def absent(raw: pl.Expr, dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Expr:

@@ -27,8 +27,9 @@ def check_email() -> Steps:
     Accepted are a local part of dot-separated atoms and a domain with at least one dot whose
     last label begins with a letter, in ASCII. So `user@localhost`, quoted local parts, address
     literals and names beside the address are refused, and so are addresses beyond ASCII:
-    `format: email` does not know them. A domain in its `xn--` form must be one
-    (RFC 5891), in lower case, since validators disagree about capitals there.
+    `format: email` does not know them. A label of the domain with `--` as its third and fourth
+    character says that it is encoded (RFC 5890, 2.3.1, and RFC 5891, 4.2.3.1), and only `xn--`
+    ones are: they must be right, in lower case, since validators disagree about capitals there.
     """
     inner, good = pl.field("value"), pl.field("good")
     formed = (

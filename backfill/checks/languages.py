@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from backfill.checks.checked import Steps, trimmed
+from backfill.checks.checked import Steps, in_lower_case, trimmed
 
 __all__ = ["LANGUAGES", "check_language"]
 
@@ -30,6 +30,6 @@ def check_language() -> Steps:
     A tag with a region (`en-US`), a three-letter code (`eng`), a withdrawn one (`iw`) and a
     language's name are refused, never cut down or translated.
     """
-    code = trimmed(pl.field("text")).str.to_lowercase()
+    code = in_lower_case(trimmed(pl.field("text")))
     known = pl.field("value").is_in(sorted(LANGUAGES))
     return Steps(({"value": code}, {"language": ~known}), ("language",))

@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
         "not name@domain.tld and nothing else",
         "Not an address of the form name@domain.tld in ASCII letters.",
         "Only the address may stand there, no name beside it. A domain beyond ASCII is written"
-        " in its `xn--` form.",
+        " in its `xn--` form; no other part of one has `--` as its third and fourth character.",
         frozenset({Kind.EMAIL, Kind.TARGET}),
         why="The API refuses it, or writes to nobody.",
     ),

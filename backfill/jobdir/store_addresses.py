@@ -12,7 +12,7 @@ from backfill.core.own_directories import cache_directory
 
 __all__ = ["address_of", "copy_of", "named", "named_for_all"]
 
-_ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE)
+_ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE | re.ASCII)
 
 
 def copy_of(address: str) -> Path | None:

@@ -146,11 +146,16 @@ class JobView:
         return self._frame("duplicates.parquet").drop("__record", strict=False)
 
     def sample(self, n: int = 5) -> pl.DataFrame:
-        """The first `n` ready records of the source with the body that is sent for each."""
+        """The first `n` ready records of the source with the body that is sent for each.
+
+        Raises ConfigError where `n` is no number of records.
+        """
+        if n < 0:
+            raise ConfigError(f"a sample has a number of records from 0 on, and not {n}")
         from backfill.jobs.records.table import sample_bodies  # noqa: PLC0415 - Polars only when needed
 
         with reading(self.directory):
-            return sample_bodies(self.directory, self.manifest, n)
+            return sample_bodies(self.directory, self.manifest, min(n, self.manifest.ready))
 
     def show(self, row: str | int) -> Story:
         """The whole story of one record: a row's number, with several files "FILE:ROW".

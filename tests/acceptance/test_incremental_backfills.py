@@ -586,7 +586,8 @@ def test_globs_name_jobs_and_one_that_matches_nothing_is_refused(tmp_path, serve
         later.write_text(named.replace("[delivery]", dedupe))
         backfill("run", later, *run, cwd=tmp_path, expect=[0])
     assert sorted(orders(server)) == sorted(f"order-{number}" for number in range(30))
-    for name, words in (("2024-*.job", "no job matches"), ("nowhere.job", "no job here")):
+    nowhere = "delivered_by nowhere.job: there is no job here"
+    for name, words in (("2024-*.job", "no job matches"), ("nowhere.job", nowhere)):
         ended = backfill("plan", after(config, "x", name), cwd=tmp_path, expect=[2])
         assert words in ended.err
     again = backfill("run", tmp_path / "2023-01.toml", *run, cwd=tmp_path).json

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backfill.checks.checked import seldom
+from backfill.checks.checked import in_lower_case, in_upper_case, seldom
 
 
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.integers(0, 9)), min_size=1))
@@ -27,3 +27,16 @@ def test_seldom_works_out_the_rows_that_have_a_value_each_once(rows):
         (None, None) if odd is None else (2 * odd + beside, 2 * odd) for odd, beside in rows
     ]
     assert seen == [odd for odd, _ in rows if odd is not None]
+
+
+@given(st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=1))
+def test_only_letters_of_ascii_change_their_case(texts):
+    odd = ["\N{KELVIN SIGN}A", "\N{LATIN SMALL LETTER DOTLESS I}l", "\N{LATIN SMALL LIGATURE FI}"]
+    texts = [*texts, *odd, "Il"]
+    found = pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(
+        lower=in_lower_case(pl.col("text")), upper=in_upper_case(pl.col("text"))
+    )
+    lower, upper = found["lower"].to_list(), found["upper"].to_list()
+    plain = [text is not None and text.isascii() for text in texts]
+    assert lower == [t.lower() if p else t for t, p in zip(texts, plain, strict=True)]
+    assert upper == [t.upper() if p else t for t, p in zip(texts, plain, strict=True)]

@@ -119,3 +119,11 @@ def test_a_period_of_pandas_names_its_column(tmp_path: Path) -> None:
 def test_half_a_character_is_refused(tmp_path: Path, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="half a character"):
         planned(tmp_path, pl.DataFrame({"v": ["x"]}), **setting)
+
+
+@pytest.mark.parametrize(("number", "rows"), [(0, 0), (2, 2), (10**20, 3)])
+def test_a_sample_has_as_many_records_as_there_are(tmp_path, number, rows):
+    job = planned(tmp_path, pl.DataFrame({"v": ["a", "b", "c"]}))
+    assert job.sample(number).height == rows
+    with pytest.raises(ConfigError, match=f"from 0 on, and not -{number + 1}"):
+        job.sample(-number - 1)

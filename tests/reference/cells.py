@@ -70,7 +70,8 @@ _ODD_MAILS = [
     "noa@EXAMPLE.xn--p1ai", "mailto:noa@example.com",
 ]  # fmt: skip
 _LANGUAGES = ["en", "he", "de", "fr", "EN", "He", "en-US", "eng", "iw", "xx", "sh", "bh", "e", "mo"]
-_LANGUAGES += ["yi", "nb", "no", "zh", "in", "ji", "tl", "cnr", " en", "en_GB", "hr", "sr"]
+_LANGUAGES += ["yi", "nb", "no", "zh", "in", "ji", "tl", "cnr", " en", "en_GB", "hr"]
+_LANGUAGES += ["sr", "\u212aa"]
 _TIMES = [
     "2024-03-01T09:15:00Z", "2024-03-01 09:15:00+02:00", "2024-03-01t09:15:00.250z",
     "2024-03-01T09:15", "2024-03-01 09:15:00", "2024-03-01T09:15:00.123456Z",

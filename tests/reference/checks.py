@@ -96,7 +96,7 @@ def _code(kind: str, text: str, rules: Mapping[str, Any]) -> str | None:
             raise Broken("email")
         return text
     if kind == "language":
-        if text.lower() not in _LANGUAGES:
+        if not text.isascii() or text.lower() not in _LANGUAGES:
             raise Broken("language")
         return text.lower()
     if kind == "type":

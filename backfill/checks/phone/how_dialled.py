@@ -26,7 +26,7 @@ def how_dialled(phone: str, region: str | None) -> str | None:
     code = (region or "").strip()
     if not code:
         return "its row names no country"
-    if not numbering_plans.is_region(code.upper()):
+    if not (code.isascii() and numbering_plans.is_region(code.upper())):
         return f"{code!r} is no code of a country that has phones"
     try:
         number = phonenumbers.parse(phone, code.upper())

@@ -7,7 +7,7 @@ key stays behind. What fits and has to wait for that reason is counted.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 
@@ -118,6 +118,7 @@ class Selection:
             return
         schema = _schema(set(self._wanted))
         known: dict[tuple[str, ...], set[str]] = {path: set() for path in self._wanted}
+        met: set[tuple[str, ...]] = set()
         for bucket in range(len(self._manifest.buckets)):
             bodies = self._read(bucket)["body"]
             decoded = bodies.cast(pl.String).str.json_decode(schema)
@@ -125,25 +126,30 @@ class Selection:
             for path, values in self._wanted.items():
                 found = _at(decoded, path)
                 known[path] |= set(found.drop_nulls().unique().head(_COMPARED))
-                fits &= found.is_in(values).fill_null(value=False)
+                wanted = found.is_in(values).fill_null(value=False)
+                if wanted.any():
+                    met.add(path)
+                fits &= wanted
             if fits.any():
                 return
-        raise ConfigError(f"no record has {self._said()}", where="only", hint=self._helps(known))
+        hint = self._helps(known, met)
+        raise ConfigError(f"no record has {self._said()}", where="only", hint=hint)
 
     def _read(self, bucket: int) -> pl.DataFrame:
         return self._storage.until_there(
             partial(read_bucket, self._directory, self._manifest, bucket)
         )
 
-    def _helps(self, known: Mapping[tuple[str, ...], set[str]]) -> str:
-        """Which value or field may have been meant."""
+    def _helps(self, known: Mapping[tuple[str, ...], set[str]], met: Set[tuple[str, ...]]) -> str:
+        """Which value or field may have been meant, by some of the `known` values of each field.
+
+        Of the fields that were `met` some record has a wanted value.
+        """
         fields = ", ".join(self._manifest.shape.get("fields", ()))
-        for (name, values), (path, wanted) in zip(
-            self._only.items(), self._wanted.items(), strict=True
-        ):
+        for (name, values), path in zip(self._only.items(), self._wanted, strict=True):
             if not known[path]:
                 return f"No record has a {name}. Fields are {fields}."
-            if not known[path].intersection(wanted):
+            if path not in met:
                 near = did_you_mean(values[0], known[path])
                 return near or f"Values are compared as they are sent. Fields are {fields}."
         return "Each of these values is there, but no record has all of them."

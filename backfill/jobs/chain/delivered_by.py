@@ -42,6 +42,9 @@ __all__ = [
 ]
 
 _WHERE = "[dedupe] delivered_by"
+_NAMES_NONE = (
+    "A name that matches nothing would send again what was delivered. Correct it, or leave it out."
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def delivered_by(
     for name, place in _named(config, directory):
         if without is not None and place.absolute() == without.absolute():
             continue
+        if not Manifest.exists(place):
+            raise JobError("there is no job here", where=f"{_WHERE} {name}", hint=_NAMES_NONE)
         manifest, state = _look(place, name, directory)
         with look(place) as (ledger, _):
             audit(place, manifest, ledger, through=True)
@@ -318,8 +323,7 @@ def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[
                 raise JobError(
                     f"no job matches {name}",
                     where=_WHERE,
-                    hint="A name that matches nothing would send again what was delivered."
-                    " Correct it, or leave it out.",
+                    hint=_NAMES_NONE,
                 )
         for match in matches:
             place = job_directory(match) if match.is_file() else literal_path(match)

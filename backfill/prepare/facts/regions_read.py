@@ -9,6 +9,7 @@ from typing import Literal
 import polars as pl
 from phonenumbers import SUPPORTED_REGIONS
 
+from backfill.checks.checked import in_upper_case
 from backfill.config import Column, Config, Lookup
 from backfill.prepare.mapping.binding import Binding
 from backfill.sources.scan import Source
@@ -37,7 +38,7 @@ def notes_of_regions(
             named.drop_nulls()
             .group_by("region")
             .len("rows")
-            .with_columns(code=pl.col("region").str.to_uppercase().is_in(list(SUPPORTED_REGIONS)))
+            .with_columns(code=in_upper_case(pl.col("region")).is_in(list(SUPPORTED_REGIONS)))
             .sort("rows", "region", descending=[True, False])
             .collect(engine="streaming")
         )

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import polars as pl
 
+from backfill.checks.checked import in_upper_case
 from backfill.checks.fields import check, cross_rules, required_rule
 from backfill.checks.text import as_text
 from backfill.checks.uuids import one_spelling, spelling_in, without_case
@@ -288,7 +289,7 @@ class _Mapper:
             timezone=self.config.events.timezone,
             now=self.now,
             time_format=self.config.events.time_format,
-            region=None if each.region is None else each.region.str.to_uppercase(),
+            region=None if each.region is None else in_upper_case(each.region),
         )
         if named is not None:
             named.append(checked.packed.alias(_named(each)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backfill.checks.phone.how_dialled import stray_mark
+from backfill.checks.phone.how_dialled import how_dialled, stray_mark
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,10 @@ def test_what_a_spreadsheet_put_around_a_number_is_named_with_what_takes_it_away
 @pytest.mark.parametrize("phone", ["+12025550143", "2025550143", "", '"+12025550143"'])
 def test_a_number_without_a_mark_has_no_story(phone):
     assert stray_mark(phone) is None
+
+
+def test_a_country_is_named_by_letters_of_ascii():
+    for code in ("il", " IL"):
+        assert "dialled in IL" in (how_dialled("123", code) or "")
+    for code in ("\N{LATIN SMALL LETTER DOTLESS I}l", "\N{LATIN SMALL LIGATURE FI}"):
+        assert "is no code of a country" in (how_dialled("123", code) or "")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.core.errors import ConfigError
 from backfill.core.model import State, StopKind
+from backfill.deliver.run import selection
 from backfill.deliver.run.selection import Selection
 from backfill.destinations import destination
 from backfill.jobdir.storage_wait import StorageWait
@@ -72,6 +73,14 @@ def test_values_that_no_one_record_has_together_are_said(job, run):
     with pytest.raises(ConfigError) as raised:
         run(each, Store(), only={"label": ("0",), "target.value": ("1",)})
     assert raised.value.hint
+
+
+def test_the_value_that_no_record_has_is_the_one_to_help_with(job, run, monkeypatch):
+    each = job("watch-events", [[40]], keys=1)
+    monkeypatch.setattr(selection, "_COMPARED", 5)  # so most labels are not looked at so closely
+    with pytest.raises(ConfigError) as raised:
+        run(each, Store(), only={"label": ("37", "38"), "target.value": ("+1 202 555 0001",)})
+    assert raised.value.hint == "Did you mean '+12025550000000'?"
 
 
 def test_a_value_whose_records_are_delivered_already_is_no_mistake(job, run):
