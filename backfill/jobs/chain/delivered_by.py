@@ -1,8 +1,7 @@
-"""Earlier jobs that a plan names: where they lie, what they sent, and whether that has changed."""
+"""Earlier jobs that a plan names: what they sent, and whether that has changed."""
 
 from __future__ import annotations
 
-import glob
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,15 +13,12 @@ from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.model import State
 from backfill.core.terminal import path_argument
-from backfill.core.typed_paths import literal_path
 from backfill.core.urls import same_address
 from backfill.jobdir.copies import refresh
-from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
-from backfill.jobdir.store_addresses import copy_of
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
-from backfill.jobs.chain.rest import sent_by
+from backfill.jobs.chain.named_jobs import NAMES_NONE, WHERE, named_jobs
 from backfill.jobs.readonly import look
 from backfill.jobs.status import place_of
 from backfill.ledger import AnyLedger
@@ -40,11 +36,6 @@ __all__ = [
     "rest_of",
     "settled_since",
 ]
-
-_WHERE = "[dedupe] delivered_by"
-_NAMES_NONE = (
-    "A name that matches nothing would send again what was delivered. Correct it, or leave it out."
-)
 
 
 @dataclass(frozen=True)
@@ -71,11 +62,11 @@ def delivered_by(
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     looked_at = set() if without is None else set(_looked_at(without))
-    for name, place in _named(config, directory):
+    for name, place in named_jobs(config, directory):
         if without is not None and place.absolute() == without.absolute():
             continue
         if not Manifest.exists(place):
-            raise JobError("there is no job here", where=f"{_WHERE} {name}", hint=_NAMES_NONE)
+            raise JobError("there is no job here", where=f"{WHERE} {name}", hint=NAMES_NONE)
         manifest, state = _look(place, name, directory)
         with look(place) as (ledger, _):
             audit(place, manifest, ledger, through=True)
@@ -86,7 +77,7 @@ def delivered_by(
             whose = "its records" if has == place else f"the records of {has}"
             raise ConfigError(
                 f"{count:,} of {whose} are unknown: sent, and nobody can say whether they arrived",
-                where=f"{_WHERE} {name}",
+                where=f"{WHERE} {name}",
                 hint="Settle them first: backfill resolve"
                 f" {path_argument(has)} --delivered (or --failed).",
             )
@@ -101,7 +92,7 @@ def delivered_by(
                 f" {place_of(address)}"
             )
             counted = _part(counted, own=not own)
-        known = (_real(place), state.planned, state.delivered) in looked_at
+        known = (os.path.realpath(place), state.planned, state.delivered) in looked_at
         yield Found(Previous(name, manifest, counted, known=known), state, tuple(notes))
 
 
@@ -160,9 +151,9 @@ def changed_earlier(
             if (words := _difference(each, now)) is not None:
                 return words
     if config is not None:
-        known = {_real(directory / each.path) for each in manifest.earlier}
-        for name, place in _named(config, directory, strict=False):
-            if _real(place) not in known and Manifest.exists(place):
+        known = {os.path.realpath(directory / each.path) for each in manifest.earlier}
+        for name, place in named_jobs(config, directory, strict=False):
+            if os.path.realpath(place) not in known and Manifest.exists(place):
                 _, now = _look(place, name, directory)
                 if now.delivered or now.unknown:
                     return f"{name} has sent {now.delivered + now.unknown:,} records"
@@ -217,7 +208,7 @@ def _looked_at(place: Path) -> Iterator[tuple[str, float, int]]:
     many records it had delivered.
     """
     for each in Manifest.read(place).earlier:
-        yield _real(place / each.path), each.planned, each.delivered
+        yield os.path.realpath(place / each.path), each.planned, each.delivered
 
 
 def _state(
@@ -304,61 +295,3 @@ def _unfinished(name: str, manifest: Manifest, state: EarlierJob) -> Iterator[st
             f"{records} not delivered by {name} yet; what it delivers from now on is left out only"
             " of a plan that is made after it, so finish it first, or abandon it"
         )
-
-
-def _named(config: Config, directory: Path, *, strict: bool = True) -> Iterator[tuple[str, Path]]:
-    """Every job that `delivered_by` names, by a name and a place; a glob leaves this job out.
-
-    Where another job has begun to send the rest of one, that is as good as named.
-    """
-    seen = {_real(directory)}
-    for name in config.dedupe.delivered_by:
-        literal = copy_of(name) or config.directory / name
-        matches = [literal]
-        is_glob = glob.has_magic(name) and not literal.exists()
-        if is_glob:
-            pattern = os.path.join(glob.escape(str(config.directory)), name)  # noqa: PTH118
-            matches = [Path(each) for each in sorted(glob.glob(pattern))]  # noqa: PTH207
-            if not matches and strict:
-                raise JobError(
-                    f"no job matches {name}",
-                    where=_WHERE,
-                    hint=_NAMES_NONE,
-                )
-        for match in matches:
-            place = job_directory(match) if match.is_file() else literal_path(match)
-            refresh(place)
-            if _real(place) in seen:
-                if not is_glob and strict and _real(place) == _real(directory):
-                    raise JobError(f"{name} is this job itself", where=_WHERE)
-                continue
-            if is_glob and not Manifest.exists(place):
-                continue
-            shown = os.path.relpath(match, config.directory) if is_glob else name
-            yield shown, place
-            seen.add(_real(place))
-            while (rest := _sent_rest(place)) is not None and _real(rest) not in seen:
-                if strict and not Manifest.exists(rest):
-                    raise JobError(
-                        f"{rest} has begun to send the rest of {shown}, and is not there any more",
-                        where=_WHERE,
-                        hint="Nobody else knows what it delivered: restore its directory.",
-                    )
-                place, shown = rest, os.path.relpath(rest, config.directory)
-                yield shown, place
-                seen.add(_real(place))
-
-
-def _sent_rest(place: Path) -> Path | None:
-    """The job that has begun to send the rest of the one in `place`."""
-    if not Manifest.exists(place):
-        return None
-    with look(place) as (ledger, _):
-        rest = sent_by(place, ledger)
-    if rest is not None:
-        refresh(rest)
-    return rest
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
