@@ -50,13 +50,11 @@ _UNPROVEN, _EAGER = 12.0, 4.0  # seconds until such a rate climbs, and how much 
 _TELLING = 5.0  # seconds of a cycle that say more than chance does
 _LATELY = 3.0  # seconds of late that an estimate is compared with
 _STALL = 0.03  # a lower estimate than this below the one before may come of a stall
-_EARLY = 3  # refusals in a row right after a wait that make the search begin anew
 _REACHED = 0.9  # of a rate that is sought; a client that sends less cannot reach it
-_FEW = 10  # accepted requests that say little
+_EARLY, _FEW = 3, 10  # refusals right after waits that begin a search; requests that say little
 _LONG_WAIT = 3.0  # seconds of refusals that tell of a long window
 _BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
 _CATCH_UP = 0.03  # of a second's number: what is caught up with counts in this second, too
-_PROVEN = 5.0  # seconds after which a rate that the server named has shown itself
 
 
 class _Phase(Enum):
@@ -153,7 +151,7 @@ class AutoRate:
             self._refused_since = sent_at
             self._cycle.close(sent_at, serial - 1)
             self._high = rate
-            if self._hinted and self._cycle.seconds > _PROVEN:
+            if self._hinted and self._cycle.seconds > _TELLING:
                 self._hinted, self._denied = False, True
             elif self._hinted or self._phase is _Phase.START:
                 self._hinted, self._denied = False, True
@@ -258,11 +256,14 @@ class AutoRate:
         if seconds > 1.0 + 1.2 * max(burst, 1.0) / (self._base - self._low):
             used = (self._serial - self._since_serial) / seconds
             self._low = max(self._low, min(self._base, used))
-            if used < _REACHED * self._base:
-                self._settle(self._low, self._last, proven=False)
-            else:
+            if used >= _REACHED * self._base:
                 self._seek(self._last)
-                self._since, self._since_serial = now, self._serial
+            elif self.burst is None:  # late timers may be why: what they lose is caught up with
+                self.burst = max(1.0, self._last.burst_at(self._low))
+            else:
+                self._settle(self._low, self._last, proven=False)
+                return
+            self._since, self._since_serial = now, self._serial
 
     def _lower_bound(self) -> float:
         """The lower bound so far; 0 where the rate that is refused now lies about as low."""

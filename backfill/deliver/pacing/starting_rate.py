@@ -12,7 +12,7 @@ FIRST = 32.0
 """Requests a second before anything is known."""
 
 _DOUBLING = 0.4  # seconds in which the rate doubles
-_IN_FLIGHT, _SHARE = 3.0, 0.009  # growth slows above so many in flight, and such a share of all
+_IN_FLIGHT, _SHARE = 3.0, 0.006  # growth slows above so many in flight, and such a share of all
 _GROWN, _LEAST = 1.25, 0.5  # by how much use grew in the last quarter of a second; of the rate
 _SECONDS, _REQUESTS = 0.25, 5  # of one measurement of the use, at least
 
