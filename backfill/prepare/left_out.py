@@ -150,6 +150,9 @@ def check_recognised(
         if not changed:  # what it sent of the files that both read was left out by its place
             both, _ = _common_files(each.manifest.events, manifest.events)
             missed = missed.filter(~pl.col("number").is_in(list(both)))
+            others = [other for other in previous if other is not each]
+            for known in _known_to(others, config, binding, manifest.events):
+                missed = missed.join(known, on="record", how="anti")
         lost = missed.select(pl.len()).collect().item()
         if not lost:
             continue
@@ -168,6 +171,17 @@ def check_recognised(
             " from the first job on, only what you name there counts"
         )
     return notes
+
+
+def _known_to(
+    others: Sequence[Previous], config: Config, binding: Binding, events: Sequence[SourceEntry]
+) -> Iterator[pl.LazyFrame]:
+    """The keys of what other jobs have of a file that is read here: it was left out by its place,
+    whichever job had sent it."""
+    for each in others:
+        if not any(_mapped_otherwise(each.manifest, config, binding)):
+            both, _ = _common_files(each.manifest.events, events)
+            yield each.records.filter(pl.col("number").is_in(list(both))).select("record")
 
 
 def _way_on(each: Previous, config: Config, events: Sequence[SourceEntry]) -> str:

@@ -169,6 +169,26 @@ def test_a_file_that_two_earlier_jobs_know_is_left_out_once(tmp_path, server):
     assert (job.status().books.duplicate, job.status().books.pending) == (2, 2)
 
 
+def test_what_a_later_job_knows_of_an_earlier_one_is_not_said_to_be_sent_again(tmp_path, server):
+    split_events(tmp_path)
+    package.plan(planned_for(server, tmp_path / "march.toml", '"a.csv"')).run(credential=KEY)
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("b,event 9,2024-03-09T10:00:00Z\n")
+    april = planned_for(server, tmp_path / "april.toml", '"a.csv"', "march.job")
+    package.plan(april).run(credential=KEY)
+    people(tmp_path, *AFTER)
+    for name, earlier, told in (
+        ("may", ["march.job", "april.job"], []),
+        ("june", ["march.job"], ["march.job"]),
+    ):
+        job = package.plan(
+            planned_for(server, tmp_path / f"{name}.toml", '["a.csv", "c.csv"]', *earlier)
+        )
+        notes = [each for each in job.manifest.facts.warnings if "not recognised" in each]
+        assert [each for each in earlier if any(each in note for note in notes)] == told
+        assert job.status().books.pending == (4 if told else 2)
+
+
 def test_what_the_first_of_three_jobs_delivered_is_not_said_to_be_sent_again(tmp_path, server):
     """Found from outside: the rest of the second one left it out, and noted the contrary."""
     split_events(tmp_path)
