@@ -87,6 +87,8 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         _print_reasons(status.dropped, "Left out of their records:")
     if status.place is not None:
         click.echo(f"  Address: {printable(status.place)}")
+    if status.rest is not None:
+        click.echo(f"  Its rest is with another job: {program} status {path_argument(status.rest)}")
     _print_course(status)
     if status.stop is not None:
         _print_stop(status.stop, status, program)
@@ -95,7 +97,10 @@ def print_status(status: Status, *, reasons: bool = True, program: str = "backfi
         click.echo(f"\nNext: {click.style(command, bold=True)}")
         if books.unknown and not books.pending:
             job = path_argument(status.job)
-            click.echo(f"  then: {program} resolve {job} --resend, --delivered or --failed")
+            ways = "--resend, --delivered or --failed"
+            if status.phase is Phase.ABANDONED:  # which sends nothing again
+                ways = "--delivered or --failed"
+            click.echo(f"  then: {program} resolve {job} {ways}")
 
 
 def _print_course(status: Status) -> None:

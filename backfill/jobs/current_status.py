@@ -15,6 +15,7 @@ from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
+from backfill.jobs.chain.rest import rest_with
 from backfill.jobs.run_history import (
     AT_REST,
     is_abandoned,
@@ -64,6 +65,7 @@ def current_status(
     if phase is Phase.COMPLETE and stop is not None and stop.kind is StopKind.LIMIT:
         stop = None
     over = phase is Phase.ABANDONED
+    rest = rest_with(directory, ledger) if over else None
     rate, pace = rates(ledger, running=running)
     started_at, ended_at = last_run(ledger)
     quiet = ledger.quiet_until()
@@ -85,6 +87,7 @@ def current_status(
         seconds_left=books.pending / pace if pace and books.pending and not over else None,
         quiet_until=quiet if quiet > time.time() else None,
         paused=paused,
+        rest=None if rest is None else named(rest),
         next=_next(phase, books, directory, name, elsewhere, paused=paused),
         stop=stop,
         started_at=started_at,

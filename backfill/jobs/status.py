@@ -32,7 +32,8 @@ class Status:
     `rate` is in requests a second, of the last minute while the job is running, else over all
     runs that came to an end; `seconds_left` the time that the pending records need at that pace.
     Both are None before there is anything to go by. `address` is where the records go, None before
-    the first one, and `rehearsal` says that it is this machine. `next` is the command to type now.
+    the first one, and `rehearsal` says that it is this machine. `rest` is the job that has the rest
+    of this one, which was abandoned, and `next` the command to type now.
     `started_at` and `ended_at` are those of the last run, in seconds since 1970; one that was
     killed has no end.
     """
@@ -51,6 +52,7 @@ class Status:
     seconds_left: float | None = None
     quiet_until: float | None = None
     paused: bool = False
+    rest: str | None = None
     next: str | None = None
     stop: Stop | None = None
     started_at: float | None = None
@@ -111,6 +113,7 @@ class Status:
             "ended_at": _iso(self.ended_at),
             "quiet_until": self.quiet_until,
             "paused": self.paused,
+            "rest": self.rest,
             "stop": None
             if stop is None
             else {

@@ -22,7 +22,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
 from backfill.jobs.access.pace import known_pace, pace_in
 from backfill.jobs.addresses import refuse_other_address
-from backfill.jobs.chain.rest import refuse_abandoned
+from backfill.jobs.chain.rest import refuse_abandoned, way_on
 from backfill.jobs.current_status import current_status
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import check_current, pace_of_run
@@ -166,7 +166,7 @@ class JobView:
 
         file, number = place_named(row, self.manifest)
         with reading(self.directory), self._look() as (ledger, _):
-            return story_of(
+            story = story_of(
                 file,
                 number,
                 directory=self.directory,
@@ -175,6 +175,8 @@ class JobView:
                 config=self.config,
                 ledger=ledger,
             )
+            helps = way_on(self.directory, ledger, story.state, f"{file}:{number}")
+        return story if helps is None else replace(story, helps=helps)
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:
         """The settings that a run with these changes would have. Raises ConfigError.

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import backfill as package
+from backfill.cli import _group
 from backfill.core.errors import ChangedError, ConfigError, JobError
 from backfill.core.secret import Secret
 from backfill.jobs.chain import rest as chain
@@ -167,3 +169,41 @@ def test_records_that_are_unknown_in_the_job_before_the_one_named_are_to_be_sett
     with pytest.raises(ConfigError, match=r"records of .*pristo\.job are unknown") as raised:
         package.plan(config, job="c.job")
     assert re.search(r"backfill resolve \S*pristo\.job --delivered", str(raised.value))
+
+
+def test_what_can_become_of_a_record_of_an_abandoned_job_is_with_its_rest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        package.plan(config).run(credential=KEY, base_url=server.url, limit=FIRST)
+    first = package.open_job("pristo.job")
+    pending = first.records("pending").select("_file", "_row").row(0)
+    unknown = first.records("unknown").select("_file", "_row").row(0)
+    assert "`backfill run pristo.job`" in helps(first, pending)
+    first.abandon()
+    assert "backfill plan CONFIG --rest-of pristo.job" in helps(first, pending)
+    assert first.status().rest is None
+    rest = package.plan(config, job="b.job", rest_of="pristo.job")
+    there = f"backfill show b.job {pending[0]}:{pending[1]}"
+    assert there in helps(first, pending)
+    assert helps(rest, pending) == "`backfill run b.job` sends it."
+    assert "--resend" not in helps(first, unknown)
+    assert "backfill plan CONFIG --rest-of pristo.job" in helps(first, unknown)
+    assert first.status()["rest"] == "b.job"
+    said = CliRunner().invoke(_group, ["status", "pristo.job"]).output
+    assert "backfill status b.job" in said
+    assert "--resend" not in said
+    shutil.rmtree("b.job")  # nothing of it was sent, so nobody has the rest any more
+    assert first.status().rest is None
+    assert "backfill plan CONFIG --rest-of pristo.job" in helps(first, pending)
+    rest = package.plan(config, job="b.job", rest_of="pristo.job")
+    with running_sandbox() as server:
+        rest.run(credential=KEY, base_url=server.url, limit=1)
+    assert "backfill plan CONFIG --rest-of b.job" in helps(first, unknown)
+    first.resolve("failed")
+    assert f"backfill show b.job {unknown[0]}:{unknown[1]}" in helps(first, unknown)
+    assert "backfill plan CONFIG --rest-of b.job" in helps(first, unknown)
+
+
+def helps(job: package.Job, row: tuple[str, int]) -> str:
+    return job.show(f"{row[0]}:{row[1]}").helps

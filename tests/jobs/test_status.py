@@ -121,6 +121,7 @@ def test_the_object_for_scripts_has_the_agreed_names():
         "ended_at": None,
         "quiet_until": None,
         "paused": False,
+        "rest": None,
         "stop": {"kind": "limit", "message": "enough", "come_back_at": None, "answers": []},
         "next": "backfill run x.toml",
     }  # fmt: skip

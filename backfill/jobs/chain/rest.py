@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from backfill.core.errors import ChangedError, JobError
+from backfill.core.model import State
 from backfill.core.terminal import path_argument
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobdir.store_addresses import address_of, named
 from backfill.jobs.access.working import working_on
 from backfill.jobs.run_history import abandon, is_abandoned
 from backfill.ledger import AnyLedger
@@ -26,8 +28,10 @@ __all__ = [
     "directory_for_rest",
     "refuse_abandoned",
     "refuse_taken",
+    "rest_with",
     "sent_by",
     "take_rest",
+    "way_on",
 ]
 
 _REST = "rest"
@@ -72,6 +76,52 @@ def sent_by(directory: Path, ledger: AnyLedger) -> Path | None:
     """The job that has begun to send the rest of the one in `directory`, None where none has."""
     rest = _rest(ledger)
     return Path(os.path.normpath(directory / rest["path"])) if rest and rest["sent"] else None
+
+
+def rest_with(directory: Path, ledger: AnyLedger) -> Path | None:
+    """The job that has the rest of the one in `directory`, whether it has begun to send it or not.
+
+    None where nobody has it, or one that had sent nothing of it is not there any more.
+    """
+    rest = _rest(ledger)
+    if rest is None:
+        return None
+    place = Path(os.path.normpath(directory / rest["path"]))
+    there = rest["sent"] or address_of(place) is not None or Manifest.exists(place)
+    return place if there else None
+
+
+def way_on(directory: Path, ledger: AnyLedger, state: State, row: str) -> str | None:
+    """What can become of a record in `state` of a job that was abandoned; `row` is FILE:ROW.
+
+    None where that is the same as of any other job.
+    """
+    if state not in (State.PENDING, State.FAILED, State.UNKNOWN) or not is_abandoned(ledger):
+        return None
+    job, rest = path_argument(named(directory)), rest_with(directory, ledger)
+    last = path_argument(named(sent_by(directory, ledger) or directory))
+    if state is State.UNKNOWN:
+        return (
+            f"Ask the destination, by the request ids that `backfill records {job} --state unknown`"
+            f" lists, then `backfill resolve {job}` with --delivered or --failed. What failed is"
+            f" part of a rest that is planned after that: `backfill plan CONFIG --rest-of {last}`."
+        )
+    if rest is not None:
+        there = path_argument(named(rest))
+        said = (
+            f"The job was abandoned, and {named(rest)} has its rest: `backfill show {there}"
+            f" {path_argument(row)}` tells what became of it there."
+        )
+        if state is State.FAILED:
+            said += (
+                " If it was unknown when that one was planned, it is part of a new rest: `backfill"
+                f" plan CONFIG --rest-of {last}`."
+            )
+        return said
+    return (
+        "The job was abandoned, so nothing of it is sent any more. What it has not delivered can go"
+        f" as a job of its own: `backfill plan CONFIG --rest-of {job}`."
+    )
 
 
 def claim_rest(directory: Path, ledger: AnyLedger, own: Path, earlier: EarlierJob) -> None:
