@@ -11,6 +11,8 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
+# Before a life begins: a library that is imported in one would find its threads and locks.
+import backfill.deliver.delivery  # noqa: F401
 from backfill.core.errors import BackfillError, BusyError
 from backfill.core.job_files import LEDGER
 from backfill.core.secret import Secret
