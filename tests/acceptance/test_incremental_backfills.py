@@ -14,6 +14,7 @@ import pytest
 
 import backfill as package
 from backfill.core.errors import BusyError, ChangedError, ConfigError, JobError
+from backfill.core.model import Batch
 from backfill.core.secret import Secret
 from backfill.jobs.access.working import working_on
 from backfill.jobs.opening import find_or_plan
@@ -497,12 +498,27 @@ def test_nothing_is_sent_while_a_named_job_is_being_delivered(tmp_path, server):
         with pytest.raises(BusyError, match=r"pristo\.job is being delivered") as caught:
             april.run(credential=KEY)
         assert caught.value.exit_code == 11
+        assert str(caught.value.hint).endswith(f"backfill status {march.directory}")
     assert orders(server) == []
     with working_on(march.directory, "retry"):
         april.run(credential=KEY)
     assert len(set(orders(server))) == len(orders(server)) == 10
     with working_on(march.directory, "run"):  # there is nothing more to be sent
         assert april.run(credential=KEY).exit_code == 0
+
+
+def test_a_plan_waits_for_a_named_job_of_which_requests_are_out(tmp_path, server):
+    """It advised to settle them, which is refused while that job runs."""
+    config = pristo_job(tmp_path, 10, delivery=f'base_url = "{server.url}"')
+    march = package.plan(config)
+    april = after(config, "april", "pristo.job")
+    with working_on(march.directory, "run") as ledger:
+        out = Batch(0, next(iter(march.manifest.lanes())).number, ((0, 1),))
+        ledger.commit([], [out])
+        with pytest.raises(BusyError, match=r"some of its records are out at this moment"):
+            package.plan(april)
+    with pytest.raises(ConfigError, match="1 of its records are unknown"):
+        package.plan(april)
 
 
 def test_what_a_named_job_sent_since_the_plan_began_is_looked_at_before_the_first_record(

@@ -56,8 +56,9 @@ def delivered_by(
     """The jobs that `delivered_by` names, as a plan in `directory` for `address` looks at them.
 
     Only what was delivered to the same address counts. `without` is the job that this one is the
-    rest of, which is looked at in another way already. Raises ConfigError while records of one are
-    unknown, and JobError for a name that is no job, or one of which a file was changed.
+    rest of, which is looked at in another way already. Raises BusyError while requests of one are
+    out, ConfigError while records of one are unknown, and JobError for a name that is no job, or
+    one of which a file was changed.
     """
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
@@ -68,10 +69,17 @@ def delivered_by(
         if not Manifest.exists(place):
             raise JobError("there is no job here", where=f"{WHERE} {name}", hint=NAMES_NONE)
         manifest, state = _look(place, name, directory)
-        with look(place) as (ledger, _):
+        with look(place) as (ledger, running):
             audit(place, manifest, ledger, through=True)
             records = _sent(place, manifest, ledger)
             unknown = _unknown(place, manifest, ledger)
+        if unknown and running:
+            raise BusyError(
+                f"{name} is being delivered, and some of its records are out at this moment",
+                where=f"{WHERE} {name}",
+                hint="Wait until that run has ended, then run the same command. Look on:"
+                f" backfill status {path_argument(place)}",
+            )
         if unknown:
             has, count = next(iter(unknown.items()))
             whose = "its records" if has == place else f"the records of {has}"
@@ -175,7 +183,7 @@ def refuse_running(directory: Path, manifest: Manifest) -> None:
                     " delivered before",
                     where=str(directory),
                     hint="Nothing was sent. Wait until that run has ended, then run the same"
-                    f" command. Look on: backfill status {path_argument(place)}",
+                    f" command. Look on: backfill status {path_argument(os.path.normpath(place))}",
                 )
 
 
