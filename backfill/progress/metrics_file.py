@@ -141,7 +141,6 @@ class MetricsFile(Collector):
 
     def _try(self) -> None:
         try:
-            self._refuse_other_file()
             self._write()
         except OSError as error:
             log.warning("the metrics cannot be written: %s: %s", self._path, error.strerror)

@@ -91,6 +91,13 @@ def test_a_file_that_holds_something_else_is_not_replaced(tmp_path):
     assert notes.read_text("utf-8") == "the only copy\n"
 
 
+def test_whatever_comes_into_its_place_later_ends_no_run(tmp_path):
+    path = tmp_path / "x.prom"
+    with MetricsFile(path, BOOKS):
+        path.write_text("something else\n", "utf-8")
+    assert read(path)["backfill_running", ""] == 0
+
+
 @pytest.mark.parametrize("again", [True, False], ids=["of an earlier run", "empty"])
 def test_metrics_of_an_earlier_run_and_an_empty_file_are_replaced(tmp_path, again):
     path = tmp_path / "x.prom"
