@@ -18,43 +18,42 @@ from backfill.jobs.chain.delivered_by import changed_earlier, refuse_running
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import is_abandoned
 
-__all__ = [
-    "difference",
-    "job_was_sent",
-    "refuse",
-    "refuse_change",
-    "refuse_earlier",
-    "refuse_namesake",
-]
+__all__ = ["difference", "job_was_sent", "refuse", "refuse_change", "refuse_namesake"]
 
 _CONFIGURATION = "the configuration changed"
 
 
-def refuse_change(directory: Path, manifest: Manifest, config: Config | None) -> None:
-    """Raise ChangedError if the job is not what was planned.
-
-    That is: its source, its configuration, or what the earlier jobs that it names have sent. Raises
-    BusyError while one of these is being delivered.
-    """
-    refuse_other_ledger(directory, config)
-    changed = difference(directory, manifest, config)
-    refuse_earlier(directory, manifest, config, changed)
-
-
-def refuse_earlier(
-    directory: Path, manifest: Manifest, config: Config | None, changed: str | None = None
+def refuse_change(
+    directory: Path, manifest: Manifest, config: Config | None, *, source: bool = True
 ) -> None:
-    """The same for the jobs alone that it names, and for what is known to have `changed`."""
-    if changed is None and manifest.earlier and _pending(directory, manifest):
-        refuse_running(directory, manifest)
-    refuse(directory, manifest, config, changed)
+    """Raise ChangedError if the job that is to be sent is not what was planned.
+
+    That is: its source, its configuration, or what the earlier jobs that it names have sent; these
+    alone without `source`. Raises BusyError while one of them is being delivered.
+    """
+    if source:
+        refuse_other_ledger(directory, config)
+    changed = difference(directory, manifest, config) if source else None
+    refuse(directory, manifest, config, changed, sending=True)
 
 
-def refuse(directory: Path, manifest: Manifest, config: Config | None, changed: str | None) -> None:
-    """Raise ChangedError for what `changed`, and for what the earlier jobs have sent meanwhile."""
+def refuse(
+    directory: Path,
+    manifest: Manifest,
+    config: Config | None,
+    changed: str | None,
+    *,
+    sending: bool = False,
+) -> None:
+    """Raise ChangedError for what `changed`, and for what the earlier jobs have sent meanwhile.
+
+    Where the job is about to be `sending`, none of them may be, else BusyError is raised.
+    """
     others = None
     named = manifest.earlier or (config is not None and config.dedupe.delivered_by)
     if changed is None and named and _pending(directory, manifest):
+        if sending:
+            refuse_running(directory, manifest)
         others = changed_earlier(directory, manifest, config)
     if changed is None and others is None:
         return

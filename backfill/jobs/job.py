@@ -21,7 +21,7 @@ from backfill.jobs.access.pace import known_pace, say_pace
 from backfill.jobs.access.shared_ledger import refuse_lone_ledger
 from backfill.jobs.access.working import working_on
 from backfill.jobs.chain.rest import refuse_abandoned
-from backfill.jobs.changes import refuse_change, refuse_earlier
+from backfill.jobs.changes import refuse_change
 from backfill.jobs.choice import RESOLUTIONS, Choice, Settled, settle
 from backfill.jobs.run_history import abandon, check_current
 from backfill.jobs.running.credentials import credential_for
@@ -256,8 +256,7 @@ class Job(JobView):
         """
         if self.broken is not None:
             raise self.broken
-        refuse = refuse_change if source else refuse_earlier
-        refuse(self.directory, self.manifest, self.config)
+        refuse_change(self.directory, self.manifest, self.config, source=source)
 
 
 def _run_on(delivery: Delivery, place: LedgerPlace, on: object) -> Status:

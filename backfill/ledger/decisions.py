@@ -22,9 +22,8 @@ def decide(
     """Move records of one state to another inside a transaction; returns how many.
 
     PENDING is to know nothing of them but the requests that they were in. What was known stays in
-    the reason otherwise. Without
-    `chosen` all records of `state` are moved, else those of them at these positions. `at` is now,
-    in seconds since the epoch.
+    the reason otherwise. Without `chosen` all records of `state` are moved, else those of them at
+    these positions. `at` is now, in seconds since the epoch.
     """
     execute = connection.execute
     if chosen is None:

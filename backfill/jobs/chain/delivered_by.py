@@ -148,16 +148,13 @@ def changed_earlier(
     `address` is where the records are to go, None where that is not the question. A job that is
     not there any more cannot be asked, and can send nothing.
     """
-    earlier = [each for each in manifest.earlier if not each.rest]
+    earlier = any(not each.rest for each in manifest.earlier)
     if earlier and address and manifest.address and not same_address(manifest.address, address):
         return f"the plan counts what was delivered to {manifest.address}, and not to {address}"
-    for each in earlier:
-        place = directory / each.path
-        refresh(place)
-        if Manifest.exists(place):
-            _, now = _look(place, each.name, directory)
-            if (words := _difference(each, now)) is not None:
-                return words
+    for each, place in _named_there(directory, manifest):
+        _, now = _look(place, each.name, directory)
+        if (words := _difference(each, now)) is not None:
+            return words
     if config is not None:
         known = {os.path.realpath(directory / each.path) for each in manifest.earlier}
         for name, place in named_jobs(config, directory, strict=False):
@@ -172,10 +169,7 @@ def refuse_running(directory: Path, manifest: Manifest) -> None:
     """Raise BusyError while one of the named jobs is being delivered: what it sends from now on is
     not left out of this one.
     """
-    for each in manifest.earlier:
-        place = directory / each.path
-        if each.rest or not Manifest.exists(place):
-            continue
+    for each, place in _named_there(directory, manifest):
         with look(place) as (_, running):
             if running:
                 raise BusyError(
@@ -188,6 +182,16 @@ def refuse_running(directory: Path, manifest: Manifest) -> None:
 
 
 # --- parts ---------------------------------------------------------------------------------
+
+
+def _named_there(directory: Path, manifest: Manifest) -> Iterator[tuple[EarlierJob, Path]]:
+    """The jobs that were named when the one in `directory` was planned, where they still are."""
+    for each in manifest.earlier:
+        place = directory / each.path
+        if not each.rest:
+            refresh(place)
+            if Manifest.exists(place):
+                yield each, place
 
 
 def _difference(before: EarlierJob, now: EarlierJob) -> str | None:
