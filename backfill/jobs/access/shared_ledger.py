@@ -177,7 +177,8 @@ def alone_with(
 ) -> Iterator[PostgresLedger]:
     """The ledger for one process that decides; what dead deliverers left in flight is settled.
 
-    Raises BusyError while anybody delivers, or decides as well.
+    Raises BusyError while anybody delivers or decides as well, and where a deliverer may come back
+    to a request that is out.
     """
     with _opened(place, clock) as ledger:
         until = time.monotonic() + _PATIENCE
@@ -190,7 +191,6 @@ def alone_with(
                     f" {path_argument(named(directory))}",
                 )
             time.sleep(_EVERY)
-        ledger.recover()
         yield ledger
 
 

@@ -140,7 +140,8 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         """Whether a record was ever about to be sent, or somebody is about to do so."""
         return bool(
             self._session.rows(
-                "SELECT EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM locks())"
+                "SELECT EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM tick WHERE sent > 0)"
+                " OR EXISTS (SELECT 1 FROM locks())"
             )[0][0]
         )
 

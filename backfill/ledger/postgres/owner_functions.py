@@ -173,7 +173,8 @@ LANGUAGE sql VOLATILE AS $$
     )
 $$;
 
--- What a lost owner of ours left in a lane becomes pending again, for a run that sends again.
+-- What the lost owner of a bucket of ours left in a lane becomes pending again, for a run that
+-- sends again. Its requests are kept for the story of these records.
 CREATE FUNCTION resend_lost(b integer, known bigint, low bigint, high bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -186,8 +187,11 @@ BEGIN
     WITH gone AS (
         DELETE FROM span s WHERE s.bucket = b AND s.start >= low AND s.stop <= high
                              AND s.state = 'unknown' AND s.cause = 'lost'
-        RETURNING s.stop - s.start AS records
-    ) SELECT coalesce(sum(records), 0) INTO n FROM gone;
+        RETURNING s.*
+    ), kept AS (
+        INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
+        SELECT bucket, start, stop, http_status, reason, request_id, at FROM gone ORDER BY start
+    ) SELECT coalesce(sum(stop - start), 0) INTO n FROM gone;
     IF n > 0 THEN
         PERFORM recount(b);
     END IF;

@@ -16,6 +16,10 @@ from backfill.ledger.sharing import BucketProgress
 
 __all__ = ["BucketOwnership"]
 
+_ALONE = "SELECT pg_try_advisory_lock(run_key()), last_value + is_called::integer FROM line"
+"""Whether this process has the job for itself now, and a number that grows with each process that
+joins a run."""
+
 
 class BucketOwnership(LedgerReading):
     """The part of the ledger that takes buckets, and what is kept in memory of those.
@@ -33,6 +37,7 @@ class BucketOwnership(LedgerReading):
         self._lease = self._hold = 0.0  # seconds
         self._epochs: dict[int, int] = {}
         self._lost: set[int] = set()
+        self._alone_since: int | None = None  # by the number that `_ALONE` tells
 
     def _keep_buckets(self, lease: float, hold: float) -> None:
         """Hold over a broken connection what is taken from now on."""
@@ -130,9 +135,9 @@ class BucketOwnership(LedgerReading):
         return {bucket: BucketProgress(*counts) for bucket, *counts in rows}
 
     def recover(self) -> int:
-        """Settle what dead owners left in flight, for one who has no company.
+        """Settle what dead owners left in flight. Of one that may be alive it stays so.
 
-        Returns how many records. Raises LedgerError where an owner may be alive.
+        Returns how many records this ledger has settled since it was opened.
         """
         for (bucket,) in self._session.rows("SELECT DISTINCT bucket FROM flight"):
             if self.take(bucket) is not None:
@@ -140,9 +145,11 @@ class BucketOwnership(LedgerReading):
         return self.recovered
 
     def be_alone(self) -> bool:
-        """Take the job for oneself, as long as this ledger is open. False while somebody works.
+        """Take the job for oneself, as long as this ledger is open, and settle what dead deliverers
+        left in flight. False while somebody works, or may come back to a request that is out.
 
-        A deliverer that was not heard of for a lease is not waited for.
+        A deliverer that was not heard of for a lease is not waited for. One whose connection broke
+        and that has nothing out begins anew when it is back.
         """
         with self._session.turn:
             self._session.rows(
@@ -150,13 +157,32 @@ class BucketOwnership(LedgerReading):
                 " WHERE bucket = 16777215 AND pid IN (SELECT silent(%s))",
                 (self._lease,),
             )
-            return bool(self._session.rows("SELECT pg_try_advisory_lock(run_key())")[0][0])
+            ((alone, joined),) = self._session.rows(_ALONE)
+            if not alone:
+                return False
+            self._alone_since = joined
+            self.recover()
+            if self.in_flight():
+                self._alone_since = None
+                self._session.rows("SELECT pg_advisory_unlock(run_key())")
+                return False
+            self._session.rows("UPDATE deliverer SET joined = NULL WHERE joined IS NOT NULL")
+            return True
 
     def _retake(self) -> None:
         """After the connection was made anew: hold the same buckets, if nobody else took them.
 
-        Raises OwnershipError for one that was taken, and where the run is another one.
+        Raises OwnershipError for one that was taken, and where the run is another one; LedgerError
+        where this process was alone with the job, and somebody has joined a run since.
         """
+        since = self._alone_since
+        if since is not None and self._session.rows(_ALONE) != [(True, since)]:
+            raise LedgerError(
+                "the connection broke, and another process has begun to deliver the job since",
+                where=self.where,
+                hint="Look on with `backfill status`. Once that run has ended, run the same command"
+                " again.",
+            )
         same_run = self.budget.rejoin()
         lost = []
         for bucket, epoch in list(self._epochs.items()):
@@ -172,9 +198,10 @@ class BucketOwnership(LedgerReading):
             )
         if not same_run:
             raise OwnershipError(
-                "another process began a run while this one was out of reach of the database",
+                "another process began a run, or was alone with the job, while this one was out of"
+                " reach of the database",
                 where=self.where,
-                hint="What that run may send holds for all.",
+                hint="What holds by now is asked anew.",
             )
 
     def _see_what_is_lost(self) -> None:

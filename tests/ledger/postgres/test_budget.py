@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backfill.core.errors import BusyError, OwnershipError
+from backfill.core.errors import BusyError, LedgerError, OwnershipError
 from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.sharing import Allowance, Report, RunBudget, Terms
 from tests.ledger.places import PostgresPlace, cut
@@ -247,6 +247,36 @@ def test_who_comes_back_once_another_has_begun_a_run_hears_that_it_is_another_on
     with pytest.raises(OwnershipError, match="another process began a run"):
         first.budget.draw(Report(records=4))
     assert first.budget.join(Terms()) == (False, Terms(limit=500))
+
+
+def test_who_comes_back_after_somebody_was_alone_with_the_job_begins_anew(three) -> None:
+    """The job may be abandoned by then, and its rest with another one."""
+    first, second, _ = three
+    first.budget.join(Terms())
+    cut(first)
+    eventually(second.be_alone)
+    second.close()
+    with pytest.raises(OwnershipError, match="was alone with the job"):
+        first.budget.draw(Report())
+
+
+def test_who_is_alone_with_a_job_is_so_on_a_new_connection(three) -> None:
+    first, second, _ = three
+    assert first.be_alone()
+    cut(first)
+    first.set_meta("rest", "of this one")
+    assert not second.be_alone()
+
+
+def test_who_was_alone_writes_nothing_once_another_one_has_delivered_meanwhile(three) -> None:
+    first, second, _ = three
+    assert first.be_alone()
+    cut(first)
+    join_alone(second.budget)
+    second.budget.leave()
+    with pytest.raises(LedgerError, match="has begun to deliver the job since"):
+        first.set_meta("rest", "of this one")
+    assert second.get_meta("rest") is None
 
 
 def test_nobody_joins_beside_a_decision(three) -> None:

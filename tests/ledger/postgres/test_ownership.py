@@ -212,6 +212,12 @@ def test_lanes_of_a_lost_request_are_held_and_nobody_sends_it_again_meanwhile(pl
         time.sleep(0.7)
         assert second.held(0) == {}
         assert second.resend_lost_in(0, (0, 10)) == 3
+        (_, records, attempt), *more = second.attempts(0, 3)
+        assert (records, attempt.reason, more) == (
+            3,
+            "the program ended before the reply was written down",
+            [],
+        )
         assert second.settled(0) == [(0, 2), (50, 55)]
         assert second.progress() == {0: (2, 0, 5, 0)}
         assert second.resolve(State.PENDING) == 5
@@ -255,6 +261,25 @@ def test_alone_with_a_job_one_settles_what_all_dead_owners_left(place) -> None:
         assert other.resolve(State.FAILED) == 10
 
 
+def test_nobody_is_alone_with_a_job_while_a_request_of_who_may_come_back_is_out(place) -> None:
+    """A database that was started anew spares every bucket for a lease, as its owner may be alive.
+    What is in flight there would pass for pending, and go into the rest of the job, too.
+    """
+    with opened(place) as away:
+        away.take(0)
+        away.commit([], [batch(0)])
+    with opened(place, lease=1e6) as early, opened(place) as late:
+        deadline = time.monotonic() + 5
+        while late.orphans() != [0]:
+            assert time.monotonic() < deadline
+        place.tamper("UPDATE owner SET taken_at = pg_postmaster_start_time() - interval '1 s'")
+        assert not early.be_alone()
+        assert early.in_flight() == 5, "it is as it was"
+        place.tamper("UPDATE owner SET taken_at = clock_timestamp()")
+        assert late.be_alone(), "the other one does not stand in the way"
+        assert late.recovered == late.counts()[State.UNKNOWN] == 5
+
+
 @pytest.mark.parametrize("heard", [True, False], ids=["heard of before", "never heard of"])
 def test_a_look_counts_the_requests_of_the_dead_as_they_will_be_counted(place, heard) -> None:
     """Found from outside: as long as nobody ran the job again, they were left out."""
@@ -279,6 +304,23 @@ def test_a_look_counts_the_requests_of_the_dead_as_they_will_be_counted(place, h
             assert (asked, ticks) == (look.requests(), look.ticks())
         assert asked.sent == look.requests().sent == sum(each.sent for each in ticks)
         assert asked.sent == (6 if heard else 3)
+
+
+def test_a_job_of_which_all_is_pending_again_was_begun_all_the_same(place) -> None:
+    """A plan forgets the ledgers of its place of which nothing was sent."""
+    with opened(place) as ledger:
+        assert not ledger.begun()
+        ledger.take(0)
+        ledger.commit([], [batch(0)])
+        failed = Outcome(batch(0).ranges, State.FAILED)
+        ledger.commit([Settlement(batch(0), (failed,))], [], Tick(60, sent=1, failed=5))
+    with opened(place) as other:
+        deadline = time.monotonic() + 5
+        while not other.be_alone():
+            assert time.monotonic() < deadline
+        assert other.retry() == 5
+    with opened(place) as beside:
+        assert beside.begun()
 
 
 def test_an_epoch_that_another_raised_fences_even_where_the_lock_is_gone(two, place) -> None:
