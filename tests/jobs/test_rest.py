@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 import backfill as package
 from backfill.cli import _group
-from backfill.core.errors import ChangedError, ConfigError, JobError
+from backfill.core.errors import BusyError, ChangedError, ConfigError, JobError
 from backfill.core.secret import Secret
+from backfill.jobdir.lock import locked
 from backfill.jobs.chain import rest as chain
 from backfill.ledger import Ledger
 from backfill.sandbox import running_sandbox
@@ -124,6 +125,19 @@ def test_a_death_as_a_rest_begins_to_send_leaves_it_with_that_job(tmp_path, monk
             found = Counter([*before, *sent(server)])
         assert max(found.values()) == 1, copy
         assert len(found) == ROWS, copy
+
+
+def test_who_delivers_a_rest_beside_others_needs_the_earlier_job_no_more(tmp_path):
+    """On a cluster several begin at once, and the first one has noted it there for all."""
+    config = pristo_job(tmp_path, ROWS)
+    with running_sandbox() as server:
+        package.plan(config).run(credential=KEY, base_url=server.url, limit=FIRST)
+    job = package.plan(config, job=tmp_path / "b.job", rest_of=tmp_path / "pristo.job")
+    with locked(tmp_path / "pristo.job", "resolve"), pytest.raises(BusyError):
+        chain.take_rest(job.directory, job.manifest)
+    chain.take_rest(job.directory, job.manifest)
+    with locked(tmp_path / "pristo.job", "resolve"):
+        chain.take_rest(job.directory, job.manifest)
 
 
 def test_a_rest_of_a_rest_names_the_job_whose_records_are_unknown(tmp_path, monkeypatch):

@@ -237,7 +237,7 @@ class SharedBudget:
         members: dict[str, list[float]] = {
             name: times
             for name, times in state["members"].items()
-            if abs(now - times[1]) < _GONE and name != self._me
+            if name != self._me and (leave or abs(now - times[1]) < _GONE)
         }
         self.others = len(members)
         if not leave:

@@ -20,6 +20,7 @@ from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
 from backfill.jobdir.store_addresses import address_of, named
 from backfill.jobs.access.working import working_on
+from backfill.jobs.readonly import look
 from backfill.jobs.run_history import abandon, is_abandoned
 from backfill.ledger import AnyLedger
 
@@ -141,6 +142,10 @@ def take_rest(directory: Path, manifest: Manifest) -> None:
         return
     place = directory / earlier.path
     refresh(place)
+    with look(place) as (seen, _):
+        rest = _rest(seen)
+    if rest is not None and rest["sent"] and rest["claim"] == earlier.claim:
+        return  # several deliverers begin at once, and one of them has noted it for all
     with working_on(place, "run") as ledger:
         rest = _rest(ledger)
         if rest is None or rest["claim"] != earlier.claim:

@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 
+from backfill.core.errors import ConfigError
 from backfill.ledger.postgres.address import password
 
 __all__ = ["SilenceWatch", "answers"]
@@ -99,9 +100,12 @@ class SilenceWatch:
 def answers(address: str, *, within: float) -> bool:
     """Whether the database answers anything on a new connection, a refusal, too."""
     seconds = max(_LEAST, round(within))
+    known = None
+    with contextlib.suppress(ConfigError):  # the file may be gone by now; a refusal says enough
+        known = password()
     try:
         connection = psycopg.connect(
-            address, autocommit=True, connect_timeout=seconds, password=password()
+            address, autocommit=True, connect_timeout=seconds, password=known
         )
     except psycopg.errors.ConnectionTimeout:
         return False

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -116,8 +117,8 @@ def connect_to_look(path: Path) -> tuple[sqlite3.Connection, Callable[[], None]]
 def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
     """Copy a ledger and its log to a place of their own. Returns it, and what removes it again.
 
-    A process that begins to write meanwhile changes the files, and they are copied once more.
-    Raises OSError.
+    A process that begins to write meanwhile changes the files, and they are copied once more, for
+    some seconds. Raises OSError, and LedgerError where they change all the time.
     """
     aside = Path(tempfile.mkdtemp(prefix="backfill-ledger-"))
 
@@ -126,6 +127,7 @@ def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
 
     log, mark = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}{MARK}")
     copy = aside / path.name
+    until = time.monotonic() + _PATIENCE
     try:
         while True:
             before = _marks(path), _marks(log)
@@ -136,6 +138,12 @@ def copy_aside(path: Path) -> tuple[Path, Callable[[], None]]:
                 shutil.copyfile(log, aside / log.name)
             if (_marks(path), _marks(log)) == before:
                 return copy, remove
+            if time.monotonic() > until:
+                raise LedgerError(
+                    "the ledger is written to faster than it can be copied",
+                    where=str(path),
+                    hint="Nothing was changed. Look again.",
+                )
             (aside / log.name).unlink(missing_ok=True)
     except OSError as error:
         remove()

@@ -188,6 +188,18 @@ def test_a_wait_that_an_earlier_run_stored_holds_beside_others_too(tmp_path: Pat
     assert pacer.try_acquire() is not None
 
 
+def test_one_that_ends_after_a_long_wait_does_not_have_the_others_forgotten(tmp_path: Path) -> None:
+    """It draws nothing meanwhile, and its next slot would have begun before the wait."""
+    ends, *stay = (opened(tmp_path, now=0.0) for _ in range(3))
+    for moment in (0.0, 60.0):
+        for each in (ends, *stay):
+            each.look(moment, 100.0)
+    ends.close()
+    for each in stay:
+        each.look(60.5, 100.0)
+        assert each.others == 1
+
+
 def joined(directory: Path) -> tuple[SharedBudget, SharedBudget]:
     """One that leads at 100 a second, and another one, who have met."""
     leads, follows = opened(directory), opened(directory, now=0.1)

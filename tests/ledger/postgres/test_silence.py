@@ -145,6 +145,15 @@ def test_a_refusal_is_an_answer(postgres, wire) -> None:
 
 
 @pytest.mark.usefixtures("soon")
+def test_it_is_tried_without_a_password_where_its_file_is_gone(postgres, wire, monkeypatch) -> None:
+    """Else the thread that looks on would end, and a silent database be waited for without end."""
+    monkeypatch.setenv("PGPASSWORD_FILE", "/nowhere/secret")
+    assert silence.answers(postgres.address, within=1)
+    wire.to_client = nothing
+    assert not silence.answers(wire.address, within=1)
+
+
+@pytest.mark.usefixtures("soon")
 def test_a_new_connection_that_falls_silent_is_not_waited_for(postgres, wire) -> None:
     """Let in, and no word after that."""
     wire.to_client = lambda content: b"" if b"server_encoding" in content[-40:] else content

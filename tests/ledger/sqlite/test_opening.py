@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 from pathlib import Path
 
+import pytest
+
+from backfill.core.errors import LedgerError
 from backfill.core.model import Batch
 from backfill.ledger import Ledger
+from backfill.ledger.sqlite import opening
 
 
 def test_files_are_for_their_owner_only_under_a_loose_umask(
@@ -26,3 +32,27 @@ def test_every_commit_is_synced_before_it_returns(tmp_path: Path) -> None:
         connection = ledger._file._connection
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_ledger_that_is_written_to_all_the_time_is_not_copied_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever began to look before a run came finds out then that it is to look beside it."""
+    path, aside = tmp_path / "ledger.sqlite", tmp_path / "aside"
+    aside.mkdir()
+    Ledger.open(path, create=True).close()
+    copied, plainly = 0, shutil.copyfile
+
+    def copy_while_it_is_written(source: Path, target: Path) -> None:
+        nonlocal copied
+        copied += 1
+        assert copied < 100
+        plainly(source, target)
+        os.utime(path, ns=(copied, copied))
+
+    monkeypatch.setattr(shutil, "copyfile", copy_while_it_is_written)
+    monkeypatch.setattr(opening, "_PATIENCE", 0.0)
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    with pytest.raises(LedgerError, match="faster than it can be copied"):
+        Ledger.open_copy(path)
+    assert list(aside.iterdir()) == []
