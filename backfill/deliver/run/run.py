@@ -183,14 +183,16 @@ class Run:
         """Send batch after batch of a portion, each in its turn."""
         retries = BatchRetries(self._rng)
         again = False
-        while (batch := await self._next(cursor)) is not None:
+        unsent = 0  # records of the run's limit that were in no request yet
+        while (drawn := await self._next(cursor)) is not None:
+            batch, fresh = drawn
+            unsent += fresh
             self._feed.asks(cursor.lane)
-            grant = await self._pacer.acquire()
-            if grant is None:
-                return
+            if (grant := await self._pacer.acquire()) is None:
+                break
             if not await self._committer.start(batch):
                 self._pacer.withdraw(grant)
-                return
+                break
             # Quiet was asked for, or the run stops: the intent is taken back unsent.
             verdict = None
             if grant.still_valid() and (grant.left or await self._pacer.departures.wait(grant)):
@@ -200,6 +202,7 @@ class Run:
                 self._committer.settle(Settlement(batch))
                 cursor.put_back(batch)
                 continue
+            unsent = 0
             resends = self._at_least_once
             if resends and verdict.flow is Flow.AMBIGUOUS:
                 # Where the run ends, the next one may find the destination in better health.
@@ -212,9 +215,11 @@ class Run:
             again = not settlement.outcomes and verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS)
             if (pause := retries.ended(verdict, again=again)) > 0:
                 await self._pacer.rest(pause)
+        self._give_back(unsent)
 
-    async def _next(self, cursor: LaneCursor) -> Batch | None:
-        """The next batch of a portion, if one may be sent.
+    async def _next(self, cursor: LaneCursor) -> tuple[Batch, int] | None:
+        """The next batch of a portion, if one may be sent, and how many of its records were in none
+        before.
 
         What was sent before goes first, also of a bucket that is to be given back.
         """
@@ -226,9 +231,14 @@ class Run:
             if room == 0:
                 return None
         drawn = cursor.next(room)
-        if room and self._limit is not None:
-            self._limit.give_back(room - (drawn[1] if drawn else 0))
-        return drawn[0] if drawn else None
+        if room:
+            self._give_back(room - (drawn[1] if drawn else 0))
+        return drawn
+
+    def _give_back(self, records: int) -> None:
+        """Leave so many records of the run's limit to others."""
+        if self._limit is not None:
+            self._limit.give_back(records)
 
     async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict | None:
         """Send a batch whose intent is on the disk, and act on the answer. None where it was not

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from backfill.core.errors import OwnershipError
-from backfill.core.model import Batch, Lane, State, Stop
+from backfill.core.model import Batch, Lane, State, Stop, StopKind
 from backfill.core.secret import Secret
 from backfill.deliver import Settings, StopRequest, deliver, join
 from backfill.deliver.together.buckets import SharedBuckets
@@ -61,7 +61,11 @@ class Shared:
             each.close()
 
     async def run(
-        self, ledger: PostgresLedger, transport: Line | None = None, **changes: Any
+        self,
+        ledger: PostgresLedger,
+        transport: Line | None = None,
+        halt: StopRequest | None = None,
+        **changes: Any,
     ) -> Stop | None:
         settings = Settings(base_url="http://127.0.0.1:1", **{"rate": 400.0, **changes})
         try:
@@ -72,7 +76,7 @@ class Shared:
                 destination=destination(self.manifest.destination),
                 credential=Secret("invented"),
                 settings=settings,
-                halt=StopRequest(),
+                halt=halt or StopRequest(),
                 transport=transport or self.store,
                 joined=join(ledger, settings),
             )
@@ -178,6 +182,27 @@ def test_a_limit_that_is_spent_lets_what_was_reserved_go(shared) -> None:
     assert stop is not None
     assert stop.message == "the limit of 7 records is reached"
     assert len(shared.store.stored) == 7
+
+
+def test_what_a_deliverer_that_ends_has_reserved_of_a_limit_goes_to_the_others(shared) -> None:
+    slow: dict[str, Any] = {"rate": 20.0, "limit": 12}
+
+    async def go() -> None:
+        stays = shared.ledger()
+        join(stays, Settings(base_url="http://127.0.0.1:1", **slow), sends=False)
+        halt = StopRequest()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(shared.run, shared.ledger(), halt=halt, **slow))
+            while not shared.store.stored:  # noqa: ASYNC110 - the store has no event
+                await anyio.sleep(0.005)
+            halt.request(StopKind.TERMINATED)
+        assert len(shared.store.stored) < 10
+        stop = await shared.run(shared.ledger(), **slow)
+        assert stop is not None
+        assert stop.message == "the limit of 12 records is reached"
+
+    anyio.run(go)
+    assert len(shared.store.stored) == 12
 
 
 def test_one_that_lost_a_bucket_sends_nothing_more_and_says_so(shared) -> None:
