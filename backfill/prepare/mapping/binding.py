@@ -7,6 +7,7 @@ break a rule.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from backfill.config.field_specs import Scalar
 from backfill.core.errors import ConfigError, did_you_mean
 from backfill.destination import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
-from backfill.prepare.mapping.inputs import Expression, Input, Key, Side, Table
+from backfill.prepare.mapping.inputs import Expression, Input, Key, Side, Table, as_fraction_from
 from backfill.prepare.mapping.phone_regions import region_of
 from backfill.prepare.mapping.requirements import check_population, check_required, listed
 from backfill.prepare.mapping.selection import Selection, selection_of
@@ -30,7 +31,6 @@ from backfill.sources.schemas import MIXED
 __all__ = ["Binding", "bind"]
 
 _TIME = "time"  # the identity's name for the event's time where the body has no field for it
-_LEAST = {Kind.PHONE: 0.0, Kind.TARGET: 0.0, Kind.UUID: 2.0**53}
 _OTHERS = {"reject": "rejected", "omit": "left out", "keep": "as it is", "exclude": "excluded"}
 _RESERVED = ";|"  # they separate the parts of a reason
 
@@ -67,15 +67,10 @@ class Binding:
         return tuple(each for each in self.inputs if each.side == side)
 
     def numbers_as_written(self, side: Side) -> dict[str, float]:
-        """The columns of a side that phones and ids are read from, and from which magnitude on a
-        fraction in them must be seen to be one.
-
-        In a phone any one is an accident; a float holds whole numbers below 2**53, as ids may be.
-        """
+        """The columns of a side in which fractions must be seen, and `as_fraction_from` of each."""
         found: dict[str, float] = {}
         for each in self.inputs_for(side):
-            if each.field.kind in _LEAST:
-                least = _LEAST[each.field.kind]
+            if (least := as_fraction_from(each.field)) < math.inf:
                 read = each.raw.meta.root_names()
                 found |= {name: min(least, found.get(name, least)) for name in read}
         return found
@@ -258,9 +253,11 @@ class _Binder:
         return selection_of(self.config, rows, contacts)
 
     def _parsed(
-        self, spec: Sql, where: str, *, in_each_file: bool = False
+        self, spec: Sql, where: str, *, in_each_file: bool = False, as_written: float = math.inf
     ) -> tuple[pl.Expr, pl.DataType]:
-        raw, dtype = self.columns.expression(spec, where, in_each_file=in_each_file)
+        raw, dtype = self.columns.expression(
+            spec, where, in_each_file=in_each_file, as_written=as_written
+        )
         self.expressions.append(Expression(spec.text, raw, spec.side, where))
         return raw, dtype
 
@@ -309,10 +306,12 @@ class _Binder:
         )
 
     def _column(self, name: str, field: Field, column: Column, where: str) -> Input:
-        return Input(name, field, *self.columns.value(column, where))
+        least = as_fraction_from(field)
+        return Input(name, field, *self.columns.value(column, where, as_written=least))
 
     def _sql(self, name: str, field: Field, spec: Sql, where: str) -> Input:
-        return Input(name, field, spec.side, *self._parsed(spec, where))
+        least = as_fraction_from(field)
+        return Input(name, field, spec.side, *self._parsed(spec, where, as_written=least))
 
     def _constant(self, name: str, field: Field, value: Scalar) -> Input:
         text = self._checked(name, field, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -68,23 +69,36 @@ class Columns:
             )
 
     def value(
-        self, column: Column, where: str, *, in_each_file: bool = False
+        self,
+        column: Column,
+        where: str,
+        *,
+        in_each_file: bool = False,
+        as_written: float = math.inf,
     ) -> tuple[Side, pl.Expr, pl.DataType]:
-        """What a column holds, or a way into one (`products[0].sku`): its side, value and type."""
+        """What a column holds, or a way into one (`products[0].sku`): its side, value and type.
+
+        `as_written` is for numbers in JSON, as in `path_value`.
+        """
         side = self._resolve(column, where)
         schema = self.sides[side].schema
         root = None if column.name in schema else root_of(column.name, schema)
         self.require(side, root or column.name, where, in_each_file=in_each_file)
         if root is None:
             return side, pl.col(column.name), schema[column.name]
-        return side, *path_value(column.name, root, schema, where=where)
+        return side, *path_value(column.name, root, schema, where=where, as_written=as_written)
 
     def expression(
-        self, spec: Sql, where: str, *, in_each_file: bool = False
+        self,
+        spec: Sql,
+        where: str,
+        *,
+        in_each_file: bool = False,
+        as_written: float = math.inf,
     ) -> tuple[pl.Expr, pl.DataType]:
-        """An SQL expression over one side, and its type."""
+        """An SQL expression over one side, and its type; `as_written` as in `value`."""
         schema = self.sides[spec.side].schema
-        raw = row_expression(spec.text, schema, where=where)
+        raw = row_expression(spec.text, schema, where=where, as_written=as_written)
         for column in raw.meta.root_names():
             self.require(spec.side, column, where, in_each_file=in_each_file)
         empty = pl.DataFrame(schema=dict(schema)).lazy()

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
 from backfill.config.field_specs import Otherwise
-from backfill.destination import Field
+from backfill.destination import Field, Kind
 
-__all__ = ["Expression", "Input", "Key", "Side", "Table"]
+__all__ = ["Expression", "Input", "Key", "Side", "Table", "as_fraction_from"]
 
 Side = Literal["events", "contacts"]
+
+_LEAST = {Kind.PHONE: 0.0, Kind.TARGET: 0.0, Kind.UUID: 2.0**53}
+
+
+def as_fraction_from(field: Field) -> float:
+    """The magnitude from which on a number with a point or an exponent must be seen to be one.
+
+    In a phone any one is an accident; a float holds whole numbers below 2**53, as ids may be. In
+    other fields the number alone counts, however it is written.
+    """
+    return _LEAST.get(field.kind, math.inf)
 
 
 @dataclass(frozen=True)

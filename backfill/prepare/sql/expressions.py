@@ -9,6 +9,7 @@ refused. What names a table is refused before it is parsed, since parsing would 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -78,10 +79,13 @@ _BY_TYPE = frozenset({"Binary", "IsIn", "Round"})  # chosen when the columns' ty
 _DOWN_THE_COLUMN = frozenset({"ConcatVertical"})
 
 
-def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) -> pl.Expr:
+def row_expression(
+    text: str, schema: Mapping[str, pl.DataType], *, where: str, as_written: float = math.inf
+) -> pl.Expr:
     """Parse an expression over the columns of `schema`. Raises ConfigError, which names `where`.
 
-    A name in double quotes may also be a way into a column, such as `"products[0].sku"`.
+    A name in double quotes may also be a way into a column, such as `"products[0].sku"`;
+    `as_written` is for numbers that such a way leads to, as in `path_value`.
     """
     words = foreign_words(text)
     if words is not None:
@@ -108,7 +112,9 @@ def row_expression(text: str, schema: Mapping[str, pl.DataType], *, where: str) 
             where=where,
             hint="A constant is written { value = … }.",
         )
-    paths = {name: _path(text, name, schema, where) for name in names if name not in schema}
+    paths = {
+        name: _path(text, name, schema, where, as_written) for name in names if name not in schema
+    }
     known = {**schema, **{name: dtype for name, (_, dtype) in paths.items()}}
     try:
         strange = strange_field(text, tree, known, where)
@@ -167,13 +173,13 @@ def _without_empty(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _path(
-    text: str, name: str, schema: Mapping[str, pl.DataType], where: str
+    text: str, name: str, schema: Mapping[str, pl.DataType], where: str, as_written: float
 ) -> tuple[pl.Expr, pl.DataType]:
     """What a name leads to that is no column's, and its type."""
     root = root_of(name, schema)
     if root is None:
         raise missing_column(text, name, schema, where)
-    value, dtype = path_value(name, root, schema, where=where)
+    value, dtype = path_value(name, root, schema, where=where, as_written=as_written)
     return (pl.coalesce(*split_mixed(value)), pl.String()) if dtype == MIXED else (value, dtype)
 
 

@@ -13,7 +13,7 @@ import pytest
 from backfill.checks.rules import rule_named
 from backfill.core.errors import ConfigError
 from backfill.prepare.mapping.hours import hour_beside
-from tests.prepare.prepared import prepare_in, watch_fields
+from tests.prepare.prepared import Prepared, prepare_in, watch_fields
 
 ROWS: list[dict[str, Any]] = [
     {"who": {"phone": "+12025550101"}, "products": [{"sku": "a"}, {"sku": "b"}], "n": 1},
@@ -274,3 +274,76 @@ def test_a_way_past_a_map_says_how_it_is_reached(tmp_path: Path, way: str) -> No
     )
     with pytest.raises(ConfigError, match=r"(?s)holds maps.*stands under a text"):
         prepare_in(tmp_path, "watch-events", events, fields=watch_fields(label=way))
+
+
+NUMBERS = {
+    "1e3": "1000",
+    "1000.0": "1000",
+    "1E+2": "100",
+    "0.10": "0.1",
+    "12.75": "12.75",
+    "1e-7": "0.0000001",
+    "-0.0": "0",
+    "-1.50": "-1.5",
+    "1e16": "10000000000000000",
+    "100000000000000000000000.0": "100000000000000000000000",
+    "9007199254740993.0": "9007199254740992",
+    "12345678901234567.0": "12345678901234568",
+    "0.30000000000000004": "0.30000000000000004",
+    "123456789012345678901234567890": "123456789012345678901234567890",
+    '"1e3"': "1e3",
+    '"1.0"': "1.0",
+    '"007"': "007",
+    "true": "true",
+}
+
+
+def prepared_from(directory: Path, kind: str, cells: list[str], **fields: str) -> Prepared:
+    """A job of so many rows with this JSON in the column `p`; each row has a phone of its own."""
+    phones = [f"+1202555{100 + number:04}" for number in range(len(cells))]
+    if kind == "csv":
+        pl.DataFrame({"phone": phones, "p": cells}).write_csv(directory / "events.csv")
+    else:
+        lines = [
+            f'{{"phone": "{phone}", "p": {cell}}}'
+            for phone, cell in zip(phones, cells, strict=True)
+        ]
+        (directory / "events.ndjson").write_text("\n".join(lines))
+    events = {"files": f"events.{kind}"}
+    return prepare_in(directory, "watch-events", None, events=events, fields=watch_fields(**fields))
+
+
+ONE_SHAPE: list[str] = []
+NESTED_ELSEWHERE = ['{"v": "a", "other": ["a"]}', '{"v": "a", "other": "a"}']
+
+
+@pytest.mark.parametrize(
+    ("kind", "beside"),
+    [("csv", ONE_SHAPE), ("ndjson", ONE_SHAPE), ("ndjson", NESTED_ELSEWHERE)],
+)
+def test_a_number_is_the_same_text_whatever_stands_beside_it(
+    tmp_path: Path, kind: str, beside: list[str]
+) -> None:
+    cells = [f'{{"v": {number}}}' for number in NUMBERS]
+    job = prepared_from(tmp_path, kind, [*cells, *beside], label="p.v")
+    assert not job.reasons
+    assert [body["label"] for body in job.bodies][: len(cells)] == list(NUMBERS.values())
+
+
+def test_numbers_are_found_in_lists_of_objects(tmp_path: Path) -> None:
+    cells = ['{"v": [{"n": "1.0"}, {"n": 1.0}]}', '{"v": [{"n": 1.0}]}']
+    job = prepared_from(tmp_path, "csv", cells, label="p.v[1].n")
+    assert [body["label"] for body in job.bodies] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "beside"),
+    [("csv", ONE_SHAPE), ("ndjson", ONE_SHAPE), ("ndjson", NESTED_ELSEWHERE)],
+)
+@pytest.mark.parametrize("phone", ["12025550101.0", "1.2025550101e10"])
+def test_a_fraction_is_no_phone_in_json_either(
+    tmp_path: Path, kind: str, beside: list[str], phone: str
+) -> None:
+    cells = [f'{{"v": {phone}}}', *beside]
+    job = prepared_from(tmp_path, kind, cells, **{"target.value": "p.v", "label": "phone"})
+    assert job.reasons[1] == "target.value|float"
