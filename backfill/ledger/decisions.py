@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,29 +11,72 @@ from typing import Any
 from backfill.core.model import Cause, Range, State
 from backfill.ledger import statements as sql
 
-__all__ = ["Choice", "Chosen", "by_hand", "choose", "decide"]
+__all__ = ["Chosen", "DecisionPlan", "LedgerDecisions", "choose", "decide", "words_for"]
 
 Chosen = Mapping[int, Sequence[Range]]
 """Positions by bucket: ascending, disjoint ranges."""
 
 
-def decide(
-    connection: sqlite3.Connection, state: State, to: State, at: float, chosen: Chosen | None
-) -> int:
-    """Move records of one state to another inside a transaction; returns how many.
+class LedgerDecisions(ABC):
+    """The part of a ledger that settles records by hand. Every method raises LedgerError."""
 
-    PENDING is to know nothing of them but the requests that they were in. What was known stays in
-    the reason otherwise. Without `chosen` all records of `state` are moved, else those of them at
-    these positions. `at` is now, in seconds since the epoch.
+    @abstractmethod
+    def _decide(
+        self, state: State, to: State, chosen: Chosen | None, *, cause: Cause | None = None
+    ) -> int:
+        """Move records of one state to another: those at `chosen` positions, else all, or all with
+        this `cause`. Returns how many.
+        """
+
+    def retry(self, chosen: Chosen | None = None) -> int:
+        """Make failed records pending again, all or those at `chosen` positions.
+
+        Returns how many.
+        """
+        return self._decide(State.FAILED, State.PENDING, chosen)
+
+    def resend_lost(self) -> int:
+        """Make those unknown records pending again that were in flight when a process ended.
+
+        For a run that is to deliver at least once; other unknown records stay as they are.
+        Returns how many.
+        """
+        return self._decide(State.UNKNOWN, State.PENDING, None, cause=Cause.LOST)
+
+    def resolve(self, to: State, chosen: Chosen | None = None) -> int:
+        """Settle unknown records: PENDING to send them again, DELIVERED or FAILED.
+
+        All of them, or those at `chosen` positions. Returns how many. What was known about them
+        stays in the reason.
+        """
+        if to not in (State.PENDING, State.DELIVERED, State.FAILED):
+            raise ValueError(f"an unknown record cannot be settled as {to.value}")
+        return self._decide(State.UNKNOWN, to, chosen)
+
+
+def decide(
+    connection: sqlite3.Connection,
+    state: State,
+    to: State,
+    chosen: Chosen | None,
+    *,
+    at: float,
+    cause: Cause | None,
+) -> int:
+    """Do in SQLite, inside a transaction, what `LedgerDecisions` decides; returns how many.
+
+    PENDING is to know nothing of records but the requests that they were in. Otherwise what was
+    known stays in the reason. `at` is now, in seconds since the epoch.
     """
     execute = connection.execute
     if chosen is None:
-        count: int = execute(sql.COUNT_IN_STATE, (state.value,)).fetchone()[0]
+        which, words = (state.value, cause and cause.value), words_for(to, cause)
+        count: int = execute(sql.COUNT_DECIDED, which).fetchone()[0]
         if to is State.PENDING:
-            execute(sql.KEEP_ATTEMPTS, (by_hand(to), state.value))
-            execute(sql.FORGET, (state.value,))
+            execute(sql.KEEP_ATTEMPTS, (words, *which))
+            execute(sql.FORGET, which)
         else:
-            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))
+            execute(sql.REWRITE, (to.value, at, words, *which))
         return count
     count = 0
     for bucket, ranges in chosen.items():
@@ -45,13 +89,19 @@ def decide(
     return count
 
 
-def by_hand(to: State) -> str:
-    """What is said of a record that a person settled."""
+def words_for(to: State, cause: Cause | None) -> str | None:
+    """What is said of records that a person settled; None of those that a run sends again by
+    itself, for their `cause`.
+    """
+    return _by_hand(to) if cause is None else None
+
+
+def _by_hand(to: State) -> str:
     return f"settled by hand as {to.value}"
 
 
 @dataclass(slots=True)
-class Choice:
+class DecisionPlan:
     """What a decision about chosen positions of a bucket changes, and for how many records.
 
     `attempts` are the requests that those were in which are pending again.
@@ -71,14 +121,14 @@ def choose(
     state: State,
     to: State,
     at: float,
-) -> Choice:
+) -> DecisionPlan:
     """Cut the spans of one state where `ranges` begin and end; no SQL here."""
-    change = Choice()
+    change = DecisionPlan()
     for (start, stop, status, reason, request_id, cause, when), pieces in _cut(spans, ranges):
         if not any(inside for _, _, inside in pieces):
             continue
         change.forgotten.append((bucket, start, stop))
-        before = f"{by_hand(to)} (before: {reason})" if reason else by_hand(to)
+        before = f"{_by_hand(to)} (before: {reason})" if reason else _by_hand(to)
         for low, high, inside in pieces:
             row: tuple[Any, ...] = (state.value, status, reason, request_id, cause, when)
             if inside:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backfill.core.errors import LedgerError
-from backfill.core.model import Cause, Outcome, Range, RequestCounts, State, Tick
+from backfill.core.model import Attempt, Cause, Outcome, Range, RequestCounts, State, Tick
 from backfill.ledger import statements as sql
 from backfill.ledger.lane_cache import SettledTwiceError, merged
 from backfill.ledger.spans import Span
@@ -85,6 +85,17 @@ class LedgerReading(ABC):
         """
         columns = list(zip(*self._spans(state), strict=True)) or [()] * len(_SPAN)
         return {name: list(column) for name, column in zip(_SPAN, columns, strict=True)}
+
+    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:
+        """The requests that left this record pending, in order: when each ended, how many records
+        of one range it held, and what was said.
+        """
+        return [
+            (at, records, Attempt(reason, status, request_id))
+            for at, records, status, reason, request_id in self._read(
+                sql.ATTEMPTS, (bucket, position, position)
+            )
+        ]
 
     def _spans(self, state: State | None) -> Iterator[tuple[Any, ...]]:
         last: tuple[int, int] = (-1, -1)

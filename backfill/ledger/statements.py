@@ -14,23 +14,21 @@ __all__ = [
     "CLEAR_TOTALS",
     "COMMITTED",
     "COUNTS",
-    "COUNT_IN_STATE",
-    "COUNT_LOST",
+    "COUNT_DECIDED",
     "COUNT_RECOVERED",
     "DELETE_ALL_INTENTS",
     "DELETE_INTENT",
     "EXTEND",
     "FORGET",
-    "FORGET_LOST",
     "FORGET_SPAN",
     "FOUND",
     "INSERT_INTENT",
     "IN_FLIGHT",
     "KEEP_ATTEMPTS",
-    "KEEP_LOST",
     "KNOWN",
     "LATENCIES",
     "LATENCY",
+    "LOST_WORDS",
     "NOTED",
     "OBSTACLE",
     "OUTCOMES",
@@ -48,6 +46,9 @@ __all__ = [
     "TICK",
     "TICKS",
 ]
+
+LOST_WORDS = "the program ended before the reply was written down"
+"""What is said of records that were in flight when a process ended."""
 
 # --- in the course of a run ------------------------------------------------------------------
 
@@ -94,20 +95,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 """A request left records pending; kept for their story."""
 
-KEEP_ATTEMPTS = """
-INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
-SELECT bucket, start, stop, http_status,
-       ? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END, request_id, at
-FROM span WHERE state = ? ORDER BY bucket, start
-"""
-"""What is to be pending again by a decision has been in a request; kept for its story."""
+_DECIDED = "state = ? AND cause = coalesce(?, cause)"  # of None every cause
+_SAID = "coalesce(? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END, reason)"
 
-KEEP_LOST = """
+KEEP_ATTEMPTS = f"""
 INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
-SELECT bucket, start, stop, http_status, reason, request_id, at
-FROM span WHERE state = 'unknown' AND cause = 'lost' ORDER BY bucket, start
-"""
-"""The same for what was in flight when a program ended."""
+SELECT bucket, start, stop, http_status, {_SAID}, request_id, at
+FROM span WHERE {_DECIDED} ORDER BY bucket, start
+"""  # noqa: S608 - words of our own
+"""What is to be pending again by a decision has been in a request; kept for its story."""
 
 ATTEMPTS = """
 SELECT at, stop - start, http_status, reason, request_id FROM attempt
@@ -243,19 +239,11 @@ LATENCIES = "SELECT at, slot, replies FROM latency ORDER BY at, slot"
 
 # --- settling by hand ------------------------------------------------------------------------
 
-COUNT_IN_STATE = "SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = ?"
-"""How many records a decision by hand concerns."""
+COUNT_DECIDED = f"SELECT coalesce(sum(stop - start), 0) FROM span WHERE {_DECIDED}"  # noqa: S608
+"""How many records a decision concerns: all of one state, or of one cause in it."""
 
-FORGET = "DELETE FROM span WHERE state = ?"
-"""Make all records of one state pending again."""
-
-COUNT_LOST = """
-SELECT coalesce(sum(stop - start), 0) FROM span WHERE state = 'unknown' AND cause = 'lost'
-"""
-"""How many records were in flight when a program ended."""
-
-FORGET_LOST = "DELETE FROM span WHERE state = 'unknown' AND cause = 'lost'"
-"""Make those pending again, as the guarantee to deliver at least once asks for."""
+FORGET = f"DELETE FROM span WHERE {_DECIDED}"  # noqa: S608 - words of our own
+"""Make them pending again."""
 
 SPANS_IN_STATE = """
 SELECT start, stop, http_status, reason, request_id, cause, at FROM span
@@ -266,12 +254,10 @@ WHERE bucket = ? AND state = ? ORDER BY start
 FORGET_SPAN = "DELETE FROM span WHERE bucket = ? AND start = ? AND stop = ?"
 """Make room for the pieces of a range that a decision concerns in part."""
 
-REWRITE = """
-UPDATE span SET state = ?, at = ?, cause = 'by_hand',
-                reason = ? || CASE reason WHEN '' THEN '' ELSE ' (before: ' || reason || ')' END
-WHERE state = ?
-"""
-"""Move all records of one state to another, keeping the words that were known about them."""
+REWRITE = f"""
+UPDATE span SET state = ?, at = ?, cause = 'by_hand', reason = {_SAID} WHERE {_DECIDED}
+"""  # noqa: S608 - words of our own
+"""Move them to another state, keeping the words that were known about them."""
 
 # --- small facts -----------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, Self
 
 from backfill.core.errors import LedgerError, LedgerVersionError, OwnershipError
-from backfill.core.model import Attempt, Batch, Settlement, State, Tick
+from backfill.core.model import Batch, Cause, Settlement, State, Tick
 from backfill.ledger import statements as sql
-from backfill.ledger.decisions import Choice, Chosen, by_hand, choose
+from backfill.ledger.decisions import Chosen, DecisionPlan, LedgerDecisions, choose, words_for
 from backfill.ledger.facts import ADDRESS, LedgerFacts
 from backfill.ledger.postgres.documents import document
 from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
@@ -21,10 +21,14 @@ from backfill.ledger.postgres.ownership import BucketOwnership
 from backfill.ledger.postgres.schema import SCHEMA, VERSION
 from backfill.ledger.postgres.session import COMMENT, NO_SCHEMA, Session
 from backfill.ledger.spans import ContradictionError, has_left
-from backfill.ledger.sqlite.errors import DAMAGED
 from backfill.ledger.totals import first_difference
 
 __all__ = ["PostgresLedger"]
+
+_DAMAGED = (
+    "Nothing was lost at the destination. Restore the database from a backup; without one, a new"
+    " job cannot know what this one has delivered."
+)
 
 _DECIDE_CHOSEN = """
 WITH kept AS (
@@ -37,7 +41,7 @@ SELECT decide_chosen(%s::jsonb, %s::jsonb, %s)
 """
 
 
-class PostgresLedger(BucketOwnership, LedgerFacts):
+class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
     """What is known about every record of a job, shared by several processes.
 
     A process writes only for buckets that it took. What raises LedgerError changes nothing.
@@ -52,7 +56,6 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         self._wall = clock or time.time
         self._commits = 0
         self._longest = 0  # records, of all ranges of intents; what others left, `take` settles
-        self._address: str | None = None  # to be written down with the next intent
         self._settles_lost = False  # whether what is in flight is read as unknown
 
     @classmethod
@@ -237,27 +240,14 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
 
     # --- decisions by hand -------------------------------------------------------------------
 
-    def retry(self, chosen: Chosen | None = None) -> int:
-        """Make failed records pending again, all or those at `chosen` positions."""
-        return self._decide(State.FAILED, State.PENDING, chosen)
-
-    def resend_lost(self) -> int:
-        """Make those unknown records pending again that were in flight when a process ended."""
-        return self._decide(State.UNKNOWN, State.PENDING, None, cause="lost")
-
-    def resolve(self, to: State, chosen: Chosen | None = None) -> int:
-        """Settle unknown records, all or those at `chosen` positions."""
-        if to not in (State.PENDING, State.DELIVERED, State.FAILED):
-            raise ValueError(f"an unknown record cannot be settled as {to.value}")
-        return self._decide(State.UNKNOWN, to, chosen)
-
     def _decide(
-        self, state: State, to: State, chosen: Chosen | None, cause: str | None = None
+        self, state: State, to: State, chosen: Chosen | None, *, cause: Cause | None = None
     ) -> int:
         try:
             with self._session.turn:
                 if chosen is None:
-                    values = (state.value, to.value, cause, by_hand(to), self._now())
+                    words = words_for(to, cause)
+                    values = (state.value, to.value, cause and cause.value, words, self._now())
                     ((count,),) = self._change("SELECT decide(%s, %s, %s, %s, %s)", values)
                 else:
                     count = self._decide_chosen(state, to, chosen)
@@ -272,7 +262,7 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
 
     def _decide_chosen(self, state: State, to: State, chosen: Chosen) -> int:
         """Cut the spans here; the database looks whether they still are as they were read."""
-        change, at = Choice(), self._moment()
+        change, at = DecisionPlan(), self._moment()
         for bucket, ranges in chosen.items():
             spans = self._read(sql.SPANS_IN_STATE, (bucket, state.value))
             found = choose(bucket, spans, ranges, state=state, to=to, at=at)
@@ -284,16 +274,6 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         decided = (change.attempts, change.forgotten, change.fresh)
         self._change(_DECIDE_CHOSEN, (*map(json.dumps, decided), resend))
         return change.records
-
-    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:
-        """The requests that left this record pending, in order: when each ended, how many records
-        of one range it held, and what was said.
-        """
-        rows = self._read(sql.ATTEMPTS, (bucket, position, position))
-        return [
-            (at, records, Attempt(reason, status, request_id))
-            for at, records, status, reason, request_id in rows
-        ]
 
     # --- small facts -------------------------------------------------------------------------
 
@@ -358,5 +338,5 @@ class PostgresLedger(BucketOwnership, LedgerFacts):
         difference = first_difference(found, noted)
         if difference is not None:
             raise LedgerError(
-                f"THE BOOKS DO NOT BALANCE: {difference}", where=self.where, hint=DAMAGED
+                f"THE BOOKS DO NOT BALANCE: {difference}", where=self.where, hint=_DAMAGED
             )

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from backfill.ledger.postgres.errors import LOST
 from backfill.ledger.statements import FOUND as _SQLITES
+from backfill.ledger.statements import LOST_WORDS
 
 __all__ = ["FOUND", "LOST_AS_UNKNOWN", "OWNERSHIP"]
 
 FOUND = _SQLITES.replace("instr(", "strpos(")
 
-_AS_TEXT = "the program ended before the reply was written down"
-
 LOST_AS_UNKNOWN = f"""
 WITH span AS (
     SELECT bucket, start, stop, state, http_status, reason, request_id, cause, at FROM span
     UNION ALL
-    SELECT bucket, start, stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
+    SELECT bucket, start, stop, 'unknown', NULL, '{LOST_WORDS}', NULL, 'lost',
            extract(epoch FROM now())::float8
     FROM flight
 ), tick AS (
@@ -111,7 +110,7 @@ BEGIN
         FROM flight f WHERE f.bucket = b
         ON CONFLICT (at) DO UPDATE SET sent = t.sent + excluded.sent;
         INSERT INTO span (bucket, start, stop, state, http_status, reason, request_id, cause, at)
-        SELECT f.bucket, f.start, f.stop, 'unknown', NULL, '{_AS_TEXT}', NULL, 'lost',
+        SELECT f.bucket, f.start, f.stop, 'unknown', NULL, '{LOST_WORDS}', NULL, 'lost',
                extract(epoch FROM clock_timestamp())
         FROM flight f WHERE f.bucket = b;
         DELETE FROM flight f WHERE f.bucket = b;

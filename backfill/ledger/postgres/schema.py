@@ -192,6 +192,12 @@ BEGIN
 END $$;
 """  # noqa: S608 - numbers and words of our own
 
+_DECIDED = "s.state = from_state AND s.cause = coalesce(only_cause, s.cause)"
+_SAID = (
+    "coalesce(words || CASE s.reason WHEN '' THEN '' ELSE ' (before: ' || s.reason || ')' END,"
+    " s.reason)"
+)
+
 _DECISIONS = f"""
 -- A decision by hand: nothing may be in flight, nor may another process hold a bucket.
 CREATE FUNCTION refuse_company() RETURNS void LANGUAGE plpgsql AS $$
@@ -248,25 +254,16 @@ BEGIN
     IF from_state = 'unknown' AND to_state = 'pending' THEN
         PERFORM refuse_too_soon();
     END IF;
-    SELECT coalesce(sum(s.stop - s.start), 0) INTO n FROM span s
-    WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
+    SELECT coalesce(sum(s.stop - s.start), 0) INTO n FROM span s WHERE {_DECIDED};
     IF to_state = 'pending' THEN
         INSERT INTO attempt (bucket, start, stop, http_status, reason, request_id, at)
-        SELECT s.bucket, s.start, s.stop, s.http_status,
-               CASE WHEN only_cause IS NOT NULL THEN s.reason
-                    WHEN s.reason = '' THEN words
-                    ELSE words || ' (before: ' || s.reason || ')' END, s.request_id, s.at
-        FROM span s
-        WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause)
-        ORDER BY s.bucket, s.start;
-        DELETE FROM span s
-        WHERE s.state = from_state AND (only_cause IS NULL OR s.cause = only_cause);
+        SELECT s.bucket, s.start, s.stop, s.http_status, {_SAID}, s.request_id, s.at
+        FROM span s WHERE {_DECIDED} ORDER BY s.bucket, s.start;
+        DELETE FROM span s WHERE {_DECIDED};
     ELSE
         UPDATE span s SET state = to_state, cause = 'by_hand',
-               at = coalesce(moment, extract(epoch FROM clock_timestamp())),
-               reason = words || CASE s.reason WHEN '' THEN ''
-                                 ELSE ' (before: ' || s.reason || ')' END
-        WHERE s.state = from_state;
+               at = coalesce(moment, extract(epoch FROM clock_timestamp())), reason = {_SAID}
+        WHERE {_DECIDED};
     END IF;
     PERFORM recount_all();
     RETURN n;

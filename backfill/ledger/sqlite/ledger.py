@@ -15,15 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from backfill.core.errors import LedgerError
-from backfill.core.model import (
-    Attempt,
-    Batch,
-    Settlement,
-    State,
-    Tick,
-)
+from backfill.core.model import Batch, Cause, Settlement, State, Tick
 from backfill.ledger import statements as sql
-from backfill.ledger.decisions import Chosen, decide
+from backfill.ledger.decisions import Chosen, LedgerDecisions, decide
 from backfill.ledger.facts import ADDRESS, LedgerFacts
 from backfill.ledger.lane_cache import LaneCache
 from backfill.ledger.reading import LedgerReading
@@ -37,7 +31,7 @@ from backfill.ledger.sqlite.writing import add_tick, write_change
 __all__ = ["Ledger"]
 
 
-class Ledger(LedgerReading, LedgerFacts):
+class Ledger(LedgerReading, LedgerDecisions, LedgerFacts):
     """What is known about every record of a job, durably. Everything else is pending.
 
     Every method raises LedgerError, with what to do about it, where the file cannot be read or
@@ -51,7 +45,6 @@ class Ledger(LedgerReading, LedgerFacts):
         self._file = file
         self._clock = clock
         self._memory = LaneCache(self._read_tail)
-        self._address: str | None = None  # to be written down with the next intent
 
     @classmethod
     def open(
@@ -171,50 +164,11 @@ class Ledger(LedgerReading, LedgerFacts):
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         return self._file.read(statement, values)
 
-    def attempts(self, bucket: int, position: int) -> list[tuple[float, int, Attempt]]:
-        """The requests that left this record pending, in order: when each ended, how many records
-        of one range it held, and what was said.
-        """
-        rows = self._file.read(sql.ATTEMPTS, (bucket, position, position))
-        return [
-            (at, records, Attempt(reason, status, request_id))
-            for at, records, status, reason, request_id in rows
-        ]
-
     # --- decisions by hand -------------------------------------------------------------------
 
-    def retry(self, chosen: Chosen | None = None) -> int:
-        """Make failed records pending again, all or those at `chosen` positions.
-
-        Returns how many.
-        """
-        return self._decide(State.FAILED, State.PENDING, chosen)
-
-    def resend_lost(self) -> int:
-        """Make those unknown records pending again that were in flight when a program ended.
-
-        For a run that is to deliver at least once; other unknown records stay as they are.
-        Returns how many.
-        """
-        with self._file.transaction() as connection:
-            count: int = connection.execute(sql.COUNT_LOST).fetchone()[0]
-            connection.execute(sql.KEEP_LOST)
-            connection.execute(sql.FORGET_LOST)
-            recount(connection)
-        self._memory.forget_spans()
-        return count
-
-    def resolve(self, to: State, chosen: Chosen | None = None) -> int:
-        """Settle unknown records: PENDING to send them again, DELIVERED or FAILED.
-
-        All of them, or those at `chosen` positions. Returns how many. What was known about them
-        stays in the reason.
-        """
-        if to not in (State.PENDING, State.DELIVERED, State.FAILED):
-            raise ValueError(f"an unknown record cannot be settled as {to.value}")
-        return self._decide(State.UNKNOWN, to, chosen)
-
-    def _decide(self, state: State, to: State, chosen: Chosen | None) -> int:
+    def _decide(
+        self, state: State, to: State, chosen: Chosen | None, *, cause: Cause | None = None
+    ) -> int:
         with self._file.transaction() as connection:
             if connection.execute(sql.IN_FLIGHT).fetchone()[0]:
                 raise LedgerError(
@@ -222,7 +176,7 @@ class Ledger(LedgerReading, LedgerFacts):
                     where=str(self.path),
                     hint="Stop the run first; then settle records by hand.",
                 )
-            count = decide(connection, state, to, self._clock(), chosen)
+            count = decide(connection, state, to, chosen, at=self._clock(), cause=cause)
             recount(connection)
         self._memory.forget_spans()
         return count

@@ -13,8 +13,6 @@ from backfill.ledger.totals import first_difference
 
 __all__ = ["recount", "settle_lost", "whole"]
 
-_REASON = "the program ended before the reply was written down"
-
 
 def whole(file: LedgerFile) -> LedgerFile:
     """The file, once its spans and intents were seen to agree with the totals beside them.
@@ -44,7 +42,7 @@ def settle_lost(file: LedgerFile, clock: Callable[[], float]) -> int:
     if found:
         with file.transaction() as connection:
             connection.execute(sql.COUNT_RECOVERED, (int(clock()),))
-            connection.execute(sql.RECOVER, (_REASON, clock()))
+            connection.execute(sql.RECOVER, (sql.LOST_WORDS, clock()))
             connection.execute(sql.DELETE_ALL_INTENTS)
             recount(connection)
     return found

@@ -135,7 +135,7 @@ TEETH = (
     Tooth(
         "what was in flight is forgotten when a job is opened",
         "ledger/sqlite/recovery.py",
-        "            connection.execute(sql.RECOVER, (_REASON, clock()))\n",
+        "            connection.execute(sql.RECOVER, (sql.LOST_WORDS, clock()))\n",
         "",
     ),
     Tooth(
@@ -206,9 +206,9 @@ TEETH = (
     Tooth(
         "resolving as delivered takes the failed ones, too",
         "ledger/decisions.py",
-        "            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))",
-        "            execute(sql.REWRITE, (to.value, at, by_hand(to), state.value))\n"
-        '            execute(sql.REWRITE, (to.value, at, by_hand(to), "failed"))',
+        "            execute(sql.REWRITE, (to.value, at, words, *which))",
+        "            execute(sql.REWRITE, (to.value, at, words, *which))\n"
+        '            execute(sql.REWRITE, (to.value, at, words, "failed", None))',
     ),
     Tooth(
         "a wait is cut short",
