@@ -17,7 +17,7 @@ from backfill.core.errors import (
 )
 from backfill.ledger.spans import ContradictionError
 
-__all__ = ["CONTRADICTION", "LOST", "TOO_SOON", "in_words", "is_starting"]
+__all__ = ["CONTRADICTION", "DAMAGED", "LOST", "TOO_SOON", "in_words", "is_starting"]
 
 CONTRADICTION = "BF001"
 """The SQLSTATE by which a function of ours says that the ledger does not agree."""
@@ -27,6 +27,12 @@ LOST = "BF002"
 
 TOO_SOON = "BF003"
 """The SQLSTATE by which it says that a lost request may still arrive, for so many seconds."""
+
+DAMAGED = (
+    "Nothing was lost at the destination. Restore the database from a backup; without one, a new"
+    " job cannot know what this one has delivered."
+)
+"""What helps where the books of a ledger do not balance."""
 
 _BUSY = "55P03"
 """The SQLSTATE of a lock that another process holds for longer than is waited for it."""

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 from backfill.core.errors import LedgerError, LedgerVersionError, OwnershipError
@@ -16,6 +17,7 @@ from backfill.ledger import statements as sql
 from backfill.ledger.decisions import Chosen, DecisionPlan, LedgerDecisions, choose, words_for
 from backfill.ledger.facts import ADDRESS, LedgerFacts
 from backfill.ledger.postgres.documents import document
+from backfill.ledger.postgres.errors import DAMAGED
 from backfill.ledger.postgres.owner_functions import FOUND, LOST_AS_UNKNOWN
 from backfill.ledger.postgres.ownership import BucketOwnership
 from backfill.ledger.postgres.schema import SCHEMA, VERSION
@@ -24,11 +26,6 @@ from backfill.ledger.spans import ContradictionError, has_left
 from backfill.ledger.totals import first_difference
 
 __all__ = ["PostgresLedger"]
-
-_DAMAGED = (
-    "Nothing was lost at the destination. Restore the database from a backup; without one, a new"
-    " job cannot know what this one has delivered."
-)
 
 _DECIDE_CHOSEN = """
 WITH kept AS (
@@ -39,6 +36,8 @@ WITH kept AS (
 )
 SELECT decide_chosen(%s::jsonb, %s::jsonb, %s)
 """
+
+_AS_READ = "SELECT 1 FROM span WHERE bucket = ? AND start = ? AND stop = ? AND state = ?"
 
 
 class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
@@ -141,21 +140,17 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
 
     def begun(self) -> bool:
         """Whether a record was ever about to be sent, or somebody is about to do so."""
-        return bool(
-            self._session.rows(
-                "SELECT EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM tick WHERE sent > 0)"
-                " OR EXISTS (SELECT 1 FROM locks())"
-            )[0][0]
+        begun = (
+            "SELECT EXISTS (SELECT 1 FROM total) OR EXISTS (SELECT 1 FROM tick WHERE sent > 0)"
+            " OR EXISTS (SELECT 1 FROM locks())"
         )
+        return bool(self._session.rows(begun)[0][0])
 
     @property
     def running(self) -> bool:
         """Whether a process delivers the job at this moment."""
-        return bool(
-            self._session.rows(
-                "SELECT EXISTS (SELECT 1 FROM locks() WHERE bucket = 16777215 AND shared)"
-            )[0][0]
-        )
+        running = "SELECT EXISTS (SELECT 1 FROM locks() WHERE bucket = 16777215 AND shared)"
+        return bool(self._session.rows(running)[0][0])
 
     def drop(self) -> None:
         """Remove the ledger from the database, with all that it knows."""
@@ -246,9 +241,7 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
         try:
             with self._session.turn:
                 if chosen is None:
-                    words = words_for(to, cause)
-                    values = (state.value, to.value, cause and cause.value, words, self._now())
-                    ((count,),) = self._change("SELECT decide(%s, %s, %s, %s, %s)", values)
+                    count = self._decide_all(state, to, cause)
                 else:
                     count = self._decide_chosen(state, to, chosen)
                 self._memory.forget_spans()
@@ -258,7 +251,16 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
                 where=self.where,
                 hint="Stop the run first; then settle records by hand.",
             ) from error
-        return int(count)
+        return count
+
+    def _decide_all(self, state: State, to: State, cause: Cause | None) -> int:
+        which = (state.value, cause and cause.value)
+        left = partial(self._read, sql.COUNT_DECIDED, which)
+        ((count,),) = left()
+        values = (state.value, to.value, which[1], words_for(to, cause), self._now())
+        done = "SELECT decide(%s, %s, %s, %s, %s)"
+        rows = self._change(done, values, lambda: left()[0][0] < count)
+        return int(rows[0][0] if rows else count)
 
     def _decide_chosen(self, state: State, to: State, chosen: Chosen) -> int:
         """Cut the spans here; the database looks whether they still are as they were read."""
@@ -272,7 +274,12 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
             change.records += found.records
         resend = state is State.UNKNOWN and to is State.PENDING
         decided = (change.attempts, change.forgotten, change.fresh)
-        self._change(_DECIDE_CHOSEN, (*map(json.dumps, decided), resend))
+        first = [(*each, state.value) for each in change.forgotten[:1]]
+        self._change(
+            _DECIDE_CHOSEN,
+            (*map(json.dumps, decided), resend),
+            lambda: any(not self._read(_AS_READ, each) for each in first),
+        )
         return change.records
 
     # --- small facts -------------------------------------------------------------------------
@@ -338,5 +345,5 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
         difference = first_difference(found, noted)
         if difference is not None:
             raise LedgerError(
-                f"THE BOOKS DO NOT BALANCE: {difference}", where=self.where, hint=_DAMAGED
+                f"THE BOOKS DO NOT BALANCE: {difference}", where=self.where, hint=DAMAGED
             )

@@ -77,6 +77,47 @@ def test_a_commit_without_an_answer_is_looked_up_and_written_once(postgres, plac
             assert ledger.settled(0) == [(0, ended + 5)]
 
 
+@pytest.mark.parametrize("lost", ["the answer", "the call"])
+@pytest.mark.parametrize("chosen", [None, {0: [(0, 3)]}], ids=["all", "some"])
+def test_a_decision_without_an_answer_is_made_once_and_tells_how_many(
+    postgres, place, chosen, lost
+) -> None:
+    with place.open() as ledger:
+        ledger.commit([], [batch(0)])
+        failed = Outcome(batch(0).ranges, State.FAILED, "no")
+        ledger.commit([Settlement(batch(0), (failed,))], [])
+        for bucket in range(4):
+            ledger.release(bucket)
+    called = threading.Event()
+    cuts = [lost]
+
+    def to_server(content: bytes) -> bytes | None:
+        if cuts and b"SELECT decide" in content:
+            if lost == "the call":
+                cuts.clear()
+                return None
+            called.set()
+        return content
+
+    def to_client(content: bytes) -> bytes | None:
+        if cuts and called.is_set():
+            cuts.clear()
+            return None
+        return content
+
+    with (
+        wire_to(postgres.port) as wire,
+        contextlib.closing(PostgresLedger.open(wire.address, place.schema)) as ledger,
+    ):
+        while not ledger.be_alone():
+            time.sleep(0.005)
+        wire.to_server, wire.to_client = to_server, to_client
+        assert ledger.retry(chosen) == (5 if chosen is None else 3)
+        assert cuts == []
+        assert ledger.counts()[State.FAILED] == (0 if chosen is None else 2)
+        assert len(ledger.attempts(0, 0)) == 1
+
+
 def test_a_database_that_crashes_and_comes_back_is_waited_for(monkeypatch, caplog) -> None:
     monkeypatch.setattr(session, "_SILENCE", 0.0)
     server = PostgresServer()
