@@ -1,4 +1,4 @@
-"""The program: a command line of it, or a process of its own."""
+"""The program: a command line of it, a process that is forked, or one of its own from the start."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 from backfill.cli import command_line
+from tests.forked.program import Program
 
 __all__ = [
     "CREDENTIALS",
@@ -25,6 +26,7 @@ __all__ = [
     "credential_of",
     "environment",
     "start",
+    "start_anew",
 ]
 
 CREDENTIALS = {
@@ -62,10 +64,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **CREDENTIALS, "POLARS_MAX_THREADS": "2", **more}
 
 
-def start(
+def start(*arguments: object, cwd: Path, **more: str) -> Program:
+    """Start the program, and let it run; it is forked from a process that has imported it."""
+    return Program(*arguments, directory=cwd, environment=environment(**more))
+
+
+def start_anew(
     *arguments: object, cwd: Path, prefix: Sequence[str] = (), **more: str
 ) -> subprocess.Popen[str]:
-    """Start the program, behind a `prefix` such as `nice`, and let it run."""
+    """The same from a command line, behind a `prefix` such as `nice`."""
     return subprocess.Popen(
         command_of(*arguments, prefix=prefix),
         cwd=cwd,
@@ -81,7 +88,7 @@ def backfill(*arguments: object, cwd: Path, expect: Sequence[int] = (), **env: s
     """Run a command line to its end in this process; `expect` are the exit codes that are right.
 
     All of the program but its process: what concerns that (signals, terminals, what is loaded,
-    an end without a goodbye) is for `start` and `backfill_in_a_process`.
+    an end without a goodbye) is for the others here.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with (
@@ -103,8 +110,10 @@ def backfill(*arguments: object, cwd: Path, expect: Sequence[int] = (), **env: s
 def backfill_in_a_process(
     *arguments: object, cwd: Path, timeout: float = 60, expect: Sequence[int] = (), **env: str
 ) -> Ended:
-    """Run the program to its end; `expect` are the exit codes that are right."""
-    process = start(*arguments, cwd=cwd, **env)
+    """Run the program to its end, from its command line on; `expect` are the exit codes that are
+    right.
+    """
+    process = start_anew(*arguments, cwd=cwd, **env)
     out, err = process.communicate(timeout=timeout)
     return _expected(Ended(process.returncode, out, err), expect)
 

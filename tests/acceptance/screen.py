@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import termios
 import threading
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 import pyte
 
 from tests.acceptance.program import CREDENTIALS
+from tests.forked.program import Program
 
 __all__ = ["Terminal", "on_a_terminal"]
 
@@ -22,7 +21,7 @@ __all__ = ["Terminal", "on_a_terminal"]
 class Terminal:
     """A screen of 80 columns, fed by the program that runs on it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], master: int, columns: int) -> None:
+    def __init__(self, process: Program, master: int, columns: int) -> None:
         self.process = process
         self.raw = b""
         self._screen = pyte.Screen(columns, 60)
@@ -82,20 +81,18 @@ def on_a_terminal(
         for name, value in os.environ.items()
         if name not in ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backfill", *map(str, arguments)],
-        cwd=cwd,
-        env={
+    process = Program(
+        *arguments,
+        directory=cwd,
+        environment={
             **inherited,
             **CREDENTIALS,
             "TERM": "xterm-256color",
             "POLARS_MAX_THREADS": "2",
             **environment,
         },
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
+        streams=[slave] * 3,
+        session=True,
     )
     os.close(slave)
     try:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill, credential_of, start
+from tests.acceptance.program import backfill, credential_of, start, start_anew
 from tests.acceptance.sources import pristo_job, watch_job
 from tests.promises import check_job, log_of
 
@@ -39,7 +39,7 @@ def test_a_run_killed_eight_times_loses_nothing_and_repeats_nothing(
     with running_sandbox(log=log, latency=0.05, keep=False) as server:
         run = ["run", config, "--base-url", server.url]
         for kill in range(KILLS):
-            process = start(*run, cwd=tmp_path)
+            process = start_anew(*run, cwd=tmp_path)
             # Start-up takes about a second, so some kills fall into the opening of the ledger,
             # and with it into the recovery of what the kill before left in flight.
             time.sleep(chance.uniform(0.5, 1.8) if kill % 4 else chance.uniform(0.3, 0.7))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.program import start
+from tests.acceptance.program import start_anew
 from tests.acceptance.sources import watch_job
 from tests.chaos.power import can_trace, lose_power, parse
 from tests.promises import Finding
@@ -29,7 +29,7 @@ def test_a_planned_job_is_on_the_disk_before_its_manifest_names_it(tmp_path):
     config = watch_job(tmp_path, 500)
     trace = tmp_path / "trace"
     prefix = ("strace", "-f", "--seccomp-bpf", "-q", "-y", "-e", "trace=fsync,rename,link,linkat")
-    process = start("plan", config, cwd=tmp_path, prefix=(*prefix, "-o", str(trace)))
+    process = start_anew("plan", config, cwd=tmp_path, prefix=(*prefix, "-o", str(trace)))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     lines = trace.read_text().splitlines()

@@ -24,9 +24,10 @@ import pytest
 
 from backfill.ledger.sqlite import schema
 from backfill.sandbox import Sandbox, running_sandbox
-from tests.acceptance.program import Ended, backfill, start
+from tests.acceptance.program import Ended, backfill, start, start_anew
 from tests.acceptance.sources import pristo_job
 from tests.deliver.servers import SELF_SIGNED
+from tests.forked.program import Program
 
 STATES = ("rejected", "duplicate", "pending", "delivered", "failed", "unknown")
 NOWHERE = "http://127.0.0.1:9"
@@ -38,7 +39,7 @@ def balanced(content) -> bool:
     return bool(records["input"] == sum(records[state] for state in STATES))
 
 
-def wait_for(process: subprocess.Popen[str], server: Sandbox, accepted: int) -> None:
+def wait_for(process: Program, server: Sandbox, accepted: int) -> None:
     deadline = time.monotonic() + 30
     while len(server.accepted) < accepted:
         assert process.poll() is None, process.communicate()
@@ -46,10 +47,10 @@ def wait_for(process: subprocess.Popen[str], server: Sandbox, accepted: int) -> 
         time.sleep(0.01)
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: Program | subprocess.Popen[str]) -> Ended:
     out, err = process.communicate(timeout=30)
     assert "Traceback" not in err, err
-    return Ended(process.returncode, out, err)
+    return Ended(process.wait(), out, err)
 
 
 def status(config: Path) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def goes_on_to_the_end(config: Path, server: Sandbox, expect: list[int]) -> dict
 # --- disk ------------------------------------------------------------------------------------
 
 
-def may_write(process: subprocess.Popen[str], size: int) -> None:
+def may_write(process: Program, size: int) -> None:
     """No file of the process may grow beyond `size` bytes: what a full disk or a quota does."""
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
 
@@ -82,7 +83,7 @@ def may_write(process: subprocess.Popen[str], size: int) -> None:
 def test_a_plan_without_room_says_so_and_leaves_no_job(tmp_path):
     config = pristo_job(tmp_path, 300)
     little = ("/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh")  # a block, from its first moment on
-    told = ended(start("plan", config, cwd=tmp_path, prefix=little))
+    told = ended(start_anew("plan", config, cwd=tmp_path, prefix=little))
     assert told.code == 1
     assert "the job cannot be written" in told.err
     assert "Check the free space" in told.err
@@ -152,7 +153,7 @@ def read_only(tmp_path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 def behind(prefix: tuple[str, ...], *arguments: str | Path, cwd: Path) -> Ended:
     """The program behind another command."""
-    return ended(start(*arguments, cwd=cwd, prefix=prefix))
+    return ended(start_anew(*arguments, cwd=cwd, prefix=prefix))
 
 
 def test_a_read_only_job_can_be_looked_at_and_not_run(read_only, tmp_path):

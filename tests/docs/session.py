@@ -1,4 +1,8 @@
-"""A page's marked blocks, run in order in a directory of its own by real processes."""
+"""A page's marked blocks, run in order in a directory of its own by real processes.
+
+Those of the program are forked: importing it anew for each command would take longer than all that
+these do.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.docs.pages import ROOT, Block
+from tests.forked.program import command_in
 from tests.free_port import free_port
 
 __all__ = ["Session"]
@@ -40,6 +45,9 @@ class Session:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._port = free_port()
+        self._commands = directory / ".commands"
+        self._commands.mkdir()
+        command_in(self._commands)
         self._output = ""
         self._running: list[subprocess.Popen[str]] = []
 
@@ -151,7 +159,9 @@ class Session:
         }
         return {
             **kept,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
+            "PATH": os.pathsep.join(
+                [str(self._commands), str(Path(sys.executable).parent), kept.get("PATH", "")]
+            ),
             "SESSION": str(self._directory),
             "SAMPLES": str(ROOT / "sample_data"),
             "POLARS_MAX_THREADS": "2",

@@ -19,7 +19,7 @@ import pytest
 from backfill.api import open_job
 from backfill.core.secret import Secret
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill, start
+from tests.acceptance.program import backfill, start_anew
 from tests.acceptance.sources import pristo_job, watch_job
 from tests.acceptance.wire import wire
 from tests.security.traces import assert_no_trace
@@ -194,7 +194,9 @@ def test_a_crash_in_the_middle_tells_nothing(tmp_path, how):
 def test_no_command_line_shows_it(tmp_path):
     config = pristo_job(tmp_path, 200, delivery="concurrency = 2")
     with running_sandbox(latency=0.2) as server:
-        process = start("run", config, "--base-url", server.url, cwd=tmp_path, PRISTO_API_KEY=KEY)
+        process = start_anew(
+            "run", config, "--base-url", server.url, cwd=tmp_path, PRISTO_API_KEY=KEY
+        )
         try:
             deadline = time.monotonic() + 30
             while not server.accepted and time.monotonic() < deadline:

@@ -129,8 +129,9 @@ def test_one_without_a_credential_takes_nothing_and_the_others_go_on(tmp_path, p
         world.pause()
         other = world.deliverer()
         until(lambda: world.owners() == 1, every=0.1)
-        code, _, err = world.deliverer(PRISTO_API_KEY="").wait(90)
-        assert code == 2
+        without = world.deliverer(PRISTO_API_KEY="")
+        _, err = without.communicate(90)
+        assert without.returncode == 2
         assert "needs a credential, and PRISTO_API_KEY is not set" in err
         assert world.owners() == 1
         world.go_on()

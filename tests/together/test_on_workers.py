@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
 from collections.abc import Iterator
 
 import psutil  # type: ignore[import-untyped]
@@ -17,6 +16,7 @@ from backfill.core.secret import Secret
 from tests.acceptance.program import CREDENTIALS, Ended, start
 from tests.acceptance.program import backfill as backfill_command
 from tests.acceptance.sources import pristo_job
+from tests.forked.program import Program
 from tests.prepare.engines.processes import Cluster, cluster_in
 from tests.together.world import World, running_world, until
 
@@ -38,7 +38,7 @@ def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield found
 
 
-def run_on(world: World, on: str, *options: object) -> subprocess.Popen[str]:
+def run_on(world: World, on: str, *options: object) -> Program:
     """The command as a person types it, who has no credential on this machine."""
     return start(
         *("run", world.config, "--on", on, "--json", "--yes", *options),
@@ -47,7 +47,7 @@ def run_on(world: World, on: str, *options: object) -> subprocess.Popen[str]:
     )
 
 
-def ended(process: subprocess.Popen[str], *codes: int, within: float = 120) -> Ended:
+def ended(process: Program, *codes: int, within: float = 120) -> Ended:
     out, err = process.communicate(timeout=within)
     assert process.returncode in codes, f"exit code {process.returncode}\n{out}\n{err}"
     assert "Traceback" not in err, err

@@ -17,9 +17,9 @@ from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.ledger.postgres import PostgresLedger
 from backfill.sandbox import Sandbox, running_sandbox
-from tests.acceptance.program import Ended, backfill
+from tests.acceptance.program import Ended, backfill, start
 from tests.acceptance.sources import pristo_job
-from tests.together.forked import Program
+from tests.forked.program import Program
 
 __all__ = ["LEASE", "World", "running_world", "until"]
 
@@ -62,9 +62,7 @@ class World:
 
     def deliverer(self, *options: object, **environment: str) -> Program:
         """Start one more, as a person types it on another machine."""
-        place = self.place / f"deliverer-{len(self.started)}"
-        command = ("run", self.config, "--json", *options)
-        process = Program(*command, place=place, cwd=self.place, **environment)
+        process = start("run", self.config, "--json", *options, cwd=self.place, **environment)
         self.started.append(process)
         return process
 
@@ -89,8 +87,8 @@ class World:
         """Wait for processes, and return what each printed; `expect` are the right exit codes."""
         found = []
         for process in processes:
-            code, out, err = process.wait(90)
-            assert code in expect, f"exit code {code}\n{out}\n{err}"
+            out, err = process.communicate(90)
+            assert process.returncode in expect, f"exit code {process.returncode}\n{out}\n{err}"
             assert "Traceback" not in err, err
             found.append(json.loads(out))
         return found
