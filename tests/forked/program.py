@@ -30,6 +30,14 @@ _PRELOADED = {
         "backfill.report",
         "backfill.sandbox",
     ),
+    "dask": (
+        "dask.__main__",
+        "distributed.cli.dask_scheduler",
+        "distributed.cli.dask_worker",
+        "backfill.jobs.running.deliverers",
+        "backfill.prepare.engines.dask_engine",
+        "backfill.prepare.pipeline",
+    ),
 }
 _ENOUGH = 120.0  # seconds until a busy machine has imported them
 _COUNT = itertools.count()

@@ -1,17 +1,20 @@
-"""Real processes of Dask's: a scheduler and workers that tests may kill."""
+"""Real processes of Dask's: a scheduler and workers that tests may kill.
+
+They are forked: what a worker imports takes it three seconds of a processor.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from tests.forked.program import Program
 
 __all__ = ["Cluster", "cluster_in"]
 
@@ -22,11 +25,11 @@ class Cluster:
 
     directory: Path
     address: str
-    scheduler: subprocess.Popen[bytes]
+    scheduler: Program
     stack: ExitStack
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[Program] = field(default_factory=list)
 
-    def join(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    def join(self, *options: str, **environment: str) -> Program:
         """Start one more worker, with this in its environment."""
         arguments = [
             *("worker", "--scheduler-file", str(self.directory / "scheduler.json")),
@@ -63,13 +66,14 @@ def cluster_in(
 
 def _started(
     stack: ExitStack, directory: Path, arguments: list[str], environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    with (directory / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dask", *arguments],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, **environment},
+) -> Program:
+    with Path(os.devnull).open("rb") as nothing, (directory / "log").open("ab") as log:
+        process = Program(
+            *arguments,
+            module="dask",
+            directory=Path.cwd(),
+            environment={**os.environ, **environment},
+            streams=[nothing.fileno(), log.fileno(), log.fileno()],
         )
     stack.callback(process.wait)
     stack.callback(process.kill)
