@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.prepare.sql.expressions import row_expression
 from backfill.prepare.sql.paths import path_value, root_of
 from backfill.sources.scan import Source, open_source
+from backfill.sources.schemas import MIXED, split_mixed
 
 __all__ = ["as_text", "contact_of", "read_cell"]
 
@@ -51,7 +53,14 @@ def contact_of(row: pl.DataFrame, manifest: Manifest, config: Config | None) -> 
 
 def _found(source: Source, key: pl.Expr, name: str) -> pl.DataFrame:
     rows = source.scan().filter(pl.col("__raw").is_null() & (key == name))
-    return rows.sort("__file", "__row").select(source.columns).collect()
+    # Left to the scan, a filter in Python would be pickled, by a package that only Dask brings.
+    here = pl.QueryOptFlags(predicate_pushdown=False)
+    found = rows.select("__file", "__row", *source.columns)
+    return (
+        found.collect(engine="streaming", optimizations=here)
+        .sort("__file", "__row")
+        .select(source.columns)
+    )
 
 
 def _said(frame: pl.DataFrame, name: str) -> pl.Expr:
@@ -91,7 +100,9 @@ def _value(
 def read_cell(row: pl.DataFrame, spec: Mapping[str, Any]) -> str | None:
     """What a column or SQL gives for a row, as a person reads it; None where it gives nothing."""
     try:
-        raw, _ = _value(spec, row.schema)
+        raw, dtype = _value(spec, row.schema)
+        if dtype == MIXED:
+            raw = pl.coalesce(*split_mixed(raw))
         return as_text(row.select(raw.alias("value")).item())
     except (ConfigError, SourceError, pl.exceptions.PolarsError):
         return None
@@ -103,4 +114,6 @@ def as_text(value: Any) -> str | None:
         return value
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=as_text)
     return str(value)

@@ -14,6 +14,7 @@ from backfill.config import Config
 from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobs.records.contact_of_row import as_text, contact_of, read_cell
+from backfill.prepare.mapping.inputs import Side
 from backfill.prepare.sql.paths import root_of
 
 __all__ = ["FieldStory", "as_text", "field_stories"]
@@ -68,7 +69,7 @@ def field_stories(
     return tuple(
         FieldStory(
             name,
-            _origin(spec),
+            _origin(spec, values.side(spec)),
             raw := values.text(spec),
             sent[name],
             rules := tuple(each for each in broken if each.rpartition("|")[0] == name),
@@ -90,32 +91,34 @@ class _Values:
     def text(self, spec: Mapping[str, Any]) -> str | None:
         if "value" in spec:
             return str(spec["value"])
-        side, value = self._side(spec), None
-        if side is not None:
-            value = read_cell(side, spec.get("column", spec))
-        return value
+        there = self._columns(spec)
+        return None if there is None else read_cell(there, spec.get("column", spec))
 
     def country(self, spec: Mapping[str, Any], phone: str | None) -> str | None:
         """How a phone that is refused was read, where `phone_region` is set."""
         region = self._manifest.shape["rules"].get("phone_region")
-        side = self._side(spec)
+        there = self._columns(spec)
         if phone is not None and (mark := stray_mark(phone)):
             return mark
-        if region is None or phone is None or side is None:
+        if region is None or phone is None or there is None:
             return None
         if isinstance(region, str):
             return how_dialled(phone, region)
-        code = read_cell(side, region.get("column", region))
+        code = read_cell(there, region.get("column", region))
         names = {str(name).strip(): str(code) for name, code in region.get("values", ())}
         return how_dialled(phone, names.get((code or "").strip(), code))
 
-    def _side(self, spec: Mapping[str, Any]) -> pl.DataFrame | None:
+    def side(self, spec: Mapping[str, Any]) -> Side:
+        """Where a column is that a configuration may name without its side."""
         column = spec.get("column", spec)
         side, name = column.get("side"), column.get("name")
         theirs = side == "contacts" or (
             side is None and name is not None and not _has(self._row, name)
         )
-        return self._contact if theirs else self._row
+        return "contacts" if theirs else "events"
+
+    def _columns(self, spec: Mapping[str, Any]) -> pl.DataFrame | None:
+        return self._contact if self.side(spec) == "contacts" else self._row
 
 
 def _has(frame: pl.DataFrame, name: str) -> bool:
@@ -127,14 +130,13 @@ def _as_spec(value: Any) -> dict[str, Any]:
     return {"name": value, "side": "events"} if isinstance(value, str) else dict(value or {})
 
 
-def _origin(spec: Mapping[str, Any]) -> str:
+def _origin(spec: Mapping[str, Any], side: Side) -> str:
     if "value" in spec:
         return "constant"
     if "text" in spec:
-        return f"{spec.get('side', 'events')}, SQL: {spec['text']}"
-    column = spec.get("column", spec)
+        return f"{side}, SQL: {spec['text']}"
     table = ", by a table" if "values" in spec else ""
-    return f"{column.get('side') or 'events'}.{column.get('name')}{table}"
+    return f"{side}.{spec.get('column', spec).get('name')}{table}"
 
 
 def _sent_value(content: Any, name: str, destination: Destination) -> str | None:

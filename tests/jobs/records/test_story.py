@@ -10,7 +10,7 @@ from backfill.api import plan
 SQL = {"sql": 'TRIM("user")'}
 
 
-def planned(folder, *, contact_key="user", key="id", keep="last", **rules):
+def planned(folder, *, contact_key="user", key="id", keep="last", fields=None, **rules):
     users = [" a", "b", "c", "d"] if contact_key == SQL else ["a", "b", "c", "d"]
     phones = ["+12025550143", "06 39 98 04 78", "12", "07700 900123", None]
     contacts = pl.DataFrame(
@@ -34,6 +34,7 @@ def planned(folder, *, contact_key="user", key="id", keep="last", **rules):
             "contact.phone": {"sql": "COALESCE(mobile, '')", "from": "contacts"},
             "contact.name": "contacts.name",
             "type": {"value": "buy"},
+            **(fields or {}),
         },
         rules={"contact_id": {"namespace": "d1a3c5e7-0f2b-4a6c-8e1d-3b5f7a9c0e24"}, **rules},
         job=folder / "a.job",
@@ -73,3 +74,12 @@ def test_a_national_phone_that_is_refused_says_how_its_country_was_read(tmp_path
         "'Albion' is no code of a country that has phones",
     ]
     assert notes[0] in job.show(2)._repr_html_()
+
+
+def test_a_column_without_its_side_is_told_with_the_side_it_is_on(tmp_path):
+    origins = {each.name: each.origin for each in planned(tmp_path).show(1).fields}
+    assert origins["contact.phone"] == "contacts, SQL: COALESCE(mobile, '')"
+    job = planned(tmp_path / "b", fields={"contact.name": "name", "customFields.at": "at"})
+    origins = {each.name: each.origin for each in job.show(2).fields}
+    assert (origins["contact.name"], origins["customFields.at"]) == ("contacts.name", "events.at")
+    assert raw(job, 2)["contact.name"] == "Bo"
