@@ -20,6 +20,7 @@ __all__ = ["EARLIER", "LeftOut", "Previous", "check_recognised", "left_out"]
 EARLIER = "__earlier"
 """Orders what earlier jobs sent: as the jobs are named, then by their files and rows."""
 
+_LOOKED_AT = 5_000_000  # records, of which the keys and times take some 100 MB
 _FILE_BITS, _ROW_BITS = 12, 40  # beyond them it is still an order, and the same one each time
 
 # What else of a configuration decides the values that make two records the same one.
@@ -31,10 +32,11 @@ class Previous:
     """An earlier job that is named, with the records of it that are left out.
 
     `records` has the columns `record` (the key), `number` and `file` (the index and the name of
-    its file), `row`, and `state`: "delivered", or "unknown", which only the rest of a job leaves
-    out. With `rest` this job is the rest of that one, which is told by file and row alone. With
-    `known` the one that this job is the rest of was planned after it, as it is now: what it sent of
-    this source is among what that one left out.
+    its file), `row`, `key` and `time` (of ordering, and null where yet another job sent it), and
+    `state`: "delivered", or "unknown", which only the rest of a job leaves out. With `rest` this
+    job is the rest of that one, which is told by file and row alone. With `known` the one that this
+    job is the rest of was planned after it, as it is now: what it sent of this source is among what
+    that one left out.
     """
 
     name: str
@@ -132,7 +134,7 @@ def check_recognised(
     Raises ConfigError for a job that was mapped otherwise: whether those records are none of this
     source's, or the same ones in another form, only a person can say.
     """
-    notes = []
+    notes: list[str] = []
     found = (
         pl.scan_parquet(into / "duplicates.parquet", glob=False)
         .filter(pl.col("_kept_job").is_not_null())
@@ -144,6 +146,7 @@ def check_recognised(
         changed = list(_mapped_otherwise(each.manifest, config, binding))
         of_contacts = _changed_with_contacts(each.manifest, binding, manifest.contacts)
         if not changed and not of_contacts:
+            notes += _alike(each, found, manifest, into)
             continue
         total = each.records.select(pl.len()).collect().item()
         missed = each.records.join(found, on="record", how="anti")
@@ -171,6 +174,39 @@ def check_recognised(
             " from the first job on, only what you name there counts"
         )
     return notes
+
+
+def _alike(each: Previous, found: pl.LazyFrame, manifest: Manifest, into: Path) -> Iterator[str]:
+    """A note on records that go as new ones, though the job delivered some of the same key at the
+    same time that were not `found` again: a row that was corrected, or written otherwise by another
+    export, looks so. Of more than _LOOKED_AT records a share is looked at.
+    """
+    ready = [into / "ready" / bucket.file for bucket in manifest.buckets]
+    if not ready:
+        return
+    share = -(-manifest.ready // _LOOKED_AT)
+    moment = pl.struct("key", "time").hash()
+    chosen = pl.col("time").is_not_null() & (moment % share == 0)
+    here = pl.scan_parquet(ready, glob=False).filter(chosen)
+    here = here.select(moment.alias("moment"), "file", "row")
+    sent = (
+        each.records.filter(chosen)
+        .select(moment.alias("moment"), "record")
+        .join(here, on="moment", how="semi")
+        .join(found, on="record", how="anti")
+    )
+    alike = here.join(sent, on="moment", how="semi").select("file", "row").collect()
+    if not alike.height:
+        return
+    file, row = alike.sort("file", "row").row(0)
+    number = f"{'some ' if share > 1 else ''}{alike.height * share:,}"
+    yield (
+        f"{number} of the {manifest.ready:,} ready records: the key and the time of one that"
+        f" {each.name} delivered, but not recognised as that one (row {row:,} of"
+        f" {manifest.events[file].name}, for one). Where it is the same, corrected or written"
+        " otherwise, it goes a second time. With `key` under [dedupe], named from the first job on,"
+        " only what you name there counts"
+    )
 
 
 def _known_to(

@@ -135,7 +135,13 @@ def test_one_key_with_most_of_a_source_is_the_same_in_slices(
 def half_sent(earlier: Planned, how: str) -> Previous:
     """An earlier job that delivered every other record."""
     ready = [frame for name, frame in earlier.frames.items() if name.startswith("ready/")]
-    schema = {"record": pl.String, "file": pl.UInt32, "row": pl.UInt64}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "record": pl.String,
+        "file": pl.UInt32,
+        "row": pl.UInt64,
+        "key": pl.String,
+        "time": pl.Datetime("us", "UTC"),
+    }
     records = pl.concat(
         [pl.DataFrame(schema=schema), *(each.select(list(schema)) for each in ready)]
     )
@@ -145,8 +151,7 @@ def half_sent(earlier: Planned, how: str) -> Previous:
         records.gather_every(2)
         .lazy()
         .select(
-            "record",
-            "row",
+            *("record", "row", "key", "time"),
             number=pl.col("file"),
             file=pl.lit("events.parquet"),
             state=pl.lit("delivered"),

@@ -553,6 +553,8 @@ def as_previous(job: Prepared, rows: set[int], *, rest: bool = False) -> Previou
             pl.lit("events.parquet").alias("file"),
             "row",
             pl.lit("delivered").alias("state"),
+            "key",
+            "time",
         )
     )
     return Previous("old.job", job.manifest, records, rest=rest)
@@ -621,6 +623,49 @@ def test_another_mapping_by_which_every_record_is_recognised_is_no_obstacle(tmp_
         previous=[as_previous(old, {1})], fields=watch_fields(label="kind"),
     )  # fmt: skip
     assert (new.manifest.duplicate, new.manifest.ready) == (1, 1)
+
+
+PHONES = ["+12025550101", "+12025550102", "+12025550103"]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "alike"),
+    [
+        pytest.param((PHONES, ["a", "b", "c"], [1, 2, 3]), 0, id="the same rows"),
+        pytest.param((PHONES, ["a", "B", "C"], [1, 2, 3]), 1, id="one that was sent is corrected"),
+        pytest.param((PHONES, ["d", "e", "f"], [4, 5, 6]), 0, id="later ones"),
+        pytest.param((PHONES, ["a", "d", "c"], [1, 1, 3]), 0, id="another key at its time"),
+        pytest.param(([*PHONES[:2], PHONES[0]], ["a", "b", "d"], [1, 2, 1]), 0, id="beside it"),
+    ],
+)
+def test_a_record_that_may_be_one_that_was_delivered_is_told(
+    tmp_path: Path, parts: int, rows: tuple[list[str], list[str], list[int]], alike: int
+) -> None:
+    sections: dict[str, Any] = {"events": {"time": "at"}, "fields": watch_fields()}
+    old = prepare_in(
+        tmp_path,
+        "watch-events",
+        at_days(PHONES, ["a", "b", "c"], [1, 2, 3]),
+        name="old",
+        **sections,
+    )
+    previous = [as_previous(old, {1, 2})]
+    sections["events"] = {"time": "at", "files": "april.parquet"}
+    at_days(*rows).write_parquet(tmp_path / "april.parquet")
+    new = prepare_in(
+        tmp_path, "watch-events", None, name="new", parts=parts, previous=previous, **sections
+    )
+    notes = [each for each in new.manifest.facts.warnings if "goes a second time" in each]
+    assert len(notes) == bool(alike)
+    if alike:
+        assert notes[0].startswith(f"{alike} of the 2 ready records: the key and the time of one")
+        assert "(row 2 of april.parquet, for one)" in notes[0]
+
+
+def at_days(phones: list[str], labels: list[str], days: list[int]) -> pl.DataFrame:
+    at = [f"2024-01-{day:02}T00:00:00Z" for day in days]
+    return pl.DataFrame({"phone": phones, "label": labels, "at": at})
 
 
 @pytest.mark.parametrize("parts", [1, 5])

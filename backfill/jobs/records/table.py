@@ -103,8 +103,8 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
     """What a job has sent, or left out because an earlier one had: `record`, `number`, `row`, …
 
     Columns: `record` (its key), `number` and `file` (the index and the name of its file), `row`,
-    `state` ("delivered" or "unknown"), and of what an earlier job has `job`, `kept_file` and
-    `kept_row`.
+    `state` ("delivered" or "unknown"); of what it has sent itself `key` and `time`, and of what an
+    earlier job has `job`, `kept_file` and `kept_row`.
     """
     sent = [State.DELIVERED.value, State.UNKNOWN.value]
     parts = [
@@ -114,6 +114,8 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
             pl.col("_file").alias("file"),
             pl.col("_row").alias("row"),
             pl.col("_state").alias("state"),
+            "key",
+            "time",
             pl.lit(None, pl.String).alias("job"),
             pl.lit(None, pl.String).alias("kept_file"),
             pl.lit(None, pl.UInt64).alias("kept_row"),
@@ -130,6 +132,8 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
             pl.col("_file").alias("file"),
             pl.col("_row").alias("row"),
             "state",
+            pl.lit(None, pl.String).alias("key"),
+            pl.lit(None, pl.Datetime("us", "UTC")).alias("time"),
             pl.col("_kept_job").alias("job"),
             pl.col("_kept_file").alias("kept_file"),
             pl.col("_kept_row").cast(pl.UInt64).alias("kept_row"),

@@ -90,7 +90,10 @@ def test_what_earlier_jobs_sent_is_known_elsewhere(tmp_path: Path, parts: int) -
     # Rows in memory, as a ledger gives them, which no other process could read.
     sent = old.ready.sort("row").head(50).lazy()
     records = sent.select(
-        "record", "row", number="file", file=pl.lit("x"), state=pl.lit("delivered")
+        *("record", "row", "key", "time"),
+        number="file",
+        file=pl.lit("x"),
+        state=pl.lit("delivered"),
     )
     previous = [Previous("old", old.manifest, records)]
     options = {"parts": parts, "previous": previous, **sections}
