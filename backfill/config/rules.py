@@ -46,21 +46,23 @@ class Rules(Section):
     or a name that `values` translates: `{ column = "country", values = { Germany = "DE" } }`. It
     stands in the file that holds the phones."""
     custom_value_max: Annotated[StrictInt, Field(ge=1, le=255)] = 50
-    """Characters that a custom field may have. Longer ones are rejected, never cut."""
+    """Characters that a custom field may have. Longer ones are rejected, never cut. Pristo only."""
     event_types: Texts | None = None
-    """The event types that may be sent to Pristo; any other is rejected. Without it all may."""
+    """The event types that may be sent; any other is rejected. Without it all may. Pristo only."""
     drop_invalid: Texts = ()
     """Optional fields that are left out where their value breaks a rule; the record is sent."""
     contact_id: ContactId | None = None
-    """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none."""
+    """`{ namespace = "<a UUID>" }` makes UUIDs (version 5) of contact ids that are none. Pristo
+    only."""
     contact: Literal["full", "identifiers"] = "full"
-    """What of a contact is sent: all that is mapped, or only its id, phone and email address."""
+    """What of a contact is sent: all that is mapped, or only its id, phone and email address.
+    Pristo only."""
     reachable: Literal["required", "known"] = "required"
     """Whether each record needs a phone or an email address of its contact (Pristo demands one the
     first time that it hears of a contact), or `"known"`: contacts that Pristo has already may go by
-    their id alone."""
+    their id alone. Pristo only."""
     allow_email_targets: StrictBool = False
-    """Send email addresses to Watch, which supports phone numbers only for now."""
+    """Send email addresses to Watch, which supports phone numbers only for now. Watch only."""
 
 
 class Dedupe(Section):

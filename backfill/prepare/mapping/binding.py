@@ -23,7 +23,7 @@ from backfill.destination import Destination, Field, Kind
 from backfill.prepare.mapping.columns import Columns
 from backfill.prepare.mapping.inputs import Expression, Input, Key, Side, Table, as_fraction_from
 from backfill.prepare.mapping.phone_regions import region_of
-from backfill.prepare.mapping.requirements import check_population, check_required, listed
+from backfill.prepare.mapping.requirements import check_keys, check_required, listed
 from backfill.prepare.mapping.selection import Selection, selection_of
 from backfill.sources.scan import Source
 from backfill.sources.schemas import MIXED
@@ -91,7 +91,7 @@ def bind(
     now: datetime,
 ) -> Binding:
     """Resolve a configuration. Raises ConfigError, and SourceError where a file lacks a column."""
-    check_population(config, destination)
+    check_keys(config, destination)
     sides: dict[Side, Source] = {"events": events}
     if contacts is not None:
         sides["contacts"] = contacts

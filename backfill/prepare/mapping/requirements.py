@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backfill.config import Config
+from backfill.config import Config, Rules
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.destination import Destination
+from backfill.destination import AnyOf, Destination, Kind, TargetAgrees
 
-__all__ = ["check_population", "check_required", "listed"]
+__all__ = ["check_keys", "check_required", "listed"]
 
 
-def check_population(config: Config, destination: Destination) -> None:
-    """Raise ConfigError where the population is missing, or where there is none to name."""
+def check_keys(config: Config, destination: Destination) -> None:
+    """Raise ConfigError for a key that the destination needs and that is missing, and for one that
+    is there and would do nothing at this destination.
+    """
+    _check_population(config, destination)
+    _check_rules(config, destination)
+
+
+def _check_population(config: Config, destination: Destination) -> None:
     if destination.needs_population and config.population is None:
         raise ConfigError(
             f"{destination.name} needs the id of the population that the events belong to",
@@ -25,6 +32,36 @@ def check_population(config: Config, destination: Destination) -> None:
             where="population",
             hint="Delete the line, or check `destination`.",
         )
+
+
+def _check_rules(config: Config, destination: Destination) -> None:
+    """Whether each rule is about something that the destination has, as the kinds of its fields and
+    its checks say. A rule that says what holds without it promises nothing, and passes.
+    """
+    kinds = {field.kind for field in destination.fields}
+    checks = {type(check) for check in destination.checks}
+    phones = not kinds.isdisjoint({Kind.PHONE, Kind.TARGET})
+    about = {
+        "phone": (phones, "phones"),
+        "phone_region": (phones, "phones"),
+        "custom_value_max": (Kind.CUSTOM in kinds, "custom fields"),
+        "event_types": (Kind.EVENT_TYPE in kinds, "event types"),
+        "contact_id": (Kind.UUID in kinds, "ids that are UUIDs"),
+        "contact": (
+            any(field.name.startswith("contact.") for field in destination.fields),
+            "fields of a contact",
+        ),
+        "reachable": (AnyOf in checks, "contacts that it must be able to reach"),
+        "allow_email_targets": (TargetAgrees in checks, "targets"),
+    }
+    usual = Rules()
+    for name, (there, what) in about.items():
+        if not there and getattr(config.rules, name) != getattr(usual, name):
+            raise ConfigError(
+                f"{destination.name} knows no {what}, so this rule would do nothing",
+                where=f"[rules] {name}",
+                hint="Delete the line, or check `destination`.",
+            )
 
 
 def check_required(config: Config, destination: Destination, bound: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import polars as pl
 import pytest
 
 from backfill.core.errors import ConfigError, SourceError
+from backfill.destination import Destination, Field, Kind
 from backfill.destinations import builtin_destinations
 from backfill.prepare.mapping.binding import Binding, bind
+from backfill.prepare.mapping.requirements import check_keys
 from backfill.sources.scan import open_source
+from tests.plugin_package.acme_visits import AcmeVisits
 from tests.prepare.prepared import NOW, configured
 
 EVENTS = {"user_id": ["u"], "event": ["e"], "at": ["2024-01-01T00:00:00Z"], "both": ["b"], "n": [1]}
@@ -166,6 +170,55 @@ def test_what_is_wrong_for_watch_is_said_with_its_place_and_a_hint(
         bound("watch-events", **{"fields": WATCH, **changes})
     assert (caught.value.where or "").endswith(where)
     assert words in str(caught.value)
+
+
+_NAMESPACE = {"namespace": "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "rules"),
+    [
+        ("watch-events", {"custom_value_max": 255}),
+        ("watch-events", {"event_types": ["a"]}),
+        ("watch-feedbacks", {"event_types": []}),
+        ("watch-events", {"contact_id": _NAMESPACE}),
+        ("watch-events", {"contact": "identifiers"}),
+        ("watch-feedbacks", {"reachable": "known"}),
+        ("pristo-events", {"allow_email_targets": True}),
+    ],
+)
+def test_a_rule_that_would_do_nothing_at_its_destination_is_refused(
+    bound: Any, destination: str, rules: dict[str, Any]
+) -> None:
+    fields = PRISTO if destination == "pristo-events" else WATCH
+    with pytest.raises(ConfigError, match=f"{destination} knows no ") as caught:
+        bound(destination, fields=fields, rules=rules)
+    assert caught.value.where == f"[rules] {next(iter(rules))}"
+
+
+def test_a_rule_that_says_what_holds_anyway_is_let_be(bound: Any) -> None:
+    """Whoever writes it has what it says; and a job's own configuration has every rule."""
+    usual = {"custom_value_max": 50, "contact": "full", "reachable": "required"}
+    bound("watch-events", fields=WATCH, rules=usual)
+    bound("pristo-events", fields=PRISTO, rules={"allow_email_targets": False})
+
+
+def test_which_rules_a_package_s_destination_has_follows_from_its_fields(tmp_path: Path) -> None:
+    def refused(destination: Destination, **rules: Any) -> bool:
+        config = configured(tmp_path, "watch-events", fields=WATCH, rules=rules)
+        with suppress(ConfigError):
+            check_keys(config, destination)
+            return False
+        return True
+
+    visits: Destination = AcmeVisits()  # has a phone, and a check of what it can be reached by
+    assert not refused(visits, phone="valid", phone_region="IL", reachable="known")
+    assert refused(visits, event_types=["a"])
+    assert refused(visits, allow_email_targets=True)
+    visits.fields = (Field("kind", Kind.EVENT_TYPE, required=True),)
+    assert not refused(visits, event_types=["a"])
+    assert refused(visits, phone="valid")
+    assert refused(visits, phone_region="IL")
 
 
 @pytest.mark.parametrize(
