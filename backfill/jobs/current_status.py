@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from backfill.core.atomic_files import free_name
+from backfill.core.errors import JobError, LedgerError, StorageError
 from backfill.core.model import Books, State, Stop, StopKind
 from backfill.core.terminal import path_argument
 from backfill.core.urls import is_here
@@ -15,6 +17,7 @@ from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
+from backfill.jobs.chain.next_rest import next_rest
 from backfill.jobs.chain.rest import rest_with
 from backfill.jobs.run_history import (
     AT_REST,
@@ -88,7 +91,8 @@ def current_status(
         quiet_until=quiet if quiet > time.time() else None,
         paused=paused,
         rest=None if rest is None else named(rest),
-        next=_next(phase, books, directory, name, elsewhere, paused=paused),
+        next=_next(phase, books, directory, name, elsewhere, paused=paused)
+        or _left_behind(phase, books, directory, manifest, ledger),
         stop=stop,
         started_at=started_at,
         ended_at=ended_at,
@@ -110,6 +114,18 @@ def _elsewhere(manifest: Manifest, ledger: AnyLedger, base_url: str) -> str | No
     configuration has another one."""
     last = last_base_url(ledger) or (manifest.rest.address if manifest.rest else None)
     return last if last != base_url else None
+
+
+def _left_behind(
+    phase: Phase, books: Books, directory: Path, manifest: Manifest, ledger: AnyLedger
+) -> str | None:
+    """The way on for what failed where another job has the rest, or had left it as unknown."""
+    given_up = phase is Phase.ABANDONED and books.failed > 0
+    had_left = phase is Phase.COMPLETE and manifest.rest is not None and manifest.rest.unknown > 0
+    if given_up or had_left:
+        with suppress(JobError, LedgerError, StorageError):  # the other job's, not of this one
+            return next_rest(directory, manifest, ledger)
+    return None
 
 
 def _next(

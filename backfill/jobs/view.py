@@ -22,7 +22,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
 from backfill.jobs.access.pace import known_pace, pace_in
 from backfill.jobs.addresses import refuse_other_address
-from backfill.jobs.chain.rest import refuse_abandoned, way_on
+from backfill.jobs.chain.rest import refuse_abandoned, way_back, way_on
 from backfill.jobs.current_status import current_status
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import check_current, pace_of_run
@@ -163,6 +163,7 @@ class JobView:
         Raises ConfigError for a row that the job does not have.
         """
         from backfill.jobs.records.story import place_named, story_of  # noqa: PLC0415 - Polars
+        from backfill.jobs.records.table import left_as_unknown  # noqa: PLC0415 - Polars
 
         file, number = place_named(row, self.manifest)
         with reading(self.directory), self._look() as (ledger, _):
@@ -176,6 +177,12 @@ class JobView:
                 ledger=ledger,
             )
             helps = way_on(self.directory, ledger, story.state, f"{file}:{number}")
+            if self.manifest.rest is not None and story.state is State.DUPLICATE:
+                left = left_as_unknown(self.directory, file, number)
+                if left is not None:
+                    meaning = "unknown in the job that this is the rest of, and left to it"
+                    story = replace(story, meaning=meaning)
+                    helps = way_back(self.directory, ledger, *left)
         return story if helps is None else replace(story, helps=helps)
 
     def settings(self, changes: Mapping[str, Any]) -> Settings:

@@ -219,5 +219,83 @@ def test_what_can_become_of_a_record_of_an_abandoned_job_is_with_its_rest(tmp_pa
     assert "backfill plan CONFIG --rest-of b.job" in helps(first, unknown)
 
 
+def test_what_failed_after_the_rest_was_planned_is_named_with_the_command_that_sends_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+
+    def goes_on(job: package.Job) -> str:
+        return str(job.status().next).replace(f"{tmp_path}/", "")
+
+    with running_sandbox(faults=lambda _: "cut-before") as server:
+        first = package.plan(config)
+        first.run(credential=KEY, base_url=server.url, limit=FIRST)
+    file, number = first.records("unknown").select("_file", "_row").row(0)
+    unknown = first.status().books.unknown
+    rest = package.plan(config, job="b.job", rest_of="pristo.job")
+    with running_sandbox() as server:
+        run: dict[str, Any] = {"credential": KEY, "base_url": server.url}
+        first.resolve("failed")
+        assert goes_on(first) == "backfill plan pristo.toml --rest-of pristo.job --job b.job"
+        rest.run(**run, limit=1)
+        assert goes_on(first) == "backfill status b.job"
+        rest.run(**run)
+        assert goes_on(first) == goes_on(rest) == "backfill plan pristo.toml --rest-of b.job"
+        said = rest.show(f"{file}:{number}")
+        assert said.state == "duplicate"
+        assert said.meaning == "unknown in the job that this is the rest of, and left to it"
+        assert f"backfill show pristo.job {file}:{number}" in said.helps
+        assert "backfill plan CONFIG --rest-of b.job" in said.helps
+        with pytest.raises(JobError, match=r"backfill plan CONFIG --rest-of \S*b\.job"):
+            first.resolve("resend")
+        with pytest.raises(JobError, match=r"backfill plan CONFIG --rest-of \S*b\.job"):
+            first.retry()
+        last = package.plan(config, job="c.job", rest_of="b.job")
+        assert last.status().books.pending == unknown
+        last.run(**run)
+        for job in (first, rest, last):
+            assert job.status().next is None
+        assert Counter(sent(server)).most_common(1)[0][1] == 1
+        assert len(sent(server)) == ROWS
+
+
+def test_what_arrived_after_the_rest_was_planned_asks_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        first = package.plan(config)
+        first.run(credential=KEY, base_url=server.url, limit=FIRST)
+    rest = package.plan(config, job="b.job", rest_of="pristo.job")
+    with running_sandbox() as server:
+        rest.run(credential=KEY, base_url=server.url)
+    assert rest.status().next is None
+    first.resolve("delivered")
+    assert first.status().next is None
+    assert rest.status().next is None
+
+
+def test_a_job_that_was_abandoned_is_not_to_be_finished_first(tmp_path, monkeypatch):
+    """What its rest has delivered is left out already, and it can deliver nothing any more."""
+    monkeypatch.chdir(tmp_path)
+    config = pristo_job(tmp_path, ROWS)
+    later = tmp_path / "later.toml"
+    later.write_text(config.read_text() + '\n[dedupe]\ndelivered_by = ["pristo.job"]\n')
+    with running_sandbox() as server:
+        run: dict[str, Any] = {"credential": KEY, "base_url": server.url}
+        package.plan(config).run(**run, limit=FIRST)
+
+        def unfinished() -> bool:
+            warnings = package.plan(later).manifest.facts.warnings
+            return any("finish it first" in each for each in warnings)
+
+        assert unfinished()
+        rest = package.plan(config, job="b.job", rest_of="pristo.job")
+        rest.run(**run, limit=1)
+        assert unfinished()  # of the rest
+        rest.run(**run)
+        assert not unfinished()
+
+
 def helps(job: package.Job, row: tuple[str, int]) -> str:
     return job.show(f"{row[0]}:{row[1]}").helps

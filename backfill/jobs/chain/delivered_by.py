@@ -20,6 +20,7 @@ from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
 from backfill.jobs.chain.named_jobs import NAMES_NONE, WHERE, named_jobs
 from backfill.jobs.readonly import look
+from backfill.jobs.run_history import is_abandoned
 from backfill.jobs.status import place_of
 from backfill.ledger import AnyLedger
 
@@ -32,6 +33,7 @@ __all__ = [
     "Found",
     "changed_earlier",
     "delivered_by",
+    "failed_since",
     "refuse_running",
     "rest_of",
     "settled_since",
@@ -73,6 +75,7 @@ def delivered_by(
             audit(place, manifest, ledger, through=True)
             records = _sent(place, manifest, ledger)
             unknown = _unknown(place, manifest, ledger)
+            over = is_abandoned(ledger)
         if unknown and running:
             raise BusyError(
                 f"{name} is being delivered, and some of its records are out at this moment",
@@ -89,7 +92,7 @@ def delivered_by(
                 hint="Settle them first: backfill resolve"
                 f" {path_argument(has)} --delivered (or --failed).",
             )
-        counted, notes = records, list(_unfinished(name, manifest, state))
+        counted, notes = records, [] if over else list(_unfinished(name, manifest, state))
         for own, there in ((True, state.address), (False, manifest.address or state.address)):
             part = _part(records, own=own)
             if there is None or same_address(there, address) or not (lost := _count(part)):
@@ -138,6 +141,23 @@ def settled_since(directory: Path, manifest: Manifest) -> bool:
     with look(place) as (ledger, _):
         unknown = _unknown(place, Manifest.read(place), ledger)
     return sum(unknown.values()) != manifest.rest.unknown
+
+
+def failed_since(directory: Path, manifest: Manifest) -> int:
+    """How many records failed for good since the job in `directory` was planned, of those that it
+    left out as unknown: no job has them by now.
+    """
+    before = manifest.rest
+    if before is None or not before.unknown:
+        return 0
+    place = directory / before.path
+    refresh(place)
+    if not Manifest.exists(place):
+        return 0
+    with look(place) as (ledger, _):
+        left = sum(_unknown(place, Manifest.read(place), ledger).values())
+        arrived = ledger.counts()[State.DELIVERED] - before.delivered
+    return max(before.unknown - left - arrived, 0)
 
 
 def changed_earlier(

@@ -32,6 +32,7 @@ __all__ = [
     "rest_with",
     "sent_by",
     "take_rest",
+    "way_back",
     "way_on",
 ]
 
@@ -42,12 +43,19 @@ def refuse_abandoned(directory: Path, ledger: AnyLedger) -> None:
     """Raise JobError for a job that was abandoned, with the words that help."""
     if not is_abandoned(ledger):
         return
-    rest = _rest(ledger)
+    rest, job = _rest(ledger), path_argument(directory)
     if rest is not None:
         place = path_argument(os.path.normpath(directory / rest["path"]))
         hint = f"Its rest is with another job: backfill status {place}"
+        counts = ledger.counts()
+        if counts[State.UNKNOWN] or counts[State.FAILED]:
+            last = place if rest["sent"] else job
+            hint += (
+                "\n  What was unknown when that one was planned is no part of it. Say of what did"
+                f" not arrive that it failed: backfill resolve {job} --failed\n  Then it goes as a"
+                f" job of its own: backfill plan CONFIG --rest-of {last}"
+            )
     else:
-        job = path_argument(directory)
         hint = (
             "What it has not delivered can go as a job of its own:"
             f" backfill plan CONFIG --rest-of {job}"
@@ -122,6 +130,19 @@ def way_on(directory: Path, ledger: AnyLedger, state: State, row: str) -> str | 
     return (
         "The job was abandoned, so nothing of it is sent any more. What it has not delivered can go"
         f" as a job of its own: `backfill plan CONFIG --rest-of {job}`."
+    )
+
+
+def way_back(directory: Path, ledger: AnyLedger, job: str, row: str) -> str:
+    """What can become of a record that the job in `directory` left to another one, where it was
+    unknown; `row` is what it is there, as FILE:ROW.
+    """
+    there = path_argument(job)
+    last = path_argument(named(sent_by(directory, ledger) or directory))
+    return (
+        f"`backfill show {there} {path_argument(row)}` tells how it stands there. If it did not"
+        f" arrive, `backfill resolve {there} --failed` says so, and it goes as a job of its own"
+        f" then: `backfill plan CONFIG --rest-of {last}`."
     )
 
 

@@ -21,6 +21,7 @@ from backfill.sources.schemas import flattened
 
 __all__ = [
     "FRONT",
+    "left_as_unknown",
     "parts_of_records",
     "ready_records",
     "sample_bodies",
@@ -140,6 +141,15 @@ def sent_records(directory: Path, manifest: Manifest, ledger: AnyLedger) -> pl.L
         )
     )
     return pl.concat([*parts, before])
+
+
+def left_as_unknown(directory: Path, file: str, row: int) -> tuple[str, str] | None:
+    """The job that has a row as unknown, to which this one left it, and which row it is there."""
+    rows = pl.scan_parquet(job_file(directory, "duplicates.parquet"), glob=False)
+    unknown = state_there(directory) == State.UNKNOWN.value
+    found = rows.filter((pl.col("_file") == file) & (pl.col("_row") == row) & unknown)
+    places = found.select("_kept_job", pl.format("{}:{}", "_kept_file", "_kept_row")).collect()
+    return places.row(0) if places.height else None
 
 
 def state_there(directory: Path) -> pl.Expr:
