@@ -20,6 +20,7 @@ __all__ = [
     "BusyError",
     "ChangedError",
     "ConfigError",
+    "DestinationError",
     "JobError",
     "LedgerAccessError",
     "LedgerError",
@@ -63,6 +64,10 @@ class ConfigError(BackfillError):
     """The command line or the configuration is wrong; nothing was sent."""
 
     exit_code = 2
+
+
+class DestinationError(BackfillError):
+    """A destination of another package raised where it may not, or gave what it may not."""
 
 
 class SourceError(ConfigError):

@@ -36,7 +36,7 @@ from backfill.deliver.run.reached import REACHED
 from backfill.deliver.run.ready_reader import Ready, Rows
 from backfill.deliver.run.run_metrics import Meter, Snapshot
 from backfill.deliver.run.selection import Selection
-from backfill.deliver.run.send import Answer, Sender
+from backfill.deliver.run.send import Answer, Request, Sender
 from backfill.deliver.run.settings import Settings
 from backfill.deliver.run.stop_messages import limit_reached, refusal, time_over
 from backfill.deliver.run.stopping import StopState
@@ -190,13 +190,14 @@ class Run:
             self._feed.asks(cursor.lane)
             if (grant := await self._pacer.acquire()) is None:
                 break
+            request = self._sender.request(*rows.slice_for(batch))
             if not await self._committer.start(batch):
                 self._pacer.withdraw(grant)
                 break
             # Quiet was asked for, or the run stops: the intent is taken back unsent.
             verdict = None
             if grant.still_valid() and (grant.left or await self._pacer.departures.wait(grant)):
-                verdict = await self._send(batch, rows, grant, again=again)
+                verdict = await self._send(batch, request, grant, again=again)
             if verdict is None:
                 self._pacer.withdraw(grant)
                 self._committer.settle(Settlement(batch))
@@ -208,8 +209,7 @@ class Run:
                 # Where the run ends, the next one may find the destination in better health.
                 resends = not retries.last or self.stop_state.pulled
                 if not resends:
-                    reason = f"{verdict.reason} ({MOST_AMBIGUOUS} times)"
-                    verdict = replace(verdict, reason=reason)
+                    verdict = replace(verdict, reason=f"{verdict.reason} ({MOST_AMBIGUOUS} times)")
             settlement = cursor.settle(batch, verdict, at_least_once=resends)
             self._committer.settle(settlement)
             again = not settlement.outcomes and verdict.flow in (Flow.AGAIN, Flow.AMBIGUOUS)
@@ -240,20 +240,20 @@ class Run:
         if self._limit is not None:
             self._limit.give_back(records)
 
-    async def _send(self, batch: Batch, rows: Rows, grant: Grant, *, again: bool) -> Verdict | None:
-        """Send a batch whose intent is on the disk, and act on the answer. None where it was not
-        sent after all.
-        """
+    async def _send(
+        self, batch: Batch, request: Request, grant: Grant, *, again: bool
+    ) -> Verdict | None:
+        """Send a batch whose intent is on the disk, and act on the answer; None where it stays."""
         may_send = None if self._company is None else self._company.permission(grant)
         self._meter.began(again=again)
         try:
-            answer = await self._sender.send(*rows.slice_for(batch), may_send)
+            answer = await self._sender.send(request, len(batch), may_send)
         except Withheld:
             self._meter.withheld(again=again)
             return None
-        verdict = self._destination.verdict(answer.reply, len(batch))
-        if verdict.flow is Flow.AGAIN and answer.message:
-            verdict = replace(verdict, reason=f"{verdict.reason}: {answer.message}")
+        verdict = answer.verdict
+        if answer.error is not None:
+            self.stop_state.fail(answer.error)
         self._meter.ended(verdict, answer.seconds, replied=isinstance(answer.reply, Reply))
         if verdict.flow is not Flow.DELIVERED:
             log.info(

@@ -11,10 +11,11 @@ import httpx
 import pytest
 import trio.testing
 
-from backfill.core.errors import ConfigError, JobError, LedgerError
-from backfill.core.model import Fault, RequestCounts, State, Stop, StopKind
+from backfill.core.errors import ConfigError, DestinationError, JobError, LedgerError
+from backfill.core.model import Fault, Flow, RequestCounts, State, Stop, StopKind, Verdict
 from backfill.deliver import Snapshot, StopRequest
 from backfill.deliver.http.errors import TransportFault
+from backfill.destinations import destination
 from backfill.jobdir.pace_file import PaceSetting
 from backfill.ledger import Ledger
 from backfill.ledger.facts import QUIET_ASKED_AT, QUIET_UNTIL
@@ -765,3 +766,55 @@ def test_a_pace_that_is_said_while_a_fault_ends_a_run_adds_no_fault_of_its_own(j
     monkeypatch.setattr(anyio.to_thread, "run_sync", slow)
     clock = trio.testing.MockClock(autojump_threshold=0)
     anyio.run(inside, backend="trio", backend_options={"clock": clock})
+
+
+# --- a destination of another package that does something wrong ---------------------------------
+
+
+def raising(error: BaseException):
+    def method(*_: object):
+        raise error
+
+    return method
+
+
+@pytest.mark.parametrize("method", ["body", "request_headers"])
+@pytest.mark.parametrize("wrong", [raising(RuntimeError("Oh, hunter2-credential")), lambda *_: "x"])
+def test_a_request_that_cannot_be_made_leaves_its_records_pending(
+    job, run, monkeypatch, method, wrong
+):
+    each = job("watch-events", [[150, 90]])
+    monkeypatch.setattr(type(destination("watch-events")), method, wrong)
+    store = Store()
+    with pytest.raises(
+        DestinationError, match=f"'watch-events' failed in its method '{method}'"
+    ) as told:
+        run(each, store)
+    assert "hunter2" not in str(told.value)
+    assert not store.requests
+    assert not each.numbers(UNKNOWN)
+    monkeypatch.undo()
+    assert run(each, store) is None
+    assert sorted(store.stored) == list(range(240))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        raising(SystemExit(0)),
+        raising(KeyError("data")),
+        lambda *_: None,
+        lambda *_: Verdict(Flow.ISOLATE, "bad items", 400, bad=(1, 2)),  # type: ignore[arg-type]
+        lambda _, __, size: Verdict(Flow.ISOLATE, "bad items", 400, bad={size: "no"}),
+    ],
+)
+def test_an_answer_that_a_destination_cannot_read_ends_the_run_with_its_records_unknown(
+    job, run, monkeypatch, wrong
+):
+    each = job("watch-events", [[150, 90]])
+    monkeypatch.setattr(type(destination("watch-events")), "verdict", wrong)
+    store = Store()
+    with pytest.raises(DestinationError, match="'watch-events' failed in its method 'verdict'"):
+        run(each, store, concurrency=1)
+    assert len(store.requests) == 1
+    assert each.numbers(UNKNOWN) == sorted(store.stored)

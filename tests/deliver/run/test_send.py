@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from backfill.core.model import Fault
+from backfill.core.model import Fault, Flow
 from backfill.core.secret import Secret
 from backfill.deliver.http.errors import TransportFault
-from backfill.deliver.run.send import Sender
+from backfill.deliver.run.send import Answer, Sender
 from backfill.destinations import destination
 
 pytestmark = pytest.mark.anyio
@@ -40,26 +40,34 @@ def sender(transport: httpx.AsyncBaseTransport) -> Sender:
     )
 
 
+async def sent(transport: httpx.AsyncBaseTransport, size: int) -> Answer:
+    """What comes of a request of `size` records."""
+    made = sender(transport)
+    return await made.send(made.request("key", [b"{}"] * size), size)
+
+
 async def test_a_fault_is_an_answer():
-    answer = await sender(Failing(httpx.ReadTimeout("x"))).send("key", [b"{}"])
+    answer = await sent(Failing(httpx.ReadTimeout("x")), 1)
     assert answer.reply is Fault.TIMEOUT
     assert answer.seconds >= 0
 
 
 async def test_a_fault_that_has_words_keeps_them():
     fault = TransportFault(Fault.UNRESOLVED, "no such name")
-    answer = await sender(Failing(fault)).send("key", [b"{}"])
-    assert (answer.reply, answer.message) == (Fault.UNRESOLVED, "no such name")
+    answer = await sent(Failing(fault), 1)
+    assert answer.reply is Fault.UNRESOLVED
+    assert answer.verdict.flow is Flow.AGAIN
+    assert answer.verdict.reason.endswith(": no such name")
 
 
 async def test_a_fault_of_the_program_is_none():
     with pytest.raises(ZeroDivisionError):
-        await sender(Failing(ZeroDivisionError())).send("key", [b"{}"])
+        await sent(Failing(ZeroDivisionError()), 1)
 
 
 async def test_a_request_is_whole_for_any_transport():
     transport = Failing(httpx.ConnectError("x"))
-    await sender(transport).send("key", [b"{}", b"{}"])
+    await sent(transport, 2)
     request = transport.request
     assert request is not None
     assert request.method == "POST"

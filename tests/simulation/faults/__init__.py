@@ -41,7 +41,7 @@ TEETH = (
         "the intent is written after the bytes have left",
         _RUN,
         "            if not await self._committer.start(batch):",
-        "            early = await self._sender.send(*rows.slice_for(batch))\n"
+        "            early = await self._sender.send(request, len(batch))\n"
         "            del early\n"
         "            if not await self._committer.start(batch):",
     ),
