@@ -7,7 +7,7 @@ worked out again for the value and for each rule; held in one struct, each stage
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -137,24 +137,19 @@ def _trimmed(texts: pl.Series) -> pl.Series:
 def in_lower_case(text: pl.Expr) -> pl.Expr:
     """A text of ASCII in lower case, any other one as it stands: others have letters that become
     one of ASCII, as the KELVIN SIGN becomes a `k`."""
-    return text.map_batches(
-        lambda texts: _where_ascii(texts, texts.str.to_lowercase()),
-        return_dtype=pl.String,
-        is_elementwise=True,
-    )
+    return _where_ascii(text, lambda texts: texts.str.to_lowercase())
 
 
 def in_upper_case(text: pl.Expr) -> pl.Expr:
     """A text of ASCII in upper case, any other one as it stands."""
-    return text.map_batches(
-        lambda texts: _where_ascii(texts, texts.str.to_uppercase()),
-        return_dtype=pl.String,
-        is_elementwise=True,
-    )
+    return _where_ascii(text, lambda texts: texts.str.to_uppercase())
 
 
-def _where_ascii(texts: pl.Series, changed: pl.Series) -> pl.Series:
-    return changed.zip_with(texts.str.len_bytes() == texts.str.len_chars(), texts)
+def _where_ascii(text: pl.Expr, change: Callable[[pl.Series], pl.Series]) -> pl.Expr:
+    def changed(texts: pl.Series) -> pl.Series:
+        return change(texts).zip_with(texts.str.len_bytes() == texts.str.len_chars(), texts)
+
+    return text.map_batches(changed, return_dtype=pl.String, is_elementwise=True)
 
 
 def absent(raw: pl.Expr, dtype: pl.DataType | type[pl.DataType] = pl.String) -> pl.Expr:

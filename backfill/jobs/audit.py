@@ -21,11 +21,12 @@ def audit(directory: Path, manifest: Manifest, ledger: AnyLedger, *, through: bo
     """Compare the manifest's counts with the files' own and with the ledger's ranges.
 
     Raises JobError that names the first thing that does not agree, and StorageError where the files
-    cannot be reached. Costs a look at each file's
-    size and time, and the reading of a whole file where these are not what they were: a copied
-    job's are read each time. A run reads each bucket before it sends any of it, whatever its time
-    says; so is every file with `through`, for a plan that goes by what another job has sent. What
-    lies in an object store alone is compared when it is copied, and a damaged copy is copied anew.
+    cannot be reached.
+
+    Costs a look at each file's size and time. A file is read whole where these are not what they
+    were, as with a copied job each time, and always with `through`, for a plan that goes by what
+    another job has sent. A run reads each bucket anyway before it sends any of it. What lies in an
+    object store alone is compared when it is copied, and a damaged copy is copied anew.
     """
     try:
         _compare(directory, manifest, ledger, through=through)

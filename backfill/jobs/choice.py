@@ -106,20 +106,23 @@ def _of_source(
     import polars as pl  # noqa: PLC0415
 
     names = [entry.name for entry in manifest.events]
-    numbers = pl.LazyFrame({"_file": names}, schema={"_file": pl.String()}).with_row_index("file")
-    named = places.unique().collect()
-    unknown = named.filter(~pl.col("_file").is_in(names))
+    files = pl.LazyFrame(
+        {"_file": names, "rows": [entry.rows for entry in manifest.events]},
+        schema={"_file": pl.String(), "rows": pl.UInt64()},
+    ).with_row_index("file")
+    named = places.unique().join(files, on="_file", how="left").collect()
+    unknown = named.filter(pl.col("file").is_null() & pl.col("_file").is_not_null())
     if unknown.height:
         raise ConfigError(
             f"{unknown['_file'][0]} is no file of this job",
             hint=did_you_mean(str(unknown["_file"][0]), names)
             or "Take rows that `backfill records` wrote of this very job.",
         )
-    for entry in manifest.events:
-        beyond = (pl.col("_file") == entry.name) & ~pl.col("_row").is_between(1, entry.rows)
-        if rows := named.filter(beyond)["_row"].head(1).to_list():
-            raise entry.lacks(rows[0])
-    wanted = named.lazy().join(numbers, on="_file").select("file", row="_row")
+    beyond = named.filter(~pl.col("_row").is_between(1, pl.col("rows"))).select("file", "_row")
+    if beyond.height:
+        file, row = min(beyond.rows())
+        raise manifest.events[file].lacks(row)
+    wanted = named.lazy().drop_nulls("file").select("file", row="_row")
     found: dict[int, list[Range]] = {}
     for number, bucket in enumerate(manifest.buckets):
         positions = (

@@ -51,10 +51,10 @@ class PreparedPart:
     `__warned0`…, the identity and `body`. `rejected` are the others: `__at`, `__file`, `__row`
     and REASON; `excluded` those that were left out on purpose, likewise. `converted` are the good
     records of which a field's value was read as another one: `__file`, `__row`, and for each such
-    field its value and the column CONVERTED. `strangers` counts events that name no known contact,
-    and `strange` holds the first of them: `__file`, `__row` and the name. `foreign` counts the rows
-    with bytes that are no text, `lacking` the good records without a part of the dedupe key
-    (`Identity.lacking`).
+    field its value and the column CONVERTED. `unmatched_events` counts events that name no known
+    contact, and `unmatched` holds the first of them: file, row and the name. `undecodable` counts
+    the rows with bytes that are no text, `lacking` the good records without a part of the dedupe
+    key (`Identity.lacking`).
     """
 
     items: pl.DataFrame
@@ -95,7 +95,7 @@ class RecordMaker:
         self._contacts_warnings = [expr for side, expr in named if side == "contacts"]
 
     def make(self, rows: pl.DataFrame, contacts: pl.LazyFrame | None) -> PreparedPart:
-        """Make records of one part. `rows` and `people` are rows of the two sources.
+        """Make records of one part. `rows` and `contacts` are rows of the two sources.
 
         Raises polars.exceptions.PolarsError where an SQL expression cannot be worked out.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from os.path import realpath
 from pathlib import Path
 
 from backfill.config import Config
@@ -35,7 +36,7 @@ def named_jobs(
 
     Where another job has begun to send the rest of one, that is as good as named.
     """
-    seen = {_real(directory)}
+    seen = {realpath(directory)}
     for name in config.dedupe.delivered_by:
         literal = copy_of(name) or config.directory / name
         matches = [literal]
@@ -48,16 +49,16 @@ def named_jobs(
         for match in matches:
             place = job_directory(match) if match.is_file() else literal_path(match)
             refresh(place)
-            if _real(place) in seen:
-                if not is_glob and strict and _real(place) == _real(directory):
+            if realpath(place) in seen:
+                if not is_glob and strict and realpath(place) == realpath(directory):
                     raise JobError(f"{name} is this job itself", where=WHERE)
                 continue
             if is_glob and not Manifest.exists(place):
                 continue
             shown = os.path.relpath(match, config.directory) if is_glob else name
             yield shown, place
-            seen.add(_real(place))
-            while (rest := _sent_rest(place)) is not None and _real(rest) not in seen:
+            seen.add(realpath(place))
+            while (rest := _sent_rest(place)) is not None and realpath(rest) not in seen:
                 if strict and not Manifest.exists(rest):
                     raise JobError(
                         f"{rest} has begun to send the rest of {shown}, and is not there any more",
@@ -66,7 +67,7 @@ def named_jobs(
                     )
                 place, shown = rest, os.path.relpath(rest, config.directory)
                 yield shown, place
-                seen.add(_real(place))
+                seen.add(realpath(place))
 
 
 def _sent_rest(place: Path) -> Path | None:
@@ -78,7 +79,3 @@ def _sent_rest(place: Path) -> Path | None:
     if rest is not None:
         refresh(rest)
     return rest
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)

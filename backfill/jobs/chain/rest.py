@@ -1,4 +1,4 @@
-"""Jobs that are abandoned, and whose the rest of one is.
+"""Jobs that are abandoned, and the job that has the rest of one.
 
 A job whose rest was planned sends nothing any more, and its ledger says which job has the rest.
 Before that one sends its first record it notes there that it does: from then on nobody else can

@@ -37,9 +37,9 @@ class Engine(Protocol):
     ) -> Iterator[tuple[int, ResultT]]:
         """Run a task on each item: the item's index and the result, as they end.
 
-        `waiting` is told in words why nothing comes, and None when it comes again, or when it may
-        be time to look how far a task has come. Raises what
-        the task raised; items that wait are not begun then.
+        `waiting` is told in words why nothing comes. It is told None when something comes again, or
+        when it may be time to look how far a task has come. Raises what the task raised; items that
+        wait are not begun then.
         """
 
 
