@@ -8,6 +8,7 @@ import gc
 import importlib
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ for directory in ("state", "cache"):
 # is compiled before the first: some are given little room for what they write, and Python keeps the
 # half of a module that found room as if it were whole.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False  # else pytest keeps nothing of what it makes of test modules
 if "PYTEST_XDIST_WORKER" not in os.environ:
     compileall.compile_dir(Path(__file__).parents[1] / "backfill", quiet=1)
 
