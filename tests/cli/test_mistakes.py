@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from backfill.cli import _group
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import CREDENTIALS, backfill
 from tests.acceptance.sources import pristo_job
+from tests.forked.program import command_in
 
 MISTAKES = (
     (("plan", "."), 2, "is a directory, not a configuration file"),
@@ -193,11 +195,23 @@ def test_a_panic_of_a_native_library_is_a_fault_like_any_other(inside, monkeypat
     assert "PanicException: index out of bounds" in done.stderr
 
 
-def shell(command: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A pipeline, as it is typed; its code is that of its first command."""
-    program = f"backfill() {{ '{sys.executable}' -m backfill \"$@\"; }}"
+def shell(
+    command: str, place: Path, *, anew: bool = False, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """A pipeline, as it is typed; its code is that of its first command.
+
+    The program is begun `anew` where its streams are closed, or are text of another encoding, which
+    Python looks at as it starts.
+    """
+    (place / ".commands").mkdir(exist_ok=True)
+    forked = str(command_in(place / ".commands"))
+    program = shlex.join([sys.executable, "-m", "backfill"] if anew else [forked])
     return subprocess.run(
-        ["/bin/bash", "-c", f"{program}; {command}; exit ${{PIPESTATUS[0]}}"],
+        [
+            "/bin/bash",
+            "-c",
+            f'backfill() {{ {program} "$@"; }}; {command}; exit ${{PIPESTATUS[0]}}',
+        ],
         cwd=place,
         env={**os.environ, **CREDENTIALS, **environment},
         capture_output=True,
@@ -228,10 +242,11 @@ def test_standard_output_that_is_full_is_told(place, command):
 def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_nothing(tmp_path, closed):
     config = pristo_job(tmp_path, 5)
     with running_sandbox() as server:
-        done = shell(f"backfill run {config.name} --base-url {server.url} {closed}", tmp_path)
+        run = f"backfill run {config.name} --base-url {server.url} {closed}"
+        done = shell(run, tmp_path, anew="&-" in closed)
         assert (done.returncode, "rror" in done.stderr) == (0, False)
         assert len(server.accepted) == 5
-    done = shell(f"backfill status {config.name} --json {closed}", tmp_path)
+    done = shell(f"backfill status {config.name} --json {closed}", tmp_path, anew="&-" in closed)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -269,6 +284,8 @@ def test_a_full_disk_behind_an_object_that_was_asked_for_is_an_error_in_one_line
 def test_names_that_the_output_cannot_hold_are_no_fault(tmp_path, encoding):
     config = pristo_job(tmp_path, 5)
     config.rename(tmp_path / "受注.toml")
-    done = shell("backfill plan 受注.toml > out.txt", tmp_path, PYTHONIOENCODING=encoding)
+    done = shell(
+        "backfill plan 受注.toml > out.txt", tmp_path, anew=True, PYTHONIOENCODING=encoding
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert b".job: planned" in (tmp_path / "out.txt").read_bytes()
