@@ -23,13 +23,12 @@ def pristo_job(place: Path, rows: int, *, contacts: int = 50, delivery: str = ""
             "email": [f"person{number}@example.com" for number in range(contacts)],
         }
     ).write_csv(place / "contacts.csv")
-    pl.DataFrame(
-        {
-            "user_id": [ids[number * 7 % contacts] for number in range(rows)],
-            "event": ["purchase"] * rows,
-            "at": [_START + timedelta(minutes=number * 7919 % rows) for number in range(rows)],
-            "order_no": [f"order-{number}" for number in range(rows)],
-        }
+    number = pl.int_range(rows)
+    pl.select(
+        user_id=pl.lit(pl.Series(ids)).gather(number * 7 % contacts),
+        event=pl.lit("purchase"),
+        at=pl.lit(_START) + pl.duration(minutes=number * 7919 % rows),
+        order_no=pl.format("order-{}", number),
     ).write_parquet(place / "events.parquet")
     config = place / "pristo.toml"
     config.write_text(
