@@ -28,19 +28,19 @@ def planned(directory: Path, column: Any, **fields: Any) -> Prepared:
 
 
 @pytest.mark.parametrize(
-    ("column", "words"),
+    ("values", "dtype", "words"),  # a first array has pyarrow import pandas: not to be collected
     [
-        (pa.array([1, None], pa.timestamp("us", "Mars/Phobos")), "'v' are in a zone.*Mars/Phobos"),
-        (pa.array([[1]], pa.list_(pa.timestamp("us", "Mars/Phobos"))), "'v' are in a zone"),
-        (pa.array([Decimal(1)], pa.decimal256(50, 2)), "'v' holds decimals of 50 digits"),
+        ([1, None], pa.timestamp("us", "Mars/Phobos"), "'v' are in a zone.*Mars/Phobos"),
+        ([[1]], pa.list_(pa.timestamp("us", "Mars/Phobos")), "'v' are in a zone"),
+        ([Decimal(1)], pa.decimal256(50, 2), "'v' holds decimals of 50 digits"),
     ],
 )
 def test_a_type_that_cannot_be_read_names_its_column(
-    tmp_path: Path, column: Any, words: str, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, values: list[Any], dtype: Any, words: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Also where nothing is mapped to it, as no other column can be read beside it."""
     with pytest.raises(SourceError, match=words):
-        planned(tmp_path, column)
+        planned(tmp_path, pa.array(values, dtype))
     assert "panicked" not in capfd.readouterr().err
 
 
