@@ -58,6 +58,8 @@ def path_value(
     """
     value, dtype, at = pl.col(root), schema[root], len(root)
     while at < len(path):
+        if dtype == pl.Null:  # a list of which all are empty: what could be in one, nobody knows
+            return value.cast(pl.String), pl.String()
         if dtype in (pl.String, MIXED):
             text = split_mixed(value)[1] if dtype == MIXED else value
             return _found_in(text, path[at:], as_written), MIXED

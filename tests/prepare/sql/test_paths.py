@@ -330,6 +330,18 @@ def test_a_number_is_the_same_text_whatever_stands_beside_it(
     assert [body["label"] for body in job.bodies][: len(cells)] == list(NUMBERS.values())
 
 
+@pytest.mark.parametrize("empty", ['{"v": []}', '{"v": [null]}', '{"v": null}', "{}"])
+@pytest.mark.parametrize("way", ["p.v[0].n", "p.v[0][1]", "p.v[0].n.m"])
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_a_way_into_lists_that_are_all_empty_leads_to_nothing(
+    tmp_path: Path, kind: str, empty: str, way: str
+) -> None:
+    if empty == "{}" and kind == "ndjson":
+        empty = '{"v": null, "w": 1}'
+    job = prepared_from(tmp_path, kind, [empty, empty], label=way)
+    assert job.reasons == {1: "label|required", 2: "label|required"}
+
+
 def test_numbers_are_found_in_lists_of_objects(tmp_path: Path) -> None:
     cells = ['{"v": [{"n": "1.0"}, {"n": 1.0}]}', '{"v": [{"n": 1.0}]}']
     job = prepared_from(tmp_path, "csv", cells, label="p.v[1].n")
