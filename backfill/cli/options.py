@@ -96,6 +96,7 @@ as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
+    is_eager=True,  # what another option is refused for is told as an object, too
     callback=_note_json,
     help="Print one JSON object; all else goes to stderr.",
 )

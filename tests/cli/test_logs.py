@@ -68,3 +68,10 @@ def test_a_line_is_one_line_whatever_it_says():
     assert "\n" not in line
     content = json.loads(line)
     assert (content["message"], content["level"], content["share"]) == ("a\nü", "info", 0.5)
+
+
+def test_a_log_file_that_is_refused_is_told_to_a_script_wherever_it_asks_for_an_object(tmp_path):
+    (tmp_path / "events.csv").write_text("a,b\n1,2\n")
+    for words in (["--log-file", "events.csv", "--json"], ["--json", "--log-file", "events.csv"]):
+        ended = backfill("status", "a.job", *words, cwd=tmp_path, expect=[2])
+        assert ended.json["error"]["where"] == "events.csv"
