@@ -9,6 +9,7 @@ from backfill.core.errors import ChangedError
 from backfill.core.urls import address_of, is_here, same_address
 from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import last_base_url
 from backfill.jobs.status import place_of
@@ -51,7 +52,7 @@ def refuse_other_address(
     belongs = f"a rehearsal, sent to {address}" if is_here(address) else f"of {address}"
     raise ChangedError(
         f"this job is {belongs}, and what it has sent there {wanted} has never seen",
-        where=str(directory),
+        where=named(directory),
         hint=f"Nothing was sent. For {wanted} plan a job of its own: the same command with"
         ' `--job NEW.job` (in a notebook: plan(…, job="NEW.job")). This one goes on with'
         f" `--base-url {address}`.",
@@ -66,7 +67,7 @@ def _refuse_other_plan(directory: Path, manifest: Manifest, wanted: str) -> None
         raise ChangedError(
             f"this job is the rest of {manifest.rest.name}, which went to {place_of(planned)},"
             f" and {wanted} has never seen that",
-            where=str(directory),
+            where=named(directory),
             hint=f"Nothing was sent. Go on with `--base-url {planned}`. For {wanted} plan all of it"
             " as a job of its own, without --rest-of.",
         )
@@ -74,14 +75,14 @@ def _refuse_other_plan(directory: Path, manifest: Manifest, wanted: str) -> None
         raise ChangedError(
             f"the plan leaves out what earlier jobs delivered to {place_of(planned)}, and"
             f" {wanted} has never seen that",
-            where=str(directory),
+            where=named(directory),
             hint=_ANEW,
         )
     if any(same_address(each, wanted) for each in _addresses_before(directory, manifest, set())):
         raise ChangedError(
             f"the plan is for {place_of(planned)}, and does not leave out what earlier jobs"
             f" delivered to {wanted}",
-            where=str(directory),
+            where=named(directory),
             hint=_ANEW,
         )
 

@@ -12,7 +12,7 @@ from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.store_addresses import named
+from backfill.jobdir.store_addresses import named, named_for_all
 from backfill.jobs.access.shared_ledger import refuse_other_ledger
 from backfill.jobs.chain.delivered_by import changed_earlier, refuse_running
 from backfill.jobs.readonly import look
@@ -50,8 +50,8 @@ def refuse(
     Where the job is about to be `sending`, none of them may be, else BusyError is raised.
     """
     others = None
-    named = manifest.earlier or (config is not None and config.dedupe.delivered_by)
-    if changed is None and named and _pending(directory, manifest):
+    earlier = manifest.earlier or (config is not None and config.dedupe.delivered_by)
+    if changed is None and earlier and _pending(directory, manifest):
         if sending:
             refuse_running(directory, manifest)
         others = changed_earlier(directory, manifest, config)
@@ -60,14 +60,14 @@ def refuse(
     if changed is not None:
         refuse_namesake(directory, manifest, config)
     file = manifest.config_file(directory)
-    name, job = path_argument(str(file)), path_argument(directory)
+    name, job = path_argument(str(file)), path_argument(named(directory))
     if not job_was_sent(directory):
         again = f"backfill plan {name}"
         if file and job_directory(file).absolute() != directory.absolute():
             again += f" --job {job}"
         raise ChangedError(
             f"{changed or others} since the job was planned",
-            where=str(directory),
+            where=named(directory),
             hint="Nothing was sent yet, so it can be planned anew: "
             + (again if file else "call plan(…) again."),
         )
@@ -76,7 +76,7 @@ def refuse(
         wrong = free_name("wrong.csv")
         raise ChangedError(
             f"{changed}, and some of the job was sent already",
-            where=str(directory),
+            where=named(directory),
             hint=f"Another {other} has none of the records: plan all of them as a job of its own:"
             f" {plan}\n  Give this one up: backfill abandon {job}\n  What it sent, for"
             f" the vendor: backfill records {job} --state delivered -o {wrong}",
@@ -86,17 +86,17 @@ def refuse(
         changed = "the frame of events changed"
     if others or _reads_same_rows(directory, manifest, config):
         hint = "The rows that it has not delivered can go as a job of their own: "
-        way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{directory}").')
+        way = (f"backfill plan {name} --rest-of {job}", f'plan(…, rest_of="{named(directory)}").')
     else:
         hint = "Undo the change, or plan what is new as a job of its own: "
         way = (
-            f'backfill plan {name} --job NEW.job, with delivered_by = ["{directory}"]'
+            f'backfill plan {name} --job NEW.job, with delivered_by = ["{named(directory)}"]'
             " under [dedupe].",
-            f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{directory.absolute()}"}}).',
+            f'plan(…, job="NEW.job", dedupe={{"delivered_by": "{named_for_all(directory)}"}}).',
         )
     raise ChangedError(
         f"{changed or others}, and some of the job was sent already",
-        where=str(directory),
+        where=named(directory),
         hint=hint + (way[0] if file else way[1]),
     )
 
@@ -180,7 +180,7 @@ def _files_of(directory: Path, manifest: Manifest, section: str) -> Files:
     except (KeyError, TypeError, ValueError) as error:
         raise JobError(
             f"the manifest is damaged: it does not say where the {section} lie",
-            where=str(directory),
+            where=named(directory),
             hint="Restore the job's directory from a copy.",
         ) from error
 

@@ -7,6 +7,9 @@ import pytest
 
 from backfill.api import open_job, plan
 from backfill.core.errors import ChangedError
+from backfill.jobdir import store_addresses
+from backfill.jobdir.manifest import Manifest
+from backfill.jobs.changes import refuse
 from backfill.sandbox import running_sandbox
 
 POPULATIONS = [f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2)]
@@ -52,3 +55,15 @@ def test_a_frame_that_changed_is_called_one_and_can_be_told_by_delivered_by(part
         partly_sent(events=EVENTS.head(2))
     assert f'"delivered_by": "{tmp_path / "a.job"}"' in (raised.value.hint or "")
     assert open_job(tmp_path / "a.job").status().books.delivered == 1
+
+
+def test_a_job_in_an_object_store_goes_by_its_address(partly_sent, tmp_path, monkeypatch):
+    directory = tmp_path / "a.job"
+    manifest = Manifest.read(directory)
+    changed = "the frame of events changed"
+    with monkeypatch.context() as patch:
+        patch.setattr(store_addresses, "_root", lambda: tmp_path.parent)
+        with pytest.raises(ChangedError, match=changed) as raised:
+            refuse(directory, manifest, None, changed)
+    assert raised.value.where == f"{tmp_path.name}://a.job"
+    assert str(tmp_path) not in str(raised.value)
