@@ -18,8 +18,8 @@ def credential_for(
 ) -> Secret:
     """Find the destination's credential.
 
-    `NAME` holds it, or `NAME_FILE` names a file that holds nothing else. Raises ConfigError,
-    which never quotes what it found.
+    `NAME` holds it; where that is not set or empty, `NAME_FILE` names a file that holds nothing
+    else. Raises ConfigError, which never quotes what it found.
     """
     environment = os.environ if environment is None else environment
     name = destination.credential_env
@@ -42,6 +42,10 @@ def credential_for(
             f"{destination.title} needs a credential, and {origin} {empty}",
             where="environment",
             hint=f"export {name}=…, or let {name}_FILE name a file that holds it.",
+        )
+    if text.lower().startswith("bearer "):
+        raise ConfigError(
+            "begins with the word of a header", where=origin, hint="Leave out `Bearer `."
         )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError(

@@ -45,6 +45,12 @@ def test_what_no_header_can_carry_is_refused_without_being_repeated(text):
     assert text not in str(caught.value)
 
 
+def test_the_word_of_the_header_is_none_of_the_credential():
+    with pytest.raises(ConfigError, match="Leave out `Bearer `") as raised:
+        credential_for(WATCH, {"PRELUDE_API_TOKEN": "Bearer abc"})
+    assert "abc" not in str(raised.value)
+
+
 def test_a_secret_shows_itself_nowhere():
     secret = Secret("hidden-text")
     shown = [str(secret), repr(secret), f"{secret}", f"{secret:>40}", repr([secret])]
