@@ -93,6 +93,8 @@ def _nearest_zone(name: str) -> str:
     zones = sorted(available_timezones())
     place = name.rpartition("/")[2].replace(" ", "_").lower()
     same = [each for each in zones if each.rpartition("/")[2].lower() == place and "/" in each]
+    if not same and re.fullmatch("[A-Z]{2,5}", name):  # its letters tell nothing: IST is three
+        return " An abbreviation is none: name a place whose clocks show that time."
     near = f"Did you mean {same[0]!r}?" if same else did_you_mean(name, zones)
     return f" {near}" if near and near.startswith("Did") else ""
 

@@ -22,6 +22,7 @@ from backfill.prepare.facts.odd_cells import NULL_WORDS, titles_remark
 from backfill.prepare.facts.summary_rows import SummaryRow, last_summaries
 from backfill.sources.formats.byte_streams import open_stream
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
+from backfill.sources.formats.parquet_errors import UNREADABLE
 from backfill.sources.locations import Location, endings_of, locate, passed_over
 from backfill.sources.scan import Source, open_source
 
@@ -121,7 +122,11 @@ def read_sample(files: Files, directory: Path, what: Literal["events", "contacts
             raise
         step = max(1, source.rows // _SPREAD)
         wanted = (pl.col("__row") <= _ROWS) | (pl.col("__row") % step == 0)
-        rows = source.scan().filter(wanted).collect(engine="streaming").sort("__file", "__row")
+        try:
+            rows = source.scan().filter(wanted).collect(engine="streaming").sort("__file", "__row")
+        except UNREADABLE:
+            source.read_through()  # which names the file
+            raise
         nulls = _words_for_null(rows, source.columns, files) if texts else ()
         bad = rows.filter(pl.col("__raw").is_not_null())
         frame = rows.filter(pl.col("__raw").is_null()).select(source.columns)

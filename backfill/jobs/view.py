@@ -26,7 +26,7 @@ from backfill.jobs.chain.rest import refuse_abandoned, way_back, way_on
 from backfill.jobs.current_status import current_status
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import check_current, pace_of_run
-from backfill.jobs.running.settings import delivery_for, settings_for
+from backfill.jobs.running.settings import delivery_for, refuse_endpoint, settings_for
 from backfill.jobs.status import Status
 from backfill.ledger import AnyLedger
 
@@ -194,7 +194,9 @@ class JobView:
         given = {name: value for name, value in changes.items() if value is not None}
         changes = {"rate": said.rate, "concurrency": said.concurrency} | given
         delivery = delivery_for(self.config, self.manifest, changes)
-        return settings_for(delivery, self.destination, changes.get("only"), said)
+        settings = settings_for(delivery, self.destination, changes.get("only"), said)
+        refuse_endpoint(settings.base_url, self.destination)
+        return settings
 
     def settings_in_force(self) -> Settings:
         """The settings of the run that goes on, as far as they can be known beside it; without one

@@ -114,7 +114,14 @@ def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Lo
         return
     absolute = is_remote(text) or Path(_at_home(text)).is_absolute()
     for path in _expand(text, directory, files):
-        found = _location(_name(path, text, directory), str(path), files)
+        name = _name(path, text, directory)
+        if not path.is_file():  # to open a pipe may wait for ever
+            raise SourceError(
+                "is a pipe or a device, whose bytes can be had only once",
+                where=name,
+                hint="A source is read several times: write it to a file, and name that.",
+            )
+        found = _location(name, str(path), files)
         kept = str(path) if absolute else os.path.relpath(path, directory)
         yield os.path.realpath(path), replace(found, kept=kept)
 
@@ -132,6 +139,12 @@ def _expand(text: str, directory: Path, files: Files) -> Iterator[Path]:
         yield from paths
     elif path.exists():
         yield path
+    elif path.is_symlink():
+        raise SourceError(
+            f"is a link to {str(path.readlink())!r}, which is not there",
+            where=text,
+            hint="Name the file itself, or make the link anew.",
+        )
     elif glob.has_magic(text):
         matches = [Path(each) for each in glob.glob(_pattern(path), recursive=True)]  # noqa: PTH207 - takes absolute patterns
         paths = sorted(each for each in matches if each.is_file() and not _in_job(each))
@@ -219,9 +232,16 @@ def _is_job(folder: Path) -> bool:
 
 
 def _nearest(path: Path) -> str | None:
-    """Offer the name of a file that lies where the missing one was looked for."""
+    """Offer the name of a file that lies where the missing one was looked for.
+
+    What cannot be meant is not: what is hidden, configurations, and what a job keeps.
+    """
     try:
-        names = [each.name for each in path.parent.iterdir()]
+        names = [
+            each.name
+            for each in path.parent.iterdir()
+            if not each.name.startswith(".") and each.suffix != ".toml" and not _is_job(each)
+        ]
     except OSError:
         return f"There is no directory {str(path.parent)!r} either."
     return did_you_mean(path.name, names)

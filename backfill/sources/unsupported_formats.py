@@ -39,7 +39,14 @@ _ENDINGS = {
 }
 _UNPACKERS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 _ZIP = rb"PK\x03\x04"  # and so do spreadsheets begin
+_PAGE = (
+    "a page of HTML",
+    "It may be the login page or an error that came instead of the data: look at it, and fetch the"
+    " data again. A table in it is to be written as CSV first.",
+)
 _STARTS = {
+    rb"(?:\xef\xbb\xbf)?\s*<(?i:!doctype html|html[\s>])": _PAGE,
+    rb"%PDF-": ("a PDF", "Have whoever made it export the data as CSV, NDJSON or Parquet."),
     _ZIP: (
         "a ZIP archive or a spreadsheet",
         "Unpack an archive first, and name what was in it; save a spreadsheet as CSV.",

@@ -420,6 +420,8 @@ def test_a_line_that_is_no_toml_is_shown_but_no_credential(tmp_path, line, hint)
         ("Z", "'UTC'?"),
         ("+0000", "'UTC'?"),
         ("UTC+5:30", "No zone is this offset"),
+        ("IST", "name a place"),  # of three countries, and none of them is 'MST'
+        ("ROME", "Did you mean 'Europe/Rome'?"),
         ("GMT+15", "No zone is this offset"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -142,6 +143,36 @@ def test_a_missing_file_is_named_with_the_nearest_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="holds no file"):
         locate(Files(files="empty"), tmp_path)
+
+
+@pytest.mark.parametrize("named", ["events.csv", "in", str(Path("in", "*.csv"))])
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path, named):
+    """To open a pipe that nobody writes into would wait for ever."""
+    (tmp_path / "in").mkdir()
+    for place in (tmp_path / "events.csv", tmp_path / "in" / "events.csv"):
+        os.mkfifo(place)
+    with pytest.raises(SourceError) as raised:
+        locate(Files(files=named), tmp_path)
+    if "*" in named:  # which takes files alone
+        assert raised.value.message == "no file matches"
+    else:
+        assert "is a pipe or a device" in str(raised.value)
+        assert (raised.value.where or "").endswith("events.csv")
+        assert "write it to a file" in str(raised.value.hint)
+
+
+def test_a_link_to_nothing_is_said_to_be_one(tmp_path):
+    (tmp_path / "link.csv").symlink_to("gone.csv")
+    with pytest.raises(SourceError, match=r"is a link to 'gone\.csv', which is not there"):
+        locate(Files(files="link.csv"), tmp_path)
+
+
+def test_what_cannot_be_a_source_is_not_offered_for_one(tmp_path):
+    touch(tmp_path, "march.toml", ".march.csv", "march.job/ledger.sqlite")
+    for missing in ("march.csv", "march.*b"):
+        with pytest.raises(SourceError) as raised:
+            locate(Files(files=missing), tmp_path)
+        assert raised.value.hint is None
 
 
 def test_hive_directories_give_partitions_only_when_asked_for(tmp_path):

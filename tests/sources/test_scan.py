@@ -244,6 +244,7 @@ def test_a_parquet_file_that_is_cut_short_is_named(tmp_path, share):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     with pytest.raises(SourceError, match="cut short") as raised:
         opened(tmp_path, "a.parquet")
+    assert "fetch or copy it again" in str(raised.value.hint)
     assert raised.value.where == "a.parquet"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from backfill.destination import Destination
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
 
-__all__ = ["address_for", "delivery_for", "settings_for"]
+__all__ = ["address_for", "delivery_for", "refuse_endpoint", "settings_for"]
+
+_MARK = "00000000-0000-4000-8000-000000000000"  # stands for a population
 
 
 def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str, Any]) -> Delivery:
@@ -43,7 +46,27 @@ def delivery_for(config: Config | None, manifest: Manifest, changes: Mapping[str
 
 def address_for(config: Config, destination: Destination, base_url: str | None = None) -> str:
     """The address that a run with this `base_url` would send to. Raises ConfigError."""
-    return address_of(_base_url(base_url or config.delivery.base_url or destination.base_url))
+    url = _base_url(base_url or config.delivery.base_url or destination.base_url)
+    refuse_endpoint(url, destination)
+    return address_of(url)
+
+
+def refuse_endpoint(base_url: str, destination: Destination) -> None:
+    """Raise ConfigError for a `base_url` that ends in the API's own path, as a vendor's page shows
+    the whole address: the path would be added once more.
+    """
+    population = _MARK if destination.needs_population else None
+    before, mark, after = destination.path(population).partition(_MARK)
+    own = re.escape(before.rstrip("/"))
+    if mark:
+        own += f"(?:/[^/]+)?{re.escape(after)}"
+    # Of a path of one part nobody can say that it is not where a gateway puts the API.
+    if before.count("/") > 1 and (whole := re.fullmatch(f"(.*){own}", base_url.rstrip("/"))):
+        raise ConfigError(
+            f"the address ends in the path of {destination.title}, which is added to it",
+            where="delivery.base_url",
+            hint=f'Leave the path out: base_url = "{whole[1]}".',
+        )
 
 
 def settings_for(

@@ -36,6 +36,7 @@ _BOM = codecs.BOM_UTF8
 _CHUNK = 1 << 20
 _MARK = "backfill.mark"
 _SURROGATE = re.compile(rb"\xed([\xa0-\xbf])([\x80-\xbf])")
+_DAMAGED = "Only a part of it is here, or its way here has damaged it: fetch or copy it again."
 _PACKED: dict[bytes, Compression] = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _ENDINGS: dict[Compression, str] = {"gzip": ".gz", "zstd": ".zst"}
 
@@ -199,7 +200,13 @@ class ByteStream:
         try:
             return self._bytes.read(size)
         except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
-            raise SourceError(f"cannot be read: {error}", where=self._name) from error
+            # What the system says of a disk has a number; else the bytes are not what was packed.
+            damaged = not (isinstance(error, OSError) and error.errno)
+            raise SourceError(
+                f"cannot be read: {error}",
+                where=self._name,
+                hint=_DAMAGED if damaged else None,
+            ) from error
 
     @property
     def raw_count(self) -> int:

@@ -16,7 +16,7 @@ import polars as pl
 
 from backfill.core.errors import SourceError
 
-__all__ = ["UNREADABLE", "decoding", "read_through", "try_apart"]
+__all__ = ["UNREADABLE", "decoding", "encrypted", "read_through", "try_apart"]
 
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What Polars raises for bytes that it cannot decode. A panic is no `Exception`."""
@@ -30,12 +30,23 @@ frame.sink_batches(lambda batch: None)
 """
 
 
+def encrypted(name: str) -> SourceError:
+    """What to say of a file that is encrypted, all of it or some columns."""
+    return SourceError(
+        "is encrypted, and no keys are taken here",
+        where=name,
+        hint="Write it without encryption.",
+    )
+
+
 @contextmanager
 def decoding(name: str) -> Iterator[None]:
     """Raise SourceError, which names the file, for what cannot be decoded."""
     try:
         yield
     except UNREADABLE as error:
+        if "Encryption error" in str(error):  # the file's ends tell nothing: only some columns are
+            raise encrypted(name) from None
         panic = isinstance(error, pl.exceptions.PanicException)
         words = "" if panic else f": {str(error).strip().splitlines()[0]}"
         raise SourceError(f"is damaged{words}", where=name, hint=_HINT) from None

@@ -13,7 +13,7 @@ import polars as pl
 
 from backfill.core.errors import SourceError
 from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
-from backfill.sources.formats.parquet_errors import UNREADABLE
+from backfill.sources.formats.parquet_errors import UNREADABLE, encrypted
 from backfill.sources.locations import Location
 from backfill.sources.schemas import instance
 from backfill.sources.unsupported_formats import LONGEST_START, refuse_begun
@@ -104,11 +104,7 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
             start = file.read(LONGEST_START)
         refuse_begun(location.name, start)
         if start.startswith(b"PARE"):
-            raise SourceError(
-                "is encrypted, and no keys are taken here",
-                where=location.name,
-                hint="Write it without encryption.",
-            ) from None
+            raise encrypted(location.name) from None
         if isinstance(error, pl.exceptions.DuplicateError):
             raise SourceError(
                 f"has two columns of one name: {error}",
@@ -117,7 +113,9 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
             ) from None
         reason = str(error).strip().split("\n")[0]
         raise SourceError(
-            f"is no Parquet file, or is cut short: {reason}", where=location.name
+            f"is no Parquet file, or is cut short: {reason}",
+            where=location.name,
+            hint="If it is one, only a part of it is here: fetch or copy it again.",
         ) from error
     extensions = {
         name: dtype for name, dtype in schema.items() if isinstance(dtype, pl.BaseExtension)

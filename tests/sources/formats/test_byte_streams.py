@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import os
+import random
 import tarfile
 import threading
 import zipfile
@@ -120,6 +121,9 @@ SHEET = "save the sheet as CSV"
         ("a.csv", archived("tar"), "is a tar archive", "Unpack it first"),
         ("a.csv", b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", "Unpack it first"),
         ("a.csv", b"PAR1\x15\x00", "is Parquet", '`format = "parquet"`'),
+        ("a.csv", b"<!DOCTYPE html><html><body>Sign in", "is a page of HTML", "login page"),
+        ("a.csv", b"\xef\xbb\xbf\r\n <HTML>", "is a page of HTML", "fetch the data again"),
+        ("a.csv", b"%PDF-1.7\n%", "is a PDF", "export the data as CSV"),
         ("a.csv", b"SQLite format 3\x00", "is an SQLite database", "Write it as CSV"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",  # what is packed bears the hour
@@ -137,7 +141,16 @@ def test_a_file_that_is_no_text_is_named_for_what_it_is_with_what_to_do(
     assert hint in (raised.value.hint or "")
 
 
-@pytest.mark.parametrize("text", [b"BZh,b\n", b"PK,b\n", b"ORC,b\n", b"ARROW1,b\n", b"7z,b\n"])
+@pytest.mark.parametrize("cut", [slice(0, -9), slice(0, 40)])
+def test_a_packed_file_that_is_cut_short_is_to_be_fetched_again(tmp_path, cut):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(random.Random(1).randbytes(2000))[cut])
+    with pytest.raises(SourceError) as raised, open_stream(path, located(path, "gzip")) as stream:
+        stream.read(10_000)
+    assert "fetch or copy it again" in str(raised.value)
+
+
+@pytest.mark.parametrize("text", [b"BZh,b\n", b"PK,b\n", b"ORC,b\n", b"ARROW1,b\n", b"<html,b\n"])
 def test_a_header_that_begins_like_another_format_is_text(tmp_path, text):
     path = tmp_path / "a.csv"
     path.write_bytes(text)
