@@ -77,6 +77,11 @@ def explain(name: str) -> Explanation:
 
     Raises ConfigError, with the nearest name, for one that does not exist.
     """
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"a rule or a state is named by a text, and not by {name!r}",
+            hint='Such as "unknown", or "contact.id|uuid".',
+        )
     wanted = name.strip()
     if wanted in _STATES:
         state = State(wanted)

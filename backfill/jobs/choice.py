@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,10 @@ class Choice:
             raise ConfigError(
                 "specify exactly one of a file, a status and a reason, or none of them for all"
             )
+        if self.status is not None and not isinstance(self.status, Integral):
+            raise ConfigError(f"the status is a number such as 422, and not {self.status!r}")
+        if self.reason is not None and not isinstance(self.reason, str):
+            raise ConfigError(f"the reason is a text, and not {self.reason!r}")
         if self.reason == "":
             raise ConfigError("the reason is empty; leave it out for all records")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backfill.config import Config, config_from_mapping, load_config
-from backfill.core.errors import ConfigError
+from backfill.core.errors import ConfigError, JobError
 from backfill.core.model import Progress
 from backfill.core.typed_paths import typed_path
 from backfill.destinations import destination
@@ -25,7 +25,7 @@ from backfill.jobs.job import Job
 from backfill.jobs.job_directory import make_directory
 from backfill.jobs.planning import Planning, plan_into
 from backfill.jobs.running.settings import address_for
-from backfill.jobs.stored_frames import discard_unused_frames, store_frames
+from backfill.jobs.stored_frames import discard_unused_frames, index_hint, store_frames
 
 __all__ = ["find_or_plan", "open_job", "plan_frames", "plan_job", "refuse_lone"]
 
@@ -82,7 +82,11 @@ def plan_frames(
         config = config_from_mapping(store_frames(content, directory), directory=directory)
         address = address_for(config, destination(config.destination))
         planning = Planning(directory, config, address, rest, on, progress)
-        manifest = plan_into(planning, anew=True)
+        try:
+            manifest = plan_into(planning, anew=True)
+        except ConfigError as error:
+            error.hint = index_hint(content, error.message) or error.hint
+            raise
         discard_unused_frames(directory, manifest)
     return Job(directory, manifest, config)
 
@@ -118,6 +122,10 @@ def open_job(name: str | Path) -> Job:
     To look at a job named by its directory no configuration is needed: one that is broken by now
     is complained of when the job is to run.
     """
+    if not isinstance(name, str | Path):
+        raise JobError(
+            f"a job is named by its directory or its configuration file, and not by {name!r}"
+        )
     directory = job_directory(name)
     refresh(directory)
     manifest = Manifest.read(directory)

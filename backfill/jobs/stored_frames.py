@@ -49,6 +49,21 @@ def store_frames(content: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     return stored
 
 
+def index_hint(content: Mapping[str, Any], message: str) -> str | None:
+    """What helps where a missing column is named that stands in the index of a frame of pandas,
+    which is not read.
+    """
+    for section in (content.get("events"), content.get("contacts")):
+        files = section.get("files") if isinstance(section, Mapping) else None
+        for level in getattr(getattr(files, "index", None), "names", ()):
+            if level is not None and repr(level) in message:
+                return (
+                    f"{level!r} is the frame's index, which is not read: frame.reset_index() makes"
+                    " a column of it."
+                )
+    return None
+
+
 def discard_unused_frames(directory: Path, manifest: Manifest) -> None:
     """Remove stored frames that the job in `directory` was not planned from.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
@@ -150,8 +151,8 @@ class JobView:
 
         Raises ConfigError where `n` is no number of records.
         """
-        if n < 0:
-            raise ConfigError(f"a sample has a number of records from 0 on, and not {n}")
+        if not isinstance(n, Integral) or n < 0:
+            raise ConfigError(f"a sample has a number of records from 0 on, and not {n!r}")
         from backfill.jobs.records.table import sample_bodies  # noqa: PLC0415 - Polars only when needed
 
         with reading(self.directory):

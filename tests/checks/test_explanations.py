@@ -53,3 +53,9 @@ def test_a_wrong_name_gets_the_nearest(name, nearest):
     with pytest.raises(ConfigError) as raised:
         backfill.explain(name)
     assert nearest in str(raised.value.hint)
+
+
+@pytest.mark.parametrize("name", [None, 422])
+def test_what_is_no_name_is_refused_in_words(name):
+    with pytest.raises(ConfigError, match="named by a text"):
+        backfill.explain(name)

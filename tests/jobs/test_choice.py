@@ -118,6 +118,8 @@ def test_rows_of_a_frame_are_chosen_wherever_they_stand(job):
     [
         ({"status": 422, "reason": "x"}, "exactly one of"),
         ({"reason": ""}, "empty"),
+        ({"reason": 422}, "a text, and not 422"),
+        ({"status": "422"}, "a number such as 422, and not '422'"),
         ({"source": "nowhere.csv"}, "no such file"),
         ({"source": 7}, "a file or a frame"),
         ({"source": pl.DataFrame({"id": [1]})}, "no column _file"),

@@ -11,7 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
 import backfill
-from backfill.core.errors import ConfigError
+from backfill.core.errors import ConfigError, JobError
 from backfill.jobs.job import Job
 
 FAR = 2**31 - 1
@@ -141,3 +141,34 @@ def test_a_sample_has_as_many_records_as_there_are(tmp_path, number, rows):
     assert job.sample(number).height == rows
     with pytest.raises(ConfigError, match=f"from 0 on, and not -{number + 1}"):
         job.sample(-number - 1)
+    with pytest.raises(ConfigError, match="from 0 on, and not '2'"):
+        job.sample("2")  # type: ignore[arg-type]
+
+
+def test_a_job_is_named_by_a_path() -> None:
+    with pytest.raises(JobError, match="and not by None"):
+        backfill.open_job(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["phone", {"sql": "phone"}])
+def test_a_column_that_is_the_index_of_a_pandas_frame_is_said_to_be_there(
+    tmp_path: Path, pandas: Any, field: object
+) -> None:
+    frame = pandas.DataFrame({"phone": ["+12025550143"], "event": ["signup"]})
+
+    def plan(events: object) -> Job:
+        return backfill.plan(
+            destination="watch-events",
+            events=events,
+            fields={"target.value": field, "label": "event", "confidence": {"value": "low"}},
+            job=tmp_path / "some.job",
+        )
+
+    for index in ("phone", ["event", "phone"]):
+        with pytest.raises(ConfigError) as raised:
+            plan(frame.assign(label="x").set_index(index))
+        assert ".reset_index()" in str(raised.value.hint)
+    with pytest.raises(ConfigError) as raised:
+        plan(frame.drop(columns="phone"))
+    assert ".reset_index()" not in str(raised.value)
+    assert plan(frame.set_index("phone").reset_index()).status().books.pending == 1
