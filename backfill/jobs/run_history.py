@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def record_start(ledger: AnyLedger, base_url: str) -> None:
     """Note that a run begins: where it sends to, and that nothing has stopped it yet."""
     ledger.set_facts(
         {
-            _STARTED: repr(time.time()),
+            _STARTED: repr(ledger.moment()),
             _ENDED: "",
             _BASE_URL: base_url,
             _STOP: "",
@@ -81,7 +80,7 @@ def record_end(ledger: AnyLedger, seconds: float, stop: Stop | None) -> None:
             _BEFORE: json.dumps(done),
             _SECONDS: f"{_seconds(ledger) + seconds:.3f}",
             _STOP: stop_as_text(stop),
-            _ENDED: repr(time.time()),
+            _ENDED: repr(ledger.moment()),
         }
     )
 
@@ -135,7 +134,7 @@ def record_decision(ledger: AnyLedger) -> None:
 def abandon(ledger: AnyLedger) -> None:
     """Have a job send nothing any more, durably."""
     if not is_abandoned(ledger):
-        ledger.set_meta(_ABANDONED, repr(time.time()))
+        ledger.set_meta(_ABANDONED, repr(ledger.moment()))
 
 
 def is_abandoned(ledger: AnyLedger) -> bool:
@@ -173,7 +172,7 @@ def rates(ledger: AnyLedger, *, running: bool) -> tuple[float | None, float | No
     A run that crashed has left no duration behind, so what it did does not count here.
     """
     if running:
-        return _lately(ledger.ticks())
+        return _lately(ledger.ticks(), ledger.moment())
     seconds = _seconds(ledger)
     sent, settled = _counted(ledger)
     if not seconds or not sent:
@@ -181,8 +180,7 @@ def rates(ledger: AnyLedger, *, running: bool) -> tuple[float | None, float | No
     return sent / seconds, settled / seconds
 
 
-def _lately(ticks: Sequence[Tick]) -> tuple[float | None, float | None]:
-    now = time.time()
+def _lately(ticks: Sequence[Tick], now: float) -> tuple[float | None, float | None]:
     recent = [tick for tick in ticks if tick.at >= now - _LATELY]
     if not recent:
         return None, None

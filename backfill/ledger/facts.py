@@ -31,8 +31,8 @@ class LedgerFacts(ABC):
         """
 
     @abstractmethod
-    def _moment(self) -> float:
-        """Now, in seconds since the epoch."""
+    def moment(self) -> float:
+        """Now, in seconds since the epoch: of several machines by one clock."""
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep one small fact, as `set_facts` does."""
@@ -56,17 +56,17 @@ class LedgerFacts(ABC):
         Where the clock was set back since, no longer from now than was asked for then.
         """
         until = float(self.get_meta(QUIET_UNTIL) or 0)
-        return until and until - self._set_back(self._moment())
+        return until and until - self._set_back(self.moment())
 
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
         """Remember before when nothing may be sent, and when that was asked for, as epochs."""
-        asked_at = self._moment() if asked_at is None else asked_at
+        asked_at = self.moment() if asked_at is None else asked_at
         self.set_facts({QUIET_UNTIL: repr(float(epoch)), QUIET_ASKED_AT: repr(asked_at)})
 
     def _follow_clock(self) -> None:
         """Shorten a wait whose stored end would stay ahead of a clock that was set back."""
         until = float(self.get_meta(QUIET_UNTIL) or 0)
-        if until and (back := self._set_back(now := self._moment())):
+        if until and (back := self._set_back(now := self.moment())):
             self.set_quiet_until(until - back, now)
 
     def _set_back(self, now: float) -> float:

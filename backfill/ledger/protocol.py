@@ -34,6 +34,9 @@ class AnyLedger(Protocol):
     @property
     def where(self) -> str: ...
 
+    def moment(self) -> float:
+        """Now, in seconds since the epoch: of several machines by one clock."""
+
     def close(self) -> None: ...
 
     def __enter__(self) -> Self: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +25,19 @@ from tests.report import jobs
 
 
 def test_the_rate_of_a_running_job_is_that_of_the_last_minute():
-    now = int(time.time())
+    now = 1_700_000_000
     ticks = [
         *(Tick(at=now - ago, sent=10**6, delivered=10**6) for ago in (3_600, 70)),
         *(Tick(at=now - 10 * step, sent=100, delivered=9_000, failed=500) for step in range(1, 6)),
     ]
-    requests, records = _lately(ticks)
+    requests, records = _lately(ticks, now)
     assert requests == pytest.approx(10, rel=0.05)
     assert records == pytest.approx(950, rel=0.05)
 
 
 def test_there_is_none_before_anything_was_noted():
-    assert _lately([]) == (None, None)
-    assert _lately([Tick(at=int(time.time()) - 3_600, sent=5)]) == (None, None)
+    assert _lately([], 5.0) == (None, None)
+    assert _lately([Tick(at=1_400, sent=5)], 5_000.0) == (None, None)
 
 
 def test_an_object_of_a_job_that_was_planned_anew_is_refused(job):
@@ -96,23 +95,14 @@ def test_the_rate_is_that_of_the_runs_which_came_to_their_end(tmp_path: Path):
     assert job.status().rate == pytest.approx(120 / 20)
 
 
-def test_the_last_run_has_a_start_and_once_it_is_over_an_end(tmp_path):
-    with Ledger.open(tmp_path / "ledger.sqlite", create=True) as ledger:
-        _look_at_two_runs(ledger)
-
-
-def _look_at_two_runs(ledger: Ledger) -> None:
-    assert last_run(ledger) == (None, None)
-    before = time.time()
-    record_start(ledger, "https://api.example.com")
-    started, ended = last_run(ledger)
-    assert started is not None
-    assert before <= started <= time.time()
-    assert ended is None
-    record_end(ledger, 1.5, Stop(StopKind.LIMIT, "enough"))
-    again, ended = last_run(ledger)
-    assert again == started
-    assert ended is not None
-    assert started <= ended
-    record_start(ledger, "https://api.example.com")  # and was killed
-    assert last_run(ledger)[1] is None
+def test_the_last_run_has_a_start_and_once_it_is_over_an_end_by_the_clock_of_the_ledger(tmp_path):
+    moments = iter([1_000.0, 1_002.5, 2_000.0])
+    path = tmp_path / "ledger.sqlite"
+    with Ledger.open(path, create=True, clock=lambda: next(moments)) as ledger:
+        assert last_run(ledger) == (None, None)
+        record_start(ledger, "https://api.example.com")
+        assert last_run(ledger) == (1_000.0, None)
+        record_end(ledger, 1.5, Stop(StopKind.LIMIT, "enough"))
+        assert last_run(ledger) == (1_000.0, 1_002.5)
+        record_start(ledger, "https://api.example.com")  # and was killed
+        assert last_run(ledger) == (2_000.0, None)

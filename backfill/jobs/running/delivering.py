@@ -214,7 +214,8 @@ def ending(wrong: BackfillError | None) -> Iterator[None]:
 
 def seconds_since_start(ledger: AnyLedger) -> float:
     """How long the run takes by now, whoever has begun it."""
-    return max(0.0, time.time() - (last_run(ledger)[0] or time.time()))
+    now = ledger.moment()
+    return max(0.0, now - (last_run(ledger)[0] or now))
 
 
 async def _outcome(

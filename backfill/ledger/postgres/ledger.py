@@ -264,7 +264,7 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
 
     def _decide_chosen(self, state: State, to: State, chosen: Chosen) -> int:
         """Cut the spans here; the database looks whether they still are as they were read."""
-        change, at = DecisionPlan(), self._moment()
+        change, at = DecisionPlan(), self.moment()
         for bucket, ranges in chosen.items():
             spans = self._read(sql.SPANS_IN_STATE, (bucket, state.value))
             found = choose(bucket, spans, ranges, state=state, to=to, at=at)
@@ -287,11 +287,11 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
     def quiet_until(self) -> float:
         """Before when nothing may be sent, by the clock of this machine; 0 where nobody asked."""
         until = super().quiet_until()
-        return until and until - self._moment() + self._wall()
+        return until and until - self.moment() + self._wall()
 
     def set_quiet_until(self, epoch: float, asked_at: float | None = None) -> None:
         """Remember it by the database's clock: those of other machines may be hours away."""
-        moment = self._moment()
+        moment = self.moment()
         seconds = epoch - (self._wall() if asked_at is None else asked_at)
         super().set_quiet_until(moment + seconds, moment)
 
@@ -317,7 +317,7 @@ class PostgresLedger(BucketOwnership, LedgerDecisions, LedgerFacts):
         """Seconds since the epoch by our own clock; None for the database's."""
         return None if self._clock is None else self._clock()
 
-    def _moment(self) -> float:
+    def moment(self) -> float:
         if (now := self._now()) is not None:
             return now
         statement = "SELECT extract(epoch FROM clock_timestamp())::float8"

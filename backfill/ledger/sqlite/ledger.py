@@ -158,7 +158,7 @@ class Ledger(LedgerReading, LedgerDecisions, LedgerFacts):
         """The file's path, as messages name it."""
         return str(self.path)
 
-    def _moment(self) -> float:
+    def moment(self) -> float:
         return self._clock()
 
     def _read(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
