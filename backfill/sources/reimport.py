@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from backfill.sources.formats.byte_streams import open_stream
+from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
 from backfill.sources.locations import Location
 
-__all__ = ["OURS", "is_ours"]
+__all__ = ["OURS", "is_ours", "malformed_again"]
 
 OURS = (
     *("_file", "_row", "_state", "_reason", "_http_status", "_request_id", "_raw", "_cause"),
@@ -38,3 +40,15 @@ def is_ours(location: Location, path: str) -> bool:
     ours = _START[location.format]
     with open_stream(path, location, encoding="latin-1") as stream:  # byte by byte
         return stream.read(len(_MARK) + len(ours)).removeprefix(_MARK).startswith(ours)
+
+
+def malformed_again(schema: Mapping[str, pl.DataType]) -> tuple[pl.Expr, pl.Expr]:
+    """`__raw` and `__cause` of a file with these columns. A row of ours that could not be read is
+    such a one still where nobody has filled in a cell.
+    """
+    raw, cause = pl.col("__raw"), pl.col(CAUSE)
+    if not {"_raw", "_cause"} <= schema.keys():
+        return raw, cause
+    empty = pl.all_horizontal(pl.col(name).is_null() for name in schema if name not in OURS)
+    text, why = (pl.when(empty).then(pl.col(name).cast(pl.String)) for name in ("_raw", "_cause"))
+    return pl.coalesce(raw, text), pl.coalesce(cause, why.cast(CAUSES, strict=False))

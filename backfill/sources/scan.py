@@ -23,13 +23,12 @@ from backfill.sources.file_columns import INTERNAL, FileColumns, Opened, own_col
 from backfill.sources.fingerprints import check_unchanged, hash_file
 from backfill.sources.formats.byte_streams import packed_by
 from backfill.sources.formats.csv_files import survey_csv
-from backfill.sources.formats.malformed_causes import CAUSE
 from backfill.sources.formats.ndjson_files import NdjsonFile, survey_ndjson
 from backfill.sources.formats.parquet_errors import decoding, read_through, try_apart
 from backfill.sources.formats.parquet_files import ParquetFile, scan_parquet, survey_parquet
 from backfill.sources.locations import Compression, Location, locate
 from backfill.sources.ranges import Range, divided, without_blocks
-from backfill.sources.reimport import is_ours
+from backfill.sources.reimport import is_ours, malformed_again
 from backfill.sources.remote import Copies, RemoteVersion, fetch
 from backfill.sources.schemas import converted
 from backfill.sources.unsupported_formats import LONGEST_START
@@ -110,8 +109,9 @@ class Source:
         """`__file`, `__row`, `__raw`, `__cause`, then the own columns, of all rows or of a range.
 
         A malformed row has its text in `__raw`, why it is one in `__cause`, and null in every own
-        column. The rows of a file come in order, and so do files of one kind; text comes before
-        Parquet. May be called, and its frame collected, several times, as long as the source lives.
+        column; so has one that `records` gave out and that nobody has mended. The rows of a file
+        come in order, and so do files of one kind; text comes before Parquet. May be called, and
+        its frame collected, several times, as long as the source lives.
         """
         files = part.files if part is not None else tuple(enumerate(self._files))
         groups: dict[Hashable, list[tuple[int, Opened]]] = {}
@@ -169,8 +169,7 @@ class Source:
         return scan.select(
             pl.lit(pl.Series(indices, dtype=pl.UInt32)).gather(number).alias("__file"),
             "__row",
-            "__raw",
-            CAUSE,
+            *malformed_again(files[0].schema),
             *self._own(files[0], {name: each.gather(number) for name, each in partitions.items()}),
         )
 
@@ -188,16 +187,14 @@ class Source:
             for index, file in chosen:
                 assert not isinstance(file, ParquetFile)  # noqa: S101 - groups are of one kind
                 partitions = {name: pl.lit(value) for name, value in file.location.partitions}
-                own = tuple(self._own(file, partitions))
+                own = (*malformed_again(file.schema), *self._own(file, partitions))
                 path = self._paths[index]
                 if isinstance(file, NdjsonFile):
                     frames = file.frames(path, self._as_written)
                 else:
                     frames = file.frames(path)
                 for part in frames:
-                    frame = part.select(
-                        pl.lit(index, pl.UInt32).alias("__file"), "__row", "__raw", CAUSE, *own
-                    )
+                    frame = part.select(pl.lit(index, pl.UInt32).alias("__file"), "__row", *own)
                     if left is not None:
                         frame = frame.head(left)
                         left -= frame.height
