@@ -179,12 +179,12 @@ def check_recognised(
 def _alike(each: Previous, found: pl.LazyFrame, manifest: Manifest, into: Path) -> Iterator[str]:
     """A note on records that go as new ones, though the job delivered some of the same key at the
     same time that were not `found` again: a row that was corrected, or written otherwise by another
-    export, looks so. Of more than _LOOKED_AT records a share is looked at.
+    export, looks so. Of more than _LOOKED_AT records of either job a share is looked at.
     """
     ready = [into / "ready" / bucket.file for bucket in manifest.buckets]
     if not ready:
         return
-    share = -(-manifest.ready // _LOOKED_AT)
+    share = -(-max(manifest.ready, each.manifest.ready) // _LOOKED_AT)
     moment = pl.struct("key", "time").hash()
     chosen = pl.col("time").is_not_null() & (moment % share == 0)
     here = pl.scan_parquet(ready, glob=False).filter(chosen)
@@ -195,11 +195,12 @@ def _alike(each: Previous, found: pl.LazyFrame, manifest: Manifest, into: Path) 
         .join(here, on="moment", how="semi")
         .join(found, on="record", how="anti")
     )
-    alike = here.join(sent, on="moment", how="semi").select("file", "row").collect()
-    if not alike.height:
+    alike = here.join(sent, on="moment", how="semi").select("file", "row")
+    rows = alike.collect(engine="streaming")
+    if rows.is_empty():
         return
-    file, row = alike.sort("file", "row").row(0)
-    number = f"{'some ' if share > 1 else ''}{alike.height * share:,}"
+    file, row = rows.sort("file", "row").row(0)
+    number = f"{'some ' if share > 1 else ''}{rows.height * share:,}"
     yield (
         f"{number} of the {manifest.ready:,} ready records: the key and the time of one that"
         f" {each.name} delivered, but not recognised as that one (row {row:,} of"
