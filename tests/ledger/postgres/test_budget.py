@@ -14,7 +14,7 @@ from backfill.ledger.postgres import PostgresLedger
 from backfill.ledger.sharing import Allowance, Report, RunBudget, Terms
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.server import PostgresServer
-from tests.ledger.postgres.wire import wire_to
+from tests.ledger.postgres.wire import losing, wire_to
 
 
 @pytest.fixture
@@ -288,28 +288,12 @@ def test_nobody_joins_beside_a_decision(three) -> None:
     assert busy.value.exit_code == 11
 
 
-@pytest.mark.parametrize("lost", ["the answer", "the call"])
+@pytest.mark.parametrize("lost", ["answer", "call"])
 def test_a_draw_without_an_answer_is_counted_once_and_gives_back_what_it_was_given(
     postgres, lost
 ) -> None:
     place = PostgresPlace(postgres.address)
     cuts = [lost]
-    called = threading.Event()
-
-    def to_server(content: bytes) -> bytes | None:
-        if cuts and b'"stretch"' in content:
-            if lost == "the call":
-                cuts.clear()
-                return None
-            called.set()
-        return content
-
-    def to_client(content: bytes) -> bytes | None:
-        if cuts and called.is_set():
-            cuts.clear()
-            return None
-        return content
-
     report = Report(
         sent=5, accepted=4, delivered=4, failed=1, refused=((0.1, 9.0),), ambiguous=1, records=3
     )
@@ -319,7 +303,7 @@ def test_a_draw_without_an_answer_is_counted_once_and_gives_back_what_it_was_giv
     ):
         ledger.budget.join(Terms(limit=10))
         assert ledger.budget.draw(Report(records=3)).records == 3
-        wire.to_server, wire.to_client = to_server, to_client
+        wire.to_server, wire.to_client = losing(cuts, b'"stretch"')
         found = ledger.budget.draw(report)
         assert cuts == []
         counted = (found.sent, found.accepted, found.failed, found.settled, found.heard)

@@ -21,7 +21,7 @@ from backfill.ledger.postgres.session import Session
 from tests.ledger.places import PostgresPlace, cut
 from tests.ledger.postgres.pooler import PGBOUNCER, running_pooler
 from tests.ledger.postgres.server import PostgresServer
-from tests.ledger.postgres.wire import cutting, wire_to
+from tests.ledger.postgres.wire import cutting, losing, wire_to
 
 
 def batch(start: int) -> Batch:
@@ -42,29 +42,11 @@ def place(postgres: PostgresServer) -> PostgresPlace:
 @pytest.mark.parametrize("lost", ["the answer", "the call", "both, one after the other"])
 def test_a_commit_without_an_answer_is_looked_up_and_written_once(postgres, place, lost) -> None:
     cuts = {"the answer": ["answer"], "the call": ["call"]}.get(lost, ["answer", "call"])
-    called = threading.Event()
-
-    def to_server(content: bytes) -> bytes | None:
-        if b'"settled"' in content or b"write_down" in content:
-            if cuts and cuts[0] == "call":
-                cuts.pop(0)
-                return None
-            called.set()
-        return content
-
-    def to_client(content: bytes) -> bytes | None:
-        if called.is_set() and cuts and cuts[0] == "answer":
-            cuts.pop(0)
-            called.clear()
-            return None
-        return content
-
     with wire_to(postgres.port) as wire:
         through = PostgresPlace(wire.address, place.schema)
         with through.open() as ledger:
             ledger.commit([], [batch(0)])
-            called.clear()
-            wire.to_server, wire.to_client = to_server, to_client
+            wire.to_server, wire.to_client = losing(cuts, b'"settled"', b"write_down")
             ledger.commit([delivered(batch(0))], [batch(5)])
             if cuts:
                 ledger.commit([delivered(batch(5))], [batch(10)])
@@ -77,7 +59,7 @@ def test_a_commit_without_an_answer_is_looked_up_and_written_once(postgres, plac
             assert ledger.settled(0) == [(0, ended + 5)]
 
 
-@pytest.mark.parametrize("lost", ["the answer", "the call"])
+@pytest.mark.parametrize("lost", ["answer", "call"])
 @pytest.mark.parametrize("chosen", [None, {0: [(0, 3)]}], ids=["all", "some"])
 def test_a_decision_without_an_answer_is_made_once_and_tells_how_many(
     postgres, place, chosen, lost
@@ -88,30 +70,14 @@ def test_a_decision_without_an_answer_is_made_once_and_tells_how_many(
         ledger.commit([Settlement(batch(0), (failed,))], [])
         for bucket in range(4):
             ledger.release(bucket)
-    called = threading.Event()
     cuts = [lost]
-
-    def to_server(content: bytes) -> bytes | None:
-        if cuts and b"SELECT decide" in content:
-            if lost == "the call":
-                cuts.clear()
-                return None
-            called.set()
-        return content
-
-    def to_client(content: bytes) -> bytes | None:
-        if cuts and called.is_set():
-            cuts.clear()
-            return None
-        return content
-
     with (
         wire_to(postgres.port) as wire,
         contextlib.closing(PostgresLedger.open(wire.address, place.schema)) as ledger,
     ):
         while not ledger.be_alone():
             time.sleep(0.005)
-        wire.to_server, wire.to_client = to_server, to_client
+        wire.to_server, wire.to_client = losing(cuts, b"SELECT decide")
         assert ledger.retry(chosen) == (5 if chosen is None else 3)
         assert cuts == []
         assert ledger.counts()[State.FAILED] == (0 if chosen is None else 2)

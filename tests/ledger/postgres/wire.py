@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["Wire", "cutting", "wire_to"]
+__all__ = ["Wire", "cutting", "losing", "wire_to"]
 
 Hook = Callable[[bytes], bytes | None]
 
@@ -23,6 +23,30 @@ def cutting(breaks: dict[bytes, int]) -> Hook:
         return content
 
     return hook
+
+
+def losing(cuts: list[str], *words: bytes) -> tuple[Hook, Hook]:
+    """Hooks to the server and to the client that cut the connection where a call has one of these
+    words, or at its answer: `cuts` says "call" or "answer" for each in turn, and is emptied.
+    """
+    called = threading.Event()
+
+    def to_server(content: bytes) -> bytes | None:
+        if any(each in content for each in words):
+            if cuts and cuts[0] == "call":
+                cuts.pop(0)
+                return None
+            called.set()
+        return content
+
+    def to_client(content: bytes) -> bytes | None:
+        if called.is_set() and cuts and cuts[0] == "answer":
+            cuts.pop(0)
+            called.clear()
+            return None
+        return content
+
+    return to_server, to_client
 
 
 class Wire:
