@@ -58,6 +58,14 @@ class Deaths:
         self.copies.append(copy)
 
 
+def cut_after(config: Path) -> package.Job:
+    """A job whose first records arrived and are unknown: each connection was cut after them."""
+    job = package.plan(config)
+    with running_sandbox(faults=lambda _: "cut-after") as server:
+        job.run(credential=KEY, base_url=server.url, limit=FIRST)
+    return job
+
+
 def sent(server: Any) -> list[str]:
     return [each.record["customFields"]["order"] for each in server.accepted]
 
@@ -143,9 +151,7 @@ def test_who_delivers_a_rest_beside_others_needs_the_earlier_job_no_more(tmp_pat
 def test_a_rest_of_a_rest_names_the_job_whose_records_are_unknown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = pristo_job(tmp_path, ROWS)
-    with running_sandbox(faults=lambda _: "cut-after") as server:
-        first = package.plan(config)
-        first.run(credential=KEY, base_url=server.url, limit=FIRST)
+    first = cut_after(config)
     unknown = first.status()["records"]["unknown"]
     assert unknown
     package.plan(config, job="b.job", rest_of="pristo.job")
@@ -176,8 +182,7 @@ def test_records_that_are_unknown_in_the_job_before_the_one_named_are_to_be_sett
 ):
     monkeypatch.chdir(tmp_path)
     config = pristo_job(tmp_path, ROWS)
-    with running_sandbox(faults=lambda _: "cut-after") as server:
-        package.plan(config).run(credential=KEY, base_url=server.url, limit=FIRST)
+    cut_after(config)
     package.plan(config, job="b.job", rest_of="pristo.job")
     config.write_text(config.read_text() + '\n[dedupe]\ndelivered_by = ["b.job"]\n')
     with pytest.raises(ConfigError, match=r"records of .*pristo\.job are unknown") as raised:
@@ -188,8 +193,7 @@ def test_records_that_are_unknown_in_the_job_before_the_one_named_are_to_be_sett
 def test_what_can_become_of_a_record_of_an_abandoned_job_is_with_its_rest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = pristo_job(tmp_path, ROWS)
-    with running_sandbox(faults=lambda _: "cut-after") as server:
-        package.plan(config).run(credential=KEY, base_url=server.url, limit=FIRST)
+    cut_after(config)
     first = package.open_job("pristo.job")
     pending = first.records("pending").select("_file", "_row").row(0)
     unknown = first.records("unknown").select("_file", "_row").row(0)
@@ -263,9 +267,7 @@ def test_what_failed_after_the_rest_was_planned_is_named_with_the_command_that_s
 def test_what_arrived_after_the_rest_was_planned_asks_for_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = pristo_job(tmp_path, ROWS)
-    with running_sandbox(faults=lambda _: "cut-after") as server:
-        first = package.plan(config)
-        first.run(credential=KEY, base_url=server.url, limit=FIRST)
+    first = cut_after(config)
     rest = package.plan(config, job="b.job", rest_of="pristo.job")
     with running_sandbox() as server:
         rest.run(credential=KEY, base_url=server.url)
