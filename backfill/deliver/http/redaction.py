@@ -40,7 +40,7 @@ class Redaction:
     """
 
     def __init__(self, credential: Secret) -> None:
-        text = credential.reveal()
+        text = self._plain = credential.reveal()
         self._texts: tuple[bytes, ...] = ()
         if len(text) >= _SHORTEST:
             data = text.encode("ascii")
@@ -63,6 +63,11 @@ class Redaction:
         }
         clean = Reply(reply.status, headers, self._redact(reply.body))
         return reply if clean == reply else clean
+
+    def hide(self, words: str) -> str:
+        """Words of our own program without the credential, a short one where it stands plainly."""
+        plain = words.replace(self._plain, _HIDDEN.decode()) if self._plain else words
+        return self._redact(plain.encode(errors="backslashreplace")).decode(errors="replace")
 
     def _is_in(self, text: bytes) -> bool:
         """Whether the credential is somewhere in it. Nearly every reply is clean, and many have

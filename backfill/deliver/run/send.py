@@ -7,7 +7,7 @@ wrong meanwhile concerns no record.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -50,12 +50,12 @@ class _Call:
     credential. May be entered again and again.
     """
 
-    __slots__ = ("_credential", "_destination", "_method")
+    __slots__ = ("_destination", "_method", "_redaction")
 
-    def __init__(self, destination: Destination, method: str, *, credential: Secret) -> None:
+    def __init__(self, destination: Destination, method: str, *, redaction: Redaction) -> None:
         self._destination = destination
         self._method = method
-        self._credential = credential
+        self._redaction = redaction
 
     def __enter__(self) -> None:
         pass
@@ -65,8 +65,8 @@ class _Call:
     ) -> None:
         if not isinstance(error, Exception | SystemExit):
             return
-        words, secret = f"{type(error).__name__}: {error}", self._credential.reveal()
-        told = words.replace(secret, "***") if secret else words
+        words = f"{type(error).__name__}: {error}"
+        told = self._redaction.hide(words)
         raise DestinationError(
             f"the destination {self._destination.name!r} failed in its method {self._method!r}:"
             f" {printable(told)}",
@@ -96,7 +96,7 @@ class Sender:
         self._transport = transport
         self._destination = destination
         self._redaction = Redaction(credential)
-        calls = partial(_Call, destination, credential=credential)
+        calls = partial(_Call, destination, redaction=self._redaction)
         with calls("path"):
             self.url = httpx.URL(base_url.rstrip("/") + destination.path(population))
         with calls("headers"):
@@ -167,8 +167,9 @@ class Sender:
             verdict = self._destination.verdict(reply, size)
             if not isinstance(verdict, Verdict):
                 raise TypeError(f"{verdict!r} is no Verdict")
-            if verdict.bad and not all(index in range(size) for index in dict(verdict.bad)):
-                raise ValueError(f"bad = {verdict.bad!r} of {size} records")
+            bad, indices = verdict.bad, range(size)
+            if bad and not (isinstance(bad, Mapping) and all(each in indices for each in bad)):
+                raise ValueError(f"bad = {bad!r} maps no indices of {size} records to words")
         return verdict
 
     async def _exchange(self, request: httpx.Request, may_send: Callable[[], bool] | None) -> Reply:

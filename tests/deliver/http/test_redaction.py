@@ -212,3 +212,13 @@ async def test_the_rest_of_the_words_is_kept(encoding):
     body = SHAPES["nested"].replace("QUOTED", KEY).encode(encoding)
     reply = Redaction(Secret(KEY)).redact(await read_reply(httpx.Response(400, content=body)))
     assert destination("pristo-events").verdict(reply, 1).reason == "c: no *** here"
+
+
+@pytest.mark.parametrize("written", [str, escaped, percent, entities, twice_escaped])
+def test_words_of_the_program_are_without_it_too(written):
+    hidden = Redaction(Secret(KEY)).hide(f"KeyError: the caf\u00e9 has {written(KEY)}")
+    assert hidden == "KeyError: the caf\u00e9 has ***"
+
+
+def test_a_short_one_is_hidden_where_it_stands_plainly():
+    assert Redaction(Secret("abc")).hide("ValueError: abc") == "ValueError: ***"
