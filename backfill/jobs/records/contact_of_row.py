@@ -17,7 +17,7 @@ from backfill.jobdir.manifest import Manifest
 from backfill.prepare.sql.expressions import row_expression
 from backfill.prepare.sql.paths import path_value, root_of
 from backfill.sources.scan import Source, open_source
-from backfill.sources.schemas import MIXED, split_mixed
+from backfill.sources.schemas import flattened
 
 __all__ = ["as_text", "contact_of", "read_cell"]
 
@@ -101,9 +101,7 @@ def read_cell(row: pl.DataFrame, spec: Mapping[str, Any]) -> str | None:
     """What a column or SQL gives for a row, as a person reads it; None where it gives nothing."""
     try:
         raw, dtype = _value(spec, row.schema)
-        if dtype == MIXED:
-            raw = pl.coalesce(*split_mixed(raw))
-        return as_text(row.select(raw.alias("value")).item())
+        return as_text(row.select(raw.alias("value")).select(flattened("value", dtype)).item())
     except (ConfigError, SourceError, pl.exceptions.PolarsError):
         return None
 
