@@ -181,9 +181,9 @@ def _alike(each: Previous, found: pl.LazyFrame, manifest: Manifest, into: Path) 
     same time that were not `found` again: a row that was corrected, or written otherwise by another
     export, looks so. Of more than _LOOKED_AT records of either job a share is looked at.
     """
-    ready = [into / "ready" / bucket.file for bucket in manifest.buckets]
-    if not ready:
+    if manifest.facts.first_time is None:  # nothing is ready, or nothing has a time
         return
+    ready = [into / "ready" / bucket.file for bucket in manifest.buckets]
     share = -(-max(manifest.ready, each.manifest.ready) // _LOOKED_AT)
     moment = pl.struct("key", "time").hash()
     chosen = pl.col("time").is_not_null() & (moment % share == 0)
