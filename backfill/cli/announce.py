@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import click
 
 from backfill.cli.text import rate_in_words, wrapped
-from backfill.core.terminal import path_argument, printable
+from backfill.core.terminal import printable
 from backfill.core.urls import is_here
 from backfill.deliver import Settings
+from backfill.jobdir.store_addresses import typed_job
 from backfill.jobs.job import Job
 from backfill.jobs.status import Phase
 
@@ -43,7 +44,7 @@ def announce(job: Job, settings: Settings, *, ask: bool) -> bool:
         f"{sending} to {job.destination.title} at {host}{here}, {pace}, {settings.guarantee}."
     )
     if settings.pace.paused:
-        go_on = f"backfill pace {path_argument(job.directory)} --go-on"
+        go_on = f"backfill pace {typed_job(job.directory)} --go-on"
         sentence += f" The job is paused: nothing leaves until you say {go_on}"
     # One line for a log, and no word broken in two for a person.
     lines = wrapped(sentence.split(), indent="") if sys.stderr.isatty() else [sentence]

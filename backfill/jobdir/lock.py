@@ -23,7 +23,7 @@ from pathlib import Path
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, ReadOnlyError
 from backfill.core.job_files import LEDGERS, MANIFEST, OWN_NAMES
 from backfill.core.local_time import local_time
-from backfill.core.terminal import path_argument
+from backfill.jobdir.store_addresses import named, typed_job
 
 __all__ = ["JobLock", "Owner", "locked", "no_job", "owner_of", "refuse_links", "unwritable"]
 
@@ -141,8 +141,8 @@ def _busy(directory: Path) -> BusyError:
     owner = owner_of(directory) or Owner()
     return BusyError(
         str(owner),
-        where=str(directory),
-        hint=f"Wait for it, or look on: backfill status {path_argument(directory)}",
+        where=named(directory),
+        hint=f"Wait for it, or look on: backfill status {typed_job(directory)}",
     )
 
 

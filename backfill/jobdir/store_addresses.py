@@ -9,8 +9,9 @@ from pathlib import Path
 from backfill.config.cluster import OBJECT_STORES
 from backfill.core.errors import ConfigError
 from backfill.core.own_directories import cache_directory
+from backfill.core.terminal import path_argument
 
-__all__ = ["address_of", "copy_of", "named", "named_for_all"]
+__all__ = ["address_of", "copy_of", "named", "named_for_all", "typed_job"]
 
 _ADDRESS = re.compile(rf"({'|'.join(OBJECT_STORES)})://([^/]+)/(.+)", re.IGNORECASE | re.ASCII)
 
@@ -50,6 +51,11 @@ def named(directory: Path) -> str:
 def named_for_all(directory: Path) -> str:
     """A job as every machine calls it, whatever directory its command is typed in."""
     return address_of(directory) or str(directory.absolute())
+
+
+def typed_job(directory: Path) -> str:
+    """A job as it is typed in a shell, for the commands that a message tells."""
+    return path_argument(named(Path(os.path.normpath(directory))))
 
 
 def _root() -> Path:

@@ -12,7 +12,7 @@ from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.store_addresses import named, named_for_all
+from backfill.jobdir.store_addresses import named, named_for_all, typed_job
 from backfill.jobs.access.shared_ledger import refuse_other_ledger
 from backfill.jobs.chain.delivered_by import changed_earlier, refuse_running
 from backfill.jobs.readonly import look
@@ -60,7 +60,7 @@ def refuse(
     if changed is not None:
         refuse_namesake(directory, manifest, config)
     file = manifest.config_file(directory)
-    name, job = path_argument(str(file)), path_argument(named(directory))
+    name, job = path_argument(str(file)), typed_job(directory)
     if not job_was_sent(directory):
         again = f"backfill plan {name}"
         if file and job_directory(file).absolute() != directory.absolute():

@@ -10,10 +10,9 @@ from pathlib import Path
 from backfill.core.atomic_files import free_name
 from backfill.core.errors import JobError, LedgerError, StorageError
 from backfill.core.model import Books, State, Stop, StopKind
-from backfill.core.terminal import path_argument
 from backfill.core.urls import is_here
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.store_addresses import named
+from backfill.jobdir.store_addresses import named, typed_job
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
@@ -137,7 +136,7 @@ def _next(
     *,
     paused: bool,
 ) -> str | None:
-    job = path_argument(named(directory))
+    job = typed_job(directory)
     go_on = f"backfill pace {job} --go-on"
     if phase is Phase.RUNNING:
         return go_on if paused and books.pending else f"backfill status {job}"

@@ -21,14 +21,13 @@ from backfill.core.atomic_files import os_error_message, put_new, sync
 from backfill.core.errors import MORE_OPEN_FILES, BackfillError, BusyError, JobError, LedgerError
 from backfill.core.job_files import LEDGERS, MANIFEST
 from backfill.core.model import Progress
-from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.destinations import destination
 from backfill.jobdir.copies import publish
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import Manifest, fingerprint
 from backfill.jobdir.ownership import DRAFT, clear, discard_draft, make_private
-from backfill.jobdir.store_addresses import named
+from backfill.jobdir.store_addresses import named, typed_job
 from backfill.jobs.access.new_ledger import made_in_vain, new_ledger
 from backfill.jobs.access.shared_ledger import (
     discard_ledger,
@@ -96,7 +95,7 @@ def plan_into(planning: Planning, *, anew: bool) -> Manifest:
     if rest is not None and (before is None or before.resolve() != rest.resolve()):
         raise JobError(
             "there is a job here already, and it is not the rest of that one",
-            where=str(directory),
+            where=named(directory),
             hint="Name another directory with --job.",
         )
     with look(directory) as (ledger, _):
@@ -129,8 +128,8 @@ def _prepare_again(planning: Planning) -> Manifest:
         if was_sent(ledger):
             raise BusyError(
                 "another process has begun to deliver the job",
-                where=str(directory),
-                hint=f"It is not planned anew. Look on: backfill status {path_argument(directory)}",
+                where=named(directory),
+                hint=f"It is not planned anew. Look on: backfill status {typed_job(directory)}",
             )
         manifest = _prepare_after_others(planning)
         discard_ledger(place)
@@ -142,7 +141,7 @@ def _refuse_orphan(directory: Path) -> None:
     if any((directory / name).exists() for name in LEDGERS) and job_was_sent(directory):
         raise JobError(
             "the manifest is gone, but the ledger says that records were sent",
-            where=str(directory),
+            where=named(directory),
             hint="Restore manifest.json and ready/; planning anew would send them twice.",
         )
 
@@ -160,10 +159,10 @@ def _refuse_half_a_rest(directory: Path) -> None:
             where=str(note),
             hint=MORE_OPEN_FILES if error.errno == errno.EMFILE else "Check the permissions.",
         ) from error
-    place = path_argument(os.path.normpath(directory / earlier))
+    place = typed_job(directory / earlier)
     raise JobError(
         f"the plan of the rest of {place} was interrupted here",
-        where=str(directory),
+        where=named(directory),
         hint=f"Plan it again: the same command with `plan` and `--rest-of {place}`. All of the"
         " source would be sent otherwise.",
     )
@@ -177,7 +176,7 @@ def _prepare_after_others(planning: Planning) -> Manifest:
     if rest.resolve() == directory.resolve():
         raise JobError(
             "a job cannot be the rest of itself",
-            where=str(directory),
+            where=named(directory),
             hint="Name another directory with --job.",
         )
     with working_on(rest, "plan --rest-of") as ledger:
@@ -185,13 +184,13 @@ def _prepare_after_others(planning: Planning) -> Manifest:
         refuse_taken(rest, ledger, own=own.claim if own else None)
         found = rest_of(rest, directory, ledger)
         address = found.state.address or found.previous.manifest.address or planning.address
-        named = [found, *delivered_by(config, directory, address, without=rest)]
+        earlier = [found, *delivered_by(config, directory, address, without=rest)]
         claim = partial(claim_rest, rest, ledger, directory, found.state)
-        return _prepare(replace(planning, address=address), named, claim)
+        return _prepare(replace(planning, address=address), earlier, claim)
 
 
 def _prepare(
-    planning: Planning, named: Sequence[Found], claim: Callable[[], None] | None = None
+    planning: Planning, earlier: Sequence[Found], claim: Callable[[], None] | None = None
 ) -> Manifest:
     """Prepare beside the old outputs; once all is on the disk, put it in their place.
 
@@ -207,7 +206,7 @@ def _prepare(
     try:
         with interrupts_first():
             draft.mkdir(mode=0o700)
-            manifest = _drafted(planning, draft, named, careful=died)
+            manifest = _drafted(planning, draft, earlier, careful=died)
             _note_rest(planning, draft)
             if claim is not None:
                 claim()
@@ -320,7 +319,7 @@ def _put_manifest(draft: Path, directory: Path) -> None:
     except FileExistsError:
         raise JobError(
             "another process planned a job here meanwhile",
-            where=str(directory),
+            where=named(directory),
             hint="The locks of one machine do not reach every other. Look at it:"
-            f" backfill status {path_argument(named(directory))}",
+            f" backfill status {typed_job(directory)}",
         ) from None

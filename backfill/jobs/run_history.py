@@ -11,6 +11,7 @@ from backfill.core.model import State, Stop, StopKind, Tick
 from backfill.deliver import Settings
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.pace_file import PaceSetting
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.status import stop_as_text, stop_from_text
 from backfill.ledger import AnyLedger
 
@@ -50,7 +51,7 @@ def check_current(directory: Path, manifest: Manifest) -> None:
     if Manifest.read(directory).created != manifest.created:
         raise JobError(
             "the job was planned anew since this object was made",
-            where=str(directory),
+            where=named(directory),
             hint="Take the newer object, or open the job again with backfill.open_job.",
         )
 

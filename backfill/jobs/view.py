@@ -21,6 +21,7 @@ from backfill.jobdir.errors import reading
 from backfill.jobdir.job_paths import job_name
 from backfill.jobdir.manifest import Manifest
 from backfill.jobdir.overwrite_guard import refuse_existing, refuse_own_files
+from backfill.jobdir.store_addresses import named
 from backfill.jobs.access.pace import known_pace, pace_in
 from backfill.jobs.addresses import refuse_other_address
 from backfill.jobs.chain.rest import refuse_abandoned, way_back, way_on
@@ -79,7 +80,7 @@ class JobView:
                 raise
             raise JobError(
                 f"its destination {name!r} is not installed any more",
-                where=str(self.directory),
+                where=named(self.directory),
                 hint="Install the package again that brings it; the job is as it was.",
             ) from error
 

@@ -35,6 +35,7 @@ def pace(
     that. Without an option it says what holds, in the run that goes on or else for the next one.
     """
     from backfill.cli.text import print_json, rate_in_words  # noqa: PLC0415 - not for `--help`
+    from backfill.jobdir.store_addresses import named  # noqa: PLC0415
     from backfill.jobs.opening import open_job  # noqa: PLC0415
     from backfill.jobs.status import Phase  # noqa: PLC0415
 
@@ -48,11 +49,11 @@ def pace(
     if as_json:
         content = {"rate": said.rate, "concurrency": said.concurrency, "paused": said.paused}
         holds = {"rate": settings.rate, "concurrency": settings.concurrency}
-        print_json({"job": str(found.directory), **content, "in_force": holds})
+        print_json({"job": named(found.directory), **content, "in_force": holds})
         return
     shown = rate_in_words(settings.rate) if settings.rate else "the rate is found"
     click.echo(
-        f"{found.directory}: {shown}, at most {settings.concurrency} in flight"
+        f"{named(found.directory)}: {shown}, at most {settings.concurrency} in flight"
         + (", paused" if said.paused else "")
     )
     if go_on and (status := found.status()).phase is not Phase.RUNNING and status.next:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 from backfill.config import Config
 from backfill.core.errors import BusyError, ConfigError, JobError
 from backfill.core.job_files import LEDGER
-from backfill.core.terminal import path_argument
 from backfill.jobdir.ledger_place import LedgerPlace
-from backfill.jobdir.store_addresses import address_of, named, named_for_all
+from backfill.jobdir.store_addresses import address_of, named, named_for_all, typed_job
 
 if TYPE_CHECKING:
     from backfill.ledger.postgres import PostgresLedger
@@ -145,7 +144,7 @@ def refuse_other_ledger(directory: Path, config: Config | None) -> None:
         if config is not None and config.cluster is not None and (directory / LEDGER).exists():
             raise ConfigError(
                 "this job was planned for one machine, and its ledger is a file in its directory",
-                where=str(directory),
+                where=named(directory),
                 hint="Finish it without [cluster], or plan a job of its own with --job.",
             )
         return
@@ -187,8 +186,7 @@ def alone_with(
                 raise BusyError(
                     "another process works on this job",
                     where=named(directory),
-                    hint="Wait for it, or look on: backfill status"
-                    f" {path_argument(named(directory))}",
+                    hint=f"Wait for it, or look on: backfill status {typed_job(directory)}",
                 )
             time.sleep(_EVERY)
         yield ledger

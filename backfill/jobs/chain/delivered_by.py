@@ -16,6 +16,7 @@ from backfill.core.terminal import path_argument
 from backfill.core.urls import same_address
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.manifest import EarlierJob, Manifest
+from backfill.jobdir.store_addresses import address_of, named, typed_job
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
 from backfill.jobs.chain.named_jobs import NAMES_NONE, WHERE, named_jobs
@@ -81,7 +82,7 @@ def delivered_by(
                 f"{name} is being delivered, and some of its records are out at this moment",
                 where=f"{WHERE} {name}",
                 hint="Wait until that run has ended, then run the same command. Look on:"
-                f" backfill status {path_argument(place)}",
+                f" backfill status {typed_job(place)}",
             )
         if unknown:
             has, count = next(iter(unknown.items()))
@@ -90,7 +91,7 @@ def delivered_by(
                 f"{count:,} of {whose} are unknown: sent, and nobody can say whether they arrived",
                 where=f"{WHERE} {name}",
                 hint="Settle them first: backfill resolve"
-                f" {path_argument(has)} --delivered (or --failed).",
+                f" {typed_job(has)} --delivered (or --failed).",
             )
         counted, notes = records, [] if over else list(_unfinished(name, manifest, state))
         for own, there in ((True, state.address), (False, manifest.address or state.address)):
@@ -109,7 +110,7 @@ def delivered_by(
 
 def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     """The job in `place`, of which a plan in `directory` is the rest; its ledger is open."""
-    name = os.path.relpath(place)
+    name = address_of(place) or os.path.relpath(place)
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     manifest, state = _look(place, name, directory, ledger)
@@ -119,7 +120,7 @@ def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     notes = []
     for has, count in unknown.items():
         what = "1 record is" if count == 1 else f"{count:,} records are"
-        there = os.path.relpath(has)
+        there = address_of(has) or os.path.relpath(has)
         notes.append(
             f"{what} unknown in {there} and not part of this rest; ask the destination, and settle"
             f" them there: backfill resolve {path_argument(there)} --delivered or --failed"
@@ -195,9 +196,9 @@ def refuse_running(directory: Path, manifest: Manifest) -> None:
                 raise BusyError(
                     f"{each.name} is being delivered, and this plan leaves out only what it had"
                     " delivered before",
-                    where=str(directory),
+                    where=named(directory),
                     hint="Nothing was sent. Wait until that run has ended, then run the same"
-                    f" command. Look on: backfill status {path_argument(os.path.normpath(place))}",
+                    f" command. Look on: backfill status {typed_job(place)}",
                 )
 
 

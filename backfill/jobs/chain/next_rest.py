@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from backfill.core.model import State
 from backfill.core.terminal import path_argument
 from backfill.deliver import was_sent
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.store_addresses import named
+from backfill.jobdir.store_addresses import typed_job
 from backfill.jobs.chain.delivered_by import failed_since
 from backfill.jobs.chain.rest import rest_with
 from backfill.jobs.readonly import look
@@ -37,9 +36,9 @@ def next_rest(directory: Path, manifest: Manifest, ledger: AnyLedger) -> str | N
         return None
     if not failed_since(directory, manifest):
         return None
-    job, plan = path_argument(named(directory)), f"backfill plan {path_argument(str(file))}"
+    job, plan = typed_job(directory), f"backfill plan {path_argument(str(file))}"
     if not was_sent(ledger):  # it can be planned anew, and has them then
-        first = path_argument(named(Path(os.path.normpath(directory / before.path))))
+        first = typed_job(directory / before.path)
         return f"{plan} --rest-of {first} --job {job}"
     counts = ledger.counts()
     if manifest.ready > sum(counts.values()) or counts[State.UNKNOWN]:

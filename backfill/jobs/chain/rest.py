@@ -18,7 +18,7 @@ from backfill.core.terminal import path_argument
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import EarlierJob, Manifest
-from backfill.jobdir.store_addresses import address_of, named
+from backfill.jobdir.store_addresses import address_of, named, typed_job
 from backfill.jobs.access.working import working_on
 from backfill.jobs.readonly import look
 from backfill.jobs.run_history import abandon, is_abandoned
@@ -43,9 +43,9 @@ def refuse_abandoned(directory: Path, ledger: AnyLedger) -> None:
     """Raise JobError for a job that was abandoned, with the words that help."""
     if not is_abandoned(ledger):
         return
-    rest, job = _rest(ledger), path_argument(directory)
+    rest, job = _rest(ledger), typed_job(directory)
     if rest is not None:
-        place = path_argument(os.path.normpath(directory / rest["path"]))
+        place = typed_job(directory / rest["path"])
         hint = f"Its rest is with another job: backfill status {place}"
         counts = ledger.counts()
         if counts[State.UNKNOWN] or counts[State.FAILED]:
@@ -61,7 +61,9 @@ def refuse_abandoned(directory: Path, ledger: AnyLedger) -> None:
             f" backfill plan CONFIG --rest-of {job}"
         )
     raise JobError(
-        "the job was abandoned, so nothing of it is sent any more", where=str(directory), hint=hint
+        "the job was abandoned, so nothing of it is sent any more",
+        where=named(directory),
+        hint=hint,
     )
 
 
@@ -73,10 +75,10 @@ def refuse_taken(directory: Path, ledger: AnyLedger, *, own: str | None) -> None
     rest = _rest(ledger)
     if rest is None or not rest["sent"] or rest["claim"] == own:
         return
-    place = path_argument(os.path.normpath(directory / rest["path"]))
+    place = typed_job(directory / rest["path"])
     raise JobError(
         f"{place} has begun to send the rest of this job",
-        where=str(directory),
+        where=named(directory),
         hint=f"What is left by now is the rest of that one: backfill plan CONFIG --rest-of {place}",
     )
 
@@ -107,8 +109,8 @@ def way_on(directory: Path, ledger: AnyLedger, state: State, row: str) -> str | 
     """
     if state not in (State.PENDING, State.FAILED, State.UNKNOWN) or not is_abandoned(ledger):
         return None
-    job, rest = path_argument(named(directory)), rest_with(directory, ledger)
-    last = path_argument(named(sent_by(directory, ledger) or directory))
+    job, rest = typed_job(directory), rest_with(directory, ledger)
+    last = typed_job(sent_by(directory, ledger) or directory)
     if state is State.UNKNOWN:
         return (
             f"Ask the destination, by the request ids that `backfill records {job} --state unknown`"
@@ -116,7 +118,7 @@ def way_on(directory: Path, ledger: AnyLedger, state: State, row: str) -> str | 
             f" part of a rest that is planned after that: `backfill plan CONFIG --rest-of {last}`."
         )
     if rest is not None:
-        there = path_argument(named(rest))
+        there = typed_job(rest)
         said = (
             f"The job was abandoned, and {named(rest)} has its rest: `backfill show {there}"
             f" {path_argument(row)}` tells what became of it there."
@@ -138,7 +140,7 @@ def way_back(directory: Path, ledger: AnyLedger, job: str, row: str) -> str:
     unknown; `row` is what it is there, as FILE:ROW.
     """
     there = path_argument(job)
-    last = path_argument(named(sent_by(directory, ledger) or directory))
+    last = typed_job(sent_by(directory, ledger) or directory)
     return (
         f"`backfill show {there} {path_argument(row)}` tells how it stands there. If it did not"
         f" arrive, `backfill resolve {there} --failed` says so, and it goes as a job of its own"
@@ -172,7 +174,7 @@ def take_rest(directory: Path, manifest: Manifest) -> None:
         if rest is None or rest["claim"] != earlier.claim:
             raise ChangedError(
                 f"the rest of {earlier.name} was given to another job since this one was planned",
-                where=str(directory),
+                where=named(directory),
                 hint="Nothing was sent. Run that one, or plan the rest anew.",
             )
         ledger.set_meta(_REST, json.dumps({**rest, "sent": True}))

@@ -141,7 +141,7 @@ async def _deliver_with_others(run: Delivery, place: LedgerPlace, *, again: bool
         if again and joined.first and (run.settings.limit or run.settings.max_duration):
             raise LedgerError(
                 "this process was not heard of for a while, and the run has ended meanwhile",
-                where=str(job.directory),
+                where=named(job.directory),
                 hint="How much of its limit is left nobody knows. Run the same command again.",
             )
         first = begin_run(run, ledger)

@@ -21,7 +21,7 @@ from backfill.core.model import Stop
 from backfill.deliver import Snapshot, join
 from backfill.jobdir.ledger_place import LedgerPlace
 from backfill.jobdir.manifest import fingerprint
-from backfill.jobdir.store_addresses import named_for_all
+from backfill.jobdir.store_addresses import named, named_for_all
 from backfill.jobs.access.pace import pace_in
 from backfill.jobs.access.shared_ledger import delivering
 from backfill.jobs.run_history import check_current
@@ -149,7 +149,7 @@ def _nobody_left(run: Delivery, deliverers: Deliverers, pending: int) -> Backfil
         return error
     return BackfillError(
         f"no worker is left, and {pending:,} records are pending",
-        where=str(run.job.directory),
+        where=named(run.job.directory),
         hint="Start workers, and run the same command again; it goes on where the job stands.",
     )
 

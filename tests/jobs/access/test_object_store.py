@@ -122,7 +122,10 @@ def test_all_that_looks_sees_the_same_from_a_machine_that_has_nothing(machines) 
     assert (job.rejected.height, job.duplicates.height, job.excluded.height) == (0, 0, 0)
     assert job.show(1).state in (State.DELIVERED, State.FAILED)
     assert job.sample(2).height == 2
-    program("pace", machines.address, "--rate", "7/s", cwd=machines.place, expect=(0,))
+    said = program("pace", machines.address, "--rate", "7/s", cwd=machines.place, expect=(0,))
+    assert said.out.startswith(f"{machines.address}: 7")
+    pace = program("pace", machines.address, "--json", cwd=machines.place, expect=(0,)).json
+    assert pace["job"] == machines.address
     program("retry", machines.address, cwd=machines.place, expect=(0,))
     status = program("status", machines.address, "--json", cwd=machines.place, expect=(0,)).json
     assert status["records"]["pending"] == 3
@@ -179,9 +182,16 @@ def test_the_rest_of_a_job_and_a_job_after_it_lie_in_the_store_as_well(machines)
     assert address_of(place) == f"{machines.bucket}/jobs/pristo-rest.job"
     rest = opening.plan_job(load_config(machines.config), place, rest_of=machines.address)
     assert rest.manifest.ready == ROWS - 15
+    assert rest.manifest.rest is not None
+    assert rest.manifest.rest.name == machines.address
     machines.at("three")
     assert machines.run(opening.open_job(f"{machines.bucket}/jobs/pristo-rest.job")).exit_code == 0
-    assert opening.open_job(machines.address).status().phase == "abandoned"
+    given_up = opening.open_job(machines.address)
+    assert given_up.status().phase == "abandoned"
+    with pytest.raises(JobError) as refused:
+        machines.run(given_up)
+    assert refused.value.where == machines.address
+    assert f"backfill status {machines.bucket}/jobs/pristo-rest.job" in str(refused.value.hint)
     names = f'["{machines.address}", "{machines.bucket}/jobs/pristo-rest.job"]'
     later = machines.configuration("later", f"[dedupe]\ndelivered_by = {names}\n")
     machines.at("four")
