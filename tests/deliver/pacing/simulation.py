@@ -112,9 +112,11 @@ def simulate(  # noqa: PLR0912, PLR0915 - one loop over all kinds of events
             found.rates.append((now, pacers[0].rate))
         if now >= dies:
             looks[0] = math.inf
-        moments = [min(looks), min(leave)]
-        moments += [queue[0][0] for queue in (writing, arriving, answers) if queue]
-        now = max(now, min(moments))
+        soonest = min(*looks, *leave)
+        for queue in (writing, arriving, answers):
+            if queue and queue[0][0] < soonest:
+                soonest = queue[0][0]
+        now = max(now, soonest)
         if answers and answers[0][0] <= now:
             _, _, who, grant, verdict, said = heapq.heappop(answers)
             (found.accepted if verdict is _TAKEN else found.refused).append(now)

@@ -13,7 +13,6 @@ from backfill.deliver.pacing.auto_rate import AutoRate
 from tests.deliver.pacing.limiters import (
     Bucket,
     FixedWindow,
-    LeakyQueue,
     Limiter,
     Scheduled,
     SlidingWindow,
@@ -40,25 +39,28 @@ LONG: dict[str, Make] = {
     "sliding minute": lambda limit: SlidingWindow(limit, 60.0),
 }
 ALL = BUCKETS | SECONDS | LONG
-LIMIT = 70.0
+# As low as tells: a run costs what it sends, and where a window is long few requests at a low rate
+# would make a few refusals many.
+LIMITS = [*((name, 40.0) for name in BUCKETS | SECONDS), *((name, 70.0) for name in LONG)]
 
 
 @pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
-@pytest.mark.parametrize("name", ALL)
-def test_a_hundred_seconds_of_work_take_little_more(name: str, *, says_when: bool) -> None:
+@pytest.mark.parametrize(("name", "limit"), LIMITS)
+def test_a_hundred_seconds_of_work_take_little_more(
+    name: str, limit: float, *, says_when: bool
+) -> None:
     """And the first twenty of them do not wait for the rate."""
-    found = simulate(ALL[name](LIMIT), requests=100 * LIMIT, says_when=says_when)
-    begun = found.first(int(20 * LIMIT))
-    assert begun.share(LIMIT) >= 0.82
+    found = simulate(ALL[name](limit), requests=100 * limit, says_when=says_when)
+    begun = found.first(int(20 * limit))
+    assert begun.share(limit) >= 0.82
     assert len(begun.refused) <= 20
     # A second is lost to each `Retry-After: 1`, and a window of a second gives none of it back.
-    assert found.share(LIMIT) >= 0.94
+    assert found.share(limit) >= 0.94
     assert found.refusals() <= 0.005
     assert not found.early
 
 
-@pytest.mark.parametrize("says_when", [False, True], ids=["silent", "says when"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "says_when"), [(0, False), (1, True), (2, False)])
 def test_late_timers_cost_little_of_the_rate(seed: int, *, says_when: bool) -> None:
     """On a machine with other work a timer is 2 ms late as a rule, and some 20 ms."""
     limiter = Bucket(150.0, 15.0)
@@ -71,17 +73,18 @@ def test_late_timers_cost_little_of_the_rate(seed: int, *, says_when: bool) -> N
     assert not found.early
 
 
-@pytest.mark.parametrize("limit", [14.0, 40.0])
 @pytest.mark.parametrize("name", BUCKETS | SECONDS)
-def test_slow_limits_are_found_too(name: str, limit: float) -> None:
-    found = simulate(ALL[name](limit), requests=100 * limit, says_when=True)
-    assert found.share(limit) >= 0.92
+def test_a_slow_limit_is_found_too(name: str) -> None:
+    found = simulate(ALL[name](14.0), requests=1_400, says_when=True)
+    assert found.share(14.0) >= 0.92
     assert found.refusals() <= 0.005
 
 
-@pytest.mark.parametrize("name", ["bucket of 1 s", "window of 1 s"])
-def test_so_is_a_high_one(name: str) -> None:
-    found = simulate(ALL[name](1000.0), requests=30_000)
+@pytest.mark.parametrize(
+    ("name", "requests"), [("bucket of 1 s", 15_000), ("window of 1 s", 30_000)]
+)
+def test_so_is_a_high_one(name: str, requests: int) -> None:
+    found = simulate(ALL[name](1000.0), requests=requests)
     assert found.share(1000.0) >= 0.85
     assert found.refusals() <= 0.005
 
@@ -93,25 +96,19 @@ def test_slow_replies_do_not_hide_it(latency: float) -> None:
     assert found.refusals() <= 0.01
 
 
-def test_a_queue_before_the_server_is_kept_short() -> None:
-    found = simulate(LeakyQueue(150.0, 20), requests=15_000)
-    assert found.share(150.0) >= 0.93
-    assert found.refusals() <= 0.005
-
-
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_chance_makes_little_difference(seed: int) -> None:
     found = simulate(Bucket(150.0, 15.0), requests=15_000, says_when=True, seed=seed)
     assert found.share(150.0) >= 0.945
     assert found.refusals() <= 0.001
 
 
-@pytest.mark.parametrize(("before", "after"), [(40.0, 10.0), (120.0, 30.0), (10.0, 40.0)])
+@pytest.mark.parametrize(("before", "after"), [(40.0, 10.0), (60.0, 15.0), (10.0, 40.0)])
 def test_a_limit_that_changes_is_followed(before: float, after: float) -> None:
     """A lowered limit within a minute, a raised one within three."""
     settled = 180.0 if after < before else 300.0
     limiter = Scheduled(Bucket(before, 10.0), lambda now: before if now < 120 else after)
-    found = simulate(limiter, seconds=settled + 200.0)
+    found = simulate(limiter, seconds=settled + 100.0)
     assert found.share(after, settled) >= 0.9
     assert found.refusals(settled) <= 0.01
 

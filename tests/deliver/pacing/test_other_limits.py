@@ -162,7 +162,7 @@ def test_peace_lets_one_more_be_out() -> None:
     [
         # Alone one takes 20 ms, so that many are done in a second.
         (lambda: ConcurrencyLimit(3, 0.02), 0.92),
-        (lambda: LeakyQueue(150.0, 20), 0.94),
+        (lambda: LeakyQueue(60.0, 20), 0.94),
         # A request leaves 1 ms late on average, though a timer is 2.6 ms late; nothing may be
         # caught up with, and the delays on the way vary.
         (lambda: Bucket(150.0, 1), 0.78 / (1 + 0.001 * 150)),
