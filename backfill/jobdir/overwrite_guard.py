@@ -22,13 +22,18 @@ _PLACE = "is a place where a job keeps what it knows, and no other file belongs 
 
 
 def refuse_own_files(
-    target: Path, directory: Path, manifest: Manifest, config: Config | None
+    target: Path,
+    directory: Path,
+    manifest: Manifest,
+    config: Config | None,
+    *,
+    report: bool = False,
 ) -> None:
     """Raise ConfigError where `target` is a file that the job in `directory` lives on.
 
     These are its sources, its configuration, and all in a job's directory, be it this job or
-    another one; only this one's reports may lie in it. Files are told by where they really lie,
-    whatever leads there.
+    another one; in this one's only a `report` may lie, by a report's name. Files are told by where
+    they really lie, whatever leads there.
     """
     base = manifest.source_directory(directory) if config is None else config.directory
     named = (manifest.config_file(directory), config.path if config is not None else None)
@@ -39,7 +44,7 @@ def refuse_own_files(
         what = "is a source of the job"
     elif any(_same(target, path) for path in configurations):
         what = "is the configuration of the job"
-    elif _in_a_job(target, directory):
+    elif _in_a_job(target, directory, report=report):
         raise _refused(target, _PLACE)
     if what is not None:
         raise _refused(target, f"{what}, and writing there would destroy it")
@@ -84,14 +89,14 @@ def _refused(target: Path, what: str) -> ConfigError:
     return ConfigError(what, where=str(target), hint="Nothing was written. Name another file.")
 
 
-def _in_a_job(target: Path, own: Path | None = None) -> bool:
-    """Whether a file lies, or would lie, in a job's directory. A report of `own` may lie there."""
+def _in_a_job(target: Path, own: Path | None = None, *, report: bool = False) -> bool:
+    """Whether a file lies, or would lie, in a job's directory; in `own` a `report` may."""
     # A link is replaced and not followed, so its own place counts as well as where it leads.
     places = {Path(os.path.realpath(target.parent), target.name), Path(os.path.realpath(target))}
     home = Path(os.path.realpath(own)) if own is not None else None
     return any(
         (above == home or any((above / name).is_file() for name in LEDGERS))
-        and not (place.parent == home and is_report(place.name))
+        and not (report and place.parent == home and is_report(place.name))
         for place in places
         for above in place.parents
     )

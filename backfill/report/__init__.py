@@ -69,7 +69,7 @@ def write_report(
         if format == "png":
             files = {file: _png(content.decode()) for file, content in files.items()}
         for file in files:
-            refuse_own_files(file, job.directory, job.manifest, job.config)
+            refuse_own_files(file, job.directory, job.manifest, job.config, report=True)
             _refuse_users_file(file)
         for file, content in files.items():
             with put_in_place(file) as draft:

@@ -123,7 +123,11 @@ def test_any_other_file_is_written_as_ever(job: Job, tmp_path: Path) -> None:
 def test_a_job_takes_no_file_of_anybody_else(job: Job) -> None:
     for name in ("mine.csv", "report-data.parquet", "ready/report.html", "sub/x.csv"):
         with pytest.raises(ConfigError, match="where a job keeps"):
-            refuse_own_files(job.directory / name, job.directory, job.manifest, job.config)
+            refuse_own_files(
+                job.directory / name, job.directory, job.manifest, job.config, report=True
+            )
+    with pytest.raises(ConfigError, match="where a job keeps"):
+        refuse_own_files(job.directory / "report.html", job.directory, job.manifest, job.config)
     with pytest.raises(ConfigError, match="where a job keeps"):
         refuse_job_place(job.directory / "report.html")
 
