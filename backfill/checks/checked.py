@@ -32,9 +32,9 @@ Stage = Mapping[str, pl.Expr]
 # White space, and the marks without width that phone books, spreadsheets and right-to-left
 # texts leave around a value when it is copied.
 _AROUND = (
-    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
-    "\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e"
-    "\u202f\u205f\u2060\u2066\u2067\u2068\u2069\u3000\ufeff"
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u061c\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+    "\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d"
+    "\u202e\u202f\u205f\u2060\u2066\u2067\u2068\u2069\u3000\ufeff"
 )
 
 

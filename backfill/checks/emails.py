@@ -16,7 +16,7 @@ _ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LAST = "[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _FORM = f"^{_ATOM}(?:[.]{_ATOM})*@(?:{_LABEL}[.])+{_LAST}$"
-_ENCODED = "@(?:.*[.])?[A-Za-z0-9]{2}--"  # a label that says it is encoded, as xn-- does
+_ENCODED = "@(?:.*[.])?[A-Za-z0-9][A-Za-z0-9-]--"  # a label that says it is encoded, as xn-- does
 _LONGEST = 254  # RFC 5321: a path has 256 characters, two of which are its brackets
 _LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
 
