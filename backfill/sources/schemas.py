@@ -1,12 +1,13 @@
 """One set of columns for files that differ: which type a column gets, and how it gets there.
 
 Types that differ meet where nothing is lost: a wider number, a finer time, the same instant in
-UTC. Whole numbers of up to 32 bits and fractions meet as fractions, as they do when a file with
-missing whole numbers comes out of pandas; wider ones, which a fraction would round, and decimals
-of different scales meet as text. Other single values meet as text, too. The text is what would be
-sent if the value stood alone. Where some values of a column are lists, objects or bytes and others
-are not, at any depth, each keeps its kind (`MIXED`): what is said of a value must not depend on the
-rows beside it.
+UTC. Nanoseconds and another unit meet as microseconds, because 64 bits of nanoseconds end in 2262,
+and the year 9999 stands for "never" in many a file. Whole numbers of up to 32 bits and fractions
+meet as fractions, as they do when a file with missing whole numbers comes out of pandas; wider
+ones, which a fraction would round, and decimals of different scales meet as text. Other single
+values meet as text, too. The text is what would be sent if the value stood alone. Where some values
+of a column are lists, objects or bytes and others are not, at any depth, each keeps its kind
+(`MIXED`): what is said of a value must not depend on the rows beside it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def common_type(left: pl.DataType, right: pl.DataType) -> pl.DataType:
     if isinstance(left, pl.Datetime) and isinstance(right, pl.Datetime):
         if (left.time_zone is None) != (right.time_zone is None):
             return pl.String()
-        unit = min((left.time_unit, right.time_unit), key=["ns", "us", "ms"].index)
+        units = {left.time_unit, right.time_unit}
+        unit = left.time_unit if len(units) == 1 else "us"
         zone = left.time_zone if left.time_zone == right.time_zone else "UTC"
         return pl.Datetime(unit, zone)
     if isinstance(left, pl.Struct) and isinstance(right, pl.Struct):

@@ -40,7 +40,8 @@ from backfill.sources.schemas import MIXED, common_type, converted, union
         (pl.Int64(), pl.String(), pl.String()),
         (pl.Boolean(), pl.Int64(), pl.String()),
         (pl.Date(), pl.Datetime("us"), pl.String()),
-        (pl.Datetime("ms"), pl.Datetime("ns"), pl.Datetime("ns")),
+        (pl.Datetime("ms"), pl.Datetime("us"), pl.Datetime("us")),
+        (pl.Datetime("ms"), pl.Datetime("ns"), pl.Datetime("us")),
         (pl.Datetime("us"), pl.Datetime("us", "UTC"), pl.String()),
         (
             pl.Datetime("us", "Asia/Jerusalem"),
@@ -123,6 +124,14 @@ def test_an_instant_stays_the_same_in_another_zone():
     assert frame.select(converted("x", frame.schema["x"], wanted)).item() == datetime(
         2024, 5, 6, 7, 8, tzinfo=UTC
     )
+
+
+def test_times_that_nanoseconds_cannot_hold_meet_those_that_have_them():
+    never = datetime(9999, 12, 31)  # noqa: DTZ001 - a column without a zone
+    wanted = common_type(pl.Datetime("us"), pl.Datetime("ns"))
+    assert met([never, None], pl.Datetime("us"), wanted) == [never, None]
+    now = datetime(2024, 5, 6, 7, 8, 9, 123456)  # noqa: DTZ001 - the same
+    assert met([now], pl.Datetime("ns"), wanted) == [now]
 
 
 def met(values: list[object], dtype: pl.DataType, wanted: pl.DataType) -> list[object]:
