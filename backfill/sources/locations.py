@@ -9,7 +9,8 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -103,7 +104,16 @@ def locate(files: Files, directory: Path) -> tuple[Location, ...]:
         except (OSError, ValueError) as error:  # a name too long, an address with a broken host
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             raise SourceError(f"names no file: {reason}", where=text) from error
-    return tuple(found.values())
+    return tuple(_named_apart(found.values()))
+
+
+def _named_apart(locations: Iterable[Location]) -> Iterator[Location]:
+    """Each under a name of its own: addresses that differ in what is not shown get a number."""
+    times: Counter[str] = Counter()
+    for each in locations:
+        times[each.name] += 1
+        number = times[each.name]
+        yield each if number == 1 else replace(each, name=f"{each.name}#{number}")
 
 
 def _located(text: str, directory: Path, files: Files) -> Iterator[tuple[str, Location]]:

@@ -56,6 +56,14 @@ def test_csv_and_parquet_are_read_from_a_server(server, tmp_path, monkeypatch):
     assert not any("authorization" in headers for headers in server.seen)
 
 
+def test_addresses_that_differ_in_what_is_not_shown_have_names_of_their_own(server, tmp_path):
+    server.files = {f"/e.csv?month={month}": b"a\n%d\n" % month for month in (1, 2, 3)}
+    files = Files(files=tuple(server.address + path for path in server.files))
+    names = [entry.name for entry in open_source(files, tmp_path, what="events").entries]
+    shown = f"{server.address}/e.csv"
+    assert names == [shown, f"{shown}#2", f"{shown}#3"]
+
+
 def test_passwords_and_proxies_of_the_environment_are_left_alone(server, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password stays-here\n", encoding="utf-8")
