@@ -125,7 +125,9 @@ def _beginning(location: Location, folder: Path, files: Files) -> Files:
         with open_stream(location.path, location, encoding=encoding) as stream:
             text = stream.read(_START)
         lines = text if len(text) < _START else text[: text.rfind(b"\n") + 1]
-        copy.write_bytes(lines.decode().encode(encoding) if encoding == "utf-16" else lines)
+        if encoding == "utf-16":
+            lines = lines.decode(errors="replace").encode(encoding)
+        copy.write_bytes(lines)
     return files.model_copy(update={"files": (str(copy),)})
 
 

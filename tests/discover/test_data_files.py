@@ -112,6 +112,14 @@ def test_data_and_a_readme_of_one_ending_are_told_apart_by_their_columns(exports
     assert sorted(draft.events.files) == ["exports/feb.txt", "exports/jan.txt"]
 
 
+def test_utf16_with_a_broken_unit_is_looked_at_like_any_other_file(exports):
+    (exports / "notes.csv").write_text("a,b\n1,2\n")
+    content = events().write_csv().encode("utf-16") + b"\x00\xd8x\x00\n\x00"
+    (exports / "events.csv").write_bytes(content)
+    draft, _ = drafted("exports")
+    assert draft.events.files == ("exports/events.csv",)
+
+
 def test_hive_directories_and_packed_files_keep_their_place(exports):
     clutter(exports)
     for month in (1, 2):
