@@ -86,6 +86,10 @@ def _condition(where: str | None) -> str | None:
     return where
 
 
+_NO_PLACE = re.compile("(?:posix|right)/.*|localtime|Factory|posixrules")
+"""What a machine keeps beside the zones, under names that mean something on that machine alone."""
+
+
 def _nearest_zone(name: str) -> str:
     """The zone of the same place or the same offset, or the one that is written most like it."""
     if found := _OFFSET.fullmatch(name):
@@ -158,6 +162,8 @@ class Events(Files):
     def _known_zone(cls, name: str | None) -> str | None:
         if name is not None:
             try:
+                if _NO_PLACE.fullmatch(name):
+                    raise ZoneInfoNotFoundError
                 ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any
 __all__ = ["Rate", "Share", "parse_duration", "parse_rate", "parse_share"]
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = r"([0-9]+(?:\.[0-9]+)?)\s*(ms|min|s|m|h|d)"  # of a duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def parse_duration(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, str):
-        parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|min|s|m|h|d)", value.strip().lower())
-        if parts and not re.sub(r"([0-9.]+\s*(ms|min|s|m|h|d))|\s", "", value.strip().lower()):
-            return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        text = value.strip().lower()
+        if re.fullmatch(rf"(?:{_PART}\s*)+", text):
+            return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text))
     raise ValueError('a duration is written "30s", "5m" or "1h30m"')

@@ -26,7 +26,7 @@ from backfill.config import (
     load_config,
 )
 from backfill.config.sources import Events
-from backfill.config.values import parse_rate
+from backfill.config.values import parse_duration, parse_rate
 from backfill.core.errors import ConfigError
 
 FULL = """
@@ -114,6 +114,20 @@ def test_values_that_a_person_writes_are_understood(write):
     assert config.delivery.rate == Rate(50.0)
     assert config.delivery.max_errors == Share(fraction=0.025)
     assert config.delivery.timeout == 90.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1.5h", 5400), ("1h 30m", 5400), ("1h30min", 5400), ("0.5 d", 43200), (" 90S ", 90)],
+)
+def test_a_duration_is_the_sum_of_its_parts(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", ".5h", "1.5.5h", "1..5h", "5", "h", "5 x", "1h-30m"])
+def test_what_is_no_duration_is_refused_and_never_half_read(text):
+    with pytest.raises(ValueError, match='"1h30m"'):
+        parse_duration(text)
 
 
 @given(st.floats(min_value=1e-9, max_value=1e18))
@@ -423,6 +437,9 @@ def test_a_line_that_is_no_toml_is_shown_but_no_credential(tmp_path, line, hint)
         ("IST", "name a place"),  # of three countries, and none of them is 'MST'
         ("ROME", "Did you mean 'Europe/Rome'?"),
         ("GMT+15", "No zone is this offset"),
+        ("posix/Europe/Berlin", "Did you mean 'Europe/Berlin'?"),
+        ("localtime", "names look like"),
+        ("Factory", "names look like"),
     ],
 )
 def test_the_zone_that_is_offered_for_an_offset_is_the_one_that_has_it(name, nearest):
