@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from backfill import plan
+from backfill.cli.commands.demo import _lay_out
+from backfill.core.errors import BusyError
+from backfill.jobdir.lock import locked
 from tests.acceptance.program import backfill, backfill_in_a_process
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +54,24 @@ def test_a_directory_that_no_demo_made_is_left_alone(tmp_path):
     ended = backfill("demo", cwd=tmp_path, expect=[2])
     assert "--directory" in ended.err
     assert (tmp_path / "backfill-demo" / "mine.txt").exists()
+
+
+def test_a_demo_that_is_run_again_leaves_what_lies_beside_its_own_files(tmp_path):
+    samples = tmp_path / "samples"
+    _lay_out(samples)
+    job = plan(samples / "watch-feedbacks.toml")
+    notes = [samples / "notes.txt", samples / "pristo.job" / "notes.txt"]
+    for path in notes:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    (samples / "pristo.toml").unlink()
+    _lay_out(samples)
+    assert not (job.directory / "manifest.json").exists()
+    assert not any((job.directory / "ready").iterdir())
+    assert (samples / "pristo.toml").exists()
+    assert [path.read_text() for path in notes] == ["mine", "mine"]
+    with locked(job.directory, "run"), pytest.raises(BusyError):
+        _lay_out(samples)
 
 
 @pytest.mark.timeout(180)

@@ -96,8 +96,13 @@ def demo(directory: Path) -> None:
 
 
 def _lay_out(directory: Path) -> None:
-    """Put the sample data into a new directory, or into that of an earlier demo."""
+    """Put the sample data into a new directory, or into that of an earlier demo.
+
+    There its jobs and samples are made anew, and what else somebody put beside them stays.
+    """
     from backfill.core.errors import ConfigError  # noqa: PLC0415
+    from backfill.jobdir.lock import locked  # noqa: PLC0415
+    from backfill.jobdir.ownership import clear  # noqa: PLC0415
 
     if directory.exists():
         if not (directory / _MARK).exists():
@@ -106,7 +111,11 @@ def _lay_out(directory: Path) -> None:
                 where=str(directory),
                 hint="Name another one with --directory.",
             )
-        shutil.rmtree(directory)
+        for name in _CONFIGS:
+            job = (directory / name).with_suffix(".job")
+            if job.is_dir():
+                with locked(job, "demo"):
+                    clear(job)
     package = Path(__file__).parents[2]
     # In an installed wheel the samples lie inside the package, in a checkout beside it.
     samples = next(
@@ -115,6 +124,9 @@ def _lay_out(directory: Path) -> None:
         if place.is_dir()
     )
     shutil.copytree(
-        samples, directory, ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.job")
+        samples,
+        directory,
+        ignore=shutil.ignore_patterns("*.py", "__pycache__", "*.job"),
+        dirs_exist_ok=True,
     )
     (directory / _MARK).touch()
