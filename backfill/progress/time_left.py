@@ -22,6 +22,8 @@ class TimeLeft:
         if self._at is not None and not idle:
             self._active += at - self._at
         self._at = at
+        if len(self._points) > 1 and self._points[-1][0] == self._active:
+            self._points.pop()  # a pause may last for days
         self._points.append((self._active, records))
         while len(self._points) > 2 and self._active - self._points[1][0] >= _WINDOW:
             self._points.popleft()

@@ -34,6 +34,18 @@ def test_quiet_does_not_count_as_slowness():
     assert seen.time_for(500) == pytest.approx(10)
 
 
+def test_a_pause_of_days_needs_no_more_memory_than_one_of_a_second():
+    seen = TimeLeft()
+    for second in range(20):
+        seen.add(second, second * 50, idle=False)
+    held = len(seen._points)
+    for step in range(10_000):
+        seen.add(20 + step, 19 * 50, idle=True)
+    assert len(seen._points) <= held + 1
+    seen.add(10_020, 20 * 50, idle=False)
+    assert seen.time_for(500) == pytest.approx(10)
+
+
 def test_a_change_of_pace_shows_within_a_minute():
     seen = TimeLeft()
     for second in range(1_000):
