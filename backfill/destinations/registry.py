@@ -54,7 +54,7 @@ def installed_destinations() -> dict[str, Destination]:
     What cannot be used is logged as a warning and left out.
     """
     usable = builtin_destinations()
-    for name in _found().keys() - usable.keys():
+    for name in sorted(_found().keys() - usable.keys()):
         try:
             usable[name] = destination(name)
         except ConfigError as error:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from backfill.config.values import parse_rate
-from backfill.core.atomic_files import put_in_place
+from backfill.core.atomic_files import put_in_place, sync
 from backfill.core.errors import BackfillError, JobError
 from backfill.core.job_files import PACE
 from backfill.jobdir.storage_wait import is_away, storage_error
@@ -83,6 +83,8 @@ def write_pace(directory: Path, pace: PaceSetting) -> None:
         with put_in_place(directory / PACE) as draft:
             draft.touch(mode=0o600)
             draft.write_text(json.dumps(asdict(pace)), encoding="utf-8")
+            sync(draft)
+        sync(directory)
     except OSError as error:
         raise BackfillError(
             f"the pace cannot be written: {error.strerror or error}",
