@@ -44,11 +44,17 @@ def ranged(client: Client, ranges: int, **options: float) -> DaskEngine:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """Two workers of this machine, which are started again where they are killed."""
-    with engine_on("local:2") as engine:
-        assert isinstance(engine, DaskEngine)
-        yield engine._client
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that always has two workers."""
+    with cluster_in(tmp_path_factory.mktemp("shared")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(shared: Cluster) -> Iterator[Client]:
+    with connected(shared.address) as engine:
+        engine.client.wait_for_workers(2)
+        yield engine.client
 
 
 @pytest.fixture
@@ -70,7 +76,7 @@ def both(directory: Path, sections: dict[str, Any], engine: Engine, **options: A
 
 @pytest.mark.parametrize(
     ("job", "form", "ranges"),
-    list(zip(JOBS, FORMATS, (1, 3, 8), strict=True)),  # each job in each format: test_engine.py
+    list(zip(JOBS, FORMATS, (1, 3, 8), strict=True)),
 )
 def test_workers_make_the_job_that_one_process_makes(
     tmp_path: Path, client: Client, job: str, form: str, ranges: int
@@ -78,35 +84,39 @@ def test_workers_make_the_job_that_one_process_makes(
     both(tmp_path, write_sources(tmp_path, form, job), ranged(client, ranges))
 
 
-@pytest.mark.parametrize(
-    ("job", "phases"),
-    [
-        ("one pass", ["splitting", "preparing"]),
-        (
-            "an identity of its own",
-            [
-                "splitting",
-                "splitting contacts",
-                "preparing",
-                "finding duplicates",
-                "gathering",
-                "ordering",
-            ],
-        ),
-    ],
-)
 def test_workers_that_are_killed_in_each_phase_change_nothing(
-    tmp_path: Path, client: Client, job: str, phases: list[str]
+    tmp_path: Path, shared: Cluster, client: Client
 ) -> None:
+    phases = ["splitting", "splitting contacts", "preparing"]
+    phases += ["finding duplicates", "gathering", "ordering"]
     killed: list[str] = []
 
     def kill(phase: str, done: int, total: int | None) -> None:
         if phase in phases and phase not in killed:
             killed.append(phase)
-            os.kill(min(client.run(os.getpid).values()), signal.SIGKILL)
+            shared.workers.pop(0).kill()
+            shared.join()
 
-    both(tmp_path, write_sources(tmp_path, "csv", job), ranged(client, 5), progress=kill)
+    sections = write_sources(tmp_path, "csv", "an identity of its own")
+    both(tmp_path, sections, ranged(client, 5), progress=kill)
     assert killed == phases
+
+
+def test_a_worker_of_this_machine_is_started_again_where_it_is_killed(tmp_path: Path) -> None:
+    killed: list[int] = []
+    with engine_on("local:1") as engine:
+        assert isinstance(engine, DaskEngine)
+        own = engine.client
+
+        def kill(phase: str, done: int, total: int | None) -> None:
+            if phase == "splitting" and not killed:
+                killed.extend(own.run(os.getpid).values())
+                os.kill(killed[0], signal.SIGKILL)
+
+        sections = write_sources(tmp_path, "csv", "one pass")
+        both(tmp_path, sections, ranged(own, 5), progress=kill)
+        assert killed != [*own.run(os.getpid).values()]
+    assert len(killed) == 1
 
 
 def test_a_worker_that_is_stopped_is_told_of(tmp_path: Path, cluster: Cluster) -> None:
@@ -122,9 +132,9 @@ def test_a_worker_that_is_stopped_is_told_of(tmp_path: Path, cluster: Cluster) -
 
     sections = write_sources(tmp_path, "parquet", "one pass")
     with connected(cluster.address) as engine:
-        engine._client.wait_for_workers(2)
+        engine.client.wait_for_workers(2)
         try:
-            both(tmp_path, sections, ranged(engine._client, 4, silence=1.0), progress=stop)
+            both(tmp_path, sections, ranged(engine.client, 4, silence=1.0), progress=stop)
         finally:
             os.kill(stopped, signal.SIGCONT)
     assert any("does not answer" in phase for phase in said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 
 from backfill.api import plan
@@ -25,7 +26,7 @@ def planned(folder, **fields):
 # What some stage of a plan calls a column of its own: first those of a plan without parts, too.
 _LIKE_OURS = [
     *("__malformed", "__met", "__identity", "__bad", "__excluded", "__reason", "__broken", "key"),
-    *("record", "file", "row", "lane", "time", "body", "source.phone", "target.value"),
+    *("record", "file", "row", "lane", "time", "body", "source.phone", "contact.phone"),
     *("_x", "__x", "__tie:type", "__from", "__to", "__kept", "__warned0", "__named0", "__item"),
 ]
 
@@ -51,20 +52,35 @@ def test_rows_that_come_back_are_told_nothing(tmp_path):
     assert not any("names of columns" in each for each in job.manifest.facts.warnings)
 
 
-@pytest.mark.parametrize(
-    ("name", "parts"),
-    [
-        *((name, "many") for name in _LIKE_OURS),
-        *((name, "one") for name in _LIKE_OURS[:9]),
-    ],
-)
-def test_any_other_name_can_be_mapped_and_is_told_as_it_stands(tmp_path, monkeypatch, name, parts):
+@pytest.mark.parametrize("parts", ["many", "one"])
+def test_any_other_name_can_be_mapped_and_is_told_as_it_stands(tmp_path, monkeypatch, parts):
     if parts == "many":
         monkeypatch.setattr("backfill.prepare.partition.ROWS_OF_A_BUCKET", 2)
-    rows = "".join(f"+1202555{100 + n:04},a{n % 3},own {n}\n" for n in range(12)) + "none,,own 12\n"
-    (tmp_path / "e.csv").write_text(f'phone,label,"{name}"\n{rows}')
-    job = planned(tmp_path, label=name if "." not in name else {"sql": f'"{name}"'})
+    columns = {
+        name: [f"own {column}-{row}" for row in range(13)]
+        for column, name in enumerate(_LIKE_OURS if parts == "many" else _LIKE_OURS[:9])
+    }
+    ids = [f"6f9619ff-8b86-4d01-b42d-00cf4fc964{row:02}" for row in range(12)]
+    others = {"user": [*ids, "none"], "phone": "+12025550143", "at": "2024-01-01T10:00:00Z"}
+    pl.DataFrame({**others, **columns}).write_csv(tmp_path / "e.csv")
+    job = plan(
+        destination="pristo-events",
+        population="5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42",
+        events=tmp_path / "e.csv",
+        time="at",
+        fields={
+            "contact.id": "user",
+            "contact.phone": "phone",
+            "type": {"value": "a"},
+            **{
+                f"customFields.f{column}": name if "." not in name else {"sql": f'"{name}"'}
+                for column, name in enumerate(columns)
+            },
+        },
+        job=tmp_path / "e.job",
+    )
     records = job.records()
-    assert sorted(records[name]) == sorted(f"own {n}" for n in range(13))
-    labels = [json.loads(body)["label"] for body in job.sample(12)["body"]]
-    assert sorted(labels) == sorted(f"own {n}" for n in range(12))
+    sent = [json.loads(body)["customFields"] for body in job.sample(12)["body"]]
+    for column, (name, values) in enumerate(columns.items()):
+        assert sorted(records[name]) == sorted(values), name
+        assert sorted(each[f"f{column}"] for each in sent) == sorted(values[:12]), name
