@@ -50,6 +50,7 @@ _CLOSING = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 _WORDS = re.compile(r".*[^\W\d_]\S*\s+\S.*", re.DOTALL)
+_LONGEST = 300  # characters of a text that sums up or ends a file; of a cut line there are millions
 _FEW = 2  # cells of a row that may belong to what ends a report
 
 
@@ -79,27 +80,27 @@ class _LastRow:
         """What says that this row is a total or a count."""
         if self.raw is not None:
             text = self.raw.strip()
-            first = re.split(r"[,;\t|]", text.lstrip('"'))[0].strip('"')
-            says = _TOTAL.fullmatch(first) or _COUNT.fullmatch(text)
+            first = re.split(r"[,;\t|]", text[:_LONGEST].lstrip('"'))[0].strip('"')
+            says = _TOTAL.fullmatch(first) or _fits(_COUNT, text)
             return SummaryRow(None, text) if says else None
         for column, text in self.cells:
-            if _TOTAL.fullmatch(text):
+            if _fits(_TOTAL, text):
                 return SummaryRow(column, text)
         # The comma in "(2,000 rows)" makes two cells of it.
         few = 0 < len(self.cells) <= 3
-        if few and _COUNT.fullmatch(",".join(text for _, text in self.cells)):
+        if few and _fits(_COUNT, ",".join(text for _, text in self.cells)):
             return SummaryRow(*self.cells[0])
         return None
 
     @property
     def closing(self) -> bool:
         """Whether this row is one that only the end of a report has."""
-        return _CLOSING.fullmatch(self._first) is not None and len(self.cells) <= _FEW
+        return _fits(_CLOSING, self._first) and len(self.cells) <= _FEW
 
     @property
     def beside(self) -> SummaryRow | None:
         """The row as one that may stand beside a closing one: some words and nothing else."""
-        if len(self.cells) > _FEW or not (_WORDS.fullmatch(self._first) or self.closing):
+        if len(self.cells) > _FEW or not (_fits(_WORDS, self._first) or self.closing):
             return None
         column = self.cells[0][0] if self.raw is None else None
         return SummaryRow(column, self._first)
@@ -107,6 +108,11 @@ class _LastRow:
     @property
     def _first(self) -> str:
         return self.raw.strip() if self.raw is not None else self.cells[0][1] if self.cells else ""
+
+
+def _fits(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether a text is such words; a long one, on which patterns take for ever, is not."""
+    return len(text) <= _LONGEST and pattern.fullmatch(text) is not None
 
 
 def _no_records(rows: Sequence[_LastRow]) -> Iterator[tuple[int, SummaryRow]]:

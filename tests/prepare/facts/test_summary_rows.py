@@ -41,6 +41,14 @@ def planned(folder: Path, lines: list[str], where: str | None = None):
     )
 
 
+@pytest.mark.parametrize("end", ['A1,"' + "A" * 200_000, "1" + " " * 200_000 + "x"])
+def test_a_long_line_that_was_cut_is_no_total_and_takes_no_time(tmp_path, end):
+    """Patterns on it would take the square of its length: hours, for a cut line of an export."""
+    job = planned(tmp_path, [GOOD, end])
+    assert job.status().books.rejected == 1
+    assert total_in(job) is None
+
+
 def total_in(job) -> str | None:
     return next((each for each in job.manifest.facts.warnings if "like a total" in each), None)
 
