@@ -77,6 +77,12 @@ class MetricsFile(Collector):
     def _refuse_other_file(self) -> None:
         """The file is replaced whole, so what stands there must be an earlier run's metrics."""
         if not self._path.is_file():
+            if self._path.exists():
+                raise ConfigError(
+                    "is a device, a pipe or a directory, and metrics replace a file",
+                    where=str(self._path),
+                    hint="Nothing was sent. Name a file of their own, such as backfill.prom.",
+                )
             return
         with self._path.open("rb") as file:
             begin = file.read(len(_BEGIN))

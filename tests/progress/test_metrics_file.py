@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,16 @@ def test_a_file_that_holds_something_else_is_not_replaced(tmp_path):
     with pytest.raises(ConfigError, match="holds something else"):
         MetricsFile(notes, BOOKS).__enter__()
     assert notes.read_text("utf-8") == "the only copy\n"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_no_pipe_or_device_is_replaced_by_a_file(tmp_path, make):
+    """As root, or in a container, `/dev/stdout` would be a file from then on."""
+    make(tmp_path / "x.prom")
+    before = (tmp_path / "x.prom").stat()
+    with pytest.raises(ConfigError, match="is a device, a pipe"):
+        MetricsFile(tmp_path / "x.prom", BOOKS).__enter__()
+    assert (tmp_path / "x.prom").stat().st_ino == before.st_ino
 
 
 def test_whatever_comes_into_its_place_later_ends_no_run(tmp_path):
