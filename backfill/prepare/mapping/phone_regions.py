@@ -43,8 +43,15 @@ def region_of(phone: Input, config: Config, columns: Columns) -> pl.Expr | None:
         _, raw, dtype = columns.value(Column(name, phone.side), _WHERE)
     text = trimmed(as_text(raw, dtype, timezone=config.events.timezone).value)
     if isinstance(spec, Lookup):
-        names, codes = zip(*((name.strip(), str(code)) for name, code in spec.values), strict=True)
-        for code in codes:
-            region(code)  # one that has no phones is refused
-        text = text.replace(names, codes)
+        codes: dict[str, str] = {}
+        for written, code in spec.values:
+            region(str(code))  # one that has no phones is refused
+            name = written.strip()
+            if codes.setdefault(name, str(code)) != str(code):
+                raise ConfigError(
+                    f"{name!r} stands for {codes[name]} and for {code}",
+                    where=f"{_WHERE} values",
+                    hint="White space around a name does not count. Keep one of them.",
+                )
+        text = text.replace(list(codes), list(codes.values()))
     return text

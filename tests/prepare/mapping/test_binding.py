@@ -221,6 +221,14 @@ def test_which_rules_a_package_s_destination_has_follows_from_its_fields(tmp_pat
     assert refused(visits, phone_region="IL")
 
 
+def test_a_name_of_two_countries_is_refused_and_one_written_twice_is_not(bound: Any) -> None:
+    codes = {"column": "event", "values": {"Germany": "DE", "Germany ": "DE"}}
+    assert bound("watch-events", fields=WATCH, rules={"phone_region": codes})
+    codes["values"] = {"Germany": "DE", "Germany ": "AT"}
+    with pytest.raises(ConfigError, match="'Germany' stands for DE and for AT"):
+        bound("watch-events", fields=WATCH, rules={"phone_region": codes})
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
