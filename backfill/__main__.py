@@ -42,24 +42,46 @@ def _prepare_streams() -> None:
         )
 
 
+def _as_an_interrupt() -> list[int]:
+    """Have SIGTERM and SIGHUP end what runs as Ctrl-C does, which clears up.
+
+    Returns those that came. Whoever has told the process to ignore one of the three has meant it.
+    A delivery hears them in a way of its own.
+    """
+    came: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        del frame
+        came.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, hear)
+    return came
+
+
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    came = _as_an_interrupt()
     _prepare_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a name is no reason to fail in an ASCII locale
     try:
         from backfill.cli import command_line  # noqa: PLC0415 - an interrupt may come meanwhile
 
-        code = command_line()
+        code = command_line(came)
         # What is told holds: an interrupt that comes while the process ends changes nothing.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     except KeyboardInterrupt:
         # Python would end by the signal, and not with our code, where the interrupt came while
         # it was making a class from text, as dataclasses do.
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(130)
+        os._exit(128 + (signal.SIGTERM if came else signal.SIGINT))
     sys.exit(code)
 
 

@@ -6,7 +6,9 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -69,18 +71,18 @@ def _tell_script(message: str, code: int) -> None:
         print_error(message, code)
 
 
-def command_line() -> int:
+def command_line(terminated: Sequence[int] = ()) -> int:
     """Run what the command line says and return its exit code. The caller ends the process.
 
     Raises KeyboardInterrupt where an interrupt was not heard by a run of its own, after saying
-    how to resume.
+    how to resume. `terminated` has the other signals by then that came as an interrupt.
     """
     try:
         code = _group.main(prog_name="backfill", standalone_mode=False, color=wants_colour())
     except (click.Abort, KeyboardInterrupt):
         command = shlex.join(["backfill", *sys.argv[1:]])
         click.echo(f"interrupted; resume with: {command}", err=True)
-        _tell_script("interrupted", 130)
+        _tell_script("interrupted", 128 + (signal.SIGTERM if terminated else signal.SIGINT))
         raise KeyboardInterrupt from None
     except click.ClickException as error:
         error.show()

@@ -83,9 +83,18 @@ def test_a_plan_that_is_interrupted_leaves_no_draft(tmp_path: Path, phase: int) 
     assert plan_job(config, tmp_path / "a.job").status().books.pending == 50
 
 
-@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1, 0.2])
-def test_a_process_that_is_interrupted_ends_with_130_and_says_how_to_go_on(
-    tmp_path: Path, after: float
+@pytest.mark.parametrize(
+    ("after", "number", "code"),
+    [
+        (0.0, signal.SIGINT, 130),
+        (0.02, signal.SIGINT, 130),
+        (0.05, signal.SIGTERM, 143),
+        (0.1, signal.SIGHUP, 143),
+        (0.2, signal.SIGINT, 130),
+    ],
+)
+def test_a_process_that_is_interrupted_clears_up_and_says_how_to_go_on(
+    tmp_path: Path, after: float, number: int, code: int
 ) -> None:
     """Counted in seconds from the moment at which its draft appears."""
     config = pristo_job(tmp_path, 3_000)
@@ -94,12 +103,12 @@ def test_a_process_that_is_interrupted_ends_with_130_and_says_how_to_go_on(
         assert time.monotonic() < deadline
         time.sleep(0.001)
     time.sleep(after)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     if process.returncode == 0:  # it was quicker than the interrupt
         assert "The books balance" in out
     else:
-        assert (process.returncode, out) == (130, "")
+        assert (process.returncode, out) == (code, "")
         assert err.splitlines()[-1] == f"interrupted; resume with: backfill plan {config}"
         assert "panicked" not in err
         assert "damaged" not in err
