@@ -290,7 +290,7 @@ def test_a_ledger_in_postgresql_keeps_to_the_model(postgres: PostgresServer) -> 
         def __init__(self) -> None:
             super().__init__(PostgresWorld(postgres))
 
-    run_state_machine_as_test(PostgresMachine, settings=settings(STEPS, max_examples=12))
+    run_state_machine_as_test(PostgresMachine, settings=settings(STEPS, max_examples=8))
 
 
 WORKER = """

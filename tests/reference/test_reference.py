@@ -22,7 +22,7 @@ from tests.reference.jobs import File, Job
 from tests.reference.reference import Outcome, expected
 
 
-@pytest.mark.parametrize("first", range(10_000, 10_012, 3))
+@pytest.mark.parametrize("first", range(10_000, 10_006, 3))
 def test_a_plan_is_what_the_documentation_says(first):
     assert {seed: found for seed in range(first, first + 3) if (found := findings(seed))} == {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from functools import cache
 from urllib.parse import quote, unquote
 
 import httpx
@@ -169,6 +170,7 @@ SHAPES = {
 }
 
 
+@cache
 def readings(text: str) -> set[str]:
     """A text as one could still read it who wants to."""
     found = {text.replace("\N{REPLACEMENT CHARACTER}", "").replace("\x00", "").replace(" ", "")}

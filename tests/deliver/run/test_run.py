@@ -218,13 +218,13 @@ def test_a_record_that_never_gets_a_clear_answer_does_not_hold_up_the_job(job, r
         store.stored.extend(request.numbers)
         return error(500) if request.numbers == [5] else accepted(request)
 
-    each = job(lanes=[[100] * 20])
+    each = job(lanes=[[100] * 5])
     store = Store(behave, latency=0.01)
     assert run_virtually(each, store, guarantee="at-least-once", rate=1000.0) is None
     assert each.numbers(UNKNOWN) == [5]
-    assert len(each.numbers(DELIVERED)) == 1999
+    assert len(each.numbers(DELIVERED)) == 499
     assert store.stored.count(5) == 10
-    assert len(store.stored) == 2009
+    assert len(store.stored) == 509
     (reason,) = {outcome.reason for outcome in each.outcomes() if outcome.state is UNKNOWN}
     assert reason == "No. (10 times)"
     times = [request.at for request in store.requests if request.numbers == [5]]
@@ -678,7 +678,7 @@ def test_the_credential_is_in_no_log(job, run, caplog):
 
 def test_a_found_rate_is_remembered_for_the_next_run(job, run_virtually):
     def behave(store, request):
-        last_second = [each for each in store.requests if each.at > request.at - 1]
+        last_second = [each for each in store.requests[-21:] if each.at > request.at - 1]
         if len(last_second) > 20:
             return error(429, headers={"Retry-After": "1"})
         store.store(request)

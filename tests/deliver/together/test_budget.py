@@ -89,7 +89,7 @@ def virtually(function: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return anyio.run(function, backend="trio", backend_options={"clock": clock})
 
 
-@pytest.mark.parametrize("rate", [3.0, 50.0, 2_000.0])
+@pytest.mark.parametrize("rate", [3.0, 50.0, 500.0])
 def test_several_lanes_send_at_the_rate_and_never_above_it(monkeypatch, rate) -> None:
     row = Row(rate)
     sent: list[float] = []
