@@ -222,7 +222,7 @@ def shell(
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
-    config = pristo_job(tmp_path, 20_000)
+    config = pristo_job(tmp_path, 3_000)  # more than a pipe holds
     backfill("plan", config, cwd=tmp_path, expect=[0])
     done = shell("backfill records pristo.toml | head -n 2", tmp_path)
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 2)
@@ -239,14 +239,18 @@ def test_standard_output_that_is_full_is_told(place, command):
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full", "2>&1 | true"])
-def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_nothing(tmp_path, closed):
+def test_a_stream_that_nobody_has_or_that_is_full_of_words_stops_no_run(tmp_path, closed):
     config = pristo_job(tmp_path, 5)
     with running_sandbox() as server:
         run = f"backfill run {config.name} --base-url {server.url} {closed}"
         done = shell(run, tmp_path, anew="&-" in closed)
         assert (done.returncode, "rror" in done.stderr) == (0, False)
         assert len(server.accepted) == 5
-    done = shell(f"backfill status {config.name} --json {closed}", tmp_path, anew="&-" in closed)
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>/dev/full", "2>&1 | true"])
+def test_nor_does_it_stop_a_look(place, closed):
+    done = shell(f"backfill status planned.job --json {closed}", place, anew="&-" in closed)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -17,12 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import polars as pl
+
 from tests.docs.pages import ROOT, Block
 from tests.forked.program import command_in
 from tests.free_port import free_port
 
 __all__ = ["Session"]
 
+_SAMPLES = ROOT / "sample_data"
 _PORT = "8080"  # the port in the pages; a free one takes its place
 _PRELUDE = """\
 set -euo pipefail
@@ -32,6 +35,7 @@ backfill() {
     # The demo runs for half a minute and has a test of its own; here its files are enough.
     if [ "$1" = demo ]; then
         mkdir "$3" && cp "$SAMPLES"/*.csv "$SAMPLES"/*.parquet "$SAMPLES"/*.toml "$3"
+        [ -z "$EVENTS" ] || cp "$EVENTS" "$3"
     else
         command backfill "$@"
     fi
@@ -40,10 +44,19 @@ backfill() {
 
 
 class Session:
-    """Runs blocks as their marks say. What is left running ends with it."""
+    """Runs blocks as their marks say. What is left running ends with it.
 
-    def __init__(self, directory: Path) -> None:
+    The demo's files have all `events` of the sample data, or so many.
+    """
+
+    def __init__(self, directory: Path, *, events: int | None = None) -> None:
         self._directory = directory
+        self._events = ""
+        if events is not None:
+            fewer = directory / ".fewer" / "events.parquet"
+            fewer.parent.mkdir()
+            pl.read_parquet(_SAMPLES / fewer.name).head(events).write_parquet(fewer)
+            self._events = str(fewer)
         self._port = free_port()
         self._commands = directory / ".commands"
         self._commands.mkdir()
@@ -163,7 +176,8 @@ class Session:
                 [str(self._commands), str(Path(sys.executable).parent), kept.get("PATH", "")]
             ),
             "SESSION": str(self._directory),
-            "SAMPLES": str(ROOT / "sample_data"),
+            "SAMPLES": str(_SAMPLES),
+            "EVENTS": self._events,
             "POLARS_MAX_THREADS": "2",
             "PYTHONPATH": str(ROOT),
         }

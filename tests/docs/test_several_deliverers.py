@@ -17,6 +17,6 @@ _NAMED = "postgresql://backfill@db.example.com/backfill"
 def test_the_walk_works_with_a_database_of_ours(tmp_path, postgres) -> None:
     told = [block for block in blocks_of(_PAGE) if block.mark]
     assert any(_NAMED in block.text for block in told)
-    with Session(tmp_path) as session:
+    with Session(tmp_path, events=3_000) as session:
         for block in told:
             session.follow(replace(block, text=block.text.replace(_NAMED, postgres.address)))

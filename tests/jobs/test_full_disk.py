@@ -55,15 +55,19 @@ def configs(tmp_path: Path) -> tuple[Config, Config]:
 
 
 def plan_with_ever_more_room(
-    directory: Path, configs: tuple[Config, Config], narrow: Narrow, rooms: range
+    directory: Path, other: Path, configs: tuple[Config, Config], narrow: Narrow, rooms: range
 ) -> None:
-    """Plan where nothing is, and over another job, which outlives a failure."""
+    """Plan where nothing is, and over another job, which outlives a failure. A copy of that one is
+    kept in `other`.
+    """
     ends = set()
+    created = plan_job(configs[0], directory).manifest.created
+    shutil.copytree(directory, other)
     for room in rooms:
-        for planned in (None, configs[0]):
+        for planned in (None, other):
             shutil.rmtree(directory, ignore_errors=True)
             if planned is not None:
-                created = plan_job(planned, directory).manifest.created
+                shutil.copytree(planned, directory)
             refused: BackfillError | None = None
             try:
                 with narrow(room):
@@ -83,7 +87,8 @@ def plan_with_ever_more_room(
 def test_a_plan_whose_files_may_not_grow_is_whole_or_not_at_all(
     tmp_path: Path, configs: tuple[Config, Config]
 ) -> None:
-    plan_with_ever_more_room(tmp_path / "a.job", configs, small_files, range(0, 120_000, 14_000))
+    rooms = range(0, 120_000, 14_000)
+    plan_with_ever_more_room(tmp_path / "a.job", tmp_path / "b.job", configs, small_files, rooms)
 
 
 def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
@@ -99,7 +104,8 @@ def test_a_plan_on_a_full_disk_is_whole_or_not_at_all(
     try:
         assert place.is_mount(), "it would be the machine's own disk that is filled"
         rooms = range(0, 400_000, 45_056)
-        plan_with_ever_more_room(place / "a.job", configs, partial(little_room, place), rooms)
+        narrow = partial(little_room, place)
+        plan_with_ever_more_room(place / "a.job", tmp_path / "b.job", configs, narrow, rooms)
     finally:
         subprocess.run([shutil.which("umount") or "umount", "-l", str(place)], check=True)
 
