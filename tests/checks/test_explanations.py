@@ -13,12 +13,12 @@ from backfill.destinations import builtin_destinations
 NAMES = [each.name for known in builtin_destinations().values() for each in rules_of(known)]
 
 
-@pytest.mark.parametrize("name", [*State, *(rule.name for rule in RULES), *dict.fromkeys(NAMES)])
-def test_whatever_a_plan_or_a_status_names_is_explained(name):
-    found = backfill.explain(name)
-    assert found.name == name
-    assert all(len(part) > 10 for part in (found.meaning, found.why, found.helps))
-    assert str(found).startswith(name)
+def test_whatever_a_plan_or_a_status_names_is_explained():
+    for name in (*State, *(rule.name for rule in RULES), *NAMES):
+        found = backfill.explain(name)
+        assert found.name == name
+        assert all(len(part) > 10 for part in (found.meaning, found.why, found.helps)), name
+        assert str(found).startswith(name)
 
 
 def test_a_rule_alone_tells_its_fields_and_a_field_of_a_family_is_known():

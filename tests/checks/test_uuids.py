@@ -29,17 +29,16 @@ def judged(ids: Sequence[str | None], namespace: uuid.UUID | None) -> list[tuple
     return frame.select(checked.value.alias("v"), broken.alias("b")).collect().rows()
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.uuids(), min_size=1))
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.uuids(), min_size=1, max_size=60))
 def test_every_uuid_is_sent_in_lower_case_however_it_was_written(ids):
     written = [f" {str(each).upper()}\n" for each in ids]
     assert judged(written, None) == [(str(each), False) for each in ids]
     assert judged(written, SPACE) == [(str(each), False) for each in ids]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+def test_any_other_form_is_refused_without_a_namespace():
+    others = [
         "6f9619ff8b864d01b42d00cf4fc964ff",
         "{6f9619ff-8b86-4d01-b42d-00cf4fc964ff}",
         "urn:uuid:6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
@@ -48,13 +47,11 @@ def test_every_uuid_is_sent_in_lower_case_however_it_was_written(ids):
         "6f9619ff-8b86-4d01-b42d-00cf4fc964fg",
         "6f9619ff8b86-4d01-b42d-00cf4fc964ff-",
         "42",
-    ],
-)
-def test_any_other_form_is_refused_without_a_namespace(other):
-    assert judged([other], None) == [(other, True)]
+    ]
+    assert judged(others, None) == [(other, True) for other in others]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(min_size=1).filter(lambda text: text == text.strip()), min_size=1))
 def test_with_a_namespace_other_ids_become_what_python_calls_their_uuid5(ids):
     ids = [f"x{each}x" for each in ids]
@@ -65,7 +62,7 @@ def test_the_name_keeps_its_case_and_loses_the_space_around_it():
     assert judged([" Ann "], SPACE) == [(str(uuid.uuid5(SPACE, "Ann")), False)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.tuples(st.uuids() | st.sampled_from(["Ann", "", "İ", None]), st.integers(0, 3))),
     st.sampled_from([None, SPACE]),
@@ -93,15 +90,15 @@ def test_missing_stays_missing_and_gets_no_name():
     assert judged(["", "  "], SPACE) == [(None, False), (None, False)]
 
 
-@pytest.mark.parametrize("written", ["123.0", "123.00", "1.23457E+11", "1,23457E+11", "9e+05"])
-def test_what_a_frame_or_a_spreadsheet_made_of_a_number_names_no_contact(written):
-    assert judged([written], SPACE)[0][1]
-    assert judged([written], None)[0][1]
+def test_what_a_frame_or_a_spreadsheet_made_of_a_number_names_no_contact():
+    numbers = ["123.0", "123.00", "1.23457E+11", "1,23457E+11", "9e+05"]
+    for namespace in (SPACE, None):
+        assert all(refused for _, refused in judged(numbers, namespace))
 
 
-@pytest.mark.parametrize("written", ["1.23", "1.2.0", "12e5", "00123", "v1.0", "a1.0", "5E10"])
-def test_other_ids_with_a_point_or_an_e_are_names_like_any(written):
-    assert judged([written], SPACE) == [(str(uuid.uuid5(SPACE, written)), False)]
+def test_other_ids_with_a_point_or_an_e_are_names_like_any():
+    names = ["1.23", "1.2.0", "12e5", "00123", "v1.0", "a1.0", "5E10"]
+    assert judged(names, SPACE) == [(str(uuid.uuid5(SPACE, each)), False) for each in names]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,15 @@ def judged(
     return judged_values(pl.Series(numbers, dtype=pl.String), whole).rows()
 
 
+def judged_in(dialled: Sequence[tuple[str, str, object]]) -> list[tuple[str | None, str]]:
+    """What `judged` says of (region, number, ...) at the level e164."""
+    rows = [each[:2] for each in dialled]
+    raw = pl.DataFrame(rows, schema=["region", "number"], orient="row").to_struct()
+    steps = check_phone("e164", pl.field("raw").struct.field("region"))
+    text = {"text": pl.field("raw").struct.field("number")}
+    return judged_values(raw, Steps((text, *steps.stages), steps.rules)).rows()
+
+
 def examples() -> list[str]:
     """The library's example number of every type of every region, and of every code without one."""
     found = [
@@ -123,14 +132,14 @@ def test_the_sample_holds_every_kind_of_answer(sample):
     assert min(answers.count(rule) for rule in ("", "valid", "possible", "rewritten")) > 300
 
 
-@pytest.mark.parametrize("number", ["+12", "+123456789012345", "+999999999999999", "+30123456789"])
-def test_e164_asks_for_syntax_alone(number):
-    assert judged([number], "e164") == [(number, "")]
+def test_e164_asks_for_syntax_alone():
+    numbers = ["+12", "+123456789012345", "+999999999999999", "+30123456789"]
+    assert judged(numbers, "e164") == [(number, "") for number in numbers]
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
+@pytest.mark.parametrize("level", ["e164", "possible", "valid"])
+def test_what_is_not_e164_breaks_that_rule_alone_and_is_not_mended(level):
+    numbers = [
         "+",
         "+1",
         "+1234567890123456",
@@ -149,43 +158,36 @@ def test_e164_asks_for_syntax_alone(number):
         "+972 055-500-0123",
         "+1/202/555/0123",
         "+1--202",
-    ],
-)
-@pytest.mark.parametrize("level", ["e164", "possible", "valid"])
-def test_what_is_not_e164_breaks_that_rule_alone_and_is_not_mended(number, level):
-    assert judged([number], level) == [(number, "e164")]
+    ]
+    assert judged(numbers, level) == [(number, "e164") for number in numbers]
 
 
-@pytest.mark.parametrize(
-    ("written", "number"),
-    [
-        (" +12025550123\t", "+12025550123"),
-        ("\u200e+12025550123\u200f", "+12025550123"),
-        ("\u061c+12025550123", "+12025550123"),
-        ("+1 202 555 0123", "+12025550123"),
-        ("+1-202-555-0123", "+12025550123"),
-        ("+1 (202) 555-0123", "+12025550123"),
-        ("+1.202.555.0123", "+12025550123"),
-        ("+1\u00a0202\u2013555\u20130123", "+12025550123"),
-        ("+44 7700 900123", "+447700900123"),
-        ("+39 (06) 698 12345", "+390669812345"),
-        ("+972 55-500-0123", "+972555000123"),
-    ],
-)
-def test_separators_are_left_out_and_the_digits_stay(written, number):
-    assert judged([written], "e164") == [(number, "")]
-    assert number == phonenumbers.format_number(
-        phonenumbers.parse(written, None), PhoneNumberFormat.E164
-    )
+def test_separators_are_left_out_and_the_digits_stay():
+    numbers = {
+        " +12025550123\t": "+12025550123",
+        "\u200e+12025550123\u200f": "+12025550123",
+        "\u061c+12025550123": "+12025550123",
+        "+1 202 555 0123": "+12025550123",
+        "+1-202-555-0123": "+12025550123",
+        "+1 (202) 555-0123": "+12025550123",
+        "+1.202.555.0123": "+12025550123",
+        "+1\u00a0202\u2013555\u20130123": "+12025550123",
+        "+44 7700 900123": "+447700900123",
+        "+39 (06) 698 12345": "+390669812345",
+        "+972 55-500-0123": "+972555000123",
+    }
+    assert judged(list(numbers), "e164") == [(number, "") for number in numbers.values()]
+    for written, number in numbers.items():
+        parsed = phonenumbers.parse(written, None)
+        assert number == phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
 
 
 def test_missing_breaks_nothing():
     assert judged(["", " "], "valid") == [(None, ""), (None, "")]
 
 
-@pytest.mark.parametrize(
-    ("region", "written", "number"),
-    [
+def test_national_forms_become_e164():
+    dialled = [
         ("GB", "020 7946 0018", "+442079460018"),
         ("GB", "(020) 7946-0123", "+442079460123"),
         ("GB", "2079460018", "+442079460018"),
@@ -201,15 +203,12 @@ def test_missing_breaks_nothing():
         ("US", "202-555-0123", "+12025550123"),
         ("US", "1 202 555 0123", "+12025550123"),
         ("IL", "055-500 0123", "+972555000123"),
-    ],
-)
-def test_national_forms_become_e164(region, written, number):
-    assert judged([written], "e164", region) == [(number, "")]
+    ]
+    assert judged_in(dialled) == [(number, "") for _, _, number in dialled]
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
+def test_what_is_no_valid_number_of_the_region_stays_as_it_is_and_breaks_e164():
+    texts = [
         *("12", "0207946001845678901", "call 020 7946", "*1234", "٠٢٠٧٩٤٦٠٠١٨"),
         "07700 900123",  # the range for fiction, which the library calls invalid
         "12025550143",
@@ -218,10 +217,8 @@ def test_national_forms_become_e164(region, written, number):
         "020--7946 0018",
         "(020 7946 0018",
         "=020 7946 0018",
-    ],
-)
-def test_what_is_no_valid_number_of_the_region_stays_as_it_is_and_breaks_e164(written):
-    assert judged([written], "e164", "GB") == [(written, "e164")]
+    ]
+    assert judged(texts, "e164", "GB") == [(text, "e164") for text in texts]
 
 
 def test_a_number_with_a_plus_is_never_changed_by_the_region():
@@ -253,9 +250,8 @@ def test_national_forms_are_read_as_the_library_reads_them():
     assert dict(zip(rows, found, strict=True)) == dict(zip(rows, expected, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("region", "written", "number"),
-    [
+def test_a_number_that_lost_its_plus_or_its_zero_is_not_guessed():
+    dialled = [
         ("DE", "447400123456", None),  # a British mobile, or a German landline without its 0
         ("DE", "15123456789", None),  # a German mobile without its 0, or a Texan
         ("AT", "12025550179", None),
@@ -265,11 +261,10 @@ def test_national_forms_are_read_as_the_library_reads_them():
         ("DE", "491711234567", None),  # the library puts one more 49 in front
         ("CN", "13035550195", "+8613035550195"),  # mobiles are written without a 0 there
         ("US", "2025550123", "+12025550123"),
-    ],
-)
-def test_a_number_that_lost_its_plus_or_its_zero_is_not_guessed(region, written, number):
-    expected = (number, "") if number else (written, "ambiguous")
-    assert judged([written], "e164", region) == [expected]
+    ]
+    assert judged_in(dialled) == [
+        (number, "") if number else (written, "ambiguous") for _, written, number in dialled
+    ]
 
 
 def test_what_may_have_lost_its_plus_is_what_the_library_writes_with_a_prefix():
@@ -280,10 +275,7 @@ def test_what_may_have_lost_its_plus_is_what_the_library_writes_with_a_prefix():
         if (number := phonenumbers.example_number_for_type(region, kind)) is not None
     }
     rows = sorted(written)
-    raw = pl.DataFrame(rows, schema=["number", "region"], orient="row").to_struct()
-    steps = check_phone("e164", pl.field("raw").struct.field("region"))
-    text = {"text": pl.field("raw").struct.field("number")}
-    found = judged_values(raw, Steps((text, *steps.stages), steps.rules))["b"]
+    found = [rule for _, rule in judged_in([(region, text, None) for text, region in rows])]
     clear = [row for row in zip(rows, found, strict=True) if row[1] in ("", "ambiguous")]
     assert len(clear) > 200, "most examples are numbers of their region"
     may = [row for row, rule in clear if rule == "ambiguous"]
@@ -317,17 +309,8 @@ def _dialled(text: str, region: str) -> str | None:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
-@pytest.mark.parametrize(
-    ("written", "level", "rule"),
-    [
-        ("+490123456", "e164", ""),  # as it stands
-        ("+490123456", "valid", "rewritten"),
-        ("+49 0123456", "e164", "e164"),
-        ("+49.0123456", "e164", "e164"),
-        ("+49 0123456", "possible", "e164"),
-        ("+4. 30 123456", "valid", "e164"),
-        ("+49 (0123456)", "valid", "e164"),
-    ],
-)
-def test_a_zero_after_the_calling_code_is_not_read_out_of_separators(written, level, rule):
-    assert judged([written], level)[0][1] == rule
+@pytest.mark.parametrize("level", ["e164", "possible", "valid"])
+def test_a_zero_after_the_calling_code_is_not_read_out_of_separators(level):
+    written = ["+490123456", "+49 0123456", "+49.0123456", "+4. 30 123456", "+49 (0123456)"]
+    as_it_stands = "" if level == "e164" else "rewritten"
+    assert [rule for _, rule in judged(written, level)] == [as_it_stands, *["e164"] * 4]
