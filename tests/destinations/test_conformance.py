@@ -11,6 +11,7 @@ pytestmark = pytest.mark.timeout(300)  # a crash campaign starts several process
 
 
 class TestPristoEvents(DestinationTests):
+    kills = 1
     destination = destination("pristo-events")
 
 
@@ -19,4 +20,5 @@ class TestWatchEvents(DestinationTests):
 
 
 class TestWatchFeedbacks(DestinationTests):
+    kills = 1
     destination = destination("watch-feedbacks")

@@ -173,7 +173,7 @@ def test_what_people_wrote_is_not_copied_into_the_file():
         assert private not in text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     names=st.lists(NAME, min_size=11, max_size=11, unique=True),
     name=st.sampled_from(["pristo-events", "watch-events"]),
@@ -221,7 +221,7 @@ def _renamed(proposal: Proposal, names: list[str]) -> Proposal:
 LABEL = NAME.filter(lambda text: not text.strip().lower().startswith("bearer"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(LABEL, min_size=1, max_size=6, unique=True))
 def test_any_label_survives_as_a_line_of_the_table(labels):
     proposal = plain("watch-events", joined=True)

@@ -14,13 +14,13 @@ import pytest
 from tests.fuzz import __main__
 from tests.fuzz.__main__ import Campaign, attack
 
-# (seeds, attacks): some two seconds each on one core
+# (seeds, attacks): about a second each on one core
 _SHORT = {
-    "configurations": (1_000, 20),
-    "sources": (2_000, 120),
+    "configurations": (1_000, 10),
+    "sources": (2_000, 60),
     "parquet": (3_000, 20),
     "jobs": (4_000, 20),
-    "replies": (5_000, 3),
+    "replies": (5_000, 2),
 }
 
 

@@ -58,40 +58,60 @@ def shown(job: Prepared, reason: str) -> str | None:
     return example.value
 
 
-@pytest.mark.parametrize("name", TYPES)
+SECTIONS: dict[str, Any] = {
+    "events": {"contact_key": "user", "time": "at", "timezone": "UTC"},
+    "contacts": {"key": "id"},
+    **NAMED,
+}
+FIELDS: dict[str, Any] = {
+    "contact.id": "events.user",
+    "contact.email": {"value": "a@example.com"},
+    "type": {"value": "purchase"},
+}
+EVENTS = pl.DataFrame({"user": ["u"], "at": ["2024-01-02T03:04:05Z"]})
+CONTACTS = pl.DataFrame({"id": ["u"]})
+
+
 @pytest.mark.parametrize("side", ["events", "contacts"])
-def test_a_field_from_a_column_of_any_type(tmp_path: Path, name: str, side: str) -> None:
+def test_a_field_from_a_column_of_any_type(tmp_path: Path, side: str) -> None:
+    """All that are texts in one record, and all that break a rule in another one."""
+    above = "contact." * (side == "contacts")
+    numbers = {name: f"{above}customFields.x{number}" for number, name in enumerate(TYPES)}
+
+    def job_of(names: list[str], directory: str) -> Prepared:
+        own = [TYPES[name][0].alias(f"column {name}") for name in names]
+        tables = {"events": EVENTS, "contacts": CONTACTS}
+        tables[side] = tables[side].with_columns(own)
+        fields = {**FIELDS, **{numbers[name]: f"{side}.column {name}" for name in names}}
+        place = tmp_path / directory
+        place.mkdir()
+        return prepare_in(place, "pristo-events", *tables.values(), fields=fields, **SECTIONS)
+
+    broken = {name: each[1] for name, each in TYPES.items() if each[1].startswith("|")}
+    job = job_of(list(broken), "broken")
+    reasons = {name: f"{numbers[name]}{rule}" for name, rule in broken.items()}
+    assert job.reasons.keys() == {1}
+    assert sorted(job.reasons[1].split(";")) == sorted(reasons.values())
+    for name, reason in reasons.items():
+        assert shown(job, reason) == TYPES[name][3], name
+    texts = {name: each[1] for name, each in TYPES.items() if name not in broken}
+    (body,) = job_of(list(texts), "texts").bodies
+    assert (body["contact"] if above else body)["customFields"] == {
+        numbers[name].rpartition(".")[2]: text for name, text in texts.items() if text
+    }
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_phone_from_a_column_of_any_type(tmp_path: Path, name: str) -> None:
     column, text, _, example = TYPES[name]
-    events = pl.DataFrame({"user": ["u"], "at": ["2024-01-02T03:04:05Z"]})
-    contacts = pl.DataFrame({"id": ["u"]})
-    if side == "events":
-        events = events.with_columns(x=column)
-    else:
-        contacts = contacts.with_columns(x=column)
-    sections: dict[str, Any] = {
-        "events": {"contact_key": "user", "time": "at", "timezone": "UTC"},
-        "contacts": {"key": "id"},
-        **NAMED,
-    }
-    fields = {
-        "contact.id": "events.user",
-        "contact.email": {"value": "a@example.com"},
-        "type": {"value": "purchase"},
-    }
-    custom = {**fields, f"{'contact.' * (side == 'contacts')}customFields.x": f"{side}.x"}
     job = prepare_in(
-        tmp_path, "pristo-events", events, contacts, name="c", fields=custom, **sections
+        tmp_path,
+        "pristo-events",
+        EVENTS.with_columns(x=column),
+        CONTACTS,
+        fields={**FIELDS, "contact.phone": "events.x"},
+        **SECTIONS,
     )
-    if text.startswith("|"):
-        reason = f"{'contact.' * (side == 'contacts')}customFields.x{text}"
-        assert job.reasons == {1: reason}
-        assert shown(job, reason) == example
-    else:
-        (body,) = job.bodies
-        holder = body["contact"] if side == "contacts" else body
-        assert holder.get("customFields", {}) == ({"x": text} if text else {})
-    phone = {**fields, "contact.phone": f"{side}.x"}
-    job = prepare_in(tmp_path, "pristo-events", None, name="p", fields=phone, **sections)
     quantity = text.replace(".", "").isdigit() and "." in text
     wrong = text if text.startswith("|") else "|float" if quantity else "|e164"
     assert job.reasons == ({1: f"contact.phone{wrong}"} if text else {})

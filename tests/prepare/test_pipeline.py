@@ -391,11 +391,16 @@ def check_placement(job: Prepared) -> None:
 
 
 @pytest.mark.parametrize(
-    "dedupe",
-    [{}, {"keep": "last"}, {"key": ["label", "time"]}, {"key": ["target.value"], "keep": "last"}],
-    ids=["default", "last", "without the ordering key", "one of a key"],
+    ("dedupe", "phone"),
+    [
+        ({}, "contacts.phone"),
+        ({}, "events.user"),
+        ({"keep": "last"}, "contacts.phone"),
+        ({"key": ["label", "time"]}, "contacts.phone"),  # without the ordering key
+        ({"key": ["label", "time"]}, "events.user"),
+        ({"key": ["target.value"], "keep": "last"}, "events.user"),
+    ],
 )
-@pytest.mark.parametrize("phone", ["contacts.phone", "events.user"])
 def test_one_part_or_many_make_the_same_job(
     tmp_path: Path, dedupe: dict[str, Any], phone: str
 ) -> None:

@@ -209,7 +209,7 @@ def formatted(moment: datetime, form: str) -> str:
     return moment.strftime(plain)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(MOMENTS, min_size=1), FORMATS, st.sampled_from([None, " %z", "%:z"]))
 def test_any_moment_written_in_a_format_is_read_back_as_that_moment(moments, form, zone):
     texts: list[str | None] = [formatted(each, f"{form}{zone or ''}") for each in moments]
@@ -219,7 +219,7 @@ def test_any_moment_written_in_a_format_is_read_back_as_that_moment(moments, for
     assert read(texts, f"{form}{zone or ''}") == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.text("0123456789./: -+APMZ", max_size=20), min_size=1),
     st.lists(st.sampled_from([DOTTED, "%d.%m.%Y", "%m/%d/%y", f"{DOTTED} %z"]), max_size=3),

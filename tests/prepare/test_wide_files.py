@@ -24,7 +24,7 @@ from backfill.discover.columns import profile_columns
 from backfill.discover.samples import read_sample
 from tests.prepare.prepared import NOW, prepare_in
 
-COLUMNS = 100, 200, 400
+COLUMNS = 50, 100, 200
 _OURS = str(Path(backfill.__file__).parent)
 _COLLECT = inspect.unwrap(pl.LazyFrame.collect).__code__
 _COLLECT_ALL = inspect.unwrap(pl.collect_all).__code__

@@ -23,7 +23,7 @@ OPERATIONS = [
     ("/v1/events/send/{populationId}", 201),
 ]
 _modest = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
@@ -105,7 +105,7 @@ def test_nothing_is_taken_without_a_credential(sandbox, tool, schema, path, succ
     operation = schema[path]["POST"]
     stored = len(sandbox.accepted)
 
-    @settings(_modest, max_examples=10)
+    @settings(_modest, max_examples=4)
     @given(case=operation.as_strategy(generation_mode=tool.GenerationMode.POSITIVE))
     def run(case):
         case.headers = {}  # it invents credentials too

@@ -232,7 +232,7 @@ def in_order(job: Prepared) -> None:
     assert all(len(home) == 1 for home in homes.values())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     events,
     contacts,
