@@ -36,6 +36,12 @@ SEVERAL = r"""^[\[{]?\s*"?[\w@.+-]{4,}"?(?:\s*[;|,]\s*"?[\w@.+-]{4,}"?)+\s*[\]}]
 """Several ids or addresses in one cell."""
 
 _NAMED = 3
+_DUMPED = r"\N"  # a missing value in what PostgreSQL's COPY and MySQL's OUTFILE write
+_ESCAPE = r"\\[\\bfnrtvx0-7]"
+_ESCAPES = (
+    "Such files are PostgreSQL's or MySQL's own format, which writes \\n and \\t for line"
+    " breaks and tabs, and these are sent so: export CSV instead"
+)
 _LONGEST = 60  # characters of a line that are shown
 _VALUE = re.compile(
     r"""\\N | [0-9]{4}-[0-9]{2}-[0-9]{2}[T\ ][0-9]{2}:.* | [^@\s]+@[^@\s]+[.][a-z]+ | [+][0-9]{7,15}
@@ -120,6 +126,11 @@ def _words_for_null(
     used |= key.columns() if key is not None else set()
     names = [name for name in source.columns if name in used and source.schema[name] == pl.String]
     words = [each for each in NULL_WORDS if each not in files.null_values]
+    if names and _DUMPED in files.null_values and _tabbed(source):
+        escaped = rows[names].select(pl.all().str.contains(_ESCAPE).any()).row(0)
+        if holding := [name for name, holds in zip(names, escaped, strict=True) if holds]:
+            more = " and more" if len(holding) > _NAMED else ""
+            yield f"{', '.join(map(repr, holding[:_NAMED]))}{more} hold backslashes. {_ESCAPES}"
     if not names or not words:
         return
     held = rows[names].select(pl.all().is_in(words).any()).row(0)
@@ -158,13 +169,11 @@ def _formulas(side: Side, config: Config, binding: Binding, rows: pl.DataFrame) 
 
 
 def _escapes(word: str, source: Source) -> str:
-    tabbed = any(each.location.separator == "\t" for each in source.files)
-    if word != r"\N" or not tabbed:
-        return ""
-    return (
-        ". Such files are PostgreSQL's or MySQL's own format, which writes \\n and \\t for line"
-        " breaks and tabs, and these are sent so: export CSV instead"
-    )
+    return f". {_ESCAPES}" if word == _DUMPED and _tabbed(source) else ""
+
+
+def _tabbed(source: Source) -> bool:
+    return any(each.location.separator == "\t" for each in source.files)
 
 
 def _odd_ids(

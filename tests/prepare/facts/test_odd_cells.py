@@ -64,6 +64,19 @@ def test_the_format_of_a_database_is_told_by_its_tabs(tmp_path):
     assert "PostgreSQL" in note
 
 
+@pytest.mark.parametrize("cell", [r"line\nbreak", r"C:\\new", r"oct\101"])
+def test_escapes_of_a_database_are_told_also_where_its_word_for_null_is_known(tmp_path, cell):
+    def lines(note):
+        return [each.replace(",", "\t") for each in (HEAD, row(note=note), row(r"\N", day=2))]
+
+    known = {"null_values": [r"\N"]}
+    (said,) = [each for each in notes(tmp_path, lines(cell), "e.tsv", **known) if "Postg" in each]
+    assert said.startswith("'note' hold backslashes")
+    assert not [
+        each for each in notes(tmp_path, lines(r"C:\Users"), "e.tsv", **known) if "Postg" in each
+    ]
+
+
 @pytest.mark.parametrize("cell", ["70001;70002", '"70001,70002"', '"[""70001"", ""70002""]"'])
 def test_several_ids_in_one_cell_are_named(tmp_path, cell):
     (note,) = [each for each in notes(tmp_path, [HEAD, row(), row(cell)]) if "several ids" in each]
