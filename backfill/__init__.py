@@ -16,18 +16,19 @@ from backfill.core.errors import BackfillError
 from backfill.core.version import VERSION
 
 if TYPE_CHECKING:
-    from backfill.api import Job, open_job, plan
+    from backfill.api import Job, init, open_job, plan
     from backfill.checks.explanations import explain
     from backfill.jobs.status import Status
 
 __version__ = VERSION
 
-__all__ = ["BackfillError", "Job", "Status", "__version__", "explain", "open_job", "plan"]
+__all__ = ["BackfillError", "Job", "Status", "__version__", "explain", "init", "open_job", "plan"]
 
 _HOMES = {
     "Job": "backfill.api",
     "Status": "backfill.jobs.status",
     "explain": "backfill.checks.explanations",
+    "init": "backfill.api",
     "open_job": "backfill.api",
     "plan": "backfill.api",
 }

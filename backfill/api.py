@@ -25,7 +25,7 @@ from backfill.progress.progress import DeliveryBar, PlanBar
 if TYPE_CHECKING:
     from backfill.rehearsal import Rehearsal
 
-__all__ = ["Job", "open_job", "plan"]
+__all__ = ["Job", "init", "open_job", "plan"]
 
 
 class _Status(jobs_status.Status):
@@ -97,6 +97,37 @@ class Job(jobs_job.Job):
         self, settings: Settings, halt: StopRequest
     ) -> AbstractContextManager[jobs_job.Observer]:
         return DeliveryBar(self, settings=settings, halt=halt)
+
+
+def init(
+    events: str | Path,
+    *,
+    destination: str,
+    contacts: str | Path | None = None,
+    output: str | Path | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Path:
+    """Look at files and write a commented configuration, which `plan` takes. Returns its path.
+
+    `events` and `contacts` are a file, a glob, a directory or an address each. Without `output`
+    the file is called after the events, in the working directory. What no program can know is left
+    in it as a question, "?", which `plan` names. Raises ConfigError where there is a file already,
+    and SourceError for what cannot be read.
+    """
+    from backfill.discover import default_output, draft_config, save_config  # noqa: PLC0415 - heavy
+
+    target = default_output(str(events)) if output is None else typed_path(output)
+    draft = draft_config(
+        str(events),
+        contacts=None if contacts is None else str(contacts),
+        destination_name=destination,
+        target=target,
+        separator=separator,
+        encoding=encoding,
+    )
+    save_config(draft, target)
+    return target
 
 
 def open_job(name: str | Path) -> Job:

@@ -8,6 +8,7 @@ import pytest
 import backfill
 from backfill.core.errors import ConfigError
 
+POPULATION = "5b0c7d1e-9a34-4c58-8f21-6d3e0a9b7c42"
 EVENTS = pl.DataFrame(
     {
         "at": ["31.12.2023 14:05", "31.12.2023"],
@@ -25,6 +26,24 @@ def planned(place, **more):
         fields={"target.value": "phone", "label": "event", "confidence": {"value": "high"}},
         **more,
     )
+
+
+def test_a_notebook_has_a_configuration_written_and_plans_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = {
+        "user_id": [f"00000000-0000-4000-8000-{number:012}" for number in range(9)],
+        "email": [f"user{number}@example.com" for number in range(9)],
+        "event": ["signup"] * 9,
+        "created_at": [f"2024-03-0{number + 1}T10:00:00Z" for number in range(9)],
+    }
+    pl.DataFrame(rows).write_csv("events.csv")
+    written = backfill.init("events.csv", destination="pristo-events")
+    assert str(written) == "events.toml"
+    text = written.read_text().replace('population  = "?"', f'population = "{POPULATION}"')
+    with pytest.raises(ConfigError, match="exists already"):
+        backfill.init("events.csv", destination="pristo-events")
+    written.write_text(text)
+    assert backfill.plan(written).status().books.pending == 9
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -169,21 +169,24 @@ class Job(JobView):
         *,
         rate: str | float | None = None,
         concurrency: int | None = None,
-        paused: bool | None = None,
+        pause: bool = False,
+        go_on: bool = False,
     ) -> PaceSetting:
         """Change how fast the run that goes on sends, within a second, and those after it.
 
-        `rate` is as in the configuration ("50/s", "auto"); `paused` holds everything back, or
-        lets it go on. Without arguments nothing changes. Returns what holds now. Raises
+        `rate` is as in the configuration ("50/s", "auto"); `pause` holds everything back, and
+        `go_on` lets it go on. Without arguments nothing changes. Returns what holds now. Raises
         ConfigError for a value that is none, and BackfillError where it cannot be written.
         """
+        if pause and go_on:
+            raise ConfigError("pause and go_on say the opposite", hint="Give one of them.")
         said = {"rate": rate, "concurrency": concurrency}
         delivery_for(self.config, self.manifest, said)
         known = known_pace(self.directory)
         changed = PaceSetting(
             rate=known.rate if rate is None else as_written(rate),
             concurrency=known.concurrency if concurrency is None else concurrency,
-            paused=known.paused if paused is None else paused,
+            paused=pause or (known.paused and not go_on),
             rate_said=known.rate_said + (rate is not None),
             concurrency_said=known.concurrency_said + (concurrency is not None),
         )

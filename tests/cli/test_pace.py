@@ -10,6 +10,7 @@ import pytest
 
 import backfill as library
 from backfill.cli.announce import announce
+from backfill.core.errors import ConfigError
 from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start
 from tests.acceptance.sources import pristo_job
@@ -65,13 +66,22 @@ def test_what_was_said_holds_for_later_runs_until_one_is_told_otherwise(tmp_path
     assert again.settings({}).rate is None
 
 
+def test_a_pause_is_said_by_the_words_of_the_command(tmp_path):
+    job = library.plan(pristo_job(tmp_path, 5))
+    assert job.pace(pause=True).paused
+    assert job.pace(rate=7).paused
+    assert not job.pace(go_on=True).paused
+    with pytest.raises(ConfigError, match="pause and go_on"):
+        job.pace(pause=True, go_on=True)
+
+
 def test_a_run_of_a_job_that_was_left_paused_says_so_and_how_it_goes_on(tmp_path, capsys):
     """It said that it was sending, and nothing more, for as long as one waited."""
     job = library.plan(pristo_job(tmp_path, 5))
     settings = partial(job.settings, {"base_url": "http://127.0.0.1:1"})
     assert announce(job, settings(), ask=False)
     assert "paused" not in capsys.readouterr().err
-    job.pace(paused=True)
+    job.pace(pause=True)
     assert announce(job, settings(), ask=False)
     assert f"paused: nothing leaves until you say backfill pace {job.directory} --go-on" in (
         capsys.readouterr().err

@@ -42,9 +42,7 @@ def pace(
     if pause and go_on:
         raise click.UsageError("specify at most one of --pause, --go-on")
     found = open_job(job)
-    said = found.pace(
-        rate=rate, concurrency=concurrency, paused=True if pause else False if go_on else None
-    )
+    said = found.pace(rate=rate, concurrency=concurrency, pause=pause, go_on=go_on)
     settings = found.settings_in_force()
     if as_json:
         content = {"rate": said.rate, "concurrency": said.concurrency, "paused": said.paused}

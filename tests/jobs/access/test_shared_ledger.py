@@ -146,7 +146,7 @@ def test_what_is_said_of_the_pace_stands_in_the_ledger(machine) -> None:
     assert there.settings({}).rate == 7.0
     assert there.settings({}).concurrency == 3
     assert not (machine.directory / "pace.json").exists()
-    there.pace(paused=True)
+    there.pace(pause=True)
     assert job.status().paused
 
 

@@ -124,7 +124,7 @@ def test_files_that_this_user_may_not_read_are_no_lost_ones(machine) -> None:
 def test_the_pace_of_a_shared_job_is_known_without_its_directory(machine, mount) -> None:
     """A run that was paused went on as its share was lost."""
     job = machine.plan()
-    job.pace(paused=True)
+    job.pace(pause=True)
     with beside(place_of(job.directory)) as ledger:
         mount.unmount()
         assert pace_in(machine.directory, ledger).paused

@@ -104,7 +104,7 @@ class SharedPeople:
         """Take back what was said for a while."""
         if "pace" in self._life.plan.faults:
             self._life.rules.paced()
-            self._do(lambda: self._life.job().pace(rate="500/s", concurrency=64, paused=False))
+            self._do(lambda: self._life.job().pace(rate="500/s", concurrency=64, go_on=True))
             self._life._until_over()
 
     def look(self) -> None:

@@ -99,7 +99,7 @@ class People:
         life = self._life
         said = read_pace(life.directory)
         if said.paused:
-            life.job().pace(paused=False)
+            life.job().pace(go_on=True)
         if said.rate is not None:
             life.job().pace(rate="500/s", concurrency=64)
 
@@ -223,7 +223,7 @@ class People:
             return
         job = life.job()
         if chance.random() < 0.4:
-            job.pace(paused=True)
+            job.pace(pause=True)
             life.machine.pace.pause(clock.now, paused=True)
             life.tell("pause")
             clock.after(chance.choice((0.1, 4, 30)), self._go_on)
@@ -236,7 +236,7 @@ class People:
 
     def _go_on(self) -> None:
         life = self._life
-        life.job().pace(paused=False)
+        life.job().pace(go_on=True)
         life.machine.pace.pause(life.clock.now, paused=False)
         life.tell("go on")
 
