@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.checks.checked import in_lower_case, in_upper_case, seldom
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.integers(0, 9)), min_size=1))
 def test_seldom_works_out_the_rows_that_have_a_value_each_once(rows):
     seen: list[int] = []
@@ -29,6 +30,7 @@ def test_seldom_works_out_the_rows_that_have_a_value_each_once(rows):
     assert seen == [odd for odd, _ in rows if odd is not None]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=1))
 def test_only_letters_of_ascii_change_their_case(texts):
     odd = ["\N{KELVIN SIGN}A", "\N{LATIN SMALL LETTER DOTLESS I}l", "\N{LATIN SMALL LIGATURE FI}"]

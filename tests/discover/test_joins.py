@@ -84,12 +84,19 @@ def test_an_id_that_is_written_in_two_ways_is_counted_once():
     assert (found.found, len(found.events.values)) == (20, 20)
 
 
-@pytest.mark.parametrize("written", ["{:05}", "{}.0", "'{}", "{}"])
 @pytest.mark.parametrize(
-    ("serial", "named"), [("id", "user_id"), ("order_id", "user"), ("order.id", "user_id")]
+    ("serial", "named", "written"),
+    [
+        ("id", "user_id", "{:05}"),
+        ("id", "user_id", "{}.0"),
+        ("id", "user_id", "'{}"),
+        ("id", "user_id", "{}"),
+        ("order_id", "user", "{}"),
+        ("order.id", "user_id", "{}"),
+    ],
 )
 def test_a_serial_number_of_the_events_is_no_contact_however_these_are_written(
-    written, serial, named
+    serial, named, written
 ):
     mine = events(user_id=None).with_columns(
         pl.Series(serial, range(1, 41)),

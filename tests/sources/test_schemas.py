@@ -161,10 +161,10 @@ SINGLE: list[tuple[pl.DataType, st.SearchStrategy[object]]] = [
 
 
 @pytest.mark.parametrize(("dtype", "values"), SINGLE, ids=lambda each: str(each)[:40])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(data=st.data())
 def test_beside_text_a_value_is_the_text_that_it_is_alone(dtype, values, data):
-    drawn = data.draw(st.lists(st.none() | values, min_size=1, max_size=5))
+    drawn = data.draw(st.lists(st.none() | values, min_size=1, max_size=12))
     texts = alone(drawn, dtype)
     assert met(drawn, dtype, pl.String()) == texts
     single = [None if text is None else {"__text": text, "__nested": None} for text in texts]

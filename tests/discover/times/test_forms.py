@@ -17,11 +17,12 @@ from backfill import plan
 from backfill.checks.times import check_time
 from backfill.config.time_formats import read_time_format
 from backfill.discover import draft_config
+from backfill.discover.columns import ColumnProfile
 from backfill.discover.times.dates import written_form
 from backfill.discover.times.forms import form_of
 from backfill.discover.times.zones import zone_said
 from tests.checks.judged import judged_values
-from tests.discover.frames import PHONES, events, profile, proposed
+from tests.discover.frames import PHONES, events, profile, profiled, proposed
 from tests.discover.test_writing import written
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,10 +98,17 @@ def meant(wrote: str, zone: str) -> list[datetime]:
     return found
 
 
+@pytest.fixture(scope="module")
+def profiles() -> dict[str, ColumnProfile]:
+    """How the texts of each way look."""
+    texts = pl.DataFrame({way.form: texts_of(way.wrote) for way in WAYS})
+    return {each.name: each for each in profiled(texts, "events")}
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.tool} {way.form}")
-def test_what_is_proposed_reads_the_moments_that_are_meant(way):
+def test_what_is_proposed_reads_the_moments_that_are_meant(way, profiles):
     texts = texts_of(way.wrote)
-    found = profile(texts).written
+    found = profiles[way.form].written
     assert found is not None
     assert (found.formats, found.share, found.asked) == ((way.form,), 1.0, False)
     said = zone_said(found)

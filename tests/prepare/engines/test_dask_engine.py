@@ -102,23 +102,6 @@ def test_workers_that_are_killed_in_each_phase_change_nothing(
     assert killed == phases
 
 
-def test_a_worker_of_this_machine_is_started_again_where_it_is_killed(tmp_path: Path) -> None:
-    killed: list[int] = []
-    with engine_on("local:1") as engine:
-        assert isinstance(engine, DaskEngine)
-        own = engine.client
-
-        def kill(phase: str, done: int, total: int | None) -> None:
-            if phase == "splitting" and not killed:
-                killed.extend(own.run(os.getpid).values())
-                os.kill(killed[0], signal.SIGKILL)
-
-        sections = write_sources(tmp_path, "csv", "one pass")
-        both(tmp_path, sections, ranged(own, 5), progress=kill)
-        assert killed != [*own.run(os.getpid).values()]
-    assert len(killed) == 1
-
-
 def test_a_worker_that_is_stopped_is_told_of(tmp_path: Path, cluster: Cluster) -> None:
     said: list[str] = []
     stopped = cluster.workers[0].pid
@@ -266,10 +249,17 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         pass
 
 
-def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+def test_workers_of_this_machine_are_started_again_and_end_with_who_started_them(
+    tmp_path: Path,
+) -> None:
     program = (
+        "import os, signal\n"
         "from backfill.prepare.engines.opening import engine_on\n"
-        "with engine_on('local:1'):\n"
+        "with engine_on('local:1') as engine:\n"
+        "    [worker] = engine.client.run(os.getpid).values()\n"
+        "    os.kill(worker, signal.SIGKILL)\n"
+        "    [(_, again)] = engine.run(int, [worker], lambda words: None)\n"
+        "    assert [*engine.client.run(os.getpid).values()] != [again]\n"
         "    print('up', flush=True)\n"
         "    input()\n"
     )

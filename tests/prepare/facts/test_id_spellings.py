@@ -70,7 +70,7 @@ def test_the_plan_says_what_makes_the_files_meet(tmp_path, ids, others):
     assert not [each for each in again.manifest.facts.warnings if "differ by" in each]
 
 
-@pytest.mark.parametrize(("ids", "others"), WAYS)
+@pytest.mark.parametrize(("ids", "others"), [WAYS[0], WAYS[4], WAYS[7]])  # by the same SQL
 def test_a_draft_joins_them_so(tmp_path, monkeypatch, ids, others):
     monkeypatch.chdir(tmp_path)
     for name, frame in zip(("e.csv", "c.csv"), frames(ids, others), strict=True):

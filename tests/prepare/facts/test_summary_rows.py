@@ -130,9 +130,8 @@ def test_a_draft_excludes_nothing_that_may_be_a_record(tmp_path, monkeypatch, li
     assert "where" not in tomllib.loads(draft.text)["events"]
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
+def test_a_rejected_row_at_the_end_may_hold_any_type(tmp_path, monkeypatch):
+    columns = [
         pl.Series([timedelta(seconds=5)]),
         pl.Series([b"\xff\xfe"]),
         pl.Series([2**31 - 1], dtype=pl.Int32).cast(pl.Date),
@@ -145,12 +144,10 @@ def test_a_draft_excludes_nothing_that_may_be_a_record(tmp_path, monkeypatch, li
         pl.Series([True]),
         pl.Series([Decimal("1.50")]),
         pl.Series([None]),
-    ],
-    ids=lambda column: str(column.dtype),
-)
-def test_a_rejected_row_at_the_end_may_hold_any_type(tmp_path, monkeypatch, column):
+    ]
     frame = pl.DataFrame({"phone": ["none"], "label": [None], "at": [None]})
-    frame.with_columns(column.alias("odd")).write_parquet(tmp_path / "e.parquet")
+    own = {f"odd {number}": column for number, column in enumerate(columns)}
+    frame.with_columns(**own).write_parquet(tmp_path / "e.parquet")
     events = tmp_path / "e.parquet"
     job = plan(
         destination="watch-events", events=events, time="at", fields=FIELDS, job=tmp_path / "e.job"

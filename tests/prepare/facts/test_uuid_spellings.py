@@ -9,7 +9,7 @@ import uuid
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backfill.api import plan
@@ -114,7 +114,8 @@ def test_ids_of_two_files_that_differ_so_are_made_to_meet(tmp_path, what, writte
     assert "under [contacts]" in note
 
 
-@given(st.lists(st.uuids(version=4), min_size=1, max_size=5), st.sampled_from(UUID_FORMS))
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.uuids(version=4), min_size=1, max_size=20), st.sampled_from(UUID_FORMS))
 def test_sql_and_expression_write_the_same_uuid(ids: list[uuid.UUID], form):
     ways = {"in braces": "{{{}}}", "behind urn:uuid:": "urn:uuid:{}", "without dashes": "{}"}
     texts = [ways[form.what].format(each) for each in ids]
