@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from backfill.sandbox import running_sandbox
-from tests.acceptance.program import backfill, credential_of, start, start_anew
+from tests.acceptance.program import backfill, credential_of, start
 from tests.acceptance.sources import pristo_job, watch_job
 from tests.promises import check_job, log_of
 
@@ -23,8 +23,8 @@ CONCURRENCY = 8
 @pytest.mark.parametrize(
     ("make", "rows", "destination", "batch"),
     [
-        (pristo_job, 3_000, "pristo-events", 1),
-        (watch_job, 30_000, "watch-events", 100),
+        (pristo_job, 1_500, "pristo-events", 1),
+        (watch_job, 20_000, "watch-events", 100),
     ],
     ids=["one event a request", "a hundred events a request"],
 )
@@ -36,13 +36,13 @@ def test_a_run_killed_eight_times_loses_nothing_and_repeats_nothing(
     chance = random.Random(rows)  # the moments differ between the two, and are the same each time
     backfill("plan", config, cwd=tmp_path, expect=[0])
     # Slow enough that eight runs cannot finish the job between them.
-    with running_sandbox(log=log, latency=0.05, keep=False) as server:
+    with running_sandbox(log=log, latency=0.1, keep=False) as server:
         run = ["run", config, "--base-url", server.url]
         for kill in range(KILLS):
-            process = start_anew(*run, cwd=tmp_path)
-            # Start-up takes about a second, so some kills fall into the opening of the ledger,
-            # and with it into the recovery of what the kill before left in flight.
-            time.sleep(chance.uniform(0.5, 1.8) if kill % 4 else chance.uniform(0.3, 0.7))
+            process = start(*run, cwd=tmp_path)
+            # To open the ledger takes a tenth of a second, so some kills fall into that, and with
+            # it into the recovery of what the kill before left in flight.
+            time.sleep(chance.uniform(0.2, 0.9) if kill % 4 else chance.uniform(0.02, 0.2))
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=10)
         seen = server.stats["destinations"][destination]

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.program import Ended
 from tests.docs.pages import ROOT
 
 VISITS = """\
@@ -27,30 +29,41 @@ d,/,not a phone,other,2024-03-01T09:19:00Z
 """
 
 
+# Commands come as lines, and what each came to goes back; to start Python for each takes longer.
+COMMANDS = """
+import contextlib, io, json, sys
+from backfill.cli import command_line
+for line in sys.stdin:
+    sys.argv = ["backfill", *json.loads(line)]
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = command_line()
+    texts = [each.buffer.getvalue().decode() for each in (out, err)]
+    print(json.dumps([code, *texts]), flush=True)
+"""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A fresh environment with the program and the plugin, and a directory to work in."""
 
     python: Path
     directory: Path
+    process: subprocess.Popen[str]
 
-    def backfill(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        ended = subprocess.run(
-            [self.python, "-m", "backfill", *map(str, arguments)],
-            cwd=self.directory,
-            env={**os.environ, "ACME_TOKEN": "invented-token", "POLARS_MAX_THREADS": "2"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert ended.returncode == code, ended.stdout + ended.stderr
-        assert "Traceback" not in ended.stderr
+    def backfill(self, *arguments: object, code: int = 0) -> Ended:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(list(map(str, arguments))) + "\n")
+        self.process.stdin.flush()
+        ended = Ended(*json.loads(self.process.stdout.readline()))
+        assert ended.code == code, ended.out + ended.err
+        assert "Traceback" not in ended.err
         return ended
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Environment:
+def installed(tmp_path_factory) -> Iterator[Environment]:
     """The package is built and installed by pip, without a network; our own come from here."""
     place = tmp_path_factory.mktemp("plugin")
     # Installing pip takes longer than all that it does here, and it can install elsewhere.
@@ -66,7 +79,15 @@ def installed(tmp_path_factory) -> Environment:
     offline = ["--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, *offline, place / "package"], check=True, capture_output=True)
     (place / "visits.csv").write_text(VISITS, encoding="utf-8")
-    return Environment(python, place)
+    with subprocess.Popen(
+        [python, "-c", COMMANDS],
+        cwd=place,
+        env={**os.environ, "ACME_TOKEN": "invented-token", "POLARS_MAX_THREADS": "2"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Environment(python, place, process)
 
 
 def test_the_plugin_is_small():
@@ -76,7 +97,7 @@ def test_the_plugin_is_small():
 
 def test_a_plugin_goes_the_whole_way(installed):
     drafted = installed.backfill("init", "visits.csv", "--destination", "acme-visits")
-    assert "Acme visits" in drafted.stderr + drafted.stdout
+    assert "Acme visits" in drafted.err + drafted.out
     draft = (installed.directory / "visits.toml").read_text(encoding="utf-8")
     for line in ('"visitor"   = "visitor"', '"page.url"  = "url"', '"page.kind" = "kind"'):
         assert line in draft
@@ -84,12 +105,12 @@ def test_a_plugin_goes_the_whole_way(installed):
         draft.replace('timezone  = "?"', ""), encoding="utf-8"
     )
 
-    plan = installed.backfill("plan", "visits.toml").stdout
+    plan = installed.backfill("plan", "visits.toml").out
     assert "Plan for Acme visits at https://api.acme.example" in plan
     assert "Acme forgets visits after two years." in plan
 
     rehearsed = installed.backfill("rehearse", "visits.toml", "--json", code=3)
-    content = json.loads(rehearsed.stdout)
+    content = rehearsed.json
     assert content["records"]["delivered"] == content["seen"]["accepted"] == 3
     assert content["reasons"] == {
         "phone|e164": 1,
@@ -110,7 +131,7 @@ def test_a_plugin_goes_the_whole_way(installed):
             run = installed.backfill("run", "visits.toml", "--base-url", address, "--json", code=3)
         finally:
             sandbox.terminate()
-    assert json.loads(run.stdout)["records"]["delivered"] == 3
+    assert run.json["records"]["delivered"] == 3
     log = (installed.directory / "accepted.ndjson").read_text(encoding="utf-8")
     records = [json.loads(line)["record"] for line in log.splitlines()]
     assert {"visitor": "b", "at": "2024-03-01T09:16:00Z", "phone": "+12025550143"} in records
@@ -123,4 +144,4 @@ def test_a_name_that_is_nearly_the_plugins_is_offered_it(installed):
     ended = installed.backfill(
         "init", "visits.csv", "--destination", "acme-visit", "-o", "x.toml", code=2
     )
-    assert "Did you mean 'acme-visits'?" in ended.stderr
+    assert "Did you mean 'acme-visits'?" in ended.err
