@@ -8,7 +8,6 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import time
 import traceback
 from itertools import cycle, repeat
@@ -22,36 +21,30 @@ from backfill.sandbox import running_sandbox
 from tests.acceptance.program import backfill, start_anew
 from tests.acceptance.sources import pristo_job, watch_job
 from tests.acceptance.wire import wire
+from tests.forked.program import Program
+from tests.security.loud import BREAKING
 from tests.security.traces import assert_no_trace
 
 KEY = "c0ffee00-5ec2-4e7a-9bad-0123456789ab"
 TOKEN = "sk_live/Marker+7f3a9c51==x"  # noqa: S105 - invented, and looked for
-LOUD = """
-import faulthandler, logging, sys
-faulthandler.enable()
-logging.basicConfig(level=logging.DEBUG)
-from backfill.__main__ import main
-main()
-"""
 
 
-def loud(*arguments: str | Path, cwd: Path, program: str = LOUD, **environment: str):
+def loud(*arguments: str | Path, cwd: Path, **environment: str):
     """Run the program in a process that logs whatever anybody logs. Returns code and outputs."""
-    ended = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=cwd,
-        env={
+    process = Program(
+        *arguments,
+        module="tests.security.loud",
+        forked_from="backfill",
+        directory=cwd,
+        environment={
             **os.environ,
             "PRISTO_API_KEY": KEY,
             "PRELUDE_API_TOKEN": TOKEN,
             **environment,
         },
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
     )
-    return ended.returncode, ended.stdout, ended.stderr
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
 
 
 def look_everywhere(secret: str, place: Path, config: Path, *outputs: str) -> str:
@@ -161,32 +154,12 @@ def test_a_connection_that_fails_tells_nothing(tmp_path, way):
     look_everywhere(KEY, tmp_path, config, out, err)
 
 
-_CRASHING = """
-import faulthandler, logging, os, sys
-faulthandler.enable()
-logging.basicConfig(level=logging.DEBUG)
-from backfill.deliver.run import send
-whole = send.Sender.send
-async def broken(self, key, items):
-    answer = await whole(self, key, items)
-    HOW
-    return answer
-send.Sender.send = broken
-from backfill.__main__ import main
-main()
-"""
-
-
-@pytest.mark.parametrize(
-    "how", ["raise RuntimeError('in the middle')", "os.abort()", "1 / 0", "int(self._headers)"]
-)
+@pytest.mark.parametrize("how", BREAKING)
 def test_a_crash_in_the_middle_tells_nothing(tmp_path, how):
     config = pristo_job(tmp_path, 3)
     with wire() as server:
-        code, out, err = loud(
-            "run", config, "--base-url", server.url, cwd=tmp_path,
-            program=_CRASHING.replace("HOW", how),
-        )  # fmt: skip
+        code, out, err = loud("run", config, "--base-url", server.url, cwd=tmp_path, BREAK=how)
+        assert server.requests, "it broke after it had sent"
     assert code in (1, -signal.SIGABRT), err
     look_everywhere(KEY, tmp_path, config, out, err)
 
