@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +30,16 @@ def open_store(folder: str, *, time: str, patient: bool = True) -> ObjectStore:
     """The store behind a folder's address; the environment says who asks, as with other tools.
 
     `time` is for one request and its answer. With `patient` the store is asked again for some 10 s
-    where it fails, and otherwise once, at once.
+    where it fails, and otherwise once, at once. Whoever opens it again has the same client: a new
+    one reads all certificates of the machine, and needs a new connection.
     """
+    return _opened(folder, time, patient, frozenset(os.environ.items()))
+
+
+@lru_cache(maxsize=16)
+def _opened(
+    folder: str, time: str, patient: bool, _environment: frozenset[tuple[str, str]]
+) -> ObjectStore:
     from obstore.store import from_url  # noqa: PLC0415 - most sources are local
 
     return from_url(
