@@ -1,4 +1,4 @@
-"""A program in a process of its own, forked; and what a shell finds under its name."""
+"""A program in a process of its own, forked; and what others find under its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-__all__ = ["Program", "command_in"]
+__all__ = ["Program", "command_in", "interpreter_in"]
 
 _PRELOADED = {
     "backfill": (
@@ -34,7 +34,9 @@ _PRELOADED = {
         "dask.__main__",
         "distributed.cli.dask_scheduler",
         "distributed.cli.dask_worker",
-        "backfill.jobs.running.deliverers",
+        "backfill.__main__",
+        "backfill.api",
+        "backfill.jobs.running.on_workers",
         "backfill.prepare.engines.dask_engine",
         "backfill.prepare.pipeline",
     ),
@@ -46,8 +48,9 @@ _COUNT = itertools.count()
 class Program:
     """A program at work, as subprocess.Popen has it; what it prints is there at its end.
 
-    `streams` are what it reads from and prints to, if not nothing and files. One that leads a
-    `session` hears no signals of this one's terminal.
+    It is forked from a process that has imported what its module needs, or what another one needs,
+    `forked_from`. `streams` are what it reads from and prints to, if not nothing and files. One
+    that leads a `session` hears no signals of this one's terminal.
     """
 
     def __init__(
@@ -56,13 +59,14 @@ class Program:
         directory: Path,
         environment: Mapping[str, str],
         module: str = "backfill",
+        forked_from: str | None = None,
         streams: Sequence[int] = (),
         session: bool = False,
     ) -> None:
         self.args = [module, *map(str, arguments)]
         self.returncode: int | None = None
-        place, number = _address(module).parent, next(_COUNT)
-        self._printed = [place / f"{number}.{name}" for name in ("out", "err")]
+        address, number = _address(forked_from or module), next(_COUNT)
+        self._printed = [address.with_name(f"{number}.{name}") for name in ("out", "err")]
         request = {
             "module": module,
             "arguments": self.args[1:],
@@ -76,7 +80,7 @@ class Program:
                 files = [stack.enter_context(each.open("wb")) for each in self._printed]
                 streams = [each.fileno() for each in (nothing, *files)]
             self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self._server.connect(str(_address(module)))
+            self._server.connect(str(address))
             socket.send_fds(self._server, [json.dumps(request).encode()], list(streams))
         self._server.settimeout(_ENOUGH)
         self.pid = int(self._server.recv(32))
@@ -163,7 +167,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect({address!r})
     request = {{
         "module": {module!r},
-        "arguments": sys.argv[1:],
+        "arguments": sys.argv[{first}:],
         "directory": os.getcwd(),
         "environment": dict(os.environ),
         "session": False,
@@ -182,8 +186,17 @@ sys.exit(code)
 
 def command_in(directory: Path, module: str = "backfill") -> Path:
     """Write a command there that has a module's program forked where a shell calls it."""
-    command = directory / module
-    content = {"python": sys.executable, "address": str(_address(module)), "module": module}
-    command.write_text(_COMMAND.format(**content), encoding="utf-8")
+    return _written(directory / module, module, forked_from=module, first=1)
+
+
+def interpreter_in(directory: Path, module: str, forked_from: str = "backfill") -> Path:
+    """Write a stand-in for Python there, for those that call it with `-m module` and arguments."""
+    return _written(directory / "python", module, forked_from=forked_from, first=3)
+
+
+def _written(command: Path, module: str, *, forked_from: str, first: int) -> Path:
+    address = str(_address(forked_from))
+    text = _COMMAND.format(python=sys.executable, address=address, module=module, first=first)
+    command.write_text(text, encoding="utf-8")
     command.chmod(0o700)
     return command

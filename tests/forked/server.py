@@ -47,7 +47,10 @@ class Request:
         )
         faulthandler.register(signal.SIGUSR1)  # a test that waits in vain asks what it is doing
         sys.argv = [self.module, *self.arguments]
-        importlib.import_module(f"{self.module}.__main__").main()
+        module = importlib.import_module(self.module)
+        if hasattr(module, "__path__"):  # a package
+            module = importlib.import_module(f"{self.module}.__main__")
+        module.main()
 
 
 @dataclass

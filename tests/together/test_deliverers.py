@@ -50,10 +50,10 @@ def test_one_that_joins_while_all_buckets_are_held_gets_its_share(tmp_path, post
     shared = threading.Event()
 
     def slow(_: object) -> str | None:
-        return None if shared.is_set() else "slow:0.2"
+        return None if shared.is_set() else "slow:0.5"
 
     with running_world(
-        tmp_path, postgres.address, rows=3_000, delivery='rate = "100000/s"', faults=slow
+        tmp_path, postgres.address, rows=1_500, delivery='rate = "100000/s"', faults=slow
     ) as world:
         first = world.deliverer()
         until(lambda: sum(world.held()) >= 12, every=0.1)
@@ -61,7 +61,7 @@ def test_one_that_joins_while_all_buckets_are_held_gets_its_share(tmp_path, post
         until(lambda: len(held := world.held()) == 2 and min(held) >= 4, every=0.1)
         shared.set()
         world.wait(first, late, expect=(0,))
-        assert world.compare() == {"delivered": 3_000}
+        assert world.compare() == {"delivered": 1_500}
 
 
 @BOTH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -13,10 +14,10 @@ from distributed import Client
 import backfill
 from backfill.core.errors import ConfigError
 from backfill.core.secret import Secret
-from tests.acceptance.program import CREDENTIALS, Ended, start
+from tests.acceptance.program import CREDENTIALS, Ended, environment
 from tests.acceptance.program import backfill as backfill_command
 from tests.acceptance.sources import pristo_job
-from tests.forked.program import Program
+from tests.forked.program import Program, interpreter_in
 from tests.prepare.engines.processes import Cluster, cluster_in
 from tests.together.world import World, running_world, until
 
@@ -27,23 +28,37 @@ pytestmark = pytest.mark.timeout(240)
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two workers, each with a credential; no test may end them."""
-    with cluster_in(tmp_path_factory.mktemp("cluster"), environment=CREDENTIALS) as found:
+    place = tmp_path_factory.mktemp("cluster")
+    with cluster_in(place, options=forking(place), environment=CREDENTIALS) as found:
         yield found
 
 
 @pytest.fixture
 def frail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of a test's own."""
-    with cluster_in(tmp_path_factory.mktemp("frail"), workers=1, environment=CREDENTIALS) as found:
+    place = tmp_path_factory.mktemp("frail")
+    with cluster_in(place, workers=1, options=forking(place), environment=CREDENTIALS) as found:
         yield found
+
+
+def forking(place: Path) -> tuple[str, ...]:
+    """Options for workers whose deliverers are forked: what one imports takes it longer than all
+    that it does here. Those that `local:2` starts import it.
+    """
+    interpreter = interpreter_in(place, "backfill.cli.deliverer")
+    preload = place / "preload.py"
+    preload.write_text(f"import sys\n\nsys.executable = {str(interpreter)!r}\n", encoding="utf-8")
+    return ("--preload", str(preload))
 
 
 def run_on(world: World, on: str, *options: object) -> Program:
     """The command as a person types it, who has no credential on this machine."""
-    return start(
+    key = "" if on.startswith("tcp") else CREDENTIALS["PRISTO_API_KEY"]
+    return Program(
         *("run", world.config, "--on", on, "--json", "--yes", *options),
-        cwd=world.place,
-        PRISTO_API_KEY="" if on.startswith("tcp") else CREDENTIALS["PRISTO_API_KEY"],
+        directory=world.place,
+        environment=environment(PRISTO_API_KEY=key),
+        forked_from="dask",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ class Cluster:
     address: str
     scheduler: Program
     stack: ExitStack
+    options: Sequence[str] = ()  # of every worker
     workers: list[Program] = field(default_factory=list)
 
     def join(self, *options: str, **environment: str) -> Program:
@@ -34,7 +35,7 @@ class Cluster:
         arguments = [
             *("worker", "--scheduler-file", str(self.directory / "scheduler.json")),
             *("--no-dashboard", "--nthreads", "1", "--no-nanny"),
-            *("--local-directory", str(self.directory), *options),
+            *("--local-directory", str(self.directory), *self.options, *options),
         ]
         self.workers.append(_started(self.stack, self.directory, arguments, environment))
         return self.workers[-1]
@@ -46,16 +47,17 @@ def cluster_in(
     *,
     workers: int = 2,
     preload: Path | None = None,
+    options: Sequence[str] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Cluster]:
-    """Start a scheduler and workers with this in their environment; with `preload` one more worker,
-    which runs that file first.
+    """Start a scheduler and workers with these options and this in their environment; with
+    `preload` one more worker, which runs that file first.
     """
     found = directory / "scheduler.json"
     with ExitStack() as stack:
         arguments = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(found)]
         scheduler = _started(stack, directory, ["scheduler", *arguments, "--no-dashboard"], {})
-        cluster = Cluster(directory, "", scheduler, stack)
+        cluster = Cluster(directory, "", scheduler, stack, options)
         for _ in range(workers):
             cluster.join(**environment)
         if preload is not None:
