@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -17,10 +18,11 @@ from tests.acceptance.sources import pristo_job
 FAILED, UNKNOWN = State.FAILED, State.UNKNOWN
 
 
-@pytest.fixture
-def job(tmp_path: Path):
-    """Twelve records: 4 failed with 422, 3 with 400, 3 are unknown, 2 are pending."""
-    job = package.plan(pristo_job(tmp_path, 12))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a job that no test changes."""
+    place = tmp_path_factory.mktemp("made")
+    job = package.plan(pristo_job(place, 12))
     lanes = [lane for lane in job.manifest.lanes() if lane.stop > lane.start]
     answers: list[tuple[int, State, str, int | None]] = [
         (4, FAILED, "bad phone", 422),
@@ -36,7 +38,14 @@ def job(tmp_path: Path):
             ledger.commit([], [batch])
             outcome = Outcome(batch.ranges, state, reason, status)
             ledger.commit([Settlement(batch, (outcome,))], [])
-    return job
+    return Path(place)
+
+
+@pytest.fixture
+def job(made: Path, tmp_path: Path):
+    """Twelve records: 4 failed with 422, 3 with 400, 3 are unknown, 2 are pending."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return package.open_job(tmp_path / "pristo.job")
 
 
 def counts(job) -> tuple[int, int, int, int]:
