@@ -60,6 +60,7 @@ def test_the_public_names_are_the_agreed_ones():
         "Status",
         "__version__",
         "explain",
+        "init",
         "open_job",
         "plan",
     ]
