@@ -204,7 +204,7 @@ _BODIES = st.one_of(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(path=st.sampled_from([path for path, _ in REQUESTS]), body=_BODIES)
 def test_whatever_comes_the_reply_conforms_to_the_documents(shared, path, body):

@@ -271,11 +271,11 @@ def test_progress_runs_from_nothing_to_all_bytes(tmp_path):
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_many_small_files_are_opened_and_read(tmp_path, form):
-    for number in range(1000):
+    for number in range(500):
         frame = pl.DataFrame({"id": [str(number)] * (number % 3)}, schema={"id": pl.String})
         getattr(frame, f"write_{form}")(tmp_path / f"{number:03}.{form}")
     frame = opened(tmp_path, "*").scan().collect(engine="streaming")
-    expected = [(number, row) for number in range(1000) for row in range(1, number % 3 + 1)]
+    expected = [(number, row) for number in range(500) for row in range(1, number % 3 + 1)]
     names = sorted(str(path.stem) for path in tmp_path.iterdir())
     assert frame.select("__file", "__row").rows() == sorted(
         (names.index(f"{number:03}"), row) for number, row in expected
