@@ -15,6 +15,7 @@ __all__ = [
     "clock_written",
     "day_written",
     "float_written",
+    "instance",
     "json_ready",
     "json_written",
     "moment_written",
@@ -78,13 +79,13 @@ def json_ready(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return json_ready(value.map.entries(), pl.List(entry))
     if isinstance(dtype, pl.Struct):
         parts = [
-            json_ready(value.struct.field(each.name), _made(each.dtype)).alias(each.name)
+            json_ready(value.struct.field(each.name), instance(each.dtype)).alias(each.name)
             for each in dtype.fields
         ]
         return pl.when(value.is_not_null()).then(pl.struct(parts))
     if isinstance(dtype, pl.Array):
         value = value.arr.to_list()
-    inner = _made(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else dtype
+    inner = instance(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else dtype
     return value.list.eval(json_ready(pl.element(), inner))
 
 
@@ -108,12 +109,12 @@ def _far(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return ~in_calendar(value, dtype)
     if isinstance(dtype, pl.Struct) and dtype.fields:
         return pl.any_horizontal(
-            _far(value.struct.field(each.name), _made(each.dtype)) for each in dtype.fields
+            _far(value.struct.field(each.name), instance(each.dtype)) for each in dtype.fields
         )
     if isinstance(dtype, pl.Array):
         value = value.arr.to_list()
     if isinstance(dtype, pl.List | pl.Array) and _hides(dtype):
-        return value.list.eval(_far(pl.element(), _made(dtype.inner)).any()).list.first()
+        return value.list.eval(_far(pl.element(), instance(dtype.inner)).any()).list.first()
     return pl.lit(value=False)
 
 
@@ -122,13 +123,14 @@ def _hides(dtype: pl.DataType) -> bool:
     if isinstance(dtype, pl.Map):
         return dtype.key != pl.String
     if isinstance(dtype, pl.Struct):
-        return any(_hides(_made(each.dtype)) for each in dtype.fields)
+        return any(_hides(instance(each.dtype)) for each in dtype.fields)
     if isinstance(dtype, pl.List | pl.Array):
-        return _hides(_made(dtype.inner))
+        return _hides(instance(dtype.inner))
     return dtype in (pl.Date, pl.Binary) or isinstance(dtype, pl.Datetime)
 
 
-def _made(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """A type that stands inside another one, which may be given as its class."""
     return dtype() if isinstance(dtype, type) else dtype
 
 

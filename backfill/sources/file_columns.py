@@ -17,7 +17,7 @@ from backfill.sources.formats.nested_types import widened
 from backfill.sources.formats.parquet_files import ParquetFile
 from backfill.sources.locations import Location
 from backfill.sources.reimport import OURS
-from backfill.sources.schemas import union
+from backfill.sources.schemas import named_objects, union
 
 __all__ = ["INTERNAL", "FileColumns", "Opened", "own_columns"]
 
@@ -89,6 +89,7 @@ def own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     for file in files:
         partitions = {name: pl.String() for name, _ in file.location.partitions}
         found = file.met_by if isinstance(file, NdjsonFile) else file.schema
+        found = {name: named_objects(dtype) for name, dtype in found.items()}
         schemas.append({**found, **partitions})
         taken = next((name for name in schemas[-1] if name in _TAKEN), None)
         if taken is not None:

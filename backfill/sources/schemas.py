@@ -15,23 +15,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import polars as pl
-from polars.datatypes import DataTypeClass
 
-from backfill.sources.canonical_text import clock_written, day_written, float_written, json_written
+from backfill.sources.canonical_text import (
+    clock_written,
+    day_written,
+    float_written,
+    instance,
+    json_written,
+)
+from backfill.sources.timestamps import in_calendar
 
 __all__ = [
     "MIXED",
     "common_type",
     "converted",
     "flattened",
-    "instance",
     "mixed",
+    "named_objects",
     "split_mixed",
     "union",
 ]
 
 _TEXT, _NESTED = "__text", "__nested"
 _DIGITS = 38  # the most that a decimal has
+_FARTHEST = 2**63 - 1
 _EXACT = 32  # bits of the widest integers of which Float64, with 53 bits, holds every one
 _SIGNED: dict[int, pl.DataType] = {
     16: pl.Int16(),
@@ -115,6 +122,11 @@ def _common_number(left: pl.DataType, right: pl.DataType) -> pl.DataType | None:
     return None
 
 
+def named_objects(dtype: pl.DataType) -> pl.DataType:
+    """MIXED for a type with objects without names, which Parquet does not know."""
+    return MIXED if "Struct({})" in repr(dtype) else dtype
+
+
 def _bits(integer: pl.DataType) -> int:
     return int(str(integer).lstrip("UInt"))
 
@@ -138,11 +150,6 @@ def _alike(left: pl.DataType, right: pl.DataType) -> bool:
 def _no_text(dtype: pl.DataType) -> bool:
     """Whether values have no text of their own: lists, objects and bytes."""
     return dtype.is_nested() or dtype == pl.Binary
-
-
-def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
-    """A type that stands inside another one, which may be given as its class."""
-    return dtype() if isinstance(dtype, type) else dtype
 
 
 def converted(name: str, dtype: pl.DataType, wanted: pl.DataType) -> pl.Expr:
@@ -173,6 +180,10 @@ def _converted(value: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> pl.Ex
         return value.list.eval(
             _converted(pl.element(), instance(dtype.inner), instance(wanted.inner))
         )
+    if isinstance(dtype, pl.Datetime) and isinstance(wanted, pl.Datetime):
+        # What no calendar holds may be too far for the other unit: it stays as far as that reaches.
+        far = pl.when(value.is_not_null()).then(pl.lit(_FARTHEST).cast(wanted))
+        return pl.when(in_calendar(value, dtype)).then(value).cast(wanted).fill_null(far)
     if dtype.is_float() and wanted == pl.Float64:
         # By way of the digits: the short float that is written 0.1 is another number than the
         # long one, and would be written 0.10000000149011612.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from backfill.checks.text import as_text
 from backfill.sources.schemas import MIXED, common_type, converted, union
+from backfill.sources.timestamps import in_calendar
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,14 @@ def test_times_that_nanoseconds_cannot_hold_meet_those_that_have_them():
     assert met([never, None], pl.Datetime("us"), wanted) == [never, None]
     now = datetime(2024, 5, 6, 7, 8, 9, 123456)  # noqa: DTZ001 - the same
     assert met([now], pl.Datetime("ns"), wanted) == [now]
+
+
+def test_a_time_too_far_for_the_other_unit_stays_one_that_no_calendar_holds():
+    """PostgreSQL's `infinity`, as some exports write it in milliseconds."""
+    far = pl.Series([2**63 - 1, 0]).cast(pl.Datetime("ms"))
+    wanted = common_type(pl.Datetime("ms"), pl.Datetime("us"))
+    frame = far.alias("x").to_frame().select(converted("x", far.dtype, wanted))
+    assert frame.select(in_calendar(pl.col("x"), wanted)).to_series().to_list() == [False, True]
 
 
 def met(values: list[object], dtype: pl.DataType, wanted: pl.DataType) -> list[object]:

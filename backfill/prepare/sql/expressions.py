@@ -26,8 +26,9 @@ from backfill.prepare.sql.errors import (
 )
 from backfill.prepare.sql.paths import path_value, root_of
 from backfill.prepare.sql.tokens import foreign_words, outside_quotes
+from backfill.sources.canonical_text import instance
 from backfill.sources.formats.parquet_errors import UNREADABLE
-from backfill.sources.schemas import MIXED, instance, split_mixed
+from backfill.sources.schemas import MIXED, split_mixed
 
 __all__ = ["row_expression"]
 

@@ -18,7 +18,8 @@ from typing import Any
 import polars as pl
 
 from backfill.core.errors import ConfigError, did_you_mean
-from backfill.sources.schemas import MIXED, instance, mixed, split_mixed
+from backfill.sources.canonical_text import instance
+from backfill.sources.schemas import MIXED, mixed, split_mixed
 
 __all__ = ["path_value", "root_of"]
 

@@ -283,9 +283,7 @@ def _refuse_other_formats(
             where=name,
             hint='Name it with the ending .parquet, or set `format = "parquet"`.',
         )
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and codecs.lookup(
-        encoding
-    ).name in ("utf-8", "utf-8-sig"):
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and is_utf8(encoding):
         raise SourceError(
             "is in UTF-16", where=name, hint='Set `encoding = "utf-16"` in its section.'
         )

@@ -20,7 +20,7 @@ import polars as pl
 from backfill.core.errors import SeparatorError, SourceError
 from backfill.sources.column_names import told_apart
 from backfill.sources.formats.blocks import Block, FileOfBlocks
-from backfill.sources.formats.byte_streams import ByteStream, open_stream
+from backfill.sources.formats.byte_streams import ByteStream, is_utf8, open_stream
 from backfill.sources.formats.csv_grammar import Dialect
 from backfill.sources.formats.malformed_causes import CAUSE, CAUSES, Cause
 from backfill.sources.formats.titles import LOOKED_AT, Beginning, other_separator, read_beginning
@@ -29,7 +29,7 @@ from backfill.sources.locations import Location
 __all__ = ["BLOCK", "CsvFile", "survey_csv"]
 
 BLOCK = 4 << 20  # bytes: few calls of Polars, and what one holds stays near the processor
-_LONGEST = 256 << 20  # bytes of one line
+_LONGEST = 256 << 20  # bytes of a header
 _BOM = codecs.BOM_UTF8
 # How gzip, zstd and zlib begin, and a text with its byte order mark.
 _SNIFFED = (b"\x1f\x8b", b"(\xb5/\xfd", b"x\x01", b"x^", b"x\x9c", b"x\xda", _BOM)
@@ -125,8 +125,7 @@ def survey_csv(
     file is empty or not a CSV with a header.
     """
     assert location.separator is not None  # noqa: S101 - a CSV's location has one
-    marked = codecs.lookup(encoding).name not in ("utf-8", "utf-8-sig")
-    dialect = Dialect(location.separator.encode(), marked=marked)
+    dialect = Dialect(location.separator.encode(), marked=not is_utf8(encoding))
     if reach is not None:
         dialect = replace(dialect, reach=reach)
     beginning, other = _beginning(location, path, encoding, dialect)

@@ -10,7 +10,6 @@ or is too long, is a malformed row; a blank line is no row.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,6 +24,7 @@ from backfill.sources.formats.csv_grammar import KEPT
 from backfill.sources.formats.malformed_causes import CAUSE, Cause
 from backfill.sources.formats.ndjson_lines import (
     END,
+    SURROGATE,
     nested_in,
     object_in,
     objects_in,
@@ -36,7 +36,7 @@ from backfill.sources.formats.ndjson_lines import (
 )
 from backfill.sources.formats.nested_types import kinds_differ, lossless, may_hide, widened
 from backfill.sources.locations import Location
-from backfill.sources.schemas import MIXED, mixed, union
+from backfill.sources.schemas import MIXED, mixed, named_objects, union
 from backfill.sources.unsupported_formats import array_hint, page_hint
 
 __all__ = ["NdjsonFile", "survey_ndjson"]
@@ -44,7 +44,6 @@ __all__ = ["NdjsonFile", "survey_ndjson"]
 BLOCK = 8 << 20  # bytes
 _PAGE = 64 << 20  # bytes of a file that is looked at as one object
 _LONGEST = 8 << 20  # bytes of one line; a longer one is malformed, and never held whole
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _RAW = "__raw"
 _MALFORMED = (_RAW, CAUSE)
 
@@ -62,7 +61,7 @@ class NdjsonFile(FileOfBlocks):
     @cached_property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns and their types."""
-        return {name: widened(dtype) for name, dtype in self.met_by.items()}
+        return {name: named_objects(widened(dtype)) for name, dtype in self.met_by.items()}
 
     def frames(
         self, path: str, as_written: Mapping[str, float] | None = None
@@ -178,7 +177,7 @@ def _survey(text: bytes, encoding: str) -> tuple[dict[str, pl.DataType], int, bo
     """The columns of a block, its rows, and whether Polars reads it as it stands."""
     if not text.strip():
         return {}, 0, True
-    if not _SURROGATE.search(text):
+    if not SURROGATE.search(text):
         frame = _read(text)
         if frame is not None and frame.width and frame.schema.keys().isdisjoint(_MALFORMED):
             return _shapes(frame, text), frame.height, True
@@ -209,8 +208,7 @@ def _shape(values: pl.Series) -> pl.DataType:
         return values.dtype
     if not values.dtype.is_nested():
         return pl.String()
-    # Parquet knows no object without names.
-    return MIXED if "Struct({})" in repr(values.dtype) else lossless(values)
+    return lossless(values)
 
 
 def _mixed(name: str, nested: pl.Series | None) -> pl.Expr:

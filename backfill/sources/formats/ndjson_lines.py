@@ -16,6 +16,7 @@ from backfill.sources.formats.byte_streams import INVALID, ByteStream
 
 __all__ = [
     "END",
+    "SURROGATE",
     "nested_in",
     "object_in",
     "objects_in",
@@ -29,7 +30,7 @@ __all__ = [
 END = 1 << 10  # bytes at an end of a line or block, among which one is not white space
 
 _MINUS_ZERO = re.compile(rb"-0(?:[.]0*)?(?:[eE][+-]?[0-9]+)?(?=[\s,}\]])")
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SIGNLESS = re.compile(r"(?<=[eE])(?=[0-9])")
 
 
@@ -106,7 +107,7 @@ def object_in(line: bytes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         return None
     try:
-        if _SURROGATE.search(line):
+        if SURROGATE.search(line):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None

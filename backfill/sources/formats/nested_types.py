@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from backfill.sources.schemas import instance
+from backfill.sources.canonical_text import instance
 
 __all__ = ["EXACT", "kinds_differ", "lossless", "may_hide", "widened"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from pathlib import Path
 import polars as pl
 
 from backfill.core.errors import SourceError
+from backfill.sources.canonical_text import instance
 from backfill.sources.formats.malformed_causes import CAUSE, CAUSES
 from backfill.sources.formats.parquet_errors import UNREADABLE, encrypted
 from backfill.sources.locations import Location
-from backfill.sources.schemas import instance
 from backfill.sources.unsupported_formats import LONGEST_START, refuse_begun
 
 __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
@@ -23,6 +24,7 @@ __all__ = ["ParquetFile", "scan_parquet", "survey_parquet"]
 _FILES_OF_A_SCAN = 32
 _DIGITS = 38  # of the widest decimals
 _LENIENT = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,20 @@ def survey_parquet(location: Location, path: str, *, size: int, sha256: str) -> 
 
 @contextmanager
 def _any_zone() -> Iterator[None]:
-    """Have Polars name a time zone that it does not know, where it would panic otherwise."""
-    before = os.environ.get(_LENIENT)
-    os.environ[_LENIENT] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_LENIENT]
-        else:
-            os.environ[_LENIENT] = before
+    """Have Polars name a time zone that it does not know, where it would panic otherwise.
+
+    What says so is the whole process's, so one thread does it at a time.
+    """
+    with _ONE_AT_A_TIME:
+        before = os.environ.get(_LENIENT)
+        os.environ[_LENIENT] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_LENIENT]
+            else:
+                os.environ[_LENIENT] = before
 
 
 def _refuse_unreadable(name: str, dtype: pl.DataType, file: str) -> None:

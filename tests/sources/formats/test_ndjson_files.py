@@ -144,6 +144,17 @@ def test_numbers_inside_are_the_same_in_blocks_of_any_size_and_none_changes(
         assert (type(number)(found) if isinstance(found, str) else found) == number
 
 
+@pytest.mark.parametrize("block", [20, 1 << 20])
+def test_a_block_of_objects_without_names_says_nothing_of_those_that_have_some(tmp_path, block):
+    """As of a column that only the first rows of an export fill."""
+    content = b'{"p":{"channel":"web"}}\n' + b'{"p":{}}\n' * 5
+    file, rows = read(content, tmp_path, block=block)
+    assert file.schema == {"p": pl.Struct({"channel": pl.String})}
+    assert [row["p"]["channel"] for row in rows] == ["web", *[None] * 5]
+    file, _ = read(b'{"p":{}}\n', tmp_path, block=block)
+    assert file.schema == {"p": MIXED}, "Parquet knows no object without names"
+
+
 def test_lines_without_a_value_say_nothing_of_the_shape_that_others_have(tmp_path):
     content = b'{"a":null,"b":1}\n{"a":{"n":1},"b":2}\n{"b":3}\n{"a":null}\n'
     for block in (4, 1 << 16):
