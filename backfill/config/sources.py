@@ -94,7 +94,7 @@ def _nearest_zone(name: str) -> str:
     """The zone of the same place or the same offset, or the one that is written most like it."""
     if found := _OFFSET.fullmatch(name):
         return _zone_of_offset(*found.groups(default="0"))
-    zones = sorted(available_timezones())
+    zones = sorted(each for each in available_timezones() if not _NO_PLACE.fullmatch(each))
     place = name.rpartition("/")[2].replace(" ", "_").lower()
     same = [each for each in zones if each.rpartition("/")[2].lower() == place and "/" in each]
     if not same and re.fullmatch("[A-Z]{2,5}", name):  # its letters tell nothing: IST is three

@@ -67,6 +67,8 @@ def _of_fields(destination: Destination) -> Iterator[str]:
     for each in destination.fields:
         if each.kind is Kind.CHOICE and not each.choices:
             yield f"the field {each.name!r} is a choice of nothing: `choices` is empty"
+        if each.default is not None and each.choices and each.default not in each.choices:
+            yield f"the field {each.name!r} has a default that is none of its choices"
         if each.kind is Kind.TARGET and not any(
             isinstance(check, TargetAgrees) and check.value_field == each.name
             for check in destination.checks

@@ -438,7 +438,7 @@ def test_a_line_that_is_no_toml_is_shown_but_no_credential(tmp_path, line, hint)
         ("ROME", "Did you mean 'Europe/Rome'?"),
         ("GMT+15", "No zone is this offset"),
         ("posix/Europe/Berlin", "Did you mean 'Europe/Berlin'?"),
-        ("localtime", "names look like"),
+        ("localtime", '"UTC".'),
         ("Factory", "names look like"),
     ],
 )

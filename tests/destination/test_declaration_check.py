@@ -40,6 +40,10 @@ def test_our_own_are_whole(api):
         ({"ordering_field": "contact.name"}, "no required field"),
         ({"fields": (*PRISTO.fields, PRISTO.fields[0])}, "'contact.id' is declared twice"),
         ({"fields": (*PRISTO.fields, Field("c", Kind.CHOICE))}, "a choice of nothing"),
+        (
+            {"fields": (*PRISTO.fields, Field("c", Kind.CHOICE, choices=("a",), default="b"))},
+            "a default that is none",
+        ),
         ({"fields": (*PRISTO.fields, Field("t", Kind.TARGET))}, "no TargetAgrees"),
         ({"checks": (AnyOf("contact|anyhow", ("contact.phone",)),)}, "`field|reachable`"),
         ({"checks": (AnyOf("contact|reachable", ("fax",)),)}, "names the field 'fax'"),
