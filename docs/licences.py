@@ -59,7 +59,8 @@ def _licence(package: metadata.Distribution) -> str:
 
 def page() -> str:
     """The page, as Markdown."""
-    runtime, everything = needed("postgres", "report"), needed("test")
+    runtime = needed("cluster", "notebook", "postgres", "report", "speed")
+    everything = runtime | needed("test")
     lines = ["# Licences", "", "Made by `python -m docs.licences` from installed metadata."]
     for title, names in (
         ("The program", sorted(runtime)),
