@@ -40,7 +40,6 @@ _COMMON = 60  # values that are kept with their counts
 _NUMBER = "^[+-]?[0-9]+(?:[.][0-9]+)?$"
 _NATIONAL = "^[0-9(][0-9() ./-]{5,17}[0-9]$"
 _DECIMAL = "^[0-9]+[.][0-9]+$"
-_OURS = frozenset({"__file", "__row", "__raw", "__cause"})
 _AT_ONCE = 100_000  # values that are looked at in one query
 _UNMEASURED: Mapping[str, int] = defaultdict(int)
 
@@ -118,8 +117,8 @@ class ColumnProfile:
 
 
 def profile_columns(frame: pl.DataFrame, side: Side, *, now: datetime) -> tuple[ColumnProfile, ...]:
-    """Look at each column of a sample but those that are ours."""
-    columns = [each for each in frame.get_columns() if each.name and each.name not in _OURS]
+    """Look at each column of a sample that has a name."""
+    columns = [each for each in frame.get_columns() if each.name]
     reading = {each.name: sql for each in columns if (sql := _reading(each)) is not None}
     found: dict[str, ColumnProfile] = {}
     for alike in _batches([_read(each, reading.get(each.name)) for each in columns]):

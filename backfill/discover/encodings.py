@@ -28,8 +28,8 @@ _MARKS = ("\xff\xfe".encode(), "\xfe\xff".encode())  # UTF-16 marks read as Lati
 class Encoding:
     """How text files that are not UTF-8 are encoded: by `name`, or None where that is a question.
 
-    `reading` is what the sample was read with. Of the sampled `lines`, `foreign` ones are not
-    UTF-8; `common` are the most frequent bytes in them that are not. `header` says whether the
+    `reading` is what the sample was read with. Of the sampled `lines`, `undecodable` ones are
+    not UTF-8; `common` are the most frequent bytes in them that are not. `header` says whether the
     columns' names hold such bytes. `instead` is another encoding that was named for them.
     """
 

@@ -10,7 +10,7 @@ import polars as pl
 from backfill.jobdir.manifest import Example
 from backfill.prepare.facts.plan_stats import Place
 from backfill.prepare.mapping.binding import Binding
-from backfill.prepare.mapping.contacts import one_each
+from backfill.prepare.mapping.contacts import JOIN, one_each
 from backfill.prepare.mapping.fields import MALFORMED, FieldMapping
 from backfill.prepare.mapping.inputs import Input
 from backfill.prepare.shown_values import shown
@@ -19,8 +19,6 @@ from backfill.sources.scan import Source
 __all__ = ["examples_of"]
 
 _LONGEST = 200  # characters of a value that are shown
-
-_JOIN = "__join"
 
 
 def examples_of(
@@ -65,15 +63,15 @@ def _contact_rows(
     """The rows with the columns of the contacts that they were joined with, if with any."""
     if contacts is None or mapping.join is None:
         return None
-    keys = rows.select("__file", "_row", mapping.join.events.alias(_JOIN)).drop_nulls()
+    keys = rows.select("__file", "_row", mapping.join.events.alias(JOIN)).drop_nulls()
     matched = (
         contacts.scan()
-        .select("__file", "__row", mapping.join.contacts.alias(_JOIN), *binding.contacts_columns())
-        .join(keys.lazy().select(_JOIN), on=_JOIN, how="semi")
+        .select("__file", "__row", mapping.join.contacts.alias(JOIN), *binding.contacts_columns())
+        .join(keys.lazy().select(JOIN), on=JOIN, how="semi")
         .sort("__file", "__row")
     )
-    kept = one_each(matched, _JOIN, binding).select(_JOIN, *binding.contacts_columns())
-    return keys.join(kept.collect(), on=_JOIN)
+    kept = one_each(matched, JOIN, binding).select(JOIN, *binding.contacts_columns())
+    return keys.join(kept.collect(), on=JOIN)
 
 
 def _texts(
