@@ -35,7 +35,7 @@ def test_every_body_of_the_sample_data_is_valid_to_a_second_reader(tmp_path, nam
         if path.suffix in (".csv", ".parquet", ".toml"):
             shutil.copy(path, tmp_path)
     events = pl.read_parquet(tmp_path / "events.parquet")
-    events.sample(4_000, seed=7).write_parquet(tmp_path / "events.parquet")
+    events.sample(2_000, seed=7).write_parquet(tmp_path / "events.parquet")
     config = tmp_path / f"{name}.toml"
     with wire() as server:
         backfill(

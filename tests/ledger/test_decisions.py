@@ -46,7 +46,7 @@ def test_what_is_chosen_moves_and_nothing_else(cuts, failed, again, delivered):
         settle(SqlitePlace(Path(home) / "ledger.sqlite"), cuts, failed, again, delivered)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(**WHAT)
 def test_it_does_so_in_postgresql(postgres, cuts, failed, again, delivered):
     place = PostgresPlace(postgres.address)

@@ -34,7 +34,7 @@ from backfill.prepare.engines.opening import engine_on
 from backfill.sources import object_stores
 from tests.acceptance.program import backfill as program
 from tests.acceptance.sources import pristo_job
-from tests.jobs.access.test_shared_ledger import ROWS, Server, schemas
+from tests.jobs.access.test_shared_ledger import ROWS, Server, planned_in_few_parts, schemas
 from tests.ledger.places import PostgresPlace
 
 
@@ -66,7 +66,7 @@ class Machines:
 
     def plan(self, config: Path | None = None) -> Job:
         config = config or self.config
-        return opening.plan_job(load_config(config), job_directory(config))
+        return planned_in_few_parts(config, job_directory(config))
 
     def run(self, job: Job, **changes: Any) -> backfill.Status:
         job.surroundings = Surroundings(transport=self.store, shared=False)
