@@ -33,7 +33,7 @@ from enum import Enum
 from backfill.deliver.pacing.budget import News
 from backfill.deliver.pacing.refusal_cycle import Cycle, rate_for_burst, rate_of_both
 from backfill.deliver.pacing.starting_rate import FIRST, RecentUse, rate_at_end, starting_rate
-from backfill.deliver.pacing.usual_windows import Seconds, soonest_end, usual_window
+from backfill.deliver.pacing.usual_windows import Windows, soonest_end
 
 __all__ = ["AutoRate"]
 
@@ -52,9 +52,7 @@ _LATELY = 3.0  # seconds of late that an estimate is compared with
 _STALL = 0.03  # a lower estimate than this below the one before may come of a stall
 _REACHED = 0.9  # of a rate that is sought; a client that sends less cannot reach it
 _EARLY, _FEW = 3, 10  # refusals right after waits that begin a search; requests that say little
-_LONG_WAIT = 3.0  # seconds of refusals that tell of a long window
 _BELIEVED = 60.0  # seconds in which a rate that the server named is not exceeded
-_CATCH_UP = 0.03  # of a second's number: what is caught up with counts in this second, too
 
 
 class _Phase(Enum):
@@ -81,10 +79,10 @@ class AutoRate:
         self._denied = False  # whether it refused what it had said, or anything
         self._margin = _LEAST_MARGIN
         self.burst: float | None = None
-        self._span: float | None = None  # seconds of the limiter's window, where it is a long one
         self._start: Cycle | None = None  # the first one, whose bucket was full for sure
         self._cycle = self._last = Cycle(now, 0)
-        self._seconds = Seconds()
+        self._windows = Windows()
+        self.windowed = False  # whether a window is known to be why the last one was refused
         self._since = now  # when the present base was chosen
         self._serial = self._since_serial = 0  # requests sent, and before the base was chosen
         self._refused_since: float | None = None  # since when all is refused; None while not
@@ -118,7 +116,8 @@ class AutoRate:
                 climbed = _PROBE * eager * max(0.0, passed - self._hold_seconds())
                 grown = 1 + climbed + 500 * climbed**3
         # What is not used is not climbed above.
-        return self._base * min(grown, max(1.0, 1.5 * self._use.rate / self._base))
+        rate = self._base * min(grown, max(1.0, 1.5 * self._use.rate / self._base))
+        return min(rate, self._windows.room(now, rate))
 
     def sent(self, now: float) -> int:
         """A request goes out. Returns its number."""
@@ -128,6 +127,7 @@ class AutoRate:
             self._cycle.sent(now, self._serial)
         self._serial += 1
         self._use.sent(now, self._serial)
+        self._windows.sent(now)
         return self._serial
 
     def accepted(self, now: float, sent_at: float, *, fresh: bool) -> None:
@@ -144,6 +144,7 @@ class AutoRate:
     def refused(self, sent_at: float, serial: int, rate: float, *, fresh: bool) -> None:
         """The request `serial`, which went out at `rate`, was told to slow down."""
         self._refused += 1
+        self._windows.refused(sent_at)
         if not fresh:
             return
         self._refused_at = sent_at
@@ -170,6 +171,7 @@ class AutoRate:
             self._cycle.insert(at, number)
             self._serial += number
             self._use.sent(now, self._serial)
+            self._windows.sent(at, number)
         for at, rate in news.refused:
             self.refused(at, self._cycle.number_at(at), rate, fresh=True)
         if news.accepted and self._refused_since is not None and not news.refused:
@@ -201,13 +203,13 @@ class AutoRate:
     def _learn(self, now: float, since: float) -> None:
         """A request that left `now` is accepted again: learn from the cycle before."""
         cycle = self._cycle
-        counted = self._seconds.counted(cycle, self._waited)
-        if now - since >= _LONG_WAIT:  # the server counts in windows, and one was used up
-            span = usual_window(self._refused_at - cycle.begin, now - cycle.begin)
-            self._counts(cycle.requests, span, burst=max(1.0, cycle.requests))
-        elif counted is not None and self._span is None:
-            self._margin = max(self._margin, _FIRST_MARGIN)
-            self._counts(counted, 1.0, burst=max(2.0, _CATCH_UP * counted))
+        window = self._windows.told(cycle, self._waited, self._refused_at, now)
+        self.windowed = window is not None
+        if window is not None:
+            if window.seconds == 1.0:
+                self._margin = max(self._margin, _FIRST_MARGIN)
+            self._phase, self._proven, self.burst = _Phase.HOLD, True, window.burst
+            self._adopt(window.number / window.seconds)
         elif cycle is self._start:
             self._base = _AFTER_FIRST * rate_at_end(cycle, self._high)
         elif self._phase is _Phase.HOLD:
@@ -303,18 +305,20 @@ class AutoRate:
         found = self._found or self._base
         if cycle.seconds < 2 * self._waited or cycle.requests < _FEW:
             self._early += 1
-            if unproven or self._early >= (_EARLY if self._span is None else 3 * _EARLY):
+            if unproven or self._early >= (_EARLY if self._windows.span is None else 3 * _EARLY):
                 self._early = 0
-                self._start = self._span = self.burst = None
+                self._start = self.burst = None
+                self._windows.forget()
                 self._low = max(sustained, self._lower_bound())
                 self._seek(cycle)
                 return
         else:
             self._early = 0
-            if self._span is None:
+            span = self._windows.span
+            if span is None:
                 found = self._compare(cycle, sustained, confirmed=not unproven)
-            elif cycle.seconds >= self._span:
-                found = cycle.within(self._span) / self._span
+            elif cycle.seconds >= span:
+                found = cycle.within(span) / span
         self._adopt(found)
 
     def _compare(self, cycle: Cycle, sustained: float, *, confirmed: bool) -> float:
@@ -342,9 +346,3 @@ class AutoRate:
             self.burst = max(1.0, cycle.burst_at(lately))
             return lately
         return found
-
-    def _counts(self, number: float, span: float, *, burst: float) -> None:
-        """The server counts in windows of `span` seconds, and takes so many requests in each."""
-        self._span, self._phase, self._proven = span, _Phase.HOLD, True
-        self.burst = burst
-        self._adopt(number / span)

@@ -49,6 +49,8 @@ class FoundLimits:
         last quiet period had begun.
         """
         self._auto.accepted(now, grant.at, fresh=fresh)
+        if self._auto.windowed:
+            self._other.explained()
         self._other.accepted(now, grant.out, grant.gap)
 
     def refused(self, grant: Grant, now: float, *, fresh: bool, alone: bool) -> None:

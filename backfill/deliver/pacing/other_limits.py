@@ -109,6 +109,11 @@ class OtherLimits:
                 self.most_out = max(1, self._highest - self._refused)
         return self.known
 
+    def explained(self) -> None:
+        """What was refused last is known to be refused for another reason."""
+        if not self.known:
+            self.most_out, self._one_more = math.inf, None
+
     def _first_of_several(self, now: float, out: int, gap: float) -> None:
         if self._dropped:
             return

@@ -96,6 +96,21 @@ def test_slow_replies_do_not_hide_it(latency: float) -> None:
     assert found.refusals() <= 0.01
 
 
+@pytest.mark.parametrize(("limit", "latency"), [(200.0, 0.2), (100.0, 0.3)])
+def test_a_window_that_slides_and_is_filled_slowly_is_found(limit: float, latency: float) -> None:
+    """The first refusals come when the window has nearly passed: no wait is long."""
+    found = simulate(SlidingWindow(limit, 10.0), requests=30 * limit, latency=latency)
+    assert found.share(limit) >= 0.87
+    assert len(found.refused) <= 60
+
+
+def test_one_whose_limit_is_lowered_is_followed() -> None:
+    limiter = Scheduled(SlidingWindow(150.0, 10.0), lambda now: 150.0 if now < 50 else 75.0)
+    found = simulate(limiter, seconds=150.0, late=0.004)
+    assert found.share(75.0, 100.0) >= 0.98
+    assert found.refusals(100.0) <= 0.005
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_chance_makes_little_difference(seed: int) -> None:
     found = simulate(Bucket(150.0, 15.0), requests=15_000, says_when=True, seed=seed)

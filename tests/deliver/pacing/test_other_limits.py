@@ -64,6 +64,15 @@ def test_no_more_are_out_than_before_a_refusal_of_unusually_many() -> None:
     assert limits.most_out == math.inf
 
 
+def test_what_is_supposed_is_dropped_where_another_reason_is_known() -> None:
+    limits = after((5, 0.01))
+    limits.explained()
+    assert limits.most_out == math.inf
+    known = known_to_be_four()
+    known.explained()
+    assert known.most_out == 4
+
+
 def test_of_several_that_were_refused_at_once_each_was_one_too_many() -> None:
     limits = after((11, 0.0))
     for out in (7, 5, 13, 9, 14):  # delays on the way change their order

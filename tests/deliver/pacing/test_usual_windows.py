@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from backfill.deliver.pacing.refusal_cycle import Cycle
-from backfill.deliver.pacing.usual_windows import Seconds, soonest_end, usual_window
+from backfill.deliver.pacing.usual_windows import (
+    RecentlyTaken,
+    Seconds,
+    Window,
+    Windows,
+    soonest_end,
+    usual_window,
+)
+from tests.deliver.pacing.limiters import Bucket, FixedWindow, Limiter, SlidingWindow
 
 
 @pytest.mark.parametrize(
@@ -89,3 +99,107 @@ def test_a_bucket_is_not_taken_for_seconds() -> None:
         for begin, rate in ((0.0, 300.0), (2.0, 220.0), (5.0, 160.0), (9.0, 130.0))
     ]
     assert told(*((cycle, 1.0) for cycle in cycles)) == [None, None, None, None]
+
+
+def test_numbers_that_are_alike_three_times_tell_it_at_speeds_that_differ_less() -> None:
+    *before, third = told(
+        (evenly(0.0, 110.0, 100), 0.0),
+        (evenly(2.0, 104.0, 100), 1.1),
+        (evenly(4.0, 99.0, 100), 1.1),
+    )
+    assert before == [None, None]
+    assert third == pytest.approx(100)
+
+
+class Run:
+    """Requests that leave faster and faster until one is refused, and after a wait again."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.windows = Windows()
+        self.now = 0.0
+        self._limiter = limiter
+        self._number = 0
+        self._cycle, self._waited = Cycle(0.0, 0), 0.0
+
+    def until_refused(self, *, wait: float = 0.3) -> Window | None:
+        """What the next refusal tells. It goes on after such a wait, until whose end, nearly,
+        all is refused.
+        """
+        while not self._limiter.take(self.now):
+            self.windows.sent(self.now)
+            self._cycle.sent(self.now, self._number)
+            self._number += 1
+            self.now += 1 / (50 * math.exp(0.35 * self.now))
+        self.windows.sent(self.now)
+        self.windows.refused(self.now)
+        self._cycle.close(self.now, self._number)
+        self.now += wait
+        window = self.windows.told(self._cycle, self._waited, self.now - 0.2, self.now)
+        self._cycle, self._waited = Cycle(self.now, self._number), wait
+        return window
+
+
+def test_a_long_window_that_slides_is_told_by_the_same_number_at_three_refusals() -> None:
+    """What it gives back is what was taken ten seconds before, faster and faster."""
+    run = Run(SlidingWindow(500.0, 10.0))
+    assert [run.until_refused(wait=0.8), run.until_refused(wait=0.8)] == [None, None]
+    window = run.until_refused()
+    assert window is not None
+    assert window.seconds == 10.0
+    assert window.number == pytest.approx(5000, abs=3)
+
+
+def test_a_bucket_which_gives_back_at_one_speed_is_not_taken_for_one() -> None:
+    run = Run(Bucket(500.0, 1000.0))
+    assert [run.until_refused(wait=0.8) for _ in range(8)] == [None] * 8
+
+
+def test_a_long_window_that_refuses_soon_after_its_end_slides() -> None:
+    """Ten seconds after its first request it takes only as much as it took then."""
+    run = Run(SlidingWindow(50.0, 10.0))
+    window = run.until_refused(wait=5.8)
+    assert window is not None
+    assert window.seconds == 10.0
+    assert run.windows.room(run.now, 50.0) == math.inf
+    again = run.until_refused()
+    assert again is not None
+    assert again.number == pytest.approx(500, abs=3)
+    assert run.windows.room(run.now, 50.0) < math.inf
+
+
+def test_one_of_a_clock_does_not() -> None:
+    run = Run(FixedWindow(50.0, 10.0))
+    window = run.until_refused(wait=5.8)
+    assert window is not None
+    assert window.seconds == 10.0
+    assert run.until_refused() is None
+    assert run.windows.room(run.now, 50.0) == math.inf
+
+
+def test_in_a_window_that_slides_is_room_for_what_leaves_it() -> None:
+    run = Run(SlidingWindow(500.0, 10.0))
+    for _ in range(3):
+        run.until_refused(wait=0.8)
+    leaves = 50 * math.exp(0.35 * (run.now - 9.75))
+    assert run.windows.room(run.now, 500.0) == pytest.approx(leaves + 0.8 * leaves / 0.5, rel=0.2)
+    assert run.windows.room(run.now + 10.0, 500.0) > 5000.0
+    assert run.windows.room(run.now, 250.0) == 25.0, "never nothing, or nobody would look again"
+
+
+def test_what_was_taken_lately_is_what_was_sent_and_not_refused() -> None:
+    taken = RecentlyTaken()
+    assert taken.taken(0.0, 1.0) == 0
+    for number in range(100):
+        taken.sent(number / 10)
+    taken.refused(7.0)
+    taken.sent(4.05, 20)  # another run's, of which one hears late
+    assert taken.taken(0.0, 4.0) == pytest.approx(40, abs=1)
+    assert taken.taken(4.0, 5.0) == pytest.approx(30, abs=1)
+    assert taken.taken(5.0, 100.0) == pytest.approx(49, abs=1)
+
+
+def test_a_minute_of_many_requests_is_remembered_and_no_more() -> None:
+    taken = RecentlyTaken()
+    for number in range(200_000):
+        taken.sent(number / 1000)
+    assert taken.taken(140.0, 200.0) == pytest.approx(60_000, abs=10)
