@@ -92,12 +92,12 @@ def test_a_database_that_crashes_and_is_away_for_longer_than_the_lease(
 
 
 def test_a_limit_over_three_is_kept_to_the_record(tmp_path, postgres) -> None:
-    with running_world(tmp_path, postgres.address, rows=1_200, delivery='rate = "800/s"') as world:
-        three = world.together(3, "--limit", 1_000)
+    with running_world(tmp_path, postgres.address, rows=600, delivery='rate = "800/s"') as world:
+        three = world.together(3, "--limit", 500)
         for each in world.wait(*three, expect=(8,)):
-            assert each["stop"]["message"] == "the limit of 1,000 records is reached"
+            assert each["stop"]["message"] == "the limit of 500 records is reached"
             assert (each["phase"], each["next"].split()[:2]) == ("stopped", ["backfill", "run"])
-        assert world.compare() == {"delivered": 1_000, "pending": 200}
+        assert world.compare() == {"delivered": 500, "pending": 100}
 
 
 def test_after_one_429_nobody_sends_until_the_time_is_over(tmp_path, postgres) -> None:
@@ -157,18 +157,9 @@ def test_a_job_in_an_object_store_is_delivered_by_two(tmp_path, postgres, bucket
         assert max(copied) < planned <= sum(copied)
 
 
-@pytest.mark.parametrize("where", ["directory", "object store"])
-def test_two_that_begin_a_new_job_at_once_plan_it_once_and_both_deliver(
-    tmp_path, postgres, bucket, where
-) -> None:
-    storage = "jobs" if where == "directory" else f"{bucket}/jobs"
+def test_two_that_begin_a_new_job_at_once_plan_it_once_and_both_deliver(tmp_path, postgres) -> None:
     with running_world(
-        tmp_path,
-        postgres.address,
-        rows=400,
-        delivery='rate = "40/s"',
-        storage=storage,
-        planned=False,
+        tmp_path, postgres.address, rows=400, delivery='rate = "40/s"', planned=False
     ) as world:
         two = [
             world.deliverer(XDG_CACHE_HOME=str(tmp_path / cache))

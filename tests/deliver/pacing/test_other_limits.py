@@ -184,7 +184,7 @@ def test_they_are_found_and_used(
 ) -> None:
     made = limiter()
     limit = made.limit
-    found = simulate(made, requests=100 * limit, says_when=says_when, late=0.004, seed=1)
+    found = simulate(made, requests=80 * limit, says_when=says_when, late=0.004, seed=1)
     assert found.share(limit) >= share
     assert found.share(limit, 60.0) >= share + 0.02
     assert found.refusals() <= 0.002

@@ -55,9 +55,9 @@ def four(directory: Path, wall: Callable[[], float]) -> list[SharedBudget]:
 
 
 def test_four_runs_at_a_set_rate_keep_to_it_together(tmp_path: Path) -> None:
-    found = simulate(Bucket(1e9, 1e9), seconds=30.0, rate=100.0, shared=partial(four, tmp_path))
+    found = simulate(Bucket(1e9, 1e9), seconds=15.0, rate=100.0, shared=partial(four, tmp_path))
     sent = [at for at in found.accepted if at > 1.0]
-    assert len(sent) / (30.0 - 1.0) == pytest.approx(100.0, rel=0.01)
+    assert len(sent) / (15.0 - 1.0) == pytest.approx(100.0, rel=0.01)
 
 
 def test_four_runs_find_one_limit_together(tmp_path: Path) -> None:
