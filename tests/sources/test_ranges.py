@@ -64,7 +64,7 @@ def whole(source: Source) -> pl.DataFrame:
 NASTY = st.text(alphabet='ab,"\n\r \N{EURO SIGN}\ufeff', max_size=120)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=NASTY, marked=st.booleans(), count=COUNTS, block=st.integers(1, 40))
 def test_ranges_of_a_csv_are_its_rows_wherever_it_is_cut(text, marked, count, block):
     content = ("\ufeff" if marked else "") + "x,y\n" + text
@@ -79,7 +79,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(lines=LINES, count=COUNTS, block=st.integers(1, 60))
 def test_ranges_of_ndjson_are_its_rows_wherever_it_is_cut(lines, count, block):
     with TemporaryDirectory() as directory:

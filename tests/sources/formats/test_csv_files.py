@@ -142,7 +142,7 @@ def test_a_quoted_cell_longer_than_a_row_may_be_is_a_broken_quote(tmp_path):
 _PIECES = st.sampled_from([b"a", b",", b'"', b"\n", b"\r\n", b"\xff", "ü".encode(), b"x" * 60])
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(_PIECES, max_size=25).map(b"".join), SMALL_BLOCKS)
 def test_a_row_that_is_too_long_is_malformed_wherever_the_text_is_cut(directory, body, block):
     content = b"c,d\n" + body
