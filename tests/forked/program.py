@@ -163,6 +163,8 @@ def _address(module: str) -> Path:
 _COMMAND = """\
 #!{python} -IS
 import json, os, signal, socket, sys
+heard = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+signal.pthread_sigmask(signal.SIG_BLOCK, heard)  # until there is somebody to be told
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect({address!r})
     request = {{
@@ -174,8 +176,9 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     }}
     socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
     number = int(server.recv(32))
-    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for each in heard:
         signal.signal(each, lambda sent, _: os.kill(number, sent))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, heard)
     code = int(server.recv(32))
 if code < 0:
     signal.signal(-code, signal.SIG_DFL)
