@@ -130,7 +130,7 @@ def as_lazy(source: Any, name: str) -> pl.LazyFrame:
             hint="Write it as text, or with fewer digits.",
         )
     try:
-        return _converted(source).lazy()
+        return _converted(_in_one_kind(source)).lazy()
     except ImportError as error:
         raise ConfigError(
             f"a {type(source).__name__} cannot be read without {error.name or 'pyarrow'}",
@@ -155,6 +155,30 @@ def _converted(source: Any) -> pl.DataFrame:
     if hasattr(source, "__arrow_c_stream__"):
         return pl.DataFrame(source)
     return pl.from_dataframe(source)
+
+
+def _in_one_kind(source: Any) -> Any:
+    """A pandas frame whose columns of single values of several kinds are text, as sheets give them.
+
+    Numbers among text are written as pandas shows them, so a phone that became a float is told as
+    one. Anything else stays as it is.
+    """
+    if type(source).__module__.partition(".")[0] != "pandas":
+        return source
+    objects = [name for name, dtype in source.dtypes.items() if str(dtype) == "object"]
+    mixed = [name for name in objects if _is_mixed(source[name])]
+    if not mixed:
+        return source
+    return source.assign(**{name: source[name].map(_as_text, na_action="ignore") for name in mixed})
+
+
+def _is_mixed(column: Any) -> bool:
+    kinds = {type(each) for each in column.dropna()}
+    return len(kinds) > 1 and str in kinds and kinds <= {str, bool, int, float}
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _wide_decimals(source: Any) -> str | None:

@@ -117,6 +117,33 @@ def test_a_frame_of_pandas_that_cannot_be_read_says_so(
     assert "panicked" not in capfd.readouterr().err
 
 
+def test_texts_of_pandas_with_numbers_among_them_are_judged_row_by_row(
+    tmp_path: Path, pandas: Any
+) -> None:
+    """As `read_excel` gives them: a phone that became a float costs its own row alone."""
+    phones = ["+12025550101", 972540000188.0, None, 12025550102, True]
+    job = backfill.plan(
+        destination="watch-events",
+        events=pandas.DataFrame({"phone": phones}),
+        fields={
+            "target.value": "phone",
+            "label": {"value": "signup"},
+            "confidence": {"value": "high"},
+        },
+        job=tmp_path / "odd.job",
+        progress=lambda *_: None,
+    )
+    assert job.status().books.pending == 1
+    rejected = job.rejected.select("_row", "phone", "_reason").rows()
+    assert [row[:2] for row in rejected] == [
+        (2, "972540000188.0"),
+        (3, None),
+        (4, "12025550102"),
+        (5, "true"),
+    ]
+    assert "spreadsheet" in rejected[0][2] or "float" in rejected[0][2]
+
+
 def test_a_period_of_pandas_names_its_column(tmp_path: Path, pandas: Any) -> None:
     frame = pandas.DataFrame({"v": pandas.period_range("2024-01", periods=2, freq="M")})
     with pytest.raises(ConfigError, match=r"'v' is of the extension type 'pandas\.period'"):

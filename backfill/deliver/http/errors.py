@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
+from pathlib import Path
 
 import httpx
 
@@ -61,6 +63,8 @@ def connecting_fault(error: Exception) -> TransportFault:
     message = ""
     if isinstance(error, ssl.SSLCertVerificationError):
         message = error.verify_message
+        if (named := os.environ.get("SSL_CERT_FILE")) and not Path(named).is_file():
+            message += "; SSL_CERT_FILE names no file"
     elif isinstance(error, OSError):
         message = error.strerror or ""
     return TransportFault(fault, message)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import anyio
@@ -37,7 +38,7 @@ def transport_for(base_url: str, *, timeout: float) -> httpx.AsyncBaseTransport:
         return Transport(timeout=timeout)
     try:
         asked = httpx.Proxy(proxy)
-        if not asked.url.host:
+        if not asked.url.host or urlsplit(proxy).port == 0:  # which itself raises for one too high
             raise ValueError
         return ProxiedTransport(asked, timeout=timeout)
     except (ImportError, ValueError, httpx.InvalidURL):

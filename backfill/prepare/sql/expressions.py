@@ -111,7 +111,7 @@ def row_expression(
         raise ConfigError(
             f"{text!r} reads no column",
             where=where,
-            hint="A constant is written { value = … }.",
+            hint="Name a column in it. A field that is the same in all records is { value = … }.",
         )
     paths = {
         name: _path(text, name, schema, where, as_written) for name in names if name not in schema

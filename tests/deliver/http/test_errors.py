@@ -40,6 +40,14 @@ def test_a_fault_says_what_it_is():
     assert str(TransportFault(Fault.TIMEOUT)) == "timed out waiting for the reply"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_an_authority_that_is_named_and_not_there_is_told(tmp_path, monkeypatch, there):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
+    if there:
+        (tmp_path / "company.pem").touch()
+    assert ("SSL_CERT_FILE names no file" in connecting_fault(untrusted()).message) is not there
+
+
 def untrusted() -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] (_ssl.c:1006)")
     error.verify_message = "certificate has expired"

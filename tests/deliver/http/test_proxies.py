@@ -415,7 +415,15 @@ def test_no_proxy_lists_those_without_one(monkeypatch, exceptions, url, direct):
 
 
 @pytest.mark.parametrize(
-    "proxy", ["ftp://proxy.example.com", "http://:3128", f"gopher://a:{PASSWORD}@b"]
+    "proxy",
+    [
+        "ftp://proxy.example.com",
+        "http://:3128",
+        f"http://a:{PASSWORD}@b:99999",
+        "http://b:0",
+        "http://b:-1",
+        f"gopher://a:{PASSWORD}@b",
+    ],
 )
 def test_a_proxy_of_an_unknown_kind_is_refused_without_quoting_it(monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
