@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 FORMAT = 2  # of the job directory; raised when an older program could not read a newer job
+_FORMAT = "format"
 _READABLE = (1, FORMAT)  # a job of format 1 has its own columns in the buckets, never beside them
 
 
@@ -253,7 +254,13 @@ class Manifest(_Part):
             ) from None
         except (OSError, ValueError) as error:
             raise JobError(f"the manifest cannot be read: {error}", where=str(path)) from error
-        found = content.get("format") if isinstance(content, dict) else None
+        if not isinstance(content, dict) or _FORMAT not in content:
+            raise JobError(
+                "this file is no job's manifest",
+                where=str(path),
+                hint="Name another directory: nothing in this one is backfill's.",
+            )
+        found = content[_FORMAT]
         if found not in _READABLE:
             raise JobError(
                 f"the job has format {found}, and this version of backfill reads format {FORMAT}",
@@ -263,11 +270,26 @@ class Manifest(_Part):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise JobError(f"the manifest is damaged: {error}", where=str(path)) from error
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise JobError(
+                f"the manifest is damaged: {place}: {first['msg']}",
+                where=str(path),
+                hint="Restore it from a copy; nothing is sent from this job until then.",
+            ) from error
 
     @staticmethod
     def exists(directory: Path) -> bool:
         return (directory / MANIFEST).exists()
+
+    @staticmethod
+    def looks_like_one(directory: Path) -> bool:
+        """Whether the file of its name is a job's, of whatever version. Raises OSError."""
+        try:
+            content = json.loads((directory / MANIFEST).read_bytes())
+        except ValueError:
+            return False
+        return isinstance(content, dict) and {_FORMAT, "destination"} <= content.keys()
 
 
 def fingerprint(source: Manifest | Path) -> str:

@@ -10,7 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from backfill.core.job_files import LEDGER, LEDGER_PLACE, MANIFEST, PUBLISHED
+from backfill.core.job_files import LEDGER, LEDGER_PLACE, LEDGERS, MANIFEST, PUBLISHED
 from backfill.jobdir.lock import no_job
 from backfill.jobdir.manifest import Manifest
 
@@ -44,10 +44,14 @@ _MARK = b'{"pid":'  # how the lock's description begins
 def refuse_users_files(directory: Path) -> None:
     """Raise JobError for a directory that holds something and is none that the program made.
 
-    A job has its manifest. Where that is not there yet, as after a plan that was killed, the lock
-    is the mark, and everything beside it must have a name of ours.
+    A job has its manifest, and other programs have files of that name. Where it is not there yet,
+    as after a plan that was killed, the lock is the mark, and everything beside it must have a name
+    of ours.
     """
     if Manifest.exists(directory):
+        kept = any((directory / name).exists() for name in LEDGERS)
+        if not (kept or _is_marked(directory) or Manifest.looks_like_one(directory)):
+            raise no_job(directory, MANIFEST)
         return
     entries = sorted(directory.iterdir())
     users = [path.name for path in entries if not _is_own(path)]

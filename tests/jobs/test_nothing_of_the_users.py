@@ -37,6 +37,7 @@ def tree(directory: Path) -> dict[str, tuple[int, bytes]]:
         [".lock", "notes.txt"],
         [".lock", "ready/000.parquet"],
         ["ledger.sqlite"],
+        ["manifest.json"],
     ],
 )
 def test_a_directory_that_holds_something_is_refused_and_stays_as_it_is(
