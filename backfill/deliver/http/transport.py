@@ -166,6 +166,12 @@ class Transport(httpx.AsyncBaseTransport):
             _, connection = await loop.create_connection(
                 Connection, sock=sock, ssl=context, server_hostname=host if context else None
             )
+        except ConnectionError as error:
+            sock.close()
+            if context is None:
+                raise
+            reason = error.strerror or "the server closed the connection"
+            raise ssl.SSLError(error.errno or 0, reason) from None
         except BaseException:
             sock.close()
             raise

@@ -148,6 +148,15 @@ async def test_a_handshake_that_is_cut_off_reached_nobody():
     assert fault.fault in (Fault.TLS, Fault.UNREACHABLE)
 
 
+async def test_a_server_that_ends_the_handshake_is_told_as_one_that_does():
+    async def greeting(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with serving(answer_ok, greeting=greeting) as server:
+        fault = await fault_of(f"https://localhost:{server.port}/")
+    assert fault.fault is Fault.TLS
+
+
 async def test_a_handshake_that_never_ends_is_a_connect_timeout():
     async def greeting(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
