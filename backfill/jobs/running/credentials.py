@@ -28,7 +28,7 @@ def credential_for(
         origin = f"{name}_FILE"
         path = Path(environment[origin])
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # as Windows writes it
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"the credential's file cannot be read: {type(error).__name__}",

@@ -21,9 +21,10 @@ def test_each_destination_has_its_own_name():
     assert credential_for(WATCH, environment).reveal() == "two"
 
 
-def test_a_file_may_hold_it(tmp_path):
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "as Windows writes it"])
+def test_a_file_may_hold_it(tmp_path, mark):
     path = tmp_path / "key"
-    path.write_text("from-a-file\n")
+    path.write_text(f"{mark}from-a-file\n", encoding="utf-8")
     assert credential_for(PRISTO, {"PRISTO_API_KEY_FILE": str(path)}).reveal() == "from-a-file"
 
 
