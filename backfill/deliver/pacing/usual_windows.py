@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from backfill.deliver.pacing.refusal_cycle import Cycle
 
-__all__ = ["Seconds", "Windows", "soonest_end", "usual_window"]
+__all__ = ["RecentlyTaken", "Seconds", "Windows", "soonest_end"]
 
 _SECONDS = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 3600.0)
 _LATE = 0.05  # seconds after the end of a window when it is surely over
@@ -40,11 +40,6 @@ _NOT_ALL = 0.9  # of a window's number: a cycle of fewer was refused for what ca
 _AHEAD = 0.5  # seconds for which a window that slides has room
 _TRICKLE = 0.1  # of the rate that is sent where it has none
 _STEP, _POINTS = 0.005, 25_000  # seconds between two moments that are remembered, and how many are
-
-
-def usual_window(least: float, most: float) -> float:
-    """The shortest usual window, in seconds, between two bounds; where there is none, `most`."""
-    return next((seconds for seconds in _SECONDS if least <= seconds <= most), most)
 
 
 def soonest_end(begin: float, now: float, guess: float) -> float:
@@ -200,8 +195,7 @@ class Windows:
             if self.span is not None and self._slides:
                 number = self._recently.taken(cycle.end - self.span, cycle.end)
                 return self._found(number, self.span, slides=True)
-            span = usual_window(last - cycle.begin, now - cycle.begin)
-            return self._found(cycle.requests, span)
+            return self._found(*self._used_up(cycle, last - cycle.begin, now - cycle.begin))
         if counted is not None and self.span is None:
             return self._found(counted, 1.0)
         return None
@@ -214,6 +208,18 @@ class Windows:
             return math.inf
         room = rate * self.span - self._recently.taken(now - self.span + _AHEAD, now)
         return max(room / _AHEAD, _TRICKLE * rate)
+
+    def _used_up(self, cycle: Cycle, least: float, most: float) -> tuple[float, float]:
+        """Number and seconds of the window that ended so many seconds after a cycle began, with it
+        or after others; of several the one that allows most, because none refuses what it allows.
+        """
+        found = [(float(cycle.requests), most)]
+        for span in _SECONDS:
+            end = math.ceil(least / span) * span
+            if end <= most and end - cycle.seconds <= span:
+                end += cycle.begin
+                found.append((self._recently.taken(end - span, cycle.end), span))
+        return max(found, key=lambda each: each[0] / each[1])
 
     def _found(self, number: float, seconds: float, *, slides: bool = False) -> Window:
         self._number, self.span, self._slides = number, seconds, slides

@@ -13,19 +13,8 @@ from backfill.deliver.pacing.usual_windows import (
     Window,
     Windows,
     soonest_end,
-    usual_window,
 )
 from tests.deliver.pacing.limiters import Bucket, FixedWindow, Limiter, SlidingWindow
-
-
-@pytest.mark.parametrize(
-    ("least", "most", "seconds"),
-    [(9.2, 10.3, 10.0), (9.2, 61.0, 10.0), (30.5, 60.0, 60.0), (31.0, 47.0, 47.0)],
-)
-def test_the_shortest_usual_one_that_fits_is_taken_else_the_longest_possible(
-    least: float, most: float, seconds: float
-) -> None:
-    assert usual_window(least, most) == seconds
 
 
 def test_a_wait_ends_with_a_usual_window_and_never_after_the_guess() -> None:
@@ -137,6 +126,43 @@ class Run:
         window = self.windows.told(self._cycle, self._waited, self.now - 0.2, self.now)
         self._cycle, self._waited = Cycle(self.now, self._number), wait
         return window
+
+
+@pytest.mark.parametrize(
+    ("taken", "last", "now", "expected"),
+    [
+        pytest.param(5.0, 9.2, 10.3, (500, 10.0), id="a usual one"),
+        pytest.param(5.0, 9.2, 61.0, (500, 10.0), id="the shortest that may be"),
+        pytest.param(25.0, 30.5, 60.0, (2500, 60.0), id="not one that had ended before"),
+        pytest.param(25.0, 31.0, 47.0, (2500, 47.0), id="one that is not usual"),
+        pytest.param(18.0, 19.8, 21.2, (1800, 20.0), id="all was taken in it"),
+        pytest.param(137.0, 147.5, 150.1, (13_700, 150.0), id="one refusal says little after long"),
+    ],
+)
+def test_a_long_wait_tells_of_a_window_that_was_used_up(
+    taken: float, last: float, now: float, expected: tuple[float, float]
+) -> None:
+    windows, cycle = Windows(), Cycle(0.0, 0)
+    for number in range(round(100 * taken)):
+        windows.sent(number / 100)
+        cycle.sent(number / 100, number)
+    cycle.close(taken, round(100 * taken))
+    window = windows.told(cycle, 0.0, last, now)
+    assert window is not None
+    assert (window.number, window.seconds) == pytest.approx(expected, rel=0.002)
+
+
+def test_it_may_be_the_second_of_two_as_it_allows_more() -> None:
+    """It took 20 a second in the first ten seconds, and 100 in some of the next ten."""
+    windows, cycle = Windows(), Cycle(0.0, 0)
+    for number in range(1000):
+        at = number / 20 if number < 200 else 10.0 + (number - 200) / 100
+        windows.sent(at)
+        cycle.sent(at, number)
+    cycle.close(18.0, 1000)
+    window = windows.told(cycle, 0.0, 19.8, 21.0)
+    assert window is not None
+    assert (window.number, window.seconds) == pytest.approx((800, 10.0), rel=0.01)
 
 
 def test_a_long_window_that_slides_is_told_by_the_same_number_at_three_refusals() -> None:
