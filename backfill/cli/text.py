@@ -16,7 +16,7 @@ import click
 
 from backfill.checks.rules import rule_brief
 from backfill.core.atomic_files import free_name
-from backfill.core.model import State, Stop, StopKind
+from backfill.core.model import Fault, State, Stop, StopKind
 from backfill.core.terminal import cells, duration, pad, path_argument, printable, shorten
 from backfill.jobs.status import Phase, Status
 
@@ -128,11 +128,23 @@ def _print_stop(stop: Stop, status: Status, program: str) -> None:
         click.secho(line, fg="yellow")
     _print_answers(stop)
     if stop.kind is StopKind.UNAVAILABLE and status.address is None and not stop.come_back_at:
-        click.echo("  No server was reached there. --base-url names another address.")
+        click.echo(f"  {_nobody_reached(stop)}")
     if stop.kind is StopKind.ERRORS and status.books.failed:
         job = path_argument(status.job)
         file = free_name("failed.csv")
         click.echo(f"\nLook at them first: {program} records {job} --state failed -o {file}")
+
+
+def _nobody_reached(stop: Stop) -> str:
+    """What to look at where no request ever got to a server."""
+    said = " ".join([stop.message, *(words for words, _ in stop.answers)])
+    if Fault.PROXY in said:
+        return "The proxy let nothing through. HTTPS_PROXY names it, NO_PROXY what needs none."
+    if Fault.TLS in said:
+        return (
+            "No server that can be trusted was reached. SSL_CERT_FILE names a company's authority."
+        )
+    return "No server was reached there. --base-url names another address."
 
 
 def _print_answers(stop: Stop) -> None:
