@@ -45,20 +45,19 @@ def _prepare_streams() -> None:
 def _as_an_interrupt() -> list[int]:
     """Have SIGTERM and SIGHUP end what runs as Ctrl-C does, which clears up.
 
-    Returns those that came. Whoever has told the process to ignore one of the three has meant it.
-    A delivery hears them in a way of its own.
+    Returns those that came. Whoever has told the process to ignore one has meant it. A delivery
+    hears them in a way of its own.
     """
     came: list[int] = []
 
     def hear(number: int, frame: object) -> None:
         del frame
         came.append(number)
-        signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, hear)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, hear)
     return came
 
 
