@@ -173,14 +173,14 @@ class SharedPeople:
         if chance.random() < 0.4:
             self._life.marks["paused"] += 1
             seconds = chance.choice((0.5, 4))
-            self._say({"paused": True}, lambda: self._life.world.after(seconds, self._go_on))
+            self._say({"pause": True}, lambda: self._life.world.after(seconds, self._go_on))
         else:
             self._life.rules.paced()
             rate, concurrency = chance.choice((20, 500)), chance.choice((1, 4, 64))
             self._say({"rate": rate, "concurrency": concurrency})
 
     def _go_on(self) -> None:
-        self._say({"paused": False})
+        self._say({"go_on": True})
 
     def _say(self, pace: dict[str, Any], then: Callable[[], object] = lambda: None) -> None:
         """Say how fast to go, until it is written down; of two at a time one would be lost."""
