@@ -34,8 +34,9 @@ sys.dont_write_bytecode = False  # else pytest keeps nothing of what it makes of
 if "PYTEST_XDIST_WORKER" not in os.environ:
     compileall.compile_dir(Path(__file__).parents[1] / "backfill", quiet=1)
 
-# A busy machine takes 200 ms for anything now and then; every test has a timeout of its own.
-settings.register_profile("any machine", settings(), deadline=None)
+# A busy machine takes 200 ms for anything now and then; every test has a timeout of its own. Other
+# examples are tried each time, so what many are for comes with the runs.
+settings.register_profile("any machine", settings(), deadline=None, max_examples=60)
 settings.load_profile("any machine")
 
 # Whoever starts the tests in the background of a script, or under `nohup`, has these ignored here
