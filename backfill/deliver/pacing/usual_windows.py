@@ -14,7 +14,7 @@ bucket is the same for all, is not. In such a window is room for as much as leav
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
 from itertools import pairwise
@@ -111,8 +111,8 @@ class RecentlyTaken:
         if not self._moments or at - self._moments[-1] >= _STEP:
             self._moments.append(at)
             self._before.append(self._sent)
-        for place in range(bisect_left(self._moments, at), len(self._moments)):
-            if self._moments[place] > at:
+        if self._moments[-1] > at:
+            for place in range(bisect_right(self._moments, at), len(self._moments)):
                 self._before[place] += number
         self._sent += number
         if len(self._moments) > _POINTS:
