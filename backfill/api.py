@@ -115,18 +115,16 @@ def init(
     in it as a question, "?", which `plan` names. Raises ConfigError where there is a file already,
     and SourceError for what cannot be read.
     """
-    from backfill.discover import default_output, draft_config, save_config  # noqa: PLC0415 - heavy
+    from backfill.discover import write_draft  # noqa: PLC0415 - looks at files as no other does
 
-    target = default_output(str(events)) if output is None else typed_path(output)
-    draft = draft_config(
+    _, target = write_draft(
         str(events),
         contacts=None if contacts is None else str(contacts),
         destination_name=destination,
-        target=target,
+        output=None if output is None else typed_path(output),
         separator=separator,
         encoding=encoding,
     )
-    save_config(draft, target)
     return target
 
 

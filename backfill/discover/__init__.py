@@ -32,7 +32,7 @@ from backfill.prepare.facts.calling_codes import calling_code_beside
 from backfill.prepare.mapping.hours import LOOKED_AT, hour_beside
 from backfill.sources.locations import is_remote
 
-__all__ = ["Draft", "default_output", "draft_config", "save_config"]
+__all__ = ["Draft", "default_output", "draft_config", "save_config", "write_draft"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,32 @@ def default_output(events: str) -> Path:
         stem = re.sub(r"\[[^]]*\]|[*?]", "", stem)
     plain = stem.strip(" .-_")
     return Path(f"{plain or 'events'}.toml")
+
+
+def write_draft(
+    events: str,
+    *,
+    destination_name: str,
+    output: Path | None = None,
+    contacts: str | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> tuple[Draft, Path]:
+    """Draft a configuration and write it to a new file: `output`, or one called after the events.
+
+    Raises what `draft_config` and `save_config` raise.
+    """
+    target = output or default_output(events)
+    draft = draft_config(
+        events,
+        contacts=contacts,
+        destination_name=destination_name,
+        target=target,
+        separator=separator,
+        encoding=encoding,
+    )
+    save_config(draft, target)
+    return draft, target
 
 
 def save_config(draft: Draft, target: Path) -> None:

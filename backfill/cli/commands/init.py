@@ -65,16 +65,14 @@ def init(
     written over.
     """
     from backfill.cli.init_text import print_draft  # noqa: PLC0415 - not for `--help`
-    from backfill.discover import default_output, draft_config, save_config  # noqa: PLC0415
+    from backfill.discover import write_draft  # noqa: PLC0415
 
-    target = output or default_output(events)
-    draft = draft_config(
+    draft, target = write_draft(
         events,
         contacts=contacts,
         destination_name=destination_name,
-        target=target,
+        output=output,
         separator=separator,
         encoding=encoding,
     )
-    save_config(draft, target)
     print_draft(draft, target)
