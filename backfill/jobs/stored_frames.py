@@ -130,7 +130,7 @@ def as_lazy(source: Any, name: str) -> pl.LazyFrame:
             hint="Write it as text, or with fewer digits.",
         )
     try:
-        return _converted(_in_one_kind(source)).lazy()
+        return _converted(source).lazy()
     except ImportError as error:
         raise ConfigError(
             f"a {type(source).__name__} cannot be read without {error.name or 'pyarrow'}",
@@ -139,6 +139,8 @@ def as_lazy(source: Any, name: str) -> pl.LazyFrame:
             " frame.",
         ) from error
     except (Exception, pl.exceptions.PanicException) as error:  # of whatever made the frame
+        if (texts := _mixed_as_text(source)) is not None:
+            return as_lazy(texts, name)
         column = _failing_column(source)
         what = f"the column {column!r}" if column is not None else f"a {type(source).__name__}"
         raise ConfigError(
@@ -157,18 +159,18 @@ def _converted(source: Any) -> pl.DataFrame:
     return pl.from_dataframe(source)
 
 
-def _in_one_kind(source: Any) -> Any:
+def _mixed_as_text(source: Any) -> Any:
     """A pandas frame whose columns of single values of several kinds are text, as sheets give them.
 
     Numbers among text are written as pandas shows them, so a phone that became a float is told as
-    one. Anything else stays as it is.
+    one. None for what is no such frame, or has no such column.
     """
     if type(source).__module__.partition(".")[0] != "pandas":
-        return source
+        return None
     objects = [name for name, dtype in source.dtypes.items() if str(dtype) == "object"]
     mixed = [name for name in objects if _is_mixed(source[name])]
     if not mixed:
-        return source
+        return None
     return source.assign(**{name: source[name].map(_as_text, na_action="ignore") for name in mixed})
 
 
