@@ -88,8 +88,10 @@ def own_columns(files: Sequence[Opened], what: str) -> dict[str, pl.DataType]:
     schemas: list[dict[str, pl.DataType]] = []
     for file in files:
         partitions = {name: pl.String() for name, _ in file.location.partitions}
-        found = file.met_by if isinstance(file, NdjsonFile) else file.schema
-        found = {name: named_objects(dtype) for name, dtype in found.items()}
+        if isinstance(file, NdjsonFile):
+            found = {name: named_objects(dtype) for name, dtype in file.met_by.items()}
+        else:
+            found = file.schema
         schemas.append({**found, **partitions})
         taken = next((name for name in schemas[-1] if name in _TAKEN), None)
         if taken is not None:

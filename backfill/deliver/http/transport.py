@@ -166,14 +166,11 @@ class Transport(httpx.AsyncBaseTransport):
             _, connection = await loop.create_connection(
                 Connection, sock=sock, ssl=context, server_hostname=host if context else None
             )
-        except ConnectionError as error:
+        except BaseException as error:
             sock.close()
-            if context is None:
-                raise
-            reason = error.strerror or "the server closed the connection"
-            raise ssl.SSLError(error.errno or 0, reason) from None
-        except BaseException:
-            sock.close()
+            if context is not None and isinstance(error, ConnectionError):
+                reason = error.strerror or "the server closed the connection"
+                raise ssl.SSLError(error.errno or 0, reason) from None
             raise
         return connection
 

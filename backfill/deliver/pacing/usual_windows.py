@@ -193,7 +193,7 @@ class Windows:
             return self._found(*sliding, slides=True)
         if now - cycle.end >= _LONG_WAIT:  # one was used up
             if self.span is not None and self._slides:
-                number = self._recently.taken(cycle.end - self.span, cycle.end)
+                number = self._number_in(self.span, cycle)
                 return self._found(number, self.span, slides=True)
             return self._found(*self._used_up(cycle, last - cycle.begin, now - cycle.begin))
         if counted is not None and self.span is None:
@@ -226,15 +226,19 @@ class Windows:
         long = seconds > 1.0
         return Window(number, seconds, max(1.0, number) if long else max(2.0, _CATCH_UP * number))
 
+    def _number_in(self, span: float, cycle: Cycle) -> float:
+        """Requests that were taken in so many seconds before the refusal that ended a cycle."""
+        return self._recently.taken(cycle.end - span, cycle.end)
+
     def _remember(self, cycle: Cycle) -> None:
-        numbers = [self._recently.taken(cycle.end - span, cycle.end) for span in _SLIDING]
+        numbers = [self._number_in(span, cycle) for span in _SLIDING]
         since = self._refusals[-1].at if self._refusals else cycle.begin
         self._refusals.append(_Refusal(cycle.end, numbers, self._recently.taken(since, cycle.end)))
 
     def _sliding(self, cycle: Cycle) -> tuple[float, float] | None:
         """Number and seconds of the window that slides, by this refusal and those before it."""
         if self.span is not None and self.span >= _SLIDING[0]:
-            number = self._recently.taken(cycle.end - self.span, cycle.end)
+            number = self._number_in(self.span, cycle)
             if cycle.seconds >= self.span:
                 self._number = number
             elif cycle.requests < _NOT_ALL * self._number and _alike([self._number, number]):

@@ -16,7 +16,7 @@ from backfill.core.terminal import path_argument
 from backfill.core.urls import same_address
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.manifest import EarlierJob, Manifest
-from backfill.jobdir.store_addresses import address_of, named, typed_job
+from backfill.jobdir.store_addresses import named, typed_job
 from backfill.jobs.addresses import address_of_job
 from backfill.jobs.audit import audit
 from backfill.jobs.chain.named_jobs import NAMES_NONE, WHERE, named_jobs
@@ -110,7 +110,7 @@ def delivered_by(
 
 def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     """The job in `place`, of which a plan in `directory` is the rest; its ledger is open."""
-    name = address_of(place) or os.path.relpath(place)
+    name = named(Path(os.path.relpath(place)))
     from backfill.prepare.left_out import Previous  # noqa: PLC0415 - only to plan
 
     manifest, state = _look(place, name, directory, ledger)
@@ -120,7 +120,7 @@ def rest_of(place: Path, directory: Path, ledger: AnyLedger) -> Found:
     notes = []
     for has, count in unknown.items():
         what = "1 record is" if count == 1 else f"{count:,} records are"
-        there = address_of(has) or os.path.relpath(has)
+        there = named(Path(os.path.relpath(has)))
         notes.append(
             f"{what} unknown in {there} and not part of this rest; ask the destination, and settle"
             f" them there: backfill resolve {path_argument(there)} --delivered or --failed"
