@@ -14,7 +14,7 @@ from backfill.core.typed_paths import literal_path
 from backfill.jobdir.copies import refresh
 from backfill.jobdir.job_paths import job_directory
 from backfill.jobdir.manifest import Manifest
-from backfill.jobdir.store_addresses import copy_of
+from backfill.jobdir.store_addresses import address_of, copy_of
 from backfill.jobs.chain.rest import sent_by
 from backfill.jobs.readonly import look
 
@@ -65,7 +65,7 @@ def named_jobs(
                         where=WHERE,
                         hint="Nobody else knows what it delivered: restore its directory.",
                     )
-                place, shown = rest, os.path.relpath(rest, config.directory)
+                place, shown = rest, address_of(rest) or os.path.relpath(rest, config.directory)
                 yield shown, place
                 seen.add(realpath(place))
 

@@ -196,6 +196,9 @@ def test_the_rest_of_a_job_and_a_job_after_it_lie_in_the_store_as_well(machines)
     later = machines.configuration("later", f"[dedupe]\ndelivered_by = {names}\n")
     machines.at("four")
     assert machines.plan(later).manifest.duplicate == ROWS
+    only = machines.configuration("only", f'[dedupe]\ndelivered_by = "{machines.address}"\n')
+    named = [earlier.name for earlier in machines.plan(only).manifest.earlier]
+    assert named == [machines.address, f"{machines.bucket}/jobs/pristo-rest.job"]
 
 
 @pytest.mark.parametrize("what", ["changed", "lost"])
